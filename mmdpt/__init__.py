@@ -1,0 +1,25 @@
+"""Few-shot prompt tuning of CLIP, as a plugin of MMPretrain.
+
+Importing this package registers its models, datasets, hooks and schedulers in
+MMPretrain's own registries, so a config needs only
+``custom_imports = dict(imports=['mmdpt'], allow_failed_imports=False)``.
+"""
+from .version import __version__
+
+try:
+    import mmcv  # noqa: F401
+except ModuleNotFoundError as error:
+    # mmcv and mmcv-lite fill the same import name and overwrite each other,
+    # so the package cannot require either: the choice is the user's.
+    if error.name != 'mmcv':
+        raise
+    raise ModuleNotFoundError(
+        "mmdpt needs MMCV, and no 'mmcv' is installed. Install the one "
+        "without compiled operators: pip install 'mmdpt[mmcv-lite]' (from a "
+        "checkout: pip install -e '.[mmcv-lite]'), or the full one: "
+        "pip install 'mmcv>=2.0.0,<2.4.0'.",
+        name='mmcv') from error
+
+from . import datasets, engine, evaluation, models  # noqa: E402
+
+__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']

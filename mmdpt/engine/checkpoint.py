@@ -1,0 +1,159 @@
+"""Reading checkpoints: tensors and plain Python only, or a clear refusal."""
+import os.path as osp
+import pickle
+import re
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.fileio import list_dir_or_file
+
+CHOOSE_OTHER = 'choose another checkpoint, or train again'
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot or must not be used; says why and what to do."""
+
+
+def plain(value, name='checkpoint'):
+    """A copy that holds only tensors and plain Python.
+
+    Args:
+        value (Any): Nested dicts, lists and tuples of tensors, numbers,
+            strings; NumPy scalars, arrays and paths are converted.
+        name (str): What to call the value in an error.
+
+    Returns:
+        Any: The same without other types; an OrderedDict keeps its
+        attributes (a state dict's ``_metadata``).
+
+    Raises:
+        TypeError: If an object of another type is inside; names its place.
+    """
+    if value is None or isinstance(value, (torch.Tensor, bool, int, float, str, bytes)):
+        return _basic(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        items = ((_basic(k), plain(v, f'{name}[{k!r}]')) for k, v in value.items())
+        copy = OrderedDict(items) if type(value) is OrderedDict else dict(items)
+        if hasattr(value, '_metadata'):
+            copy._metadata = plain(value._metadata, f'{name}._metadata')
+        return copy
+    if isinstance(value, (list, tuple, set, frozenset)):
+        items = [plain(v, f'{name}[{i}]') for i, v in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else items
+    raise TypeError(f'{name} is a {type(value).__module__}.{type(value).__qualname__}: a '
+                    'checkpoint may hold tensors and plain Python only. Have the module that '
+                    'put it there store numbers, strings, lists or dicts')
+
+
+def _basic(value):
+    """Undoes subclasses such as ``np.float64``, which is a float."""
+    for kind in (bool, int, float, str, bytes):
+        if isinstance(value, kind):
+            return kind(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def read_checkpoint(path, map_location='cpu'):
+    """Reads a checkpoint that training wrote, without running code from it.
+
+    Args:
+        path (str): The file.
+        map_location (str): As in ``torch.load``.
+
+    Returns:
+        dict: With at least ``state_dict`` and ``meta``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        CheckpointError: If it is damaged, carries code, or is no checkpoint.
+    """
+    path = osp.expanduser(path)
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'no checkpoint file {path}: training writes them into its work '
+                                'directory, by default work_dirs/CONFIG_NAME/epoch_N.pth')
+    _check_archive(path)
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f'{path} is refused: it holds more than tensors and plain Python, so loading it '
+            f'could run code ({_reason(error)}). Checkpoints of mmdpt never do; {CHOOSE_OTHER}'
+        ) from error
+    except Exception as error:
+        raise CheckpointError(f'{path} is damaged ({_reason(error)}); {CHOOSE_OTHER}') from error
+    _check_content(checkpoint, path)
+    return checkpoint
+
+
+def _check_archive(path):
+    """Recomputes the checksums, which ``torch.load`` does not."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            torn = archive.testzip()
+    except Exception as error:  # a flipped bit can upset zipfile in many ways
+        raise CheckpointError(
+            f'{path} is damaged, cut short or no checkpoint at all ({_reason(error)}); '
+            f'{CHOOSE_OTHER}') from error
+    if torn:
+        raise CheckpointError(f'{path} is damaged: the checksum of its part {torn} is wrong; '
+                              f'{CHOOSE_OTHER}')
+
+
+def _check_content(checkpoint, path):
+    if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
+        raise CheckpointError(f"{path} is no training checkpoint: it has no 'state_dict'. Weights "
+                              'of CLIP itself belong into model.pretrained')
+    meta = checkpoint.setdefault('meta', {})
+    if not isinstance(meta, dict):
+        raise CheckpointError(f"{path} is no training checkpoint: its 'meta' is no dict")
+    if 'config' in meta:
+        # MMEngine's Runner.resume executes this text as Python.
+        raise CheckpointError(f"{path} is refused: its meta['config'] would be run as Python "
+                              f'code on resuming. Checkpoints of mmdpt have none; {CHOOSE_OTHER}')
+
+
+def _reason(error):
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    found = re.search(r'Unsupported (?:global|class|operand)[^\n]*', str(error), re.IGNORECASE)
+    return (found.group(0) if found else lines[0])[:200]
+
+
+def latest_checkpoint(work_dir):
+    """The checkpoint to resume from.
+
+    Args:
+        work_dir (str): Folder of a training.
+
+    Returns:
+        str | None: The file that ``last_checkpoint`` names, here or where it
+        was written; without that, the one of the highest epoch; None if
+        there is none.
+
+    Raises:
+        CheckpointError: If ``last_checkpoint`` names a file that is gone.
+    """
+    pointer = osp.join(work_dir, 'last_checkpoint')
+    if osp.isfile(pointer):
+        with open(pointer) as file:
+            named = file.read().strip()
+        moved = osp.join(work_dir, osp.basename(named))
+        for path in (named, moved):
+            if osp.isfile(path):
+                return path
+        raise CheckpointError(f'{pointer} names {named}, which does not exist. Resume from a file '
+                              'that does: --resume FILE')
+    if not osp.isdir(work_dir):
+        return None
+    numbered = [(int(found.group(1)), name)
+                for name in list_dir_or_file(work_dir, list_dir=False)
+                if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', name))]
+    return osp.join(work_dir, max(numbered)[1]) if numbered else None

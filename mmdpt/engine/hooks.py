@@ -1,0 +1,90 @@
+"""Hooks: randomness of an epoch, and a stop before NaN does harm."""
+import numpy as np
+import torch
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmengine.runner import set_random_seed
+from mmpretrain.registry import HOOKS
+
+
+def inner_datasets(dataset):
+    """Yields a dataset and those inside its wrappers (repeat, concat, slice)."""
+    yield dataset
+    inside = vars(dataset).get('dataset')
+    for part in vars(dataset).get('datasets', [] if inside is None else [inside]):
+        yield from inner_datasets(part)
+
+
+@HOOKS.register_module()
+class EpochSeedHook(Hook):
+    """Makes the randomness of an epoch a function of seed, epoch and rank.
+
+    Before each training epoch it tells the dataset the epoch
+    (``set_epoch``, for the augmentation of each image) and seeds Python's,
+    NumPy's and torch's generators. So a resumed training draws what the
+    uninterrupted one would have drawn, whatever was drawn before.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def before_train_epoch(self, runner):
+        """Tells the dataset the epoch and seeds the generators."""
+        for dataset in inner_datasets(runner.train_dataloader.dataset):
+            if hasattr(type(dataset), 'set_epoch'):
+                dataset.set_epoch(runner.epoch)
+        key = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
+        set_random_seed(int(key.generate_state(1)[0]))
+
+
+@HOOKS.register_module()
+class StopOnNaNHook(Hook):
+    """Stops the training at the first loss or gradient that is not finite.
+
+    Gradients are looked at right before the optimizer's step, so neither the
+    prompts in memory nor a checkpoint take harm; the loss after each
+    iteration (with loss scaling, steps with infinite gradients are skipped
+    and that is no fault).
+
+    Raises:
+        FloatingPointError: With iteration, epoch, learning rates, the last
+            good checkpoint and what to do.
+    """
+
+    priority = 'HIGH'
+
+    def before_train(self, runner):
+        """Puts the check in front of the optimizer's step."""
+
+        def check(optimizer, args, kwargs):
+            gradients = [
+                p.grad for group in optimizer.param_groups for p in group['params']
+                if p.grad is not None
+            ]
+            norm = torch.nn.utils.get_total_norm(gradients)
+            if not torch.isfinite(norm):
+                self._stop(runner, f'the gradient of the loss has the norm {norm.item()}')
+
+        optimizer = runner.optim_wrapper.optimizer
+        self._check = optimizer.register_step_pre_hook(check)
+
+    def after_train(self, runner):
+        """Takes the check away."""
+        self._check.remove()
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Looks at the losses."""
+        for name, value in (outputs or {}).items():
+            if 'loss' in name and not np.isfinite(float(value)):
+                self._stop(runner, f'{name} is {float(value)}')
+
+    @staticmethod
+    def _stop(runner, what):
+        groups = runner.optim_wrapper.optimizer.param_groups
+        rates = sorted({group['lr'] for group in groups}, reverse=True)
+        last = runner.message_hub.runtime_info.get('last_ckpt')
+        good = f'The last good checkpoint is {last}' if last else 'No checkpoint was written yet'
+        raise FloatingPointError(
+            f'training stopped in iteration {runner.iter + 1} (epoch {runner.epoch + 1}): {what}, '
+            f'learning rate {", ".join(f"{rate:g}" for rate in rates)}. {good}. Lower the learning '
+            'rate (optim_wrapper.optimizer.lr) or warm up longer, check the images, and with '
+            '--amp try without it')

@@ -1,0 +1,59 @@
+"""An optimizer over the learnt tensors only."""
+import logging
+
+from mmengine.logging import print_log
+from mmengine.optim import DefaultOptimWrapperConstructor
+from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class PromptOptimWrapperConstructor(DefaultOptimWrapperConstructor):
+    """MMEngine's constructor, for models that are mostly frozen.
+
+    Frozen subtrees (CLIP's towers) are passed over: the stock constructor logs
+    a warning for each of their tensors, or hands them all to the optimizer
+    when ``paramwise_cfg`` is empty. Parameters with the same options share a
+    group. ``paramwise_cfg`` works as ever; other keys of ``custom_keys``, such
+    as ``warmup_epochs``, land in the parameter group.
+
+    Raises:
+        ValueError: If the model has nothing to train.
+    """
+
+    def __call__(self, model):
+        # An empty paramwise_cfg makes the stock code take every parameter.
+        self.paramwise_cfg = self.paramwise_cfg or dict(custom_keys={})
+        return super().__call__(model)
+
+    def add_params(self, params, module, prefix='', is_dcn_module=None):
+        """Adds the parameter groups of a module; see the base class."""
+        if any(p.requires_grad for p in module.parameters()):
+            super().add_params(params, module, prefix, is_dcn_module)
+        if prefix:
+            return
+        if not params:
+            raise ValueError(
+                f'{type(module).__name__} has nothing to train: every parameter is frozen. '
+                'Configure a text_prompt or a visual_prompt, or evaluate the model as it is '
+                'with tools/test.py')
+        self._tell_unused_keys(module)
+        params[:] = _merged(params)
+
+    def _tell_unused_keys(self, model):
+        names = [name for name, p in model.named_parameters() if p.requires_grad]
+        for key in self.paramwise_cfg.get('custom_keys', {}):
+            if not any(key in name for name in names):
+                print_log(
+                    f"paramwise_cfg: the custom key '{key}' matches no learnt parameter",
+                    logger='current',
+                    level=logging.WARNING)
+
+
+def _merged(groups):
+    """Groups with equal options become one, in order of first appearance."""
+    merged = {}
+    for group in groups:
+        options = {k: v for k, v in group.items() if k != 'params'}
+        key = repr(sorted(options.items()))
+        merged.setdefault(key, dict(options, params=[]))['params'] += group['params']
+    return list(merged.values())

@@ -1,0 +1,68 @@
+"""The optimizer constructor: learnt tensors only, grouped by options."""
+import logging
+
+import pytest
+from mmengine.optim import build_optim_wrapper
+from torch import nn
+
+from engine_toy import ToyPrompted
+
+
+@pytest.fixture
+def warnings(monkeypatch):
+    """The warnings that the constructors log."""
+    logged = []
+
+    def log(message, logger=None, level=logging.INFO):
+        if level >= logging.WARNING:
+            logged.append(message)
+
+    for module in ('mmdpt.engine.optim', 'mmengine.optim.optimizer.default_constructor'):
+        monkeypatch.setattr(f'{module}.print_log', log)
+    return logged
+
+
+def build(model, **paramwise):
+    """An optimizer wrapper from a config."""
+    return build_optim_wrapper(
+        model,
+        dict(constructor='mmpretrain.PromptOptimWrapperConstructor',
+             optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4),
+             paramwise_cfg=paramwise))
+
+
+def test_groups_hold_the_learnt_tensors(warnings):
+    model = ToyPrompted()
+    keys = {'text_prompt': dict(lr_mult=0.2, warmup_epochs=1)}
+    groups = build(model, custom_keys=keys).optimizer.param_groups
+    assert warnings == []  # the stock constructor warns for every frozen tensor
+    by_warmup = {group.get('warmup_epochs'): group for group in groups}
+    assert set(by_warmup) == {None, 1} and len(groups) == 2
+    assert [id(p) for p in by_warmup[1]['params']] == [id(p) for p in model.text_prompt.parameters()]
+    assert [id(p) for p in by_warmup[None]['params']] == [id(model.visual_prompt)]
+    assert by_warmup[1]['lr'] == 0.01 * 0.2 and by_warmup[None]['lr'] == 0.01
+    assert all(g['weight_decay'] == 5e-4 and g['momentum'] == 0.9 for g in groups)
+
+
+def test_no_paramwise_is_one_group_without_frozen():
+    model = ToyPrompted()
+    group, = build(model).param_groups
+    assert {id(p) for p in group['params']} == {
+        id(p) for p in model.parameters() if p.requires_grad}
+
+
+def test_stock_options_still_work():
+    model = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
+    groups = build(model, norm_decay_mult=0.0).param_groups
+    decays = {id(p): g['weight_decay'] for g in groups for p in g['params']}
+    assert decays[id(model[1].weight)] == 0.0 and decays[id(model[0].weight)] == 5e-4
+
+
+def test_nothing_to_train():
+    with pytest.raises(ValueError, match='nothing to train.*tools/test.py'):
+        build(nn.Linear(2, 2).requires_grad_(False))
+
+
+def test_unused_key_is_told(warnings):
+    build(ToyPrompted(), custom_keys={'text_promt': dict(lr_mult=2.0)})
+    assert len(warnings) == 1 and "'text_promt' matches no learnt parameter" in warnings[0]

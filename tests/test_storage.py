@@ -1,0 +1,49 @@
+"""Atomic writing: complete or not there, also with a full disk."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mmdpt.engine import write_atomically
+
+
+def test_writes_and_replaces(tmp_path):
+    path = tmp_path / 'new' / 'file'
+    for data in (b'first', b'second'):
+        write_atomically(data, str(path))
+        assert path.read_bytes() == data
+    assert os.listdir(path.parent) == ['file']
+
+
+@pytest.mark.parametrize('step', ['fsync', 'replace'])
+def test_failure_keeps_the_former_file(tmp_path, monkeypatch, step):
+    path = tmp_path / 'file'
+    path.write_bytes(b'good')
+
+    def fail(*args):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, step, fail)
+    with pytest.raises(OSError, match=f'cannot write {path}.*free some space'):
+        write_atomically(b'bad', str(path))
+    assert path.read_bytes() == b'good' and os.listdir(tmp_path) == ['file']
+
+
+def test_file_size_limit(tmp_path):
+    """A real failure of the operating system, halfway through the data."""
+    path = tmp_path / 'file'
+    path.write_bytes(b'good')
+    code = ('import resource, sys\n'
+            'from mmdpt.engine.storage import write_atomically\n'
+            'resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n'
+            'write_atomically(b"x" * 10000, sys.argv[1])\n')
+    done = subprocess.run([sys.executable, '-c', code, str(path)], capture_output=True, text=True)
+    assert done.returncode == 1 and f'cannot write {path}' in done.stderr
+    assert path.read_bytes() == b'good' and os.listdir(tmp_path) == ['file']
+
+
+def test_folder_that_is_a_file(tmp_path):
+    (tmp_path / 'file').write_bytes(b'good')
+    with pytest.raises(OSError, match='cannot write .*file/inside'):
+        write_atomically(b'x', str(tmp_path / 'file' / 'inside'))
