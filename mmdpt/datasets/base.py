@@ -1,0 +1,173 @@
+"""What all few-shot datasets share: draw, class subset, images, randomness."""
+import os
+from typing import List, Sequence, Union
+
+import numpy as np
+import torch
+from mmpretrain.datasets import BaseDataset
+
+from .benchmarks import Benchmark, get_benchmark
+from .randomness import sample_randomness
+from .sampling import (MAX_VAL_SHOTS, check_number, draw_hash, group_by_label,
+                       sample_few_shot, select_classes, subset_labels)
+from .split_files import Item, Split
+
+
+class BaseFewShotDataset(BaseDataset):
+    """Base of the few-shot datasets.
+
+    Subclasses give the lists (:meth:`load_split`) and say where an item's
+    image is (:meth:`image_path`); they may put images into ``self.images``.
+
+    Unlike MMPretrain's datasets it never replaces a sample that cannot be
+    loaded by another one: in few-shot learning that changes the experiment.
+
+    Args:
+        benchmark (str | Benchmark): The benchmark or its name.
+        split (str): 'train', 'val' or 'test'. The test list is never sampled.
+        shots (int, optional): Training images a class; val takes
+            ``min(shots, 4)``. None takes the whole lists. Defaults to None.
+        seed (int): Seed of the draw and of the augmentation. Defaults to 1.
+        subset (str): 'all', 'base' (first half of the classes) or 'new'
+            (the rest); labels are renumbered from 0. Defaults to 'all'.
+        allow_fewer (bool): Whether a class may have fewer images than asked
+            for. The public benchmark then takes them all, silently; here it
+            is an error unless it is allowed. Defaults to False.
+        pipeline (Sequence): The transforms. Defaults to none.
+        **kwargs: ``indices``, ``serialize_data``, ``lazy_init`` of
+            :class:`mmengine.dataset.BaseDataset`.
+
+    Raises:
+        TypeError, ValueError: If an argument has a wrong type or value, a
+            class has fewer images than ``shots``, or the list is empty.
+    """
+
+    def __init__(self,
+                 benchmark: Union[str, Benchmark],
+                 split: str = 'train',
+                 shots: int = None,
+                 seed: int = 1,
+                 subset: str = 'all',
+                 allow_fewer: bool = False,
+                 pipeline: Sequence = (),
+                 **kwargs) -> None:
+        if not isinstance(benchmark, Benchmark):
+            benchmark = get_benchmark(benchmark)
+        if split not in Split._fields:
+            raise ValueError(f'split must be one of {Split._fields}, '
+                             f'got {split!r}.')
+        if shots is not None:
+            check_number('shots', shots, 1)
+        check_number('seed', seed, 0)
+        self.benchmark = benchmark
+        self.split = split
+        self.shots = shots
+        self.seed = seed
+        self.subset = subset
+        self.allow_fewer = allow_fewer
+        self.images = {}  # image path -> (H, W, 3) uint8, BGR
+        # in shared memory, so that persistent workers see the next epoch
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+        labels = subset_labels(range(len(benchmark.classes)), subset)
+        classes = tuple(benchmark.classes[label] for label in labels)
+        if len(classes) < 2:
+            raise ValueError(
+                f'{benchmark.name} has {len(classes)} class(es) in subset '
+                f'{subset!r}; a classifier needs at least 2.')
+        # test_mode: a sample that fails is an error, never replaced
+        super().__init__(
+            ann_file='', classes=classes, pipeline=pipeline, test_mode=True,
+            **kwargs)
+
+    def load_split(self) -> Split:
+        """Give the benchmark's three lists."""
+        raise NotImplementedError
+
+    def image_path(self, item: Item) -> str:
+        """Give the ``img_path`` of an item."""
+        raise NotImplementedError
+
+    def set_epoch(self, epoch: int) -> None:
+        """Set the epoch (from 0) of which the augmentation is a function."""
+        self._epoch.fill_(epoch)
+
+    def load_data_list(self) -> List[dict]:
+        """Draw, select the classes, and list the images of this split."""
+        train, val, test = self.load_split()
+        if self.shots is not None:
+            self._check_enough(train if self.split == 'train' else val)
+            train, val = sample_few_shot(train, val, self.shots, self.seed)
+        split = Split(*select_classes((train, val, test), self.subset))
+        items = getattr(split, self.split)
+        if not items:
+            raise ValueError(f'The {self.split} list of {self.benchmark.name} '
+                             f'is empty (subset {self.subset!r}).')
+        # of train and val together: the same in both datasets and in the log
+        self.draw_hash = draw_hash(split.train, split.val)
+        self._metainfo.update(
+            benchmark=self.benchmark.name,
+            shots=self.shots,
+            seed=self.seed,
+            subset=self.subset,
+            draw_hash=self.draw_hash)
+        return [
+            dict(img_path=self.image_path(item), gt_label=item.label)
+            for item in items
+        ]
+
+    def _check_enough(self, items: Sequence[Item]) -> None:
+        if self.allow_fewer or self.split == 'test':
+            return
+        train = self.split == 'train'
+        shots = self.shots if train else min(self.shots, MAX_VAL_SHOTS)
+        groups = group_by_label(items)
+        few = {
+            name: len(groups[label])
+            for label, name in enumerate(self.benchmark.classes)
+            if len(groups[label]) < shots
+        }
+        if few:
+            found = ', '.join(f'{name!r} has {n}' for name, n in few.items())
+            raise ValueError(
+                f'{self.benchmark.name}: shots={self.shots} needs {shots} '
+                f'{self.split} images a class, but {found}. Lower shots to '
+                f'{min(few.values())}, add images, or set allow_fewer=True to '
+                'take what there is, as the public benchmark does.')
+
+    def prepare_data(self, idx: int) -> dict:
+        """Run the pipeline; randomness depends on seed, epoch and ``idx``."""
+        idx = idx % len(self)
+        info = self.get_data_info(idx)
+        if info['img_path'] in self.images:
+            # a copy: no transform can change the stored image
+            info['img'] = self.images[info['img_path']].copy()
+        with sample_randomness(self.seed, int(self._epoch), idx):
+            data = self.pipeline(info)
+        if data is None:
+            raise ValueError(f'The pipeline gave nothing for '
+                             f'{info["img_path"]!r} (a transform returned '
+                             'None).')
+        return data
+
+    def extra_repr(self) -> List[str]:
+        """What was drawn."""
+        body = [f'Benchmark: \t{self.benchmark.name}, {self.split}, '
+                f'classes {self.subset}']
+        if self.split != 'test':
+            body.append(f'Shots, seed: \t{self.shots}, {self.seed}')
+        return body
+
+
+def check_files(paths: Sequence[str], source: str) -> None:
+    """Refuse a list of which files are missing.
+
+    Raises:
+        FileNotFoundError: Names the first missing file, tells how many.
+    """
+    missing = [path for path in paths if not os.path.isfile(path)]
+    if missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(paths)} images are missing, the first is '
+            f'{missing[0]!r}. {source}')
+
+

@@ -1,0 +1,121 @@
+"""Few-shot draws and base/new class subsets, equal to the public benchmark.
+
+The rules are those of Dassl's ``DatasetBase.generate_fewshot_dataset`` and
+CoOp's ``OxfordPets.subsample_classes``. An item is ``(path, label, name)``.
+"""
+import hashlib
+import json
+import random
+from collections import defaultdict
+from numbers import Integral
+from typing import Dict, List, Sequence, Tuple
+
+from .split_files import Item
+
+MAX_VAL_SHOTS = 4
+SUBSETS = ('all', 'base', 'new')
+
+
+def sample_few_shot(train: Sequence, val: Sequence, shots: int,
+                    seed: int) -> Tuple[list, list]:
+    """Draw ``shots`` training items a class and ``min(shots, 4)`` for val.
+
+    Both draws use one generator, train first, so the val draw depends on the
+    train list. A class with fewer items keeps them all, in list order.
+
+    Args:
+        train (Sequence): Training items.
+        val (Sequence): Validation items, possibly none.
+        shots (int): Items a class, at least 1.
+        seed (int): Seed of the draw, at least 0.
+
+    Returns:
+        tuple[list, list]: The drawn train and val items, class by class in
+        order of each class's first appearance.
+
+    Raises:
+        TypeError: If ``shots`` or ``seed`` is not a whole number.
+        ValueError: If ``shots`` < 1 or ``seed`` < 0.
+    """
+    check_number('shots', shots, 1)
+    check_number('seed', seed, 0)
+    generator = random.Random(int(seed))
+    return (_draw(train, int(shots), generator),
+            _draw(val, min(int(shots), MAX_VAL_SHOTS), generator))
+
+
+def _draw(items: Sequence, shots: int, generator: random.Random) -> list:
+    drawn = []
+    for same in group_by_label(items).values():
+        drawn += generator.sample(same, shots) if len(same) >= shots else same
+    return drawn
+
+
+def group_by_label(items: Sequence) -> Dict[int, list]:
+    """Items of each label; labels in order of their first appearance."""
+    groups = defaultdict(list)
+    for item in items:
+        groups[item[1]].append(item)
+    return groups
+
+
+def check_number(name: str, value, least: int) -> None:
+    """Refuse anything but a whole number of at least ``least``."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f'{name} must be a whole number, got {value!r} '
+                        f'({type(value).__name__}).')
+    if value < least:
+        raise ValueError(f'{name} must be at least {least}, got {value}.')
+
+
+def subset_labels(labels: Sequence[int], subset: str) -> List[int]:
+    """The labels of the first half (base), the second half (new), or all.
+
+    With an odd number of classes the base half is the larger one.
+
+    Raises:
+        ValueError: If ``subset`` is not 'all', 'base' or 'new'.
+    """
+    if subset not in SUBSETS:
+        raise ValueError(f'subset must be one of {SUBSETS}, got {subset!r}.')
+    labels = sorted(set(labels))
+    half = (len(labels) + 1) // 2
+    return {'all': labels, 'base': labels[:half], 'new': labels[half:]}[subset]
+
+
+def select_classes(lists: Sequence[Sequence], subset: str) -> List[list]:
+    """Keep the base or the new classes and number their labels from 0.
+
+    Few-shot sampling comes first, so that base and new share the images of
+    the full problem.
+
+    Args:
+        lists (Sequence[Sequence]): Lists of items; the labels of the first
+            one (train) define the halves.
+        subset (str): 'all', 'base' or 'new'. 'all' changes nothing.
+
+    Returns:
+        list[list]: The lists with the selected items, order kept.
+    """
+    kept = subset_labels([item[1] for item in lists[0]], subset)
+    if subset == 'all':
+        return [list(items) for items in lists]
+    new_label = {label: i for i, label in enumerate(kept)}
+    return [[
+        Item(path, new_label[label], name) for path, label, name in items
+        if label in new_label
+    ] for items in lists]
+
+
+def draw_hash(train: Sequence, val: Sequence) -> str:
+    """SHA-256 of a draw: the same images in the same order, the same hash.
+
+    It is taken of the UTF-8 JSON ``{"train":[[path,label,name],...],
+    "val":[...]}`` without spaces and with non-ASCII letters as they are.
+
+    Returns:
+        str: 64 hexadecimal digits.
+    """
+    lists = dict(train=[list(i) for i in train], val=[list(i) for i in val])
+    text = json.dumps(lists, ensure_ascii=False, separators=(',', ':'))
+    return hashlib.sha256(text.encode('utf-8')).hexdigest()

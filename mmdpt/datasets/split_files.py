@@ -1,0 +1,121 @@
+"""Split files of the CoOp benchmark: JSON lists of train, val and test."""
+import json
+import os
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+
+class Item(NamedTuple):
+    """One image of a split list; equals the plain ``[path, label, name]``."""
+    path: str  # relative to the benchmark's image folder
+    label: int
+    name: str
+
+
+class Split(NamedTuple):
+    """The three lists of a split file, in the file's order."""
+    train: List[Item]
+    val: List[Item]
+    test: List[Item]
+
+
+FORM = ('{"train": [[path, label, class name], ...], "val": [...], '
+        '"test": [...]}')
+
+
+def read_split(path: str) -> Split:
+    """Read a split file and check its form.
+
+    Args:
+        path (str): A JSON file ``{"train": [[path, label, class name], ...],
+            "val": ..., "test": ...}``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no JSON, lacks a list, or an item has another
+            form; the message names the file and the place.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'The split file {path!r} does not exist.')
+    try:
+        with open(path, encoding='utf-8') as file:
+            lists = json.load(file)
+    except ValueError as error:  # also text that is not UTF-8
+        raise ValueError(
+            f'The split file {path!r} is not valid JSON ({error}). '
+            'Download it again; links often save a web page instead.'
+        ) from None
+    if not isinstance(lists, dict):
+        raise ValueError(f'The split file {path!r} holds a '
+                         f'{type(lists).__name__}, expected {FORM}.')
+    return Split(*(_read_list(path, lists, key) for key in Split._fields))
+
+
+def _read_list(path: str, lists: dict, key: str) -> List[Item]:
+    if not isinstance(lists.get(key), list):
+        raise ValueError(f'The split file {path!r} has no list {key!r}, '
+                         f'expected {FORM}.')
+    for i, item in enumerate(lists[key]):
+        if not _is_item(item):
+            raise ValueError(
+                f'{key}[{i}] of the split file {path!r} is {item!r}, expected '
+                '[relative image path, label from 0, class name].')
+    return [Item(*item) for item in lists[key]]
+
+
+def _is_item(item) -> bool:
+    return (isinstance(item, list) and len(item) == 3
+            and isinstance(item[0], str) and not os.path.isabs(item[0])
+            and type(item[1]) is int and item[1] >= 0
+            and isinstance(item[2], str))
+
+
+def check_classes(split: Split,
+                  path: str,
+                  classes: Optional[Sequence[str]] = None) -> Tuple[str, ...]:
+    """Check the labels and class names of a split.
+
+    Args:
+        split (Split): The lists.
+        path (str): Their file, for messages.
+        classes (Sequence[str], optional): The names to be expected, in label
+            order.
+
+    Returns:
+        tuple[str]: The class names in label order.
+
+    Raises:
+        ValueError: If a label has two names, labels are missing among the
+            training images, there are fewer than two classes, or names or
+            order differ from ``classes``.
+    """
+    names = {}
+    for item in (item for items in split for item in items):
+        if names.setdefault(item.label, item.name) != item.name:
+            raise ValueError(
+                f'Label {item.label} of {path!r} has two class names, '
+                f'{names[item.label]!r} and {item.name!r} ({item.path}).')
+    if len(names) < 2:
+        raise ValueError(f'{path!r} has too few classes: {list(names.values())}'
+                         '; a classifier needs at least 2.')
+    total = max(max(names) + 1, len(classes or ()))
+    gaps = sorted(set(range(total)) - {item.label for item in split.train})
+    if gaps:
+        raise ValueError(
+            f'The train list of {path!r} has no image with label(s) {gaps}; '
+            f'labels must run from 0 to {total - 1} without gaps.')
+    found = tuple(names[label] for label in range(total))
+    if classes is not None and found != tuple(classes):
+        raise ValueError(_difference(path, found, tuple(classes)))
+    return found
+
+
+def _difference(path: str, found: Tuple[str], expected: Tuple[str]) -> str:
+    if len(found) != len(expected):
+        return (f'{path!r} has {len(found)} classes, the benchmark has '
+                f'{len(expected)}.')
+    label = next(i for i, n in enumerate(found) if n != expected[i])
+    kind = ('the class order' if sorted(found) == sorted(expected) else
+            'the class names')
+    return (f'{path!r} differs from the benchmark in {kind}: label {label} '
+            f'is {found[label]!r} instead of {expected[label]!r}. Use the '
+            "benchmark's own split file, or define your own benchmark.")
