@@ -1,0 +1,12 @@
+"""Models: CLIP's frozen towers, prompts, heads, the classifier."""
+from .classifier import PromptedCLIP
+from .heads import DPTHead, GuidedHead, Match, SimilarityHead
+from .text_prompts import CoOp, TemplatePrompt, TextPrompt
+from .towers import ImageTower, TextTower
+from .visual_prompts import CAVPT, VPT, VisualPrompt
+
+__all__ = [
+    'CAVPT', 'CoOp', 'DPTHead', 'GuidedHead', 'ImageTower', 'Match',
+    'PromptedCLIP', 'SimilarityHead', 'TemplatePrompt', 'TextPrompt',
+    'TextTower', 'VPT', 'VisualPrompt'
+]

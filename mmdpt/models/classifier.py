@@ -1,0 +1,251 @@
+"""The classifier: frozen CLIP, prompts in front of it, a head behind."""
+from contextlib import contextmanager
+from typing import List, Optional, Sequence, Union
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models import ImageClassifier
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from .clip import load_clip
+from .heads import GuidedHead, Match, similarity
+from .learnt_state import keep_learnt_only
+from .text_cache import TextCache
+from .text_prompts import TemplatePrompt
+from .towers import ImageTower, TextTower
+
+CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
+CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
+
+
+@MODELS.register_module()
+class PromptedCLIP(ImageClassifier):
+    """CLIP as an image classifier, adapted by prompts.
+
+    Without prompts it is zero-shot CLIP. All that is learnt lies in
+    ``text_prompt`` and ``visual_prompt``; only that is in ``state_dict()``.
+
+    Args:
+        arch (str | dict): Architecture, see :func:`load_clip`.
+        pretrained (str, optional): Weights, see :func:`load_clip`.
+        classes (str | Sequence[str]): Name of a benchmark, or the class names
+            in the order of the labels.
+        templates (str | Sequence[str], optional): Hand-written prompts with
+            one ``{}`` for zero-shot classification; the features of several
+            are averaged. Defaults to the benchmark's, or to
+            'a photo of a {}.' where ``classes`` are names.
+        text_prompt (dict, optional): Config of the learnt text prompt. None:
+            the templates classify.
+        visual_prompt (dict, optional): Config of the visual prompt.
+        head (dict): Config of the head.
+        precision (str): Of the frozen towers, see :func:`load_clip`. What is
+            learnt stays in (at least) single precision.
+        data_preprocessor (dict, optional): Defaults to CLIP's normalisation
+            of BGR images as MMPretrain's pipelines give them.
+        train_cfg (dict, optional): MMPretrain's batch augmentations.
+        init_cfg (dict, optional): See MMEngine's ``BaseModule``.
+
+    Raises:
+        ValueError: If the parts do not fit together or a value is out of
+            range; see :func:`load_clip` for what concerns the weights.
+    """
+
+    def __init__(self,
+                 arch: Union[str, dict],
+                 pretrained: Optional[str],
+                 classes: Union[str, Sequence[str]],
+                 templates: Union[None, str, Sequence[str]] = None,
+                 text_prompt: Optional[dict] = None,
+                 visual_prompt: Optional[dict] = None,
+                 head: dict = dict(type='SimilarityHead'),
+                 precision: str = 'fp32',
+                 data_preprocessor: Optional[dict] = None,
+                 train_cfg: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None):
+        classes, templates = resolve_classes(classes, templates)
+        clip = load_clip(arch, pretrained, precision)
+        tower = ImageTower(clip)
+        super().__init__(
+            backbone=tower,
+            head=head,
+            train_cfg=train_cfg,
+            data_preprocessor=data_preprocessor or dict(
+                mean=CLIP_MEAN, std=CLIP_STD, to_rgb=True),
+            init_cfg=init_cfg)
+        self.classes = classes
+        self.clip_identity = clip.identity
+        self.text_tower = TextTower(clip)
+        self.register_buffer('scale', clip.logit_scale, persistent=False)
+        self.templates = torch.nn.ModuleList(
+            TemplatePrompt(self.text_tower, classes, t) for t in templates)
+        self.text_prompt = text_prompt and MODELS.build(
+            text_prompt,
+            default_args=dict(tower=self.text_tower, classes=classes))
+        self.visual_prompt = visual_prompt and MODELS.build(
+            visual_prompt,
+            default_args=dict(
+                width=tower.width,
+                depth=tower.depth,
+                embed_dim=tower.embed_dim,
+                num_classes=len(classes)))
+        if self.visual_prompt is not None:
+            self.visual_prompt.to(self.scale.dtype)
+        self._check_parts()
+        self._learnt_text = TextCache()
+        self._frozen_text = TextCache()
+        self._zero_shot = False
+        keep_learnt_only(self)
+
+    def _check_parts(self) -> None:
+        head, visual = self.head, self.visual_prompt
+        name = type(head).__name__
+        if head.needs_evidence and not (visual and visual.has_evidence):
+            raise ValueError(
+                f'{name} needs class evidence, but visual_prompt is '
+                f'{type(visual).__name__}: use CAVPT, or GuidedHead.')
+        if isinstance(head, GuidedHead) and self.text_prompt is None:
+            raise ValueError(f'{name} guides learnt text features, but '
+                             'text_prompt is None: use CoOp, or '
+                             'SimilarityHead.')
+
+    def identity(self) -> dict:
+        """What a checkpoint of this model belongs to, in plain Python:
+        ``classes`` and ``clip`` (arch, pretrained, fingerprint)."""
+        return dict(classes=list(self.classes), clip=dict(self.clip_identity))
+
+    def match(self, inputs: torch.Tensor) -> Match:
+        """One forward pass.
+
+        Args:
+            inputs (Tensor): Normalised images, (B, 3, H, W).
+
+        Returns:
+            Match: Features, and what the head needs beside them.
+        """
+        tokens = self.backbone.embed(inputs)
+        visual = None if self._zero_shot else self.visual_prompt
+        text_prompt = None if self._zero_shot else self.text_prompt
+        selects = visual is not None and visual.top_k > 0
+        guides = self.training and self.head.needs_frozen
+
+        frozen_image = frozen_text = class_ids = classes = None
+        if visual is None or selects or guides:
+            with torch.no_grad():
+                frozen_image = self._wide(self.backbone(tokens)[0])
+        if text_prompt is None or selects or guides:
+            frozen_text = self.frozen_text_features()
+
+        text = frozen_text if text_prompt is None else \
+            self.text_features(frozen_image)
+        if selects:
+            logits = similarity(frozen_image, frozen_text, self.scale)
+            class_ids = logits.topk(visual.top_k).indices  # (B, K)
+            classes = F.embedding(class_ids, text)  # (B, K, E)
+        if visual is None:
+            image, evidence = frozen_image, []
+        else:
+            image, evidence = self.backbone(tokens, visual, classes)
+        return Match(
+            self._wide(image), text, self.scale, frozen_image, frozen_text,
+            class_ids,
+            torch.stack(evidence) if evidence else None)
+
+    def _wide(self, features: torch.Tensor) -> torch.Tensor:
+        """Heads compare in (at least) single precision."""
+        return features.to(self.scale.dtype)
+
+    def text_features(self, image: Optional[torch.Tensor] = None
+                      ) -> torch.Tensor:
+        """Features of the learnt prompts, (C, E), not normalised.
+
+        In evaluation they are computed once and kept until something learnt
+        changes.
+        """
+
+        def compute():
+            prompts = self.text_prompt(image)
+            return self._wide(self.text_tower(prompts)).squeeze(0)
+
+        if torch.is_grad_enabled() or self.text_prompt.needs_image:
+            return compute()
+        return self._learnt_text.get(self.text_prompt.parameters(), compute)
+
+    @torch.no_grad()
+    def frozen_text_features(self) -> torch.Tensor:
+        """Features of the templates, (C, E), normalised: each template's
+        normalised features, averaged and normalised again."""
+
+        def compute():
+            features = [
+                F.normalize(self._wide(self.text_tower(t())[0]), dim=-1)
+                for t in self.templates
+            ]
+            return F.normalize(sum(features) / len(features), dim=-1)
+
+        return self._frozen_text.get([self.scale], compute)
+
+    def clip_features(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Frozen CLIP's image features, (B, E), not normalised."""
+        with torch.no_grad():
+            return self._wide(self.backbone(self.backbone.embed(inputs))[0])
+
+    @contextmanager
+    def zero_shot(self):
+        """Classify with frozen CLIP and the templates inside this context."""
+        self._zero_shot = True
+        try:
+            yield self
+        finally:
+            self._zero_shot = False
+
+    def extract_feat(self, inputs: torch.Tensor, stage: str = 'neck') -> tuple:
+        """MMPretrain's interface: a tuple with the image features, (B, E)."""
+        return (self.match(inputs).image, )
+
+    def forward(self,
+                inputs: torch.Tensor,
+                data_samples: Optional[List[DataSample]] = None,
+                mode: str = 'tensor'):
+        """MMPretrain's interface; 'tensor' gives the logits, (B, C)."""
+        if mode == 'tensor':
+            return self.head(self.match(inputs))
+        return super().forward(inputs, data_samples, mode)
+
+    def loss(self, inputs: torch.Tensor,
+             data_samples: List[DataSample]) -> dict:
+        """Loss terms by name."""
+        return self.head.loss(self.match(inputs), data_samples)
+
+    def predict(self,
+                inputs: torch.Tensor,
+                data_samples: Optional[List[DataSample]] = None,
+                **kwargs) -> List[DataSample]:
+        """Predictions with scores (C,) and label."""
+        return self.head.predict(self.match(inputs), data_samples, **kwargs)
+
+
+def resolve_classes(classes, templates):
+    """Class names and templates as lists, from names or a benchmark."""
+    default = 'a photo of a {}.'
+    if isinstance(classes, str):
+        from mmdpt.datasets.benchmarks import get_benchmark
+        benchmark = get_benchmark(classes)
+        classes, default = benchmark.classes, benchmark.templates
+    classes = list(classes)
+    wrong = [c for c in classes if not isinstance(c, str)]
+    if wrong:
+        raise TypeError(f'Class names must be text, but one is {wrong[0]!r}.')
+    if len(classes) < 2:
+        raise ValueError(f'A classifier needs at least two classes, but '
+                         f'classes has {len(classes)}: {classes}.')
+    double = sorted({c for c in classes if classes.count(c) > 1})
+    if double:
+        raise ValueError(f'Class name {double[0]!r} stands more than once in '
+                         'classes; rename one of them.')
+    templates = default if templates is None else templates
+    templates = [templates] if isinstance(templates, str) else list(templates)
+    if not templates:
+        raise ValueError('templates is empty; give at least one, such as '
+                         "'a photo of a {}.', or None.")
+    return classes, templates

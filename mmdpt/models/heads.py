@@ -1,0 +1,201 @@
+"""From similarities to logits, losses and predictions."""
+from typing import Dict, List, NamedTuple, Optional, Tuple
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+
+class Match(NamedTuple):
+    """What one forward pass produced. No feature is normalised.
+
+    Attributes:
+        image (Tensor): Image features, prompted where the method does,
+            (B, E).
+        text (Tensor): Text features, learnt where the method does, (C, E), or
+            (B, C, E) where they depend on the image.
+        scale (Tensor): CLIP's logit scale, a positive scalar.
+        frozen_image (Tensor, optional): Features of the frozen, unprompted
+            image tower, (B, E).
+        frozen_text (Tensor, optional): Features of the hand-written
+            templates, (C, E), normalised.
+        class_ids (Tensor, optional): Classes selected for each image, most
+            likely first, (B, K).
+        evidence (Tensor, optional): Class logits of every class-aware layer
+            and prompt, (M, B, K, C).
+    """
+    image: torch.Tensor
+    text: torch.Tensor
+    scale: torch.Tensor
+    frozen_image: Optional[torch.Tensor] = None
+    frozen_text: Optional[torch.Tensor] = None
+    class_ids: Optional[torch.Tensor] = None
+    evidence: Optional[torch.Tensor] = None
+
+
+def similarity(image: torch.Tensor, text: torch.Tensor,
+               scale: torch.Tensor) -> torch.Tensor:
+    """Scaled cosine similarity.
+
+    Args:
+        image (Tensor): Image features, (B, E).
+        text (Tensor): Text features, (C, E) or (B, C, E).
+        scale (Tensor): Factor.
+
+    Returns:
+        Tensor: Logits (B, C).
+    """
+    image, text = F.normalize(image, dim=-1), F.normalize(text, dim=-1)
+    if text.dim() == 3:
+        return scale * torch.einsum('be,bce->bc', image, text)
+    return scale * image @ text.t()
+
+
+@MODELS.register_module()
+class SimilarityHead(ClsHead):
+    """Classify by scaled cosine similarity (CLIP, CoOp, VPT).
+
+    Args:
+        loss (dict): MMPretrain's loss of the logits. Defaults to
+            cross-entropy, averaged over the batch.
+        **kwargs: ``topk``, ``cal_acc`` and ``init_cfg`` of MMPretrain's
+            ``ClsHead``.
+
+    Attributes:
+        needs_frozen (bool): Whether it compares with the frozen features in
+            this epoch.
+        needs_evidence (bool): Whether it needs class evidence.
+    """
+    needs_frozen = False
+    needs_evidence = False
+
+    def forward(self, match: Match) -> torch.Tensor:
+        """Logits (B, C)."""
+        return similarity(match.image, match.text, match.scale)
+
+
+@MODELS.register_module()
+class GuidedHead(SimilarityHead):
+    """Train under the guidance of frozen CLIP first (DPT, section 3.2).
+
+    In the first epochs: CE(frozen image, text) + CE(image, frozen text) +
+    ``logits_weight`` CE(image, text). After that: CE(image, text).
+
+    Args:
+        guided_epochs (int): Number of guided epochs.
+        logits_weight (float): Weight of CE(image, text) while guided.
+            Defaults to 0.1.
+        **kwargs: See :class:`SimilarityHead`.
+
+    Raises:
+        ValueError: If a number is negative.
+    """
+
+    def __init__(self,
+                 guided_epochs: int,
+                 logits_weight: float = 0.1,
+                 **kwargs):
+        super().__init__(**kwargs)
+        _check_weight('guided_epochs', guided_epochs)
+        _check_weight('logits_weight', logits_weight)
+        self.guided_epochs = guided_epochs
+        self.logits_weight = logits_weight
+
+    @property
+    def needs_frozen(self) -> bool:
+        """Whether the running epoch (from 0) is a guided one."""
+        epoch = MessageHub.get_current_instance().get_info('epoch', 0)
+        return epoch < self.guided_epochs
+
+    def terms(self, match: Match, target: torch.Tensor
+              ) -> Dict[str, Tuple[float, torch.Tensor]]:
+        """Weight and value of each term of the loss in this epoch."""
+
+        def ce(image, text):
+            logits = similarity(image, text, match.scale)
+            return self.loss_module(logits, target, avg_factor=len(target))
+
+        logits = ce(match.image, match.text)
+        if not self.needs_frozen:
+            return dict(logits=(1., logits))
+        return dict(
+            text_guide=(1., ce(match.frozen_image, match.text)),
+            image_guide=(1., ce(match.image, match.frozen_text)),
+            logits=(self.logits_weight, logits))
+
+    def loss(self, match: Match, data_samples: List[DataSample],
+             **kwargs) -> dict:
+        """Weighted loss terms as ``loss_NAME``.
+
+        Raises:
+            ValueError: If batch augmentation has mixed the labels.
+        """
+        if 'gt_score' in data_samples[0]:
+            raise ValueError(f'{type(self).__name__} needs one label an image;'
+                             ' take the batch augmentation (mixup, cutmix) '
+                             'out of train_cfg.augments.')
+        target = torch.cat([i.gt_label for i in data_samples])
+        return {
+            f'loss_{name}': weight * value
+            for name, (weight, value) in self.terms(match, target).items()
+        }
+
+
+@MODELS.register_module()
+class DPTHead(GuidedHead):
+    """Guided head with the class-aware loss (DPT, section 3.3).
+
+    Args:
+        guided_epochs (int): Number of guided epochs.
+        aux_weight (float): Weight alpha of the class-aware loss. Defaults to
+            0.3.
+        **kwargs: See :class:`GuidedHead`.
+    """
+    needs_evidence = True
+
+    def __init__(self, guided_epochs: int, aux_weight: float = 0.3, **kwargs):
+        super().__init__(guided_epochs, **kwargs)
+        _check_weight('aux_weight', aux_weight)
+        self.aux_weight = aux_weight
+
+    def terms(self, match, target):
+        terms = super().terms(match, target)
+        terms['aux'] = (self.aux_weight, class_aware_loss(
+            match.evidence, match.class_ids, target))
+        return terms
+
+
+def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
+                     target: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of the prompts that belong to the labels.
+
+    Averaged over all (layer, image) pairs whose label is among the selected
+    classes; zero if there is none. It is a masked mean, not a filtered one:
+    every parameter takes part in every step, as data-parallel training needs.
+
+    Args:
+        evidence (Tensor): (M, B, K, C).
+        class_ids (Tensor): (B, K).
+        target (Tensor): Labels, (B,).
+
+    Returns:
+        Tensor: A scalar.
+    """
+    hit = class_ids == target[:, None]  # (B, K), at most one a row
+    rank = hit.to(torch.uint8).argmax(dim=1)
+    layers, batch = evidence.shape[:2]
+    logits = evidence[:, torch.arange(batch, device=rank.device), rank]
+    loss = F.cross_entropy(
+        logits.flatten(0, 1), target.repeat(layers), reduction='none')
+    mask = hit.any(dim=1).repeat(layers).to(loss)
+    return (loss * mask).sum() / mask.sum().clamp(min=1)
+
+
+def _check_weight(name: str, value: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or \
+            not value >= 0:
+        raise ValueError(f'{name} must be a number of at least 0, but is '
+                         f'{value!r}.')

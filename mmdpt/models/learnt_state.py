@@ -1,0 +1,102 @@
+"""State dicts that hold what is learnt, and know what it belongs to."""
+import torch.nn as nn
+from mmengine.logging import print_log
+
+KEY = 'mmdpt'
+
+
+def keep_learnt_only(model: nn.Module) -> None:
+    """Make ``state_dict()`` hold only what is learnt now, and check loading.
+
+    The names are fixed here, at construction: later changes of
+    ``requires_grad`` (a moving-average copy has none) do not matter. The
+    model's ``identity()`` travels in the state dict's metadata.
+
+    Args:
+        model (nn.Module): Has ``identity()``; its frozen parameters have
+            ``requires_grad`` off.
+    """
+    learnt = {n for n, p in model.named_parameters() if p.requires_grad}
+
+    def on_save(module, state_dict, prefix, local_metadata):
+        for name in list(state_dict):
+            if name.startswith(prefix) and name[len(prefix):] not in learnt:
+                del state_dict[name]
+        local_metadata[KEY] = module.identity()
+
+    def before_load(module, state_dict, prefix, local_metadata, strict,
+                    missing_keys, unexpected_keys, error_msgs):
+        check_identity(module.identity(), local_metadata.get(KEY))
+        found = {
+            n[len(prefix):]: v
+            for n, v in state_dict.items() if n.startswith(prefix)
+        }
+        expected = {n: module.get_parameter(n) for n in learnt}
+        check_tensors(expected, found)
+
+    def after_load(module, incompatible_keys):
+        # The frozen towers come from CLIP's own weights, never from here.
+        missing = incompatible_keys.missing_keys
+        missing[:] = [n for n in missing if n in learnt]
+
+    model.learnt_names = frozenset(learnt)
+    model._register_state_dict_hook(on_save)
+    model.register_load_state_dict_pre_hook(before_load)
+    model.register_load_state_dict_post_hook(after_load)
+
+
+def check_identity(mine: dict, theirs: dict) -> None:
+    """Raise ValueError unless a checkpoint fits this model.
+
+    Args:
+        mine (dict): ``identity()`` of the model.
+        theirs (dict | None): The checkpoint's.
+    """
+    if theirs is None:
+        print_log(
+            'The state dict does not say for which classes and CLIP weights '
+            'its prompts were learnt; only shapes are checked.',
+            logger='current',
+            level=30)
+        return
+    old, new = theirs['classes'], mine['classes']
+    if old != new:
+        where = next((i for i, (a, b) in enumerate(zip(old, new)) if a != b),
+                     min(len(old), len(new)))
+        names = [c[where] if where < len(c) else 'none' for c in (old, new)]
+        raise ValueError(
+            f'The checkpoint was trained for {len(old)} classes and the model '
+            f'has {len(new)}; class {where} is {names[0]!r} in the checkpoint '
+            f'and {names[1]!r} in the model. Use the same classes in the same '
+            'order, or train anew.')
+    old, new = theirs['clip'], mine['clip']
+    if old['fingerprint'] != new['fingerprint']:
+        raise ValueError(
+            f'The checkpoint was trained on CLIP {_describe(old)}, but the '
+            f'model has {_describe(new)}: prompts fit only the weights they '
+            'were learnt on. Set model.arch and model.pretrained to those.')
+
+
+def _describe(clip: dict) -> str:
+    return (f'{clip["arch"]} with weights {clip["pretrained"]} '
+            f'(fingerprint {clip["fingerprint"]})')
+
+
+def check_tensors(expected: dict, found: dict) -> None:
+    """Raise ValueError unless names and shapes are exactly those learnt."""
+    missing = sorted(set(expected) - set(found))
+    if missing:
+        raise ValueError(f'The checkpoint lacks learnt tensors: '
+                         f'{", ".join(missing)}. Was it trained with another '
+                         'method or another depth?')
+    unexpected = sorted(set(found) - set(expected))
+    if unexpected:
+        raise ValueError(f'The checkpoint holds tensors that this model does '
+                         f'not learn: {", ".join(unexpected)}. Was it trained '
+                         'with another method or another depth?')
+    for name, tensor in expected.items():
+        if found[name].shape != tensor.shape:
+            raise ValueError(
+                f'{name} is {tuple(found[name].shape)} in the checkpoint, but '
+                f'{tuple(tensor.shape)} in the model: set the number of '
+                'prompts and classes as in training.')

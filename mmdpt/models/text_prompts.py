@@ -1,0 +1,248 @@
+"""What the text tower reads: hand-written templates, or learnt context."""
+from typing import List, Optional, Sequence, Tuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+
+from .text_encoding import PackedPrompts, Packing
+from .towers import TextTower
+
+POSITIONS = ('end', 'middle', 'front')
+
+
+def clean_name(name: str) -> str:
+    """A class name as it is written in a prompt."""
+    return name.replace('_', ' ').strip()
+
+
+def prompt_tokens(tower: TextTower, name: str, text: str,
+                  num_context: int = 0) -> List[int]:
+    """Tokenize a prompt: start, text, end.
+
+    Args:
+        tower (TextTower): Gives the tokenizer and the context length.
+        name (str): The class name, for the error message.
+        text (str): What is tokenized.
+        num_context (int): Number of learnt tokens that come on top.
+
+    Raises:
+        ValueError: If the prompt is longer than the context, or the text
+            holds a start or end mark.
+    """
+    tokenizer = tower.tokenizer
+    start, end = tokenizer.sot_token_id, tokenizer.eot_token_id
+    body = tokenizer.encode(text)
+    if start in body or end in body:
+        raise ValueError(f'Class name {name!r} holds the mark of a start or '
+                         'end of text; rename the class.')
+    count = len(body) + num_context + 2
+    if count > tower.context_length:
+        context = f' with {num_context} context tokens' if num_context else ''
+        raise ValueError(
+            f'The prompt of class {name!r}{context} has {count} tokens, but '
+            f'the text tower takes {tower.context_length}: shorten the class '
+            'name or the template, or lower num_tokens.')
+    return [start, *body, end]
+
+
+class FrozenBank(nn.Module):
+    """The frozen embeddings that some prompts use, looked up once.
+
+    Args:
+        tower (TextTower): Gives the embeddings.
+        prompts (Sequence[Sequence[int]]): Token ids.
+    """
+
+    def __init__(self, tower: TextTower, prompts: Sequence[Sequence[int]]):
+        super().__init__()
+        ids = sorted({i for prompt in prompts for i in prompt})
+        self.row = {token: row for row, token in enumerate(ids)}
+        device = tower.token_embedding.weight.device
+        with torch.no_grad():
+            rows = tower.token_embedding(torch.tensor(ids, device=device))
+        self.register_buffer('embedding', rows, persistent=False)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+class TextPrompt(BaseModule):
+    """Base of all text prompts: calling it gives :class:`PackedPrompts`.
+
+    A subclass calls :meth:`pack` once with its prompts and returns its bank of
+    embeddings, (U, W) or (G, U, W), from :meth:`bank`.
+
+    Attributes:
+        needs_image (bool): Whether the prompts depend on the image.
+    """
+    needs_image = False
+
+    def pack(self, prompts: Sequence[Sequence[int]]) -> None:
+        """Lay out the prompts, given as indices into the bank."""
+        self.packing = Packing(prompts)
+
+    def bank(self, image: Optional[torch.Tensor] = None) -> torch.Tensor:
+        raise NotImplementedError
+
+    def forward(self, image: Optional[torch.Tensor] = None) -> PackedPrompts:
+        """Put the prompts together.
+
+        Args:
+            image (Tensor, optional): Frozen image features, (B, E), where
+                ``needs_image``.
+
+        Returns:
+            PackedPrompts: Ready for the text tower.
+        """
+        bank = self.bank(image)
+        if bank.dim() == 2:
+            # Unlike indexing, embedding has a deterministic backward pass.
+            prefix = F.embedding(self.packing.prefix, bank)[None]
+            own = F.embedding(self.packing.own, bank)[None]
+        else:
+            prefix = bank[:, self.packing.prefix]
+            own = bank[:, self.packing.own]
+        return PackedPrompts(prefix, own, self.packing)
+
+
+@MODELS.register_module()
+class TemplatePrompt(TextPrompt):
+    """One hand-written template filled with every class name.
+
+    Args:
+        tower (TextTower): The frozen text tower.
+        classes (Sequence[str]): The class names.
+        template (str): A text with one ``{}``.
+        init_cfg (dict, optional): Not used; nothing is learnt.
+
+    Raises:
+        ValueError: If the template has no single ``{}`` or a prompt is too
+            long.
+    """
+
+    def __init__(self, tower: TextTower, classes: Sequence[str],
+                 template: str, init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg=init_cfg)
+        if not isinstance(template, str) or template.count('{}') != 1:
+            raise ValueError(f'Template {template!r} needs exactly one {{}}, '
+                             "where the class name goes: 'a photo of a {}.'.")
+        tokens = [
+            prompt_tokens(tower, name, template.replace('{}', clean_name(name)))
+            for name in classes
+        ]
+        self.frozen = FrozenBank(tower, tokens)
+        self.pack([[self.frozen.row[i] for i in prompt] for prompt in tokens])
+
+    def bank(self, image=None) -> torch.Tensor:
+        return self.frozen.embedding
+
+
+@MODELS.register_module()
+class CoOp(TextPrompt):
+    """Learnt context in front of, behind or around the class name.
+
+    `Learning to Prompt for Vision-Language Models
+    <https://arxiv.org/abs/2109.01134>`_, section 3.2.
+
+    Args:
+        tower (TextTower): The frozen text tower.
+        classes (Sequence[str]): The class names.
+        num_tokens (int, optional): Context length n. Defaults to 16, or to
+            the number of tokens of ``init_words``.
+        position (str): Where the class name stands: 'end' (context, name),
+            'middle' (first n // 2 of the context, name, the others) or
+            'front' (name, context). Full stop and end of text come last.
+        class_specific (bool): One context a class rather than one for all.
+        init_words (str, optional): Start the context at the embeddings of
+            these words instead of at random (normal, deviation 0.02).
+        init_cfg (dict, optional): Not used; the context is initialised here.
+
+    Raises:
+        ValueError: If a value is out of range or a prompt is too long.
+    """
+
+    def __init__(self,
+                 tower: TextTower,
+                 classes: Sequence[str],
+                 num_tokens: Optional[int] = None,
+                 position: str = 'end',
+                 class_specific: bool = False,
+                 init_words: Optional[str] = None,
+                 init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg=init_cfg)
+        if position not in POSITIONS:
+            raise ValueError(f'position={position!r} is unknown; use one of '
+                             f'{", ".join(POSITIONS)}.')
+        start = _initial_context(tower, num_tokens, init_words)
+        if class_specific:
+            start = start.expand(len(classes), -1, -1).clone()
+        if init_words is None:
+            nn.init.normal_(start, std=0.02)
+        self.num_tokens = start.shape[-2]
+        self.position = position
+        self.class_specific = class_specific
+        # Learnt in single precision also where the tower is in half.
+        wide = torch.promote_types(start.dtype, torch.float32)
+        self.context = nn.Parameter(start.to(wide))
+        self._lay_out(tower, classes)
+
+    def _lay_out(self, tower: TextTower, classes: Sequence[str]) -> None:
+        parts = [split_prompt(tower, name, self.num_tokens) for name in classes]
+        self.frozen = FrozenBank(tower, [sum(part, []) for part in parts])
+        prompts = []
+        for c, part in enumerate(parts):
+            # In the bank the context rows follow the frozen ones.
+            first = len(self.frozen) + c * self.num_tokens * self.class_specific
+            context = list(range(first, first + self.num_tokens))
+            sos, name, rest = ([self.frozen.row[i] for i in ids]
+                               for ids in part)
+            before = dict(
+                end=self.num_tokens, middle=self.num_tokens // 2,
+                front=0)[self.position]
+            prompts.append(sos + context[:before] + name + context[before:] +
+                           rest)
+        self.pack(prompts)
+
+    def bank(self, image=None) -> torch.Tensor:
+        frozen = self.frozen.embedding
+        return torch.cat([frozen, self.context.flatten(0, -2).to(frozen)])
+
+
+def split_prompt(tower: TextTower, name: str,
+                 num_context: int) -> Tuple[List[int], List[int], List[int]]:
+    """Tokens of a prompt around its context: start, name, rest.
+
+    Name and full stop are tokenized as one text, as they are read, and the
+    name is its first tokens: as many as the name has by itself. A name whose
+    last character is a punctuation mark may share a token with the stop.
+    """
+    text = clean_name(name)
+    tokens = prompt_tokens(tower, name, f'{text}.', num_context)
+    length = len(tower.tokenizer.encode(text))
+    if length == 0:
+        raise ValueError(f'Class name {name!r} is empty; give every class a '
+                         'name.')
+    cut = min(1 + length, len(tokens) - 1)  # never past the end of text
+    return tokens[:1], tokens[1:cut], tokens[cut:]
+
+
+def _initial_context(tower: TextTower, num_tokens: Optional[int],
+                     init_words: Optional[str]) -> torch.Tensor:
+    """The start value (n, W), or room for a random one."""
+    weight = tower.token_embedding.weight
+    if init_words is not None:
+        ids = tower.tokenizer.encode(clean_name(init_words))
+        if not ids or num_tokens not in (None, len(ids)):
+            raise ValueError(
+                f'init_words={init_words!r} are {len(ids)} tokens, but '
+                f'num_tokens={num_tokens}: leave num_tokens out or give '
+                'other words.')
+        return weight[torch.tensor(ids, device=weight.device)].detach().clone()
+    num_tokens = 16 if num_tokens is None else num_tokens
+    if not isinstance(num_tokens, int) or num_tokens < 1:
+        raise ValueError('num_tokens must be a whole number of at least 1, '
+                         f'but is {num_tokens!r}.')
+    return weight.new_empty(num_tokens, weight.shape[1])

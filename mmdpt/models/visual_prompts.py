@@ -1,0 +1,201 @@
+"""What enters the image tower's blocks beside the image."""
+from typing import Optional, Tuple
+
+import torch
+import torch.nn as nn
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+
+
+def _check_count(name: str, value: int, low: int, high: int, why: str) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or \
+            not low <= value <= high:
+        raise ValueError(f'{name} must be a whole number from {low} to {high} '
+                         f'({why}), but is {value!r}.')
+
+
+class VisualPrompt(BaseModule):
+    """Base of all visual prompts.
+
+    Before each block the tower asks which tokens enter with the image's.
+
+    A subclass is built with ``width`` (D, the tower's token size), ``depth``
+    (number of blocks), ``embed_dim`` (E, size of the text features),
+    ``num_classes`` (C) and its own options.
+
+    Attributes:
+        top_k (int): K, how many classes it wants to see per image; 0 for
+            none.
+        has_evidence (bool): Whether it gives class evidence.
+    """
+    top_k = 0
+    has_evidence = False
+
+    def forward(
+        self, depth: int, tokens: torch.Tensor,
+        previous: Optional[torch.Tensor], classes: Optional[torch.Tensor]
+    ) -> Tuple[Optional[torch.Tensor], Optional[torch.Tensor]]:
+        """Answer which extra tokens enter block ``depth``.
+
+        Args:
+            depth (int): Index of the block, from 0.
+            tokens (Tensor): Class token and patches entering it, (B, N, D).
+            previous (Tensor, optional): The extra tokens' outputs of the
+                block before, (B, P, D), if :meth:`stays` kept them.
+            classes (Tensor, optional): Text features of the K selected
+                classes, not normalised, (B, K, E).
+
+        Returns:
+            tuple: The extra tokens (B or 1, P, D) or None, and class evidence
+            (B, K, C) or None.
+        """
+        raise NotImplementedError
+
+    def stays(self, depth: int) -> bool:
+        """Whether the outputs of block ``depth`` are wanted for the next."""
+        return False
+
+
+def _random_tokens(*shape: int) -> nn.Parameter:
+    return nn.Parameter(torch.empty(*shape).normal_(std=0.02))
+
+
+@MODELS.register_module()
+class VPT(VisualPrompt):
+    """Learnt tokens, the same for all images.
+
+    `Visual Prompt Tuning <https://arxiv.org/abs/2203.12119>`_, equations 4-5
+    (shallow) and 6-7 (deep). The tokens follow the patches, without positional
+    embedding and without ``ln_pre``.
+
+    Args:
+        num_tokens (int): Tokens a layer.
+        deep (bool): Every block has tokens of its own, whose outputs are
+            dropped. Otherwise the first block's go through all blocks.
+        width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
+
+    Raises:
+        ValueError: If ``num_tokens`` is below 1.
+    """
+
+    def __init__(self, width: int, depth: int, embed_dim: int,
+                 num_classes: int, num_tokens: int = 10, deep: bool = True,
+                 init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg=init_cfg)
+        _check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
+        self.deep = deep
+        self.tokens = _random_tokens(depth if deep else 1, num_tokens, width)
+
+    def forward(self, depth, tokens, previous, classes):
+        if self.deep or depth == 0:
+            return self.tokens[depth][None], None
+        return previous, None
+
+    def stays(self, depth: int) -> bool:
+        return not self.deep
+
+
+class ClassAwareLayer(BaseModule):
+    """Class-aware prompts of one block by cross-attention (DPT, section 3.3).
+
+    Text features of the selected classes ask the image tokens, and some learnt
+    ones, for their evidence.
+
+    Args:
+        width (int): D.
+        embed_dim (int): E.
+        num_classes (int): C.
+        num_tokens (int): Learnt tokens beside the image's. Defaults to 10, as
+            in the reference code whatever the other numbers.
+        key_dim (int): Size of the attention space. Defaults to 32.
+    """
+
+    def __init__(self, width: int, embed_dim: int, num_classes: int,
+                 num_tokens: int = 10, key_dim: int = 32):
+        super().__init__()
+        self.tokens = _random_tokens(num_tokens, width)
+        self.class_proj = nn.Linear(embed_dim, width)
+        self.query = nn.Linear(width, key_dim, bias=False)
+        self.key = nn.Linear(width, key_dim, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.evidence_norm = nn.LayerNorm(width)
+        self.evidence = nn.Linear(width, num_classes, bias=False)
+        self.prompt_norm = nn.LayerNorm(width)
+
+    def attend(self, query: torch.Tensor, tokens: torch.Tensor
+               ) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Single-head cross-attention.
+
+        Args:
+            query (Tensor): One vector a selected class, (B, K, D).
+            tokens (Tensor): Image tokens, (B, N, D); no gradient flows back.
+
+        Returns:
+            tuple: What each class found (B, K, D), and its weights over the
+            image tokens, then the learnt ones, (B, K, N + 10).
+        """
+        learnt = self.tokens.expand(len(tokens), -1, -1)
+        keys = torch.cat([tokens.detach().to(learnt.dtype), learnt], dim=1)
+        query, key = self.query(query), self.key(keys)
+        scores = query @ key.transpose(1, 2) * key.shape[-1]**-0.5
+        weights = scores.softmax(dim=-1)
+        return self.value(weights @ keys), weights
+
+    def forward(self, tokens: torch.Tensor, classes: torch.Tensor
+                ) -> Tuple[torch.Tensor, torch.Tensor]:
+        """Make the prompts.
+
+        Args:
+            tokens (Tensor): Tokens entering the block, (B, N, D).
+            classes (Tensor): Text features, (B, K, E).
+
+        Returns:
+            tuple: Prompts (B, K, D) and class evidence (B, K, C).
+        """
+        query = self.class_proj(classes.to(self.class_proj.weight.dtype))
+        attended, _ = self.attend(query, tokens)
+        evidence = self.evidence(self.evidence_norm(attended))
+        return self.prompt_norm(attended + query), evidence
+
+
+@MODELS.register_module()
+class CAVPT(VisualPrompt):
+    """Class-aware visual prompts in the last layers, deep VPT below.
+
+    `Dual Modality Prompt Tuning for Vision-Language Pre-Trained Model
+    <https://arxiv.org/abs/2208.08340>`_, section 3.3.
+
+    Args:
+        num_tokens (int): Plain visual prompts of each lower block.
+        num_layers (int): M, how many of the last blocks are class-aware; at
+            least one and not all.
+        top_k (int): K, prompts a class-aware block: one for each of the K
+            classes that zero-shot CLIP finds most likely.
+        width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+    has_evidence = True
+
+    def __init__(self, width: int, depth: int, embed_dim: int,
+                 num_classes: int, num_tokens: int = 10, num_layers: int = 1,
+                 top_k: int = 10, init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg=init_cfg)
+        _check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
+        _check_count('num_layers', num_layers, 1, depth - 1,
+                     f'the tower has {depth} blocks, and the first cannot be '
+                     'class-aware')
+        _check_count('top_k', top_k, 1, num_classes,
+                     f'there are {num_classes} classes; lower top_k')
+        self.top_k = top_k
+        self.tokens = _random_tokens(depth - num_layers, num_tokens, width)
+        self.layers = nn.ModuleList(
+            ClassAwareLayer(width, embed_dim, num_classes)
+            for _ in range(num_layers))
+
+    def forward(self, depth, tokens, previous, classes):
+        plain = len(self.tokens)
+        if depth < plain:
+            return self.tokens[depth][None], None
+        return self.layers[depth - plain](tokens, classes)

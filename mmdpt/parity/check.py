@@ -1,0 +1,135 @@
+"""Check a folder of reference numbers, case by case."""
+import json
+import traceback
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from mmengine.config import Config
+
+from . import methods, protocol
+from .compare import compare, failed, worst
+from .golden import Golden, read_npz
+
+INPUTS = ('images', 'labels', 'param/', 'traj/images', 'traj/labels',
+          'allmiss/labels', 'image_')
+
+
+class NotImplementedCase(Exception):
+    """The case needs something that this version does not have."""
+
+
+def check_folder(folder: Path,
+                 config: Config,
+                 cases: Optional[List[str]] = None,
+                 dtype: str = 'float64') -> Dict[str, dict]:
+    """Recompute every case of a folder through the modules that train.
+
+    Args:
+        folder (Path): Holds ``CASE.npz`` and ``CASE.json`` files and the CLIP
+            weights that they name.
+        config (Config): A config with ``test_pipeline`` and
+            ``data_preprocessor``, for the preprocessing case.
+        cases (list[str], optional): Only these. Defaults to all.
+        dtype (str): 'float64' or 'float32'.
+
+    Returns:
+        dict: By case: ``status`` ('passed', 'failed', 'not implemented'),
+        ``max_abs_error``, ``max_rel_error``, ``tensors`` (by key, compared or
+        skipped, the latter with its reason) and perhaps ``reason``.
+
+    Raises:
+        FileNotFoundError: If the folder, or a case asked for, is missing.
+    """
+    folder = Path(folder)
+    files = {
+        f.stem: f
+        for f in sorted(folder.glob('*')) if f.suffix in ('.npz', '.json')
+        and not _is_clip(f)
+    }
+    if not files:
+        raise FileNotFoundError(f'{folder} holds no .npz or .json case.')
+    missing = [c for c in cases or [] if c not in files]
+    if missing:
+        raise FileNotFoundError(f'{folder} has no case {", ".join(missing)}; '
+                                f'it has {", ".join(files)}.')
+    return {
+        name: check_case(files[name], config, dtype)
+        for name in cases or files
+    }
+
+
+def _is_clip(path: Path) -> bool:
+    """Weights that cases share are no case themselves."""
+    return path.suffix == '.npz' and 'arch' in read_npz(path)[0]
+
+
+def check_case(path: Path, config: Config, dtype: str) -> dict:
+    """Check one case file; an error in it is a failure, with its reason."""
+    try:
+        if path.suffix == '.json':
+            tensors = _check_json(path)
+        else:
+            tensors = _check_npz(path, config, dtype)
+    except NotImplementedCase as reason:
+        return dict(
+            status='not implemented',
+            max_abs_error=None,
+            max_rel_error=None,
+            tensors={},
+            reason=str(reason))
+    except Exception as error:
+        traceback.print_exc()
+        return dict(
+            status='failed',
+            max_abs_error=None,
+            max_rel_error=None,
+            tensors={},
+            reason=f'{type(error).__name__}: {error}')
+    compared = [t for t in tensors.values() if 'skipped' not in t]
+    passed = bool(compared) and all(t['passed'] for t in compared)
+    return dict(
+        status='passed' if passed else 'failed',
+        max_abs_error=worst(tensors, 'max_abs_error'),
+        max_rel_error=worst(tensors, 'max_rel_error'),
+        tensors=tensors)
+
+
+def _check_json(path: Path) -> Dict[str, dict]:
+    content = json.loads(path.read_text(encoding='utf-8'))
+    if 'runs' not in content:
+        raise NotImplementedCase('few-shot sampling is not compared yet' if
+                                 'fewshot' in content else 'unknown content')
+    return {
+        key: compare(key, ours, theirs, 'float64')
+        for key, (ours, theirs) in protocol.lr_schedule(content).items()
+    }
+
+
+def _check_npz(path: Path, config: Config, dtype: str) -> Dict[str, dict]:
+    meta, arrays = read_npz(path)
+    if 'crop_uint8' in arrays:
+        # The transform has one precision, single: so is the comparison.
+        found, dtype = protocol.preprocess(arrays, config), 'float32'
+    elif meta.get('method') in methods.METHODS:
+        found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
+    else:
+        raise NotImplementedCase(f'method {meta.get("method")}')
+    return _compare_all(found, arrays, dtype)
+
+
+def _compare_all(found: dict, arrays: dict, dtype: str) -> Dict[str, dict]:
+    """Every key of the file is compared, or skipped with a reason."""
+    tensors = {}
+    for key, theirs in arrays.items():
+        if key.startswith(INPUTS):
+            tensors[key] = dict(skipped='an input of the computation')
+        elif key in found:
+            tensors[key] = compare(key, found[key], theirs, dtype)
+        else:
+            tensors[key] = failed('we compute nothing of this name')
+    # A gradient that the reference has not must not go unnoticed here.
+    for key in found:
+        if key.startswith(('grad', 'allmiss/grad', 'traj/final/')) and \
+                key not in arrays:
+            tensors[key] = failed('not in the file')
+    return tensors

@@ -1,0 +1,74 @@
+"""How far our numbers are from the reference's, and how far they may be."""
+from typing import Dict, Optional
+
+import numpy as np
+
+# (absolute, relative to the tensor's largest entry); either one suffices.
+EXACT = (0., 0.)
+FLOAT64 = (0., 1e-9)
+# Single precision, as the reference's README suggests, by the key's start.
+FLOAT32 = (
+    ('loss', (1e-4, 0.)),
+    ('grad', (0., 2e-4)),
+    ('allmiss/loss', (1e-4, 0.)),
+    ('allmiss/grad', (0., 2e-4)),
+    ('traj/loss', (5e-4, 0.)),
+    ('traj/terms', (5e-4, 0.)),
+    ('traj/final_logits', (1e-3, 0.)),
+    ('traj/final/', (5e-5, 0.)),
+    ('traj/lr', (0., 1e-9)),
+    ('', (1e-3, 1e-4)),
+)
+
+
+def tolerance(key: str, dtype: str) -> tuple:
+    """Tolerated (absolute, relative) error of a key."""
+    if dtype == 'float64':
+        # The file keeps these gradients in single precision.
+        return (0., 1e-6) if key.startswith('allmiss/grad') else FLOAT64
+    return next(limits for start, limits in FLOAT32 if key.startswith(start))
+
+
+def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
+            dtype: str) -> Dict[str, object]:
+    """Compare one array.
+
+    Args:
+        key (str): Its name in the file, which decides the tolerance.
+        ours (ndarray): What we computed.
+        theirs (ndarray): What the file holds.
+        dtype (str): 'float64' or 'float32', the precision we computed in.
+
+    Returns:
+        dict: ``max_abs_error``, ``max_rel_error`` (of the largest entry),
+        ``passed`` and, where the shapes differ, ``reason``.
+    """
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    if ours.shape != theirs.shape:
+        return failed(f'shape {ours.shape}, expected {theirs.shape}')
+    if not theirs.size:
+        return dict(max_abs_error=0., max_rel_error=0., passed=True)
+    integer = theirs.dtype.kind in 'biu'
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    if (np.isnan(ours) != np.isnan(theirs)).any():
+        return failed('NaN where the reference has a number, or the reverse')
+    error = float(np.nan_to_num(np.abs(ours - theirs)).max())
+    largest = float(np.nan_to_num(np.abs(theirs)).max())
+    relative = error / largest if largest else error
+    limits = EXACT if integer else tolerance(key, dtype)
+    return dict(
+        max_abs_error=error,
+        max_rel_error=relative,
+        passed=bool(error <= limits[0] or relative <= limits[1]))
+
+
+def failed(reason: str) -> Dict[str, object]:
+    """The entry of a tensor that cannot be compared."""
+    return dict(
+        max_abs_error=None, max_rel_error=None, passed=False, reason=reason)
+
+
+def worst(tensors: Dict[str, dict], name: str) -> Optional[float]:
+    """Largest error of a case; None if nothing could be compared."""
+    values = [t[name] for t in tensors.values() if t.get(name) is not None]
+    return max(values, default=None)

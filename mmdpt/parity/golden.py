@@ -1,0 +1,106 @@
+"""Read the reference's files; build our model from their metadata."""
+import json
+import tempfile
+from pathlib import Path
+from typing import Dict, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+
+from mmdpt.models.reference_names import from_reference
+
+PRECISION = dict(float64='fp64', float32='fp32')
+
+
+class Golden(NamedTuple):
+    """One case file.
+
+    Attributes:
+        folder (Path): Where it lies, with the CLIP it names.
+        meta (dict): Hyper-parameters, class names, template.
+        arrays (dict): All arrays by key, without ``meta``.
+        dtype (str): 'float64' or 'float32', what we compute in.
+    """
+    folder: Path
+    meta: dict
+    arrays: Dict[str, np.ndarray]
+    dtype: str
+
+    def starts(self, prefix: str) -> Dict[str, np.ndarray]:
+        """Arrays whose key starts with ``prefix``, which is taken off."""
+        return {
+            key[len(prefix):]: value
+            for key, value in self.arrays.items() if key.startswith(prefix)
+        }
+
+    def images(self, key: str = 'images') -> torch.Tensor:
+        """Images in the precision of the computation."""
+        return torch.from_numpy(self.arrays[key]).to(
+            getattr(torch, self.dtype))
+
+
+def read_npz(path: Path):
+    """Return ``(meta, arrays)`` of an ``.npz`` file, without pickle."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    meta = json.loads(str(arrays.pop('meta'))) if 'meta' in arrays else {}
+    return meta, arrays
+
+
+def clip_config(path: Path):
+    """open_clip config and weights of a ``clip_*.npz`` file."""
+    meta, arrays = read_npz(path)
+    size = meta['arch']
+    config = dict(
+        embed_dim=size['embed'],
+        quick_gelu=True,
+        vision_cfg=dict(
+            image_size=size['image'],
+            patch_size=size['patch'],
+            width=size['vwidth'],
+            layers=size['vlayers'],
+            head_width=size['vwidth'] // meta['vision_heads']),
+        text_cfg=dict(
+            context_length=size['context'],
+            vocab_size=size['vocab'],
+            width=size['twidth'],
+            heads=meta['text_heads'],
+            layers=size['tlayers']))
+    return config, {k: torch.from_numpy(v) for k, v in arrays.items()}
+
+
+def build_model(golden: Golden, **parts) -> torch.nn.Module:
+    """Build :class:`PromptedCLIP` for a case and set its start values.
+
+    The weights go through a file and our loader, as a user's would.
+
+    Args:
+        golden (Golden): The case.
+        **parts: ``text_prompt``, ``visual_prompt``, ``head``, ``classes``,
+            ``templates`` of the classifier.
+    """
+    from safetensors.torch import save_file
+    init_default_scope('mmpretrain')
+    meta = golden.meta
+    config, weights = clip_config(golden.folder / meta['clip'])
+    with tempfile.TemporaryDirectory() as folder:
+        file = f'{folder}/clip.safetensors'
+        save_file({k: v.contiguous() for k, v in weights.items()}, file)
+        model = MODELS.build(
+            dict(
+                type='PromptedCLIP',
+                arch=config,
+                pretrained=file,
+                precision=PRECISION[golden.dtype],
+                # The images come normalised.
+                data_preprocessor=dict(mean=None, std=None, to_rgb=False),
+                **dict(
+                    dict(
+                        classes=meta['class_names'],
+                        templates=meta['template']), **parts)))
+    start = {k: torch.from_numpy(v) for k, v in golden.starts('param/').items()}
+    if start:
+        model.load_state_dict(from_reference(start))
+    return model

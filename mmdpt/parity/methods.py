@@ -1,0 +1,323 @@
+"""Recompute a method's case: outputs, losses, gradients, a training run."""
+from typing import Callable, Dict
+
+import numpy as np
+import torch
+from mmengine.logging import MessageHub
+from mmengine.optim import build_optim_wrapper
+from mmpretrain.evaluation import Accuracy
+from mmpretrain.registry import PARAM_SCHEDULERS
+from mmpretrain.structures import DataSample
+
+from mmdpt.models.reference_names import to_reference
+from mmdpt.models.text_prompts import split_prompt
+
+from .golden import Golden, build_model
+from .probe import probe
+
+PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
+
+
+def coop(meta: dict) -> dict:
+    """Our config of the text prompt of a case."""
+    return dict(
+        type='CoOp',
+        num_tokens=meta['text_n_ctx'],
+        position=meta['class_token_position'],
+        class_specific=meta['class_specific_context'])
+
+
+def zeroshot_parts(golden: Golden) -> dict:
+    return dict(templates=golden.meta['templates_used'])
+
+
+def coop_parts(golden: Golden) -> dict:
+    return dict(text_prompt=coop(golden.meta))
+
+
+def vpt_parts(golden: Golden) -> dict:
+    return dict(
+        visual_prompt=dict(type='VPT', num_tokens=golden.meta['visual_n_ctx']))
+
+
+def vlp_parts(golden: Golden) -> dict:
+    return dict(
+        text_prompt=coop(golden.meta),
+        head=dict(
+            type='GuidedHead', guided_epochs=golden.meta['guided_epochs_C']),
+        **vpt_parts(golden))
+
+
+def dpt_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    blocks = len({
+        key.split('.')[3]
+        for key in np.load(golden.folder / meta['clip']).files
+        if key.startswith('visual.transformer.resblocks.')
+    })
+    return dict(
+        text_prompt=coop(meta),
+        visual_prompt=dict(
+            type='CAVPT',
+            num_tokens=meta['visual_n_ctx'],
+            num_layers=blocks - meta['BOTTOMLIMIT'] + 1,
+            # The reference lowers K to the number of classes by itself.
+            top_k=min(meta['CPN'], len(meta['class_names']))),
+        head=dict(
+            type='DPTHead',
+            guided_epochs=meta['guided_epochs_C'],
+            aux_weight=meta['alpha']))
+
+
+METHODS: Dict[str, Callable[[Golden], dict]] = dict(
+    ZeroshotCLIP=zeroshot_parts,
+    ZeroshotCLIP2=zeroshot_parts,
+    CoOp=coop_parts,
+    VPT=vpt_parts,
+    VLP=vlp_parts,
+    DPT=dpt_parts)
+
+
+def recompute(golden: Golden) -> Dict[str, np.ndarray]:
+    """Everything that we can say to a case, by the file's keys."""
+    model = build_model(golden, **METHODS[golden.meta['method']](golden))
+    found = tokens(golden, model)
+    found.update(forward(golden, model))
+    if golden.starts('param/'):
+        found.update(losses(golden, model, 'loss', 'grad', PLAIN))
+        if any(k.startswith('loss_guided') for k in golden.arrays):
+            found.update(
+                losses(golden, model, 'loss_guided', 'grad_guided', GUIDED))
+    if 'allmiss/labels' in golden.arrays:
+        found.update(all_miss(golden, model))
+    if 'imagenet_mode' in golden.meta:
+        found.update(imagenet_mode(golden))
+    if 'trajectory' in golden.meta:
+        found.update(trajectory(golden, model))
+    return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v
+            for k, v in found.items()}
+
+
+def template_tokens(model) -> np.ndarray:
+    """Token ids of the filled templates, (templates, C, context)."""
+    rows = []
+    for template in model.templates:
+        ids = torch.tensor(list(template.frozen.row))
+        packing = template.packing
+        rows.append([
+            pad(ids[prompt].tolist(), model) for prompt in packing.unpack(
+                packing.prefix, packing.own, dim=0)
+        ])
+    return np.array(rows)
+
+
+def pad(ids, model):
+    return ids + [0] * (model.text_tower.context_length - len(ids))
+
+
+def tokens(golden: Golden, model) -> dict:
+    templates = template_tokens(model)
+    one = golden.arrays.get('tok/template_prompts', templates).ndim == 2
+    found = {'tok/template_prompts': templates[0] if one else templates}
+    if model.text_prompt is None:
+        return found
+    count, placeholder = model.text_prompt.num_tokens, 'X'
+    placeholder = model.text_tower.tokenizer.encode(placeholder)
+    prompts, lengths = [], []
+    for name in model.classes:
+        start, name, rest = split_prompt(model.text_tower, name, count)
+        prompts.append(pad(start + placeholder * count + name + rest, model))
+        lengths.append(len(name))
+    found['tok/prompts'] = np.array(prompts)
+    found['tok/name_lens'] = np.array(lengths)
+    if 'mid/text_prompts' in golden.arrays:
+        found['mid/text_prompts'] = text_inputs(golden, model)
+    return found
+
+
+def text_inputs(golden: Golden, model) -> torch.Tensor:
+    """The text tower's inputs. Ours end at the end of text; the padding up to
+    the file's length is the embedding of token 0."""
+    length = golden.arrays['mid/text_prompts'].shape[1]
+    padding = model.text_tower.token_embedding.weight[0]
+    return torch.stack([
+        torch.cat([prompt[0], padding.expand(length - prompt.shape[1], -1)])
+        for prompt in model.text_prompt().unpack()
+    ])
+
+
+def forward(golden: Golden, model, images: str = 'images') -> dict:
+    """Outputs and intermediate values of one forward pass."""
+    model.train()  # only in training are all frozen features at hand
+    MessageHub.get_current_instance().update_info('epoch', GUIDED)
+    with torch.no_grad(), probe(model) as seen:
+        images = golden.images(images)
+        model(images)
+        match, head = seen.match, model.head
+        found = {
+            'out/logits': head(match),
+            'out/text_features': match.text,
+            'out/image_features': match.image,
+            'out/zeroshot_text_features': model.frozen_text_features(),
+        }
+        if match.frozen_image is not None and match.frozen_text is not None:
+            found.update({
+                'out/logits_text_guide':
+                head(match._replace(image=match.frozen_image)),
+                'out/logits_image_guide':
+                head(match._replace(text=match.frozen_text)),
+                'out/zeroshot_logits':
+                head(match._replace(image=match.frozen_image,
+                                    text=match.frozen_text))
+            })
+    found['out/zeroshot_image_features'] = model.clip_features(images)
+    if match.class_ids is not None:
+        labels = torch.from_numpy(golden.arrays['labels'])
+        found['out/topk_indices'] = match.class_ids
+        found['out/label_in_topk'] = (
+            match.class_ids == labels[:, None]).any(1)
+        found['out/layer_logits'] = match.evidence.transpose(1, 2)
+    for block, token in seen.class_tokens.items():
+        found[f'mid/block_{block}_cls'] = token
+    for i, weights in enumerate(seen.attention):
+        found[f'mid/cavpt_{i}_attention'] = weights
+        found[f'mid/cavpt_{i}_attended'] = seen.attended[i].transpose(0, 1)
+        found[f'mid/cavpt_{i}_prompts'] = seen.prompts[i].transpose(0, 1)
+    return found
+
+
+def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
+    """Loss terms (unweighted) and gradients of their weighted sum."""
+    MessageHub.get_current_instance().update_info('epoch', epoch)
+    model.train()
+    model.zero_grad()
+    samples = data_samples(golden.arrays[labels])
+    with probe(model) as seen:
+        total, _ = model.parse_losses(model.loss(golden.images(), samples))
+    total.backward()
+    found = {f'{loss_key}/total': total}
+    for name, (_, value) in (seen.terms or dict(logits=(1, total))).items():
+        name = name if name == 'aux' else f'ce_{name}'
+        found[f'{loss_key}/{name}'] = value
+    grads = {n: p.grad for n, p in model.named_parameters()
+             if p.grad is not None}
+    found.update({f'{grad_key}/{n}': g
+                  for n, g in to_reference(grads).items()})
+    return {k: v.detach().clone() for k, v in found.items()}
+
+
+def data_samples(labels: np.ndarray) -> list:
+    return [DataSample().set_gt_label(int(label)) for label in labels]
+
+
+def all_miss(golden: Golden, model) -> dict:
+    """Labels outside every top-K: the class-aware term vanishes.
+
+    The reference then leaves out tensors; with us their gradient is zero,
+    since data-parallel training needs every tensor in every step.
+    """
+    found = losses(golden, model, 'allmiss/loss', 'allmiss/grad', PLAIN,
+                   'allmiss/labels')
+    found['allmiss/loss_total'] = found.pop('allmiss/loss/total')
+    for name in golden.meta.get('allmiss_parameters_without_gradient', []):
+        if float(found[f'allmiss/grad/{name}'].abs().max()) == 0:
+            del found[f'allmiss/grad/{name}']  # as it should be
+    return {k: v for k, v in found.items()
+            if not k.startswith('allmiss/loss/')}
+
+
+def imagenet_mode(golden: Golden) -> dict:
+    """The ensemble as ImageNet has it: other classes, fewer templates."""
+    mode = golden.meta['imagenet_mode']
+    model = build_model(
+        golden,
+        classes=mode['class_names'],
+        templates=mode['templates_used'])
+    found = {
+        key.replace('out/', 'out_imagenet/'): value
+        for key, value in forward(golden, model).items()
+    }
+    found['tok/template_prompts_imagenet'] = template_tokens(model)
+    return found
+
+
+def trajectory(golden: Golden, model) -> dict:
+    """Train as ``meta.trajectory`` says, through MMEngine's own machinery."""
+    plan = golden.meta['trajectory']
+    optim, schedule = optimisation(plan, model)
+    model.zero_grad()
+    model.train()
+    images, labels = golden.images('traj/images'), golden.arrays['traj/labels']
+    rates, total, terms, accuracy = [], [], [], []
+    for epoch in range(plan['epochs']):
+        MessageHub.get_current_instance().update_info('epoch', epoch)
+        rates.append(group_rates(plan, model, optim))
+        for batch, label in zip(images, labels):
+            with probe(model) as seen:
+                logs = model.train_step(
+                    dict(inputs=batch, data_samples=data_samples(label)),
+                    optim)
+            total.append(float(logs['loss']))
+            terms.append([
+                float(seen.terms[n][1]) if n in seen.terms else np.nan
+                for n in (t.replace('ce_', '') for t in plan['loss_terms'])
+            ])
+            # MMPretrain's metric; single precision, as the reference's.
+            accuracy.append(
+                float(
+                    Accuracy.calculate(
+                        model.head(seen.match), torch.from_numpy(label))[0][0]))
+        schedule.step()
+    steps = (plan['epochs'], len(images))
+    found = {
+        'traj/lr': np.array(rates),
+        'traj/loss': np.array(total).reshape(steps),
+        'traj/terms': np.array(terms).reshape(*steps, -1),
+        'traj/accuracy': np.array(accuracy).reshape(steps),
+    }
+    found.update({f'traj/final/{n}': p.detach()
+                  for n, p in to_reference(model.state_dict()).items()})
+    with torch.no_grad():
+        found['traj/final_logits'] = torch.stack([model(i) for i in images])
+    return found
+
+
+# The reference's optimisers by their parts of our model.
+_PARTS = {
+    'image_encoder.transformer.ctx_learner': 'visual_prompt.tokens',
+    'image_encoder.transformer.extractor': 'visual_prompt.layers',
+    'prompt_learner': 'text_prompt',
+}
+
+
+def optimisation(plan: dict, model):
+    """One SGD with a group a part, and our schedule."""
+    base = plan['base_lr'][0]
+    groups = {
+        _PARTS[name]: dict(lr_mult=rate / base, warmup_epochs=warmup)
+        for name, rate, warmup in zip(plan['optimisers'], plan['base_lr'],
+                                      plan['warmup_epochs'])
+    }
+    optim = build_optim_wrapper(
+        model,
+        dict(
+            constructor='PromptOptimWrapperConstructor',
+            optimizer=dict(type='SGD', lr=base, **plan['sgd']),
+            paramwise_cfg=dict(custom_keys=groups)))
+    schedule = PARAM_SCHEDULERS.build(
+        dict(type='ConstantWarmupCosineLR', end=plan['epochs'],
+             warmup_lr=plan['warmup_constant_lr']),
+        default_args=dict(optimizer=optim))
+    return optim, schedule
+
+
+def group_rates(plan: dict, model, optim) -> list:
+    """Learning rate in force of each of the reference's optimisers."""
+    names = {id(p): n for n, p in model.named_parameters()}
+    rates = {}
+    for group in optim.optimizer.param_groups:
+        for p in group['params']:
+            for theirs, ours in _PARTS.items():
+                if names[id(p)].startswith(ours):
+                    rates[theirs] = group['lr']
+    return [rates[name] for name in plan['optimisers']]

@@ -1,0 +1,70 @@
+"""Watch a model's forward pass without changing it."""
+from contextlib import contextmanager
+
+
+class Probe:
+    """What the last forward pass went through.
+
+    Attributes:
+        match (Match): The result of the pass.
+        terms (dict): Loss terms ``name -> (weight, value)``.
+        class_tokens (dict): Class token (B, D) after each block.
+        attention (list): Attention weights (B, K, N + 10) of each class-aware
+            layer.
+        attended (list): What each class found, (B, K, D).
+        prompts (list): Class-aware prompts, (B, K, D).
+    """
+
+    def __init__(self):
+        self.match, self.terms, self.class_tokens = None, {}, {}
+        self.attention, self.attended, self.prompts = [], [], []
+
+
+@contextmanager
+def probe(model):
+    """Record the passes of a :class:`PromptedCLIP` made in this context."""
+    seen, undo = Probe(), []
+
+    def wrap(owner, name, record):
+        original = getattr(owner, name)
+
+        def wrapper(*args, **kwargs):
+            result = original(*args, **kwargs)
+            record(result)
+            return result
+
+        object.__setattr__(owner, name, wrapper)
+        undo.append(lambda: object.__delattr__(owner, name))
+
+    def on_prompt(module, args, output):
+        depth, tokens = args[:2]
+        if depth:
+            seen.class_tokens[depth - 1] = tokens[:, 0]
+        else:
+            for values in (seen.attention, seen.attended, seen.prompts):
+                values.clear()
+        if output[1] is not None:
+            seen.prompts.append(output[0])
+
+    def on_last(module, args):
+        seen.class_tokens[model.backbone.depth - 1] = args[0]
+
+    def on_attend(result):
+        seen.attended.append(result[0])
+        seen.attention.append(result[1])
+
+    wrap(model, 'match', lambda result: setattr(seen, 'match', result))
+    if hasattr(model.head, 'terms'):
+        wrap(model.head, 'terms', lambda result: setattr(seen, 'terms', result))
+    for layer in getattr(model.visual_prompt, 'layers', []):
+        wrap(layer, 'attend', on_attend)
+    hooks = [model.backbone.visual.ln_post.register_forward_pre_hook(on_last)]
+    if model.visual_prompt is not None:
+        hooks.append(model.visual_prompt.register_forward_hook(on_prompt))
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+        for restore in undo:
+            restore()

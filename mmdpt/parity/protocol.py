@@ -1,0 +1,55 @@
+"""Recompute the cases beside the methods: preprocessing, schedule."""
+from typing import Dict
+
+import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS, TRANSFORMS
+
+from mmdpt.engine.schedule import constant_warmup_cosine
+
+
+def preprocess(arrays: Dict[str, np.ndarray],
+               config: Config) -> Dict[str, np.ndarray]:
+    """Crop and normalise the images as a config's test pipeline does.
+
+    Args:
+        arrays (dict): ``image_0``, ``image_1``, ...: (h, w, 3) uint8 RGB.
+        config (Config): Has ``test_pipeline`` and ``data_preprocessor``.
+
+    Returns:
+        dict: ``crop_uint8`` (n, H, W, 3) and ``out`` (n, 3, H, W).
+    """
+    init_default_scope('mmpretrain')
+    pipeline = Compose([TRANSFORMS.build(t) for t in config.test_pipeline])
+    normalise = MODELS.build(config.data_preprocessor)
+    crops = []
+    for i in range(sum(key.startswith('image_') for key in arrays)):
+        image = np.ascontiguousarray(arrays[f'image_{i}'][..., ::-1])  # BGR
+        results = pipeline(dict(img=image, img_shape=image.shape[:2]))
+        crops.append(results['inputs'])  # (3, H, W)
+    batch = torch.stack(crops)
+    return dict(
+        crop_uint8=batch.flip(1).permute(0, 2, 3, 1).numpy(),
+        out=normalise(dict(inputs=batch))['inputs'].numpy())
+
+
+def lr_schedule(content: dict) -> Dict[str, tuple]:
+    """Our rates beside the file's, by setting."""
+    found = {}
+    for part in ('runs', 'other_settings'):
+        for i, run in enumerate(content.get(part, [])):
+            if run['warmup_type'] != 'constant':
+                raise NotImplementedError(
+                    f'warm-up type {run["warmup_type"]!r}')
+            ours = [
+                constant_warmup_cosine(e, run['lr'], run['epochs'],
+                                       run['warmup_epochs'],
+                                       run['warmup_constant_lr'],
+                                       run['warmup_recount'])
+                for e in range(len(run['per_epoch_lr']))
+            ]
+            found[f'{part}/{i}/per_epoch_lr'] = (ours, run['per_epoch_lr'])
+    return found
