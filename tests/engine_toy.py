@@ -1,9 +1,11 @@
 """A toy classifier with the interface of the real one, for the engine's tests."""
 import os.path as osp
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import DATASETS, MODELS
 from mmpretrain.structures import DataSample
@@ -26,17 +28,26 @@ class ToyPrompted(ImageClassifier):
         self.tower = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).requires_grad_(False)
         self.text_prompt = nn.Linear(16, 3)
         self.visual_prompt = nn.Parameter(torch.zeros(16))
-        self.noise, self.poison, self.calls = noise, poison, 0
+        self.noise, self.poison, self.calls, self.frozen = noise, poison, 0, False
         self.register_state_dict_post_hook(_keep_learnt)
 
     def identity(self):
         return dict(classes=['a', 'b', 'c'], clip=dict(fingerprint='toy'))
 
+    @contextmanager
+    def zero_shot(self):
+        self.frozen = True
+        yield
+        self.frozen = False
+
+    def clip_features(self, inputs):
+        return inputs.flatten(1)
+
     def forward(self, inputs, data_samples=None, mode='tensor'):
         x = inputs.flatten(1) + self.visual_prompt
         if self.training and self.noise:
             x = x + self.noise * torch.randn_like(x)  # global generator, on purpose
-        logits = self.tower(x) + self.text_prompt(x)
+        logits = self.tower(inputs) if self.frozen else self.tower(x) + self.text_prompt(x)
         if mode == 'loss':
             self.calls += 1
             target = torch.cat([s.gt_label for s in data_samples])
@@ -103,6 +114,10 @@ def toy_config(work_dir, epochs=4, report=False, **model):
         paramwise_cfg=dict(custom_keys={'text_prompt': dict(lr_mult=0.2, warmup_epochs=1)}))
     cfg.param_scheduler = dict(type='ConstantWarmupCosineLR', warmup_epochs=2)
     cfg.work_dir = str(work_dir)
-    if not report:
-        cfg.custom_hooks = [h for h in cfg.custom_hooks if h['type'] != 'FewShotReportHook']
+    cfg.default_hooks.report.enable = report
     return cfg
+
+
+def hook(priority='NORMAL', **methods):
+    """Hook: An object with the given methods (each takes ``self``)."""
+    return type('TestHook', (Hook, ), dict(methods, priority=priority))()

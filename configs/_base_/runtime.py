@@ -16,13 +16,12 @@ default_hooks = dict(
     checkpoint=dict(type='PromptCheckpointHook', interval=1, max_keep_ckpts=2),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
+    epoch_seed=dict(type='EpochSeedHook'),
+    stop_on_nan=dict(type='StopOnNaNHook'),
+    # zero-shot accuracy before, few-shot accuracy after the training; add
+    # baselines=['linear_probe'] to compare with
+    report=dict(type='FewShotReportHook'),
 )
-custom_hooks = [
-    dict(type='EpochSeedHook'),
-    dict(type='StopOnNaNHook'),
-    # zero-shot accuracy before, few-shot accuracy after the training
-    dict(type='FewShotReportHook'),
-]
 
 env_cfg = dict(
     cudnn_benchmark=False,

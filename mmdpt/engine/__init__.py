@@ -3,11 +3,12 @@ from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import PromptCheckpointHook
 from .hooks import EpochSeedHook, StopOnNaNHook
 from .optim import PromptOptimWrapperConstructor
+from .report import FewShotReportHook
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
 from .storage import AtomicBackend, write_atomically
 
 __all__ = [
     'AtomicBackend', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
-    'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook',
+    'FewShotReportHook', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook',
     'constant_warmup_cosine', 'latest_checkpoint', 'read_checkpoint', 'write_atomically'
 ]

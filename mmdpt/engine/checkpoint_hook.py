@@ -29,8 +29,8 @@ class PromptCheckpointHook(CheckpointHook):
     * A file is complete or not there: see :mod:`mmdpt.engine.storage`. The
       former checkpoint is removed only after the new one is on the disk and
       ``last_checkpoint`` names it.
-    * It is loaded only into the model, and resumed only with the data and
-      seed, that it belongs to.
+    * It is resumed only with the images and the seed it was trained with.
+      (That it fits the model, the model itself checks.)
 
     ``meta['mmdpt']`` holds the version, the model's ``identity()`` and the
     training set's ``draw_hash``, where they have them.
@@ -40,7 +40,7 @@ class PromptCheckpointHook(CheckpointHook):
 
     Raises:
         FloatingPointError: On saving parameters that are not finite.
-        CheckpointError: On loading what does not fit.
+        CheckpointError: On resuming with other images or another seed.
         OSError: If the file cannot be written.
     """
 
@@ -74,10 +74,7 @@ class PromptCheckpointHook(CheckpointHook):
                     'rate (optim_wrapper.optimizer.lr) and train again')
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Refuses a checkpoint of another model, or of another training."""
-        model = unwrapped(runner.model)
-        if hasattr(model, 'identity'):
-            check_tensors(model.state_dict(), checkpoint['state_dict'])
+        """Refuses to resume another training."""
         if runner._resume:
             check_same_training(checkpoint['meta'], belongs_to(runner), runner.seed)
 
@@ -125,24 +122,6 @@ def belongs_to(runner):
     identity = model.identity() if hasattr(model, 'identity') else {}
     draw = getattr(dataset, 'draw_hash', None)
     return dict(identity, version=__version__, **({'draw_hash': draw} if draw else {}))
-
-
-def check_tensors(expected, given):
-    """Raises CheckpointError unless both have the same names and shapes."""
-    missing, unexpected = sorted(set(expected) - set(given)), sorted(set(given) - set(expected))
-    wrong = [
-        f'{name} {tuple(given[name].shape)} instead of {tuple(expected[name].shape)}'
-        for name in expected if name in given and given[name].shape != expected[name].shape
-    ]
-    complaints = [
-        f'{what}: {", ".join(names[:5])}{" ..." if len(names) > 5 else ""}'
-        for what, names in (('lacks', missing), ('has beside them', unexpected), ('has', wrong))
-        if names
-    ]
-    if complaints:
-        raise CheckpointError(
-            f'the checkpoint does not fit the config, which learns {len(expected)} tensors; the '
-            f'checkpoint {"; ".join(complaints)}. Use the config that it was trained with')
 
 
 def check_same_training(meta, now, seed):

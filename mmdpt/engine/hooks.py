@@ -10,8 +10,10 @@ from mmpretrain.registry import HOOKS
 def inner_datasets(dataset):
     """Yields a dataset and those inside its wrappers (repeat, concat, slice)."""
     yield dataset
-    inside = vars(dataset).get('dataset')
-    for part in vars(dataset).get('datasets', [] if inside is None else [inside]):
+    # not getattr: some wrappers pass every name on to the dataset inside
+    attributes = getattr(dataset, '__dict__', {})
+    single = [attributes[name] for name in ('dataset', '_dataset') if name in attributes]
+    for part in attributes.get('datasets', single):
         yield from inner_datasets(part)
 
 
@@ -74,8 +76,9 @@ class StopOnNaNHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Looks at the losses."""
         for name, value in (outputs or {}).items():
-            if 'loss' in name and not np.isfinite(float(value)):
-                self._stop(runner, f'{name} is {float(value)}')
+            value = value.item() if isinstance(value, torch.Tensor) else value
+            if 'loss' in name and not np.isfinite(value):
+                self._stop(runner, f'{name} is {value}')
 
     @staticmethod
     def _stop(runner, what):

@@ -1,0 +1,115 @@
+"""What the command-line tools share.
+
+The options and their meaning follow MMPretrain's ``tools/train.py`` and
+``tools/test.py`` (Apache-2.0).
+"""
+import os
+import os.path as osp
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmengine.config import Config, DictAction
+from mmengine.dist import get_rank
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from .options import check_options
+
+# What a user's mistake raises; everything else is ours, with its traceback.
+USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPointError)
+
+
+def add_common_arguments(parser):
+    """Adds the arguments that both tools have."""
+    parser.add_argument('--work-dir', help='folder for logs and results; by default the one that '
+                        'the config names, else work_dirs/CONFIG_NAME')
+    parser.add_argument('--seed', type=int, help='seed of the few-shot draw and of the training')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='override settings of the config, for example '
+                        'train_cfg.max_epochs=10 or key="[a,b]"')
+    parser.add_argument('--no-pin-memory', action='store_true',
+                        help='do not pin the memory of loaded batches')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                        help='how several processes were launched')
+    parser.add_argument('--debug', action='store_true',
+                        help='show the full traceback of an error')
+    # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+
+
+def load_config(args):
+    """Config: The file of ``args.config``, with work directory, seed, launcher.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not osp.isfile(args.config):
+        raise FileNotFoundError(f'no config file {args.config}: the ones of this project are in '
+                                'configs/')
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    if args.work_dir or not cfg.get('work_dir'):
+        cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
+    if args.seed is not None:
+        set_seed(cfg, args.seed)
+    return cfg
+
+
+def set_seed(cfg, seed):
+    """Sets the seed of the training and of the few-shot draw.
+
+    Raises:
+        ValueError: If it is negative.
+    """
+    if seed < 0:
+        raise ValueError(f'--seed must not be negative, got {seed}')
+    cfg.setdefault('randomness', {})['seed'] = seed
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        dataset = (cfg.get(name) or {}).get('dataset') or {}
+        if 'seed' in dataset:
+            dataset.seed = seed
+
+
+def set_loader_defaults(cfg, names, **defaults):
+    """Fills in MMPretrain's defaults of data loaders where the config is silent."""
+    for name in names:
+        if cfg.get(name) is not None:
+            for key, value in defaults.items():
+                cfg[name].setdefault(key, value)
+
+
+def merge_options(cfg, options):
+    """Checks and applies ``--cfg-options``; see :func:`check_options`."""
+    check_options(cfg, options)
+    cfg.merge_from_dict(options)
+
+
+def build_runner(cfg):
+    """Runner: What the config describes."""
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+
+
+@contextmanager
+def friendly_errors(debug=False):
+    """Prints a user's mistake as one line and exits with status 1.
+
+    Args:
+        debug (bool): Whether to show the traceback, too.
+    """
+    try:
+        yield
+    except USER_ERRORS as error:
+        if debug:
+            traceback.print_exc()
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        if get_rank() == 0 or debug:
+            print(f'error: {text}', file=sys.stderr)
+            if not debug:
+                print('(--debug shows where it was raised)', file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print('\ninterrupted; go on with the same command and --resume', file=sys.stderr)
+        sys.exit(130)

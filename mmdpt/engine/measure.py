@@ -1,0 +1,104 @@
+"""Figures to compare a trained model with: zero-shot, linear probe, pixels."""
+import random
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from mmengine.dataset import default_collate
+from mmpretrain.registry import DATASETS
+from torch.utils.data import DataLoader
+
+BASELINES = ('linear_probe', 'raw_pixels')
+
+
+@contextmanager
+def undisturbed(model):
+    """Restores all random generators and the model's training flag."""
+    state, numpy_state, training = random.getstate(), np.random.get_state(), model.training
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            random.setstate(state)
+            np.random.set_state(numpy_state)
+            model.train(training)
+
+
+@torch.no_grad()
+def evaluate(model, loop):
+    """Evaluates a model as a test loop does, without any hook.
+
+    Args:
+        model (BaseModel): Its ``test_step`` is called.
+        loop (TestLoop): Gives the data loader and the evaluator.
+
+    Returns:
+        dict[str, float]: The metrics, the same on every rank.
+    """
+    model.eval()
+    for batch in loop.dataloader:
+        loop.evaluator.process(data_samples=model.test_step(batch), data_batch=batch)
+    return {k: float(v) for k, v in loop.evaluator.evaluate(len(loop.dataloader.dataset)).items()}
+
+
+def measure_zero_shot(model, loop):
+    """dict[str, float]: Metrics of the model without what it learns."""
+    with undisturbed(model), model.zero_shot():
+        return evaluate(model, loop)
+
+
+def measure_baselines(names, model, cfg, test_set):
+    """Accuracy of logistic regressions on the same few-shot images.
+
+    Args:
+        names (Sequence[str]): Out of ``BASELINES``.
+        model (nn.Module): With ``clip_features``.
+        cfg (Config): Its ``train_dataloader.dataset`` is built again for the
+            'train' and 'val' lists, with the pipeline of the test list, and
+            its ``test_dataloader.batch_size`` is used.
+        test_set (Dataset): What to test on.
+
+    Returns:
+        dict[str, float]: Accuracy in per cent of each baseline.
+    """
+    from ..evaluation import accuracy, search_linear_probe
+    if not names:
+        return {}
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    sets = [few_shot_set(cfg, split, pipeline) for split in ('train', 'val')] + [test_set]
+    found = {}
+    for name in names:
+        with undisturbed(model):
+            train, val, test = (features(name, model, s, cfg) for s in sets)
+        classifier = search_linear_probe(train, val).classifier
+        found[name] = 100 * accuracy(classifier, *test)
+    return found
+
+
+def few_shot_set(cfg, split, pipeline):
+    """Dataset: Another list of the training set's benchmark, same draw."""
+    dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'split': split, 'pipeline': pipeline})
+    dataset.full_init()
+    return dataset
+
+
+@torch.no_grad()
+def features(name, model, dataset, cfg):
+    """tuple[np.ndarray, np.ndarray]: Features (N, D) and labels (N,)."""
+    from ..evaluation import pixel_features, stored_images
+    if name == 'raw_pixels':
+        images, labels = stored_images(dataset)
+        return pixel_features(images), np.asarray(labels)
+    model.eval()
+    parts, labels = [], []
+    # not MMEngine's loader: that one shares the work between ranks
+    loader = DataLoader(
+        dataset,
+        batch_size=cfg.test_dataloader.batch_size,
+        num_workers=cfg.test_dataloader.get('num_workers', 0),
+        collate_fn=default_collate)
+    for batch in loader:
+        batch = model.data_preprocessor(batch, training=False)
+        parts.append(model.clip_features(batch['inputs']).float().cpu())
+        labels += [int(sample.gt_label) for sample in batch['data_samples']]
+    return torch.cat(parts).numpy(), np.array(labels)

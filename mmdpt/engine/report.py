@@ -1,0 +1,157 @@
+"""What few-shot training was good for: figures before and after it."""
+import json
+import os
+import os.path as osp
+import shlex
+import time
+
+import mmengine
+import mmpretrain
+import torch
+from mmengine.dist import is_main_process, master_only
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
+
+from ..version import __version__
+from .checkpoint_hook import belongs_to, unwrapped
+from .measure import BASELINES, measure_baselines, measure_zero_shot
+from .storage import write_atomically
+
+NAMES = dict(
+    linear_probe='linear probe (logistic regression on frozen CLIP features)',
+    raw_pixels='raw pixels (logistic regression)')
+
+
+@HOOKS.register_module()
+class FewShotReportHook(Hook):
+    """Tests the frozen model before and the learnt one after the training.
+
+    The figures are printed, with the checkpoint and the commands to go on,
+    and written to ``results.json`` in the work directory. The training itself
+    is the same with and without this hook, bit for bit.
+
+    Args:
+        baselines (Sequence[str]): Classifiers to fit on the same few images
+            for comparison: 'linear_probe' on the frozen image features,
+            'raw_pixels' on images that the dataset keeps in memory.
+        enable (bool): Whether to do anything.
+
+    Raises:
+        ValueError: On an unknown baseline, or, before the training, if there
+            is nothing to test on.
+    """
+
+    priority = 'LOW'  # after the losses are logged, before checkpoints
+
+    def __init__(self, baselines=(), enable=True):
+        for name in baselines:
+            if name not in BASELINES:
+                raise ValueError(f"unknown baseline '{name}': choose among {', '.join(BASELINES)}")
+        self.baselines = baselines
+        self.enable = enable
+        self.zero_shot, self.compared, self.final = None, {}, None
+
+    def before_train(self, runner):
+        """Measures zero-shot accuracy and the baselines."""
+        if not self.enable:
+            return
+        if runner.test_loop is None:
+            raise ValueError('FewShotReportHook has no test images: give test_dataloader, test_cfg '
+                             'and test_evaluator, or switch it off with '
+                             'default_hooks.report.enable=False')
+        model = unwrapped(runner.model)
+        if hasattr(model, 'zero_shot'):
+            runner.logger.info(
+                f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images')
+            self.zero_shot = measure_zero_shot(model, runner.test_loop)
+            runner.logger.info(f'Zero-shot CLIP: {_metrics(self.zero_shot)}')
+        if is_main_process():
+            self.compared = measure_baselines(self.baselines, model, runner.cfg,
+                                              runner.test_dataloader.dataset)
+        for name, accuracy in self.compared.items():
+            runner.logger.info(f'For comparison, {NAMES[name]}: {accuracy:.2f} %')
+        self.started = time.time()
+        self.before = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+
+    def after_train_epoch(self, runner):
+        """Keeps the training time, so that a resumed training goes on counting."""
+        if self.enable:
+            runner.message_hub.update_info('train_seconds', self._seconds())
+
+    def after_val_epoch(self, runner, metrics=None):
+        """Takes over a validation that is the test, after the last epoch."""
+        cfg = runner.cfg
+        same = (cfg.get('val_dataloader') == cfg.get('test_dataloader')
+                and cfg.get('val_evaluator') == cfg.get('test_evaluator'))
+        if same and runner.epoch == runner.max_epochs:
+            self.final = {k: float(v) for k, v in metrics.items()}
+
+    def after_train(self, runner):
+        """Tests the learnt model and tells everything."""
+        if not self.enable:
+            return
+        seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+        if self.final is None:
+            self.final = {k: float(v) for k, v in runner.test_loop.run().items()}
+        self._tell(runner, seconds)
+
+    def _seconds(self):
+        return self.before + time.time() - self.started
+
+    @master_only
+    def _tell(self, runner, seconds):
+        results = self._results(runner, seconds)
+        path = osp.join(runner.work_dir, 'results.json')
+        write_atomically(json.dumps(results, indent=2).encode(), path)
+        lines = [f'Few-shot result: {_title(results)}']
+        lines += [f'  zero-shot CLIP: {_metrics(self.zero_shot)}'] if self.zero_shot else []
+        lines += [f'  {NAMES[k]}: {v:.2f} %' for k, v in self.compared.items()]
+        lines += [f'  learnt: {_metrics(self.final)}',
+                  f'  training took {seconds:.1f} s, without these tests',
+                  f'  results: {_short(path)}']
+        checkpoint = results['checkpoint']
+        if checkpoint:
+            config, file = shlex.quote(results['config']), shlex.quote(_short(checkpoint['path']))
+            lines += [
+                f"  checkpoint: {file} ({checkpoint['bytes'] / 1e6:.2f} MB)",
+                f'  test again:  python tools/test.py {config} {file}',
+                f'  predict:     python tools/predict.py {file} IMAGE...',
+            ]
+        runner.logger.info('\n'.join(lines))
+
+    def _results(self, runner, seconds):
+        meta = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+        last = runner.message_hub.runtime_info.get('last_ckpt')
+        return dict(
+            config=runner.cfg.filename and _short(runner.cfg.filename),
+            benchmark=meta.get('benchmark'),
+            shots=meta.get('shots'),
+            seed=runner.seed,
+            draw_hash=belongs_to(runner).get('draw_hash'),
+            epochs=runner.epoch,
+            zero_shot=self.zero_shot,
+            baselines=self.compared,
+            few_shot=self.final,
+            train_seconds=round(seconds, 3),
+            checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
+            versions=dict(
+                mmdpt=__version__,
+                torch=torch.__version__,
+                mmengine=mmengine.__version__,
+                mmpretrain=mmpretrain.__version__))
+
+
+def _title(results):
+    parts = [osp.splitext(osp.basename(results['config'] or 'training'))[0]]
+    parts += [results['benchmark']] if results['benchmark'] else []
+    parts += [f"{results['shots']} shots"] if results['shots'] else []
+    return ', '.join(parts + [f"seed {results['seed']}"])
+
+
+def _metrics(metrics):
+    return ', '.join(f'{name} {value:.2f}' for name, value in metrics.items())
+
+
+def _short(path):
+    relative = osp.relpath(path)
+    return path if relative.startswith('..') else relative
