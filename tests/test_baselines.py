@@ -8,32 +8,32 @@ from mmdpt.datasets import DigitsDataset
 from mmdpt.evaluation import (accuracy, fit_logistic, pixel_features,
                               search_linear_probe, stored_images)
 
-GOLDEN = np.load(
-    Path(__file__).parent / 'data/golden/linear_probe.npz')
+GOLDEN = np.load(Path(__file__).parent / 'data/golden/linear_probe.npz')
 
 
 @pytest.mark.parametrize('shots', [1, 2, 4, 8, 16])
 @pytest.mark.filterwarnings('ignore:lbfgs failed to converge')
 def test_search_equals_the_public_one(shots):
     key = f'shot_{shots}/'
-    parts = [
-        (GOLDEN[f'{s}/features'][GOLDEN[f'{key}{s}_indices']],
-         GOLDEN[f'{s}/labels'][GOLDEN[f'{key}{s}_indices']])
-        for s in ('train', 'val')
-    ]
+    parts = [(GOLDEN[f'{s}/features'][GOLDEN[f'{key}{s}_indices']],
+              GOLDEN[f'{s}/labels'][GOLDEN[f'{key}{s}_indices']])
+             for s in ('train', 'val')]
     probe = search_linear_probe(*parts)
     assert probe.first_val_accuracy == GOLDEN[
         f'{key}initial_val_accuracy'].tolist()
     np.testing.assert_allclose([r.c for r in probe.rounds],
-                               GOLDEN[f'{key}C_left_right'], rtol=1e-12)
+                               GOLDEN[f'{key}C_left_right'],
+                               rtol=1e-12)
     assert np.array_equal([r.val_accuracy for r in probe.rounds],
                           GOLDEN[f'{key}val_accuracy_left_right'])
     np.testing.assert_allclose([r.kept.C for r in probe.rounds],
-                               GOLDEN[f'{key}C_final'], rtol=1e-12)
+                               GOLDEN[f'{key}C_final'],
+                               rtol=1e-12)
     test = GOLDEN['test/features'], GOLDEN['test/labels']
     np.testing.assert_allclose(
         [100 * accuracy(r.kept, *test) for r in probe.rounds],
-        GOLDEN[f'{key}test_accuracy'], atol=100 / 60 + 1e-9)
+        GOLDEN[f'{key}test_accuracy'],
+        atol=100 / 60 + 1e-9)
     predicted = probe.classifier.predict(test[0].astype(np.float64))
     assert (predicted != GOLDEN[f'{key}test_prediction']).sum() <= 1
 

@@ -12,18 +12,20 @@ CONFIGS = Path(__file__).parents[1] / 'configs/_base_'
 
 def test_eurosat_is_the_published_one():
     eurosat = get_benchmark('EuroSAT')
-    assert eurosat.classes == (
-        'Annual Crop Land', 'Forest', 'Herbaceous Vegetation Land',
-        'Highway or Road', 'Industrial Buildings', 'Pasture Land',
-        'Permanent Crop Land', 'Residential Buildings', 'River', 'Sea or Lake')
+    assert eurosat.classes == ('Annual Crop Land', 'Forest',
+                               'Herbaceous Vegetation Land', 'Highway or Road',
+                               'Industrial Buildings', 'Pasture Land',
+                               'Permanent Crop Land', 'Residential Buildings',
+                               'River', 'Sea or Lake')
     assert eurosat.templates == ('a centered satellite photo of {}.', )
     assert eurosat.sizes == (13500, 5400, 8100)
-    assert (eurosat.folder, eurosat.image_dir, eurosat.split_file) == (
-        'eurosat', '2750', 'split_zhou_EuroSAT.json')
+    assert (eurosat.folder, eurosat.image_dir,
+            eurosat.split_file) == ('eurosat', '2750',
+                                    'split_zhou_EuroSAT.json')
 
 
-@pytest.mark.parametrize('benchmark', BENCHMARKS.values(),
-                         ids=lambda b: b.name)
+@pytest.mark.parametrize(
+    'benchmark', BENCHMARKS.values(), ids=lambda b: b.name)
 def test_every_benchmark_is_complete(benchmark):
     assert get_benchmark(benchmark.name.lower()) is benchmark
     assert get_benchmark(benchmark.name.upper()) is benchmark

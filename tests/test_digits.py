@@ -8,7 +8,7 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from sklearn.datasets import load_digits
 
-from mmdpt.datasets import DigitsDataset, get_benchmark
+from mmdpt.datasets import Benchmark, DigitsDataset, get_benchmark
 
 CONFIG = Path(__file__).parents[1] / 'configs/_base_/datasets/digits.py'
 
@@ -76,3 +76,8 @@ def test_one_shot_is_one_small_batch():
     config.train_dataloader.dataset.shots = 1
     loader = Runner.build_dataloader(config.train_dataloader, seed=0)
     assert [len(b['inputs']) for b in loader] == [10]
+
+
+def test_other_numbers_of_classes_are_refused():
+    with pytest.raises(ValueError, match='Two has 2 classes; the digits need'):
+        DigitsDataset(Benchmark('Two', ('even', 'odd'), ('{}', )))

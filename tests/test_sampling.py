@@ -20,8 +20,10 @@ def plain(lists):
     return [[list(item) for item in items] for items in lists]
 
 
-@pytest.mark.parametrize('case', GOLDEN['fewshot'],
-                         ids=lambda c: f'{c["split"]}-{c["shots"]}-{c["seed"]}')
+@pytest.mark.parametrize(
+    'case',
+    GOLDEN['fewshot'],
+    ids=lambda c: f'{c["split"]}-{c["shots"]}-{c["seed"]}')
 def test_draws_equal_the_public_ones(case):
     split = GOLDEN['splits'][case['split']]
     drawn = sample_few_shot(split['train'], split['val'], case['shots'],
@@ -85,8 +87,10 @@ def test_wrong_subset():
 
 def run_tool(*args):
     return subprocess.run(
-        [sys.executable, str(ROOT / 'tools/few_shot.py'), *map(str, args)],
-        capture_output=True, text=True,
+        [sys.executable,
+         str(ROOT / 'tools/few_shot.py'), *map(str, args)],
+        capture_output=True,
+        text=True,
         env=dict(os.environ, PYTHONPATH=str(ROOT)))
 
 
@@ -102,8 +106,8 @@ def test_tool_prints_the_draw(tmp_path):
     assert result['train'] == case['train']
     assert result['hash'] == draw_hash(result['train'], result['val'])
     lines = [line.split('\t') for line in done.stdout.splitlines()]
-    assert [[p, int(n), c] for k, p, n, c in lines[:-1] if k == 'train'
-            ] == case['train']
+    assert [[p, int(n), c] for k, p, n, c in lines[:-1]
+            if k == 'train'] == case['train']
     assert lines[-1] == ['hash', result['hash']]
 
 

@@ -42,12 +42,12 @@ def split_of(*names, labels=None):
      r'no image with label\(s\) \[2\]; .* from 0 to 3 without gaps'),
     (split_of('ant', 'bee', 'bug', labels=(0, 1, 1)),
      "Label 1 .* two class names, 'bee' and 'bug'"),
-    (split_of('ant', 'cat', 'bee'),
-     "in the class order: label 1 is 'cat' instead of 'bee'"),
-    (split_of('ant', 'bee', 'dog'),
-     "in the class names: label 2 is 'dog' instead of 'cat'"),
-    (split_of('ant', 'bee', 'cat', 'dog'),
-     'has 4 classes, the benchmark has 3'),
+    (split_of('ant', 'cat',
+              'bee'), "in the class order: label 1 is 'cat' instead of 'bee'"),
+    (split_of('ant', 'bee',
+              'dog'), "in the class names: label 2 is 'dog' instead of 'cat'"),
+    (split_of('ant', 'bee', 'cat',
+              'dog'), 'has 4 classes, the benchmark has 3'),
 ])
 def test_classes_of_a_split_file_are_checked(tmp_path, split, words):
     path = tmp_path / 'split.json'

@@ -2,7 +2,6 @@
 import os
 from typing import List, Sequence, Union
 
-import numpy as np
 import torch
 from mmpretrain.datasets import BaseDataset
 
@@ -68,15 +67,18 @@ class BaseFewShotDataset(BaseDataset):
         self.images = {}  # image path -> (H, W, 3) uint8, BGR
         # in shared memory, so that persistent workers see the next epoch
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
-        labels = subset_labels(range(len(benchmark.classes)), subset)
-        classes = tuple(benchmark.classes[label] for label in labels)
+        self.labels = subset_labels(range(len(benchmark.classes)), subset)
+        classes = tuple(benchmark.classes[label] for label in self.labels)
         if len(classes) < 2:
             raise ValueError(
                 f'{benchmark.name} has {len(classes)} class(es) in subset '
                 f'{subset!r}; a classifier needs at least 2.')
         # test_mode: a sample that fails is an error, never replaced
         super().__init__(
-            ann_file='', classes=classes, pipeline=pipeline, test_mode=True,
+            ann_file='',
+            classes=classes,
+            pipeline=pipeline,
+            test_mode=True,
             **kwargs)
 
     def load_split(self) -> Split:
@@ -116,27 +118,28 @@ class BaseFewShotDataset(BaseDataset):
         ]
 
     def _check_enough(self, items: Sequence[Item]) -> None:
+        """Refuse a class with fewer images than are to be drawn."""
         if self.allow_fewer or self.split == 'test':
             return
-        train = self.split == 'train'
-        shots = self.shots if train else min(self.shots, MAX_VAL_SHOTS)
+        shots = self.shots
+        if self.split == 'val':
+            shots = min(shots, MAX_VAL_SHOTS)
         groups = group_by_label(items)
         few = {
-            name: len(groups[label])
-            for label, name in enumerate(self.benchmark.classes)
-            if len(groups[label]) < shots
+            self.benchmark.classes[label]: len(groups[label])
+            for label in self.labels if len(groups[label]) < shots
         }
         if few:
             found = ', '.join(f'{name!r} has {n}' for name, n in few.items())
             raise ValueError(
                 f'{self.benchmark.name}: shots={self.shots} needs {shots} '
-                f'{self.split} images a class, but {found}. Lower shots to '
-                f'{min(few.values())}, add images, or set allow_fewer=True to '
-                'take what there is, as the public benchmark does.')
+                f'{self.split} images a class, but {found}. Ask for fewer '
+                'shots, add images, or set allow_fewer=True to take what there '
+                'is, as the public benchmark does.')
 
     def prepare_data(self, idx: int) -> dict:
         """Run the pipeline; randomness depends on seed, epoch and ``idx``."""
-        idx = idx % len(self)
+        idx = idx + len(self) if idx < 0 else idx
         info = self.get_data_info(idx)
         if info['img_path'] in self.images:
             # a copy: no transform can change the stored image
@@ -151,8 +154,10 @@ class BaseFewShotDataset(BaseDataset):
 
     def extra_repr(self) -> List[str]:
         """What was drawn."""
-        body = [f'Benchmark: \t{self.benchmark.name}, {self.split}, '
-                f'classes {self.subset}']
+        body = [
+            f'Benchmark: \t{self.benchmark.name}, {self.split}, '
+            f'classes {self.subset}'
+        ]
         if self.split != 'test':
             body.append(f'Shots, seed: \t{self.shots}, {self.seed}')
         return body
@@ -169,5 +174,3 @@ def check_files(paths: Sequence[str], source: str) -> None:
         raise FileNotFoundError(
             f'{len(missing)} of {len(paths)} images are missing, the first is '
             f'{missing[0]!r}. {source}')
-
-

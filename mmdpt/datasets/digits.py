@@ -1,4 +1,7 @@
 """The 1,797 handwritten digits that come with scikit-learn."""
+from functools import lru_cache
+from typing import Union
+
 import numpy as np
 from mmpretrain.registry import DATASETS
 
@@ -23,13 +26,23 @@ class DigitsDataset(BaseFewShotDataset):
             to 'Digits'.
         **kwargs: ``split``, ``shots``, ``seed``, ``subset``, ``allow_fewer``,
             ``pipeline``, see :class:`BaseFewShotDataset`.
+
+    Raises:
+        ValueError: If the benchmark has not ten classes.
+        ImportError: If scikit-learn is not installed.
     """
 
-    def __init__(self, benchmark: str = 'Digits', **kwargs) -> None:
+    def __init__(self,
+                 benchmark: Union[str, Benchmark] = 'Digits',
+                 **kwargs) -> None:
         super().__init__(benchmark, **kwargs)
 
     def load_split(self) -> Split:
         """Make the three lists; an item's path is its position."""
+        if len(self.benchmark.classes) != 10:
+            raise ValueError(f'{self.benchmark.name} has '
+                             f'{len(self.benchmark.classes)} classes; the '
+                             'digits need 10 names, from zero to nine.')
         items = [
             Item(f'digits/{i:04d}', int(label), self.benchmark.classes[label])
             for i, label in enumerate(load_digits().target)
@@ -54,6 +67,7 @@ class DigitsDataset(BaseFewShotDataset):
             self.images[path] = images[int(path.split('/')[1])]
 
 
+@lru_cache(maxsize=1)
 def load_digits():
     """scikit-learn's ``load_digits``, with a helpful error."""
     try:

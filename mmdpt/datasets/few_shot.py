@@ -1,5 +1,6 @@
 """Datasets in the CoOp benchmark's layout: an image folder, a split file."""
 import os.path as osp
+from os import PathLike
 from typing import Optional, Union
 
 from mmengine.logging import MMLogger
@@ -39,6 +40,8 @@ class FewShotDataset(BaseFewShotDataset):
                  data_root: str = 'data',
                  cache_images: Optional[bool] = None,
                  **kwargs) -> None:
+        if not isinstance(data_root, (str, PathLike)):
+            raise TypeError(f'data_root must be a folder, got {data_root!r}.')
         self.cache_images = cache_images
         super().__init__(
             benchmark, data_root=osp.expanduser(data_root), **kwargs)
@@ -53,10 +56,11 @@ class FewShotDataset(BaseFewShotDataset):
         benchmark = self.benchmark
         images = osp.join(self.folder, benchmark.image_dir)
         split_file = osp.join(self.folder, benchmark.split_file)
-        for kind, path, exists in (
-            ('folder', self.folder, osp.isdir(self.folder)),
-            ('image folder', images, osp.isdir(images)),
-            ('split file', split_file, osp.isfile(split_file))):
+        for kind, path, exists in (('folder', self.folder,
+                                    osp.isdir(self.folder)),
+                                   ('image folder', images, osp.isdir(images)),
+                                   ('split file', split_file,
+                                    osp.isfile(split_file))):
             if not exists:
                 raise FileNotFoundError(
                     f'{benchmark.name}: the {kind} {path!r} does not exist. '

@@ -95,8 +95,9 @@ def check_classes(split: Split,
                 f'Label {item.label} of {path!r} has two class names, '
                 f'{names[item.label]!r} and {item.name!r} ({item.path}).')
     if len(names) < 2:
-        raise ValueError(f'{path!r} has too few classes: {list(names.values())}'
-                         '; a classifier needs at least 2.')
+        raise ValueError(
+            f'{path!r} has too few classes: {list(names.values())}'
+            '; a classifier needs at least 2.')
     total = max(max(names) + 1, len(classes or ()))
     gaps = sorted(set(range(total)) - {item.label for item in split.train})
     if gaps:
@@ -114,8 +115,8 @@ def _difference(path: str, found: Tuple[str], expected: Tuple[str]) -> str:
         return (f'{path!r} has {len(found)} classes, the benchmark has '
                 f'{len(expected)}.')
     label = next(i for i, n in enumerate(found) if n != expected[i])
-    kind = ('the class order' if sorted(found) == sorted(expected) else
-            'the class names')
+    kind = ('the class order'
+            if sorted(found) == sorted(expected) else 'the class names')
     return (f'{path!r} differs from the benchmark in {kind}: label {label} '
             f'is {found[label]!r} instead of {expected[label]!r}. Use the '
             "benchmark's own split file, or define your own benchmark.")

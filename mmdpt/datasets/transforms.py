@@ -5,7 +5,7 @@ from typing import Optional
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mmpretrain.registry import TRANSFORMS
 
@@ -23,14 +23,17 @@ def read_image(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
     try:
         content = fileio.get(path, backend_args=backend_args)
     except FileNotFoundError:
-        raise FileNotFoundError(f'The image {path!r} does not exist.') from None
+        raise FileNotFoundError(
+            f'The image {path!r} does not exist.') from None
     try:
         with Image.open(io.BytesIO(content)) as image:
             rgb = np.asarray(image.convert('RGB'))
     # Pillow's decoders raise nearly anything on damaged files
     except Exception as error:
+        reason = ('unknown format'
+                  if isinstance(error, UnidentifiedImageError) else error)
         raise ValueError(
-            f'The image {path!r} does not decode ({error}). It may be damaged '
+            f'The image {path!r} does not decode ({reason}). It may be damaged '
             'or no image at all; replace it by an intact copy.') from error
     return np.ascontiguousarray(rgb[..., ::-1])
 

@@ -8,6 +8,7 @@ dataset = dict(name='Digits')
 image_size = 32
 
 train_pipeline = [
+    dict(type='LoadPILImage'),
     dict(
         type='ResizeEdge',
         scale=image_size,
@@ -24,11 +25,13 @@ train_pipeline = [
     dict(type='PackInputs')
 ]
 test_pipeline = [
+    dict(type='LoadPILImage'),
     dict(
         type='ResizeEdge',
         scale=image_size,
         interpolation='bicubic',
         backend='pillow'),
+    dict(type='CenterCrop', crop_size=image_size),
     dict(type='PackInputs')
 ]
 
