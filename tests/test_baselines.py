@@ -60,3 +60,14 @@ def test_wrong_input(change, words):
     right = np.zeros((2, 2)), np.arange(2)
     with pytest.raises(ValueError, match=words):
         search_linear_probe(**{**dict(train=right, val=right), **change})
+
+
+def test_images_that_are_not_kept_or_differ():
+    dataset = DigitsDataset(split='test')
+    path = dataset.get_data_info(3)['img_path']
+    dataset.images[path] = np.zeros((9, 9, 3), np.uint8)
+    with pytest.raises(ValueError, match='images of Digits differ in size'):
+        stored_images(dataset)
+    del dataset.images[path]
+    with pytest.raises(ValueError, match='set dataset.cache_images=True'):
+        stored_images(dataset)

@@ -77,7 +77,7 @@ def test_missing_folders_and_files(data_root):
     with pytest.raises(FileNotFoundError, match='Tiny: the folder') as error:
         make()
     for words in ('tiny/images/', 'tiny/split.json', 'Download it from',
-                  'dataset.data_root='):
+                  'set data_root'):
         assert words in str(error.value)
 
 

@@ -73,8 +73,8 @@ class FewShotDataset(BaseFewShotDataset):
         wanted = osp.join(self.folder, '')
         return (f'Wanted: {wanted}{self.benchmark.image_dir}/ and '
                 f'{wanted}{self.benchmark.split_file}. '
-                f'{self.benchmark.source} Another place: '
-                'dataset.data_root=FOLDER.').replace('  ', ' ')
+                f'{self.benchmark.source} If they are elsewhere, set data_root of '
+                'the train, val and test dataset.').replace('  ', ' ')
 
     def image_path(self, item: Item) -> str:
         """Where the image of an item is."""

@@ -104,10 +104,22 @@ def stored_images(dataset) -> Tuple[np.ndarray, np.ndarray]:
 
     Returns:
         tuple: (N, H, W, 3) uint8 in BGR order, (N,) labels.
+
+    Raises:
+        ValueError: If it keeps no images, or they differ in size.
     """
     paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-    images = np.stack([dataset.images[path] for path in paths])
-    return images, dataset.get_gt_labels()
+    if not all(path in dataset.images for path in paths):
+        raise ValueError(
+            f'The {dataset.split} list of {dataset.benchmark.name} keeps no '
+            'images in memory; set dataset.cache_images=True.')
+    shapes = {dataset.images[path].shape for path in paths}
+    if len(shapes) > 1:
+        raise ValueError(
+            f'The images of {dataset.benchmark.name} differ in size '
+            f'({sorted(shapes)[:3]} ...); raw pixels cannot be compared.')
+    return (np.stack([dataset.images[path]
+                      for path in paths]), dataset.get_gt_labels())
 
 
 def pixel_features(images: np.ndarray) -> np.ndarray:
