@@ -17,6 +17,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from .blocks import add_mlp
+
 
 class Packing(nn.Module):
     """Where each token of many prompts stands in the packed matrix.
@@ -125,13 +127,12 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     x = torch.cat([prefix, own.expand(len(prefix), -1, -1)], dim=1)
     x = x + tower.positional_embedding[packing.position].to(x.dtype)
     for block in tower.blocks[:-1]:
-        x = x + block.ls_1(_attend(block, x, packing))
-        x = x + block.ls_2(block.mlp(block.ln_2(x)))
+        x = add_mlp(block, x + block.ls_1(_attend(block, x, packing)))
     # The last block's output is read at the end of text alone.
     block = tower.blocks[-1]
     ends = x.index_select(1, packing.end + packing.prefix.numel())
-    ends = ends + block.ls_1(_attend(block, x, packing, ends_only=True))
-    ends = ends + block.ls_2(block.mlp(block.ln_2(ends)))
+    mixed = _attend(block, x, packing, ends_only=True)
+    ends = add_mlp(block, ends + block.ls_1(mixed))
     return tower.ln_final(ends) @ tower.text_projection
 
 

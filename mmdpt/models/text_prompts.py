@@ -36,8 +36,8 @@ def prompt_tokens(tower: TextTower, name: str, text: str,
     start, end = tokenizer.sot_token_id, tokenizer.eot_token_id
     body = tokenizer.encode(text)
     if start in body or end in body:
-        raise ValueError(f'Class name {name!r} holds the mark of a start or '
-                         'end of text; rename the class.')
+        raise ValueError(f'The prompt {text!r} holds the mark of a start or '
+                         'end of text; leave it out of the template.')
     count = len(body) + num_context + 2
     if count > tower.context_length:
         context = f' with {num_context} context tokens' if num_context else ''

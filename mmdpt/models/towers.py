@@ -1,108 +1,13 @@
-"""CLIP's two frozen towers, made to take prompts.
-
-Both walk open_clip's own blocks, but compute only what is read: no query and
-no MLP for a token whose output nobody uses. That is exact, and the unprompted
-loop equals open_clip's own forward pass.
-"""
-from typing import Callable, List, Optional, Tuple
+"""CLIP's two frozen towers, made to take prompts."""
+from typing import Callable, Optional
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
+from .blocks import check_blocks, through_blocks
 from .clip import CLIPModel
 from .text_encoding import PackedPrompts, encode
-
-
-def check_blocks(blocks: nn.ModuleList, tower: str) -> None:
-    """Raise ValueError unless all blocks are open_clip's standard ones."""
-    from open_clip.transformer import ResidualAttentionBlock
-    for i, block in enumerate(blocks):
-        if type(block) is not ResidualAttentionBlock:
-            raise ValueError(
-                f'Block {i} of the {tower} is a {type(block).__name__}: '
-                'prompts are supported in ResidualAttentionBlock only; use a '
-                'standard CLIP such as ViT-B-16-quickgelu.')
-
-
-def run_block(block: nn.Module,
-              tokens: torch.Tensor,
-              extra: Optional[torch.Tensor] = None,
-              read: Optional[int] = None) -> torch.Tensor:
-    """Run one pre-norm transformer block without a mask.
-
-    Args:
-        block (nn.Module): open_clip's ``ResidualAttentionBlock``.
-        tokens (Tensor): The tokens that go on, (B, L, D).
-        extra (Tensor, optional): Tokens that are only attended to and leave
-            after the block, (B or 1, P, D); with 1 they are computed once.
-        read (int, optional): Compute only the first ``read`` outputs.
-
-    Returns:
-        Tensor: (B, L or read, D).
-    """
-    attn = block.attn
-    weight, bias = attn.in_proj_weight, attn.in_proj_bias
-    batch, _, width = tokens.shape
-
-    def heads(x):  # (B, L, D) -> (B, H, L, D / H)
-        return x.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
-
-    normed = block.ln_1(tokens)
-    if read is None:
-        query, key, value = F.linear(normed, weight, bias).chunk(3, -1)
-    else:
-        tokens = tokens[:, :read]
-        query = F.linear(normed[:, :read], weight[:width], bias[:width])
-        key, value = F.linear(normed, weight[width:], bias[width:]).chunk(2, -1)
-    if extra is not None:
-        extra_kv = F.linear(block.ln_1(extra), weight[width:], bias[width:])
-        extra_kv = extra_kv.expand(batch, -1, -1).chunk(2, -1)
-        key = torch.cat([key, extra_kv[0]], dim=1)
-        value = torch.cat([value, extra_kv[1]], dim=1)
-    mixed = F.scaled_dot_product_attention(
-        heads(query), heads(key), heads(value))
-    mixed = attn.out_proj(mixed.transpose(1, 2).flatten(2))
-    tokens = tokens + block.ls_1(mixed)
-    return tokens + block.ls_2(block.mlp(block.ln_2(tokens)))
-
-
-def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
-                   classes: Optional[torch.Tensor] = None
-                   ) -> Tuple[torch.Tensor, List[torch.Tensor]]:
-    """Walk the blocks and ask the prompt, before each, what enters with the
-    image.
-
-    Args:
-        blocks (nn.ModuleList): The tower's blocks.
-        tokens (Tensor): Class token and patches, (B, N, D).
-        prompt (VisualPrompt, optional): What enters; None for the plain tower.
-        classes (Tensor, optional): Features of the selected classes,
-            (B, K, E), for class-aware prompts.
-
-    Returns:
-        tuple: The class token after the last block, (B, D), and the class
-        evidence (B, K, C) of every class-aware layer.
-    """
-    num_tokens, previous, evidence = tokens.shape[1], None, []
-    for depth, block in enumerate(blocks):
-        last = depth == len(blocks) - 1
-        extra, logits = (None, None) if prompt is None else prompt(
-            depth, tokens, previous, classes)
-        if logits is not None:
-            evidence.append(logits)
-        if extra is not None:
-            extra = extra.to(tokens.dtype)
-        if extra is not None and not last and prompt.stays(depth):
-            extra = extra.expand(len(tokens), -1, -1)
-            tokens = run_block(block, torch.cat([tokens, extra], dim=1))
-            previous = tokens[:, num_tokens:]
-            tokens = tokens[:, :num_tokens]
-        else:
-            tokens = run_block(block, tokens, extra, read=1 if last else None)
-            previous = None
-    return tokens[:, 0], evidence
 
 
 @MODELS.register_module()

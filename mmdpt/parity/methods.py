@@ -263,10 +263,8 @@ def trajectory(golden: Golden, model) -> dict:
                 for n in (t.replace('ce_', '') for t in plan['loss_terms'])
             ])
             # MMPretrain's metric; single precision, as the reference's.
-            accuracy.append(
-                float(
-                    Accuracy.calculate(
-                        model.head(seen.match), torch.from_numpy(label))[0][0]))
+            prediction = model.head(seen.match).argmax(1)
+            accuracy.append(float(Accuracy.calculate(prediction, label)))
         schedule.step()
     steps = (plan['epochs'], len(images))
     found = {

@@ -1,0 +1,11 @@
+"""DPT, ViT-B/16, EuroSAT, 16 shots.
+
+    python tools/train.py configs/dpt/dpt_vitb16_eurosat_16shot.py
+
+100 epochs: the authors' default file.
+"""
+_base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/eurosat.py']
+
+model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
+train_dataloader = dict(dataset=dict(shots=16))
+train_cfg = dict(max_epochs=100)

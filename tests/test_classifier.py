@@ -1,0 +1,205 @@
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.logging import MessageHub
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from plain import CLASSES, cosine_logits, encode_image, encode_text, small_clip
+
+COOP = dict(type='CoOp', num_tokens=4)
+CAVPT = dict(type='CAVPT', num_tokens=3, top_k=2)
+METHODS = dict(
+    zeroshot=dict(),
+    coop=dict(text_prompt=COOP),
+    vpt=dict(visual_prompt=dict(type='VPT', num_tokens=3)),
+    shallow=dict(visual_prompt=dict(type='VPT', num_tokens=3, deep=False)),
+    vlp=dict(
+        text_prompt=COOP,
+        visual_prompt=dict(type='VPT', num_tokens=3),
+        head=dict(type='GuidedHead', guided_epochs=2)),
+    dpt=dict(
+        text_prompt=COOP,
+        visual_prompt=CAVPT,
+        head=dict(type='DPTHead', guided_epochs=2)))
+
+
+def build(method='dpt', seed=0, **options):
+    init_default_scope('mmpretrain')
+    torch.manual_seed(seed)
+    return MODELS.build(
+        dict(
+            dict(
+                type='PromptedCLIP',
+                arch=small_clip(),
+                pretrained=None,
+                classes=CLASSES,
+                precision='fp64'),
+            **copy.deepcopy(METHODS[method]),
+            **options))
+
+
+@pytest.fixture
+def images():
+    torch.manual_seed(1)
+    return torch.randn(5, 3, 32, 32)
+
+
+def samples():
+    return [DataSample().set_gt_label(i % 4) for i in range(5)]
+
+
+def plain_logits(model, images):
+    """The whole classifier by the plain path."""
+    image, images = model.backbone, images.double()
+    frozen = encode_image(image, images)
+    filled = F.normalize(
+        encode_text(model.text_tower,
+                    [p[0] for p in model.templates[0]().unpack()]), dim=-1)
+    text = filled if model.text_prompt is None else encode_text(
+        model.text_tower, [p[0] for p in model.text_prompt().unpack()])
+    order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(
+        dim=1, descending=True)[:, :2]
+    prompted = encode_image(image, images, model.visual_prompt, text[order])
+    return cosine_logits(prompted, text, model.scale)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_equals_the_plain_path(method, images):
+    model = build(method).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(images), plain_logits(model, images), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_every_learnt_tensor_learns(method, images):
+    """In both phases, and only what is meant to be learnt."""
+    model = build(method).train()
+    learnt = {n for n, p in model.named_parameters() if p.requires_grad}
+    assert learnt == set(model.state_dict())
+    assert all(n.startswith(('text_prompt.', 'visual_prompt.'))
+               for n in learnt)
+    assert bool(learnt) == (method != 'zeroshot')
+    if not learnt:
+        return
+    for epoch in (0, 5):
+        MessageHub.get_current_instance().update_info('epoch', epoch)
+        model.zero_grad()
+        total, _ = model.parse_losses(model.loss(images, samples()))
+        total.backward()
+        for name, p in model.named_parameters():
+            assert (p.grad is not None) == (name in learnt), name
+
+
+@pytest.mark.parametrize('method', ['coop', 'dpt'])
+def test_zero_shot(method, images):
+    model = build(method).eval()
+    with torch.no_grad(), model.zero_shot():
+        inside = model(images)
+    reference = build('zeroshot').eval()
+    with torch.no_grad():
+        torch.testing.assert_close(inside, reference(images))
+        assert (model(images) - inside).abs().max() > 1e-3
+
+
+def test_templates_are_averaged():
+    templates = ['a photo of a {}.', 'art of the {}.']
+    single = [
+        build('zeroshot', templates=t).frozen_text_features()
+        for t in templates
+    ]
+    both = build('zeroshot', templates=templates).frozen_text_features()
+    torch.testing.assert_close(both, F.normalize(sum(single) / 2, dim=-1))
+
+
+def test_text_is_encoded_once_an_evaluation(images):
+    model, count = build('dpt').eval(), []
+    model.text_tower.register_forward_hook(lambda *a: count.append(1))
+    with torch.no_grad():
+        first = model(images)
+        assert len(count) == 2  # templates and learnt prompts
+        torch.testing.assert_close(model(images), first, rtol=0, atol=0)
+        assert len(count) == 2
+        context = model.text_prompt.context
+        context.data.copy_(context.data.flip(-1))  # leaves no version trace
+        assert (model(images) - first).abs().max() > 1e-6
+        assert len(count) == 3
+
+
+def test_frozen_pass_only_where_needed(images):
+    passes = []
+    for method, phase, expected in [('zeroshot', 5, 1), ('coop', 5, 1),
+                                    ('vpt', 5, 1), ('vlp', 0, 2),
+                                    ('vlp', 5, 1), ('dpt', 5, 2)]:
+        model, count = build(method).train(), []
+        model.backbone.register_forward_hook(lambda *a: count.append(1))
+        MessageHub.get_current_instance().update_info('epoch', phase)
+        model(images)
+        passes.append((method, phase, len(count)))
+        assert len(count) == expected, passes
+
+
+def test_predictions(images):
+    model = build('dpt').eval()
+    with torch.no_grad():
+        predictions = model(images, samples(), mode='predict')
+        logits = model(images)
+    for sample, row in zip(predictions, logits):
+        torch.testing.assert_close(sample.pred_score, row.softmax(0))
+        assert sample.pred_label.item() == row.argmax().item()
+    (feature, ) = model.extract_feat(images)
+    assert feature.shape == (5, 32)
+
+
+@pytest.mark.parametrize('precision, limit', [('fp32', 1e-4), ('bf16', 1.),
+                                              ('fp16', .2)])
+def test_other_precisions(precision, limit, images):
+    """What is learnt stays wide; the logits stay close to the exact ones."""
+    exact, other = build('dpt'), build('dpt', precision=precision)
+    other.load_state_dict(exact.state_dict())
+    assert all(p.dtype == torch.float32 for p in other.parameters()
+               if p.requires_grad)
+    with torch.no_grad():
+        difference = (exact.eval()(images) - other.eval()(images)).abs().max()
+    assert difference < limit
+    total, _ = other.train().parse_losses(other.loss(images, samples()))
+    total.backward()
+    assert all(torch.isfinite(p.grad).all() for p in other.parameters()
+               if p.requires_grad)
+
+
+def test_learnt_values_are_few():
+    model = build('dpt')
+    learnt = sum(p.numel() for p in model.state_dict().values())
+    assert learnt == sum(
+        p.numel() for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize('options, error, message', [
+    (dict(classes=[]), ValueError, 'at least two classes, but classes has 0'),
+    (dict(classes=['cat']), ValueError, 'at least two classes'),
+    (dict(classes=['cat', 'dog', 'cat']), ValueError, "'cat' stands more"),
+    (dict(classes=['cat', 3]), TypeError, 'must be text, but one is 3'),
+    (dict(templates=[]), ValueError, 'templates is empty'),
+    (dict(classes='EuroSad'), (ValueError, KeyError), 'EuroSAT'),
+    (dict(templates='photo'), ValueError, 'exactly one {}'),
+])
+def test_bad_classes_and_templates(options, error, message):
+    with pytest.raises(error, match=message):
+        build('zeroshot', **options)
+
+
+def test_parts_that_do_not_fit():
+    with pytest.raises(ValueError, match='DPTHead needs class evidence'):
+        build('coop', head=dict(type='DPTHead', guided_epochs=1))
+    with pytest.raises(ValueError, match='GuidedHead guides learnt text'):
+        build('vpt', head=dict(type='GuidedHead', guided_epochs=1))
+
+
+def test_benchmark_gives_classes_and_template():
+    model = build('zeroshot', classes='EuroSAT')
+    assert len(model.classes) == 10 and model.classes[1] == 'Forest'
+    assert len(model.templates) == 1

@@ -1,0 +1,107 @@
+import pytest
+import torch
+from plain import CLASSES, encode_text, small_clip
+
+from mmdpt.models.clip import load_clip
+from mmdpt.models.text_encoding import (PackedPrompts, Packing, encode,
+                                        shared_length)
+from mmdpt.models.text_prompts import CoOp, TemplatePrompt
+from mmdpt.models.towers import TextTower
+
+
+@pytest.fixture(scope='module')
+def tower():
+    torch.manual_seed(0)
+    return TextTower(load_clip(small_clip(), None, 'fp64'))
+
+
+CASES = [
+    dict(num_tokens=5, position='end'),
+    dict(num_tokens=5, position='middle'),
+    dict(num_tokens=4, position='front'),
+    dict(num_tokens=3, position='end', class_specific=True),
+    dict(num_tokens=3, position='middle', class_specific=True),
+    dict(init_words='a photo of a'),
+]
+
+
+@pytest.mark.parametrize('options', CASES)
+def test_equals_the_plain_path(tower, options):
+    """Outputs and gradients, against 77 tokens a class and nothing shared."""
+    prompt = CoOp(tower, CLASSES, **options)
+    weight = torch.randn(len(CLASSES), 32, dtype=torch.float64)
+    results = []
+    for path in (lambda: encode(tower, prompt())[0],
+                 lambda: encode_text(tower, [p[0] for p in prompt().unpack()])
+                 ):
+        prompt.zero_grad()
+        features = path()
+        (features * weight).sum().backward()
+        results.append((features.detach(), prompt.context.grad.clone()))
+    for fast, slow in zip(*results):
+        torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-11)
+
+
+def test_equals_open_clip(tower):
+    """A template's features against open_clip's own encode_text."""
+    torch.manual_seed(0)
+    clip = load_clip(small_clip(), None, 'fp64')
+    template = 'a photo of a {}, a type of pet.'
+    ours = TextTower(clip)(TemplatePrompt(TextTower(clip), CLASSES,
+                                          template)())[0]
+    clip.model.register_buffer(
+        'attn_mask', torch.full((77, 77), float('-inf')).triu(1).double())
+    texts = [template.format(c.replace('_', ' ')) for c in CLASSES]
+    theirs = clip.model.encode_text(clip.tokenizer(texts))
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize('options', CASES[:3])
+def test_order_of_classes_does_not_matter(tower, options):
+    torch.manual_seed(1)
+    prompt = CoOp(tower, CLASSES, **options)
+    order = [2, 0, 3, 1]
+    other = CoOp(tower, [CLASSES[i] for i in order], **options)
+    other.context.data.copy_(prompt.context.data)
+    torch.testing.assert_close(
+        tower(prompt())[0, order], tower(other())[0], rtol=1e-10, atol=1e-12)
+
+
+def test_context_that_differs_by_image(tower):
+    """G > 1 groups (contexts made from images) equal G separate calls."""
+    prompt = CoOp(tower, CLASSES, num_tokens=4)
+    prefix, own, packing = prompt()
+    shift = torch.randn(3, 1, prefix.shape[-1], dtype=prefix.dtype)
+    together = encode(tower, PackedPrompts(prefix + shift, own, packing))
+    for i in range(3):
+        alone = encode(tower, PackedPrompts(prefix + shift[i], own, packing))
+        torch.testing.assert_close(together[i], alone[0])
+
+
+def test_prefix_is_shared_and_nothing_padded(tower):
+    count = {
+        position: CoOp(tower, CLASSES, num_tokens=16,
+                       position=position).packing
+        for position in ('end', 'middle', 'front')
+    }
+    assert len(count['end'].prefix) == 17
+    assert len(count['middle'].prefix) == 9
+    assert len(count['front'].prefix) == 1
+    names = [len(tower.tokenizer.encode(c.replace('_', ' '))) for c in CLASSES]
+    assert len(count['end'].own) == sum(names) + 2 * len(names)  # '.', end
+    specific = CoOp(tower, CLASSES, num_tokens=16, class_specific=True)
+    assert len(specific.packing.prefix) == 1
+
+
+def test_shared_length_leaves_each_class_a_token():
+    assert shared_length([[1, 2, 3], [1, 2, 4]]) == 2
+    assert shared_length([[1, 2], [1, 2, 3]]) == 1
+    assert shared_length([[1, 2, 3]]) == 2
+
+
+def test_packing_puts_classes_together_again():
+    prompts = [[9, 1, 2, 3], [9, 4, 5], [9, 6, 7, 8]]
+    packing = Packing(prompts)
+    unpacked = packing.unpack(packing.prefix, packing.own, dim=0)
+    assert [p.tolist() for p in unpacked] == prompts
+    assert packing.groups == [(2, 1), (3, 2)]
