@@ -2,7 +2,7 @@
 import difflib
 import inspect
 
-import mmengine.registry
+import mmpretrain.registry
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, set_random_seed
 from torch.utils.data import DataLoader
@@ -47,9 +47,11 @@ def check_options(cfg, options):
     for option in options:
         keys, value, path = option.split('.'), cfg, ''
         for depth, key in enumerate(keys):
+            if value is None and path in PLACES:
+                value = {}
             if value is None or path.startswith(FREE):
                 break  # nothing there yet, or anything goes
-            known = _known(value, path)
+            known = _known(value, path, options.get(f'{path}.type'))
             if known is None:
                 raise ValueError(f"unknown option '{option}': {path} is "
                                  f'{value!r} and has no settings inside')
@@ -59,22 +61,23 @@ def check_options(cfg, options):
             path = f'{path}.{key}' if path else key
 
 
-def _known(value, path):
+def _known(value, path, new_type=None):
     """set[str] | None: Names that may follow; None if nothing can."""
     if isinstance(value, (list, tuple)):
         return {str(i) for i in range(len(value))}
     if not hasattr(value, 'keys'):
         return None
     known = set(value.keys()) | PLACES.get(path, set())
-    if isinstance(value.get('type'), str):
-        known |= {'type'} | _arguments(value['type'])
+    for built in (value.get('type'), new_type):
+        if isinstance(built, str):
+            known |= {'type'} | _arguments(built)
     return known
 
 
 def _arguments(name):
     """set[str]: Arguments of all registered classes and functions of a name."""
     found = set()
-    for registry in vars(mmengine.registry).values():
+    for registry in vars(mmpretrain.registry).values():
         if isinstance(registry, Registry):
             built = registry.get(name)
             found |= _signature(built) if built else set()
