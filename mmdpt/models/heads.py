@@ -138,10 +138,14 @@ class GuidedHead(SimilarityHead):
                              ' take the batch augmentation (mixup, cutmix) '
                              'out of train_cfg.augments.')
         target = torch.cat([i.gt_label for i in data_samples])
-        return {
+        losses = {
             f'loss_{name}': weight * value
             for name, (weight, value) in self.terms(match, target).items()
         }
+        # After the guidance the log would repeat its last values for ever.
+        for name in ('loss_text_guide', 'loss_image_guide'):
+            losses.setdefault(name, target.new_zeros((), dtype=torch.float32))
+        return losses
 
 
 @MODELS.register_module()
