@@ -123,7 +123,7 @@ class FewShotReportHook(Hook):
         meta = getattr(runner.train_dataloader.dataset, 'metainfo', {})
         last = runner.message_hub.runtime_info.get('last_ckpt')
         return dict(
-            config=runner.cfg.filename and _short(runner.cfg.filename),
+            config=_dumped_config(runner),
             benchmark=meta.get('benchmark'),
             shots=meta.get('shots'),
             seed=runner.seed,
@@ -139,6 +139,13 @@ class FewShotReportHook(Hook):
                 torch=torch.__version__,
                 mmengine=mmengine.__version__,
                 mmpretrain=mmpretrain.__version__))
+
+
+def _dumped_config(runner):
+    """The config with the command line's changes, which the Runner left there."""
+    if not runner.cfg.filename:
+        return None
+    return _short(osp.join(runner.work_dir, osp.basename(runner.cfg.filename)))
 
 
 def _title(results):
