@@ -115,3 +115,35 @@ def test_tool_refuses(tmp_path):
     done = run_tool(tmp_path / 'no.json', '--shots', 1, '--seed', 1)
     assert done.returncode != 0 and 'no.json' in done.stderr
     assert 'Traceback' not in done.stderr
+
+
+def few_shot_parity(folder):
+    from mmdpt.parity import check_folder
+    return check_folder(folder, None, ['fewshot_sampling'])['fewshot_sampling']
+
+
+def test_parity_case_compares_every_list():
+    result = few_shot_parity(ROOT / 'tests/data/golden')
+    assert result['status'] == 'passed' and result['max_abs_error'] == 0
+    content = json.loads(
+        (ROOT / 'tests/data/golden/fewshot_sampling.json').read_text())
+    lists = len(content['fewshot']) * 2 + 5 * (
+        len(content['subsample']) + len(content['fewshot_then_subsample']))
+    assert len(result['tensors']) == lists == 130
+
+
+@pytest.mark.parametrize('change, words', [
+    (lambda c: c['fewshot'][3]['train'].reverse(), 'place 0 is'),
+    (lambda c: c['fewshot'][3]['val'].pop(), 'instead of'),
+    (lambda c: c['subsample'][1].update(num_classes=9), '4 instead of 9'),
+    (lambda c: c['subsample'][1].update(more=9), 'None instead of 9'),
+])
+def test_parity_case_sees_a_difference(tmp_path, change, words):
+    content = json.loads(
+        (ROOT / 'tests/data/golden/fewshot_sampling.json').read_text())
+    change(content)
+    (tmp_path / 'fewshot_sampling.json').write_text(json.dumps(content))
+    result = few_shot_parity(tmp_path)
+    wrong = [t for t in result['tensors'].values() if not t['passed']]
+    assert result['status'] == 'failed' and len(wrong) == 1
+    assert words in wrong[0]['reason']

@@ -7,7 +7,7 @@ from typing import Dict, List, Optional
 from mmengine.config import Config
 
 from . import methods, protocol
-from .compare import compare, failed, worst
+from .compare import compare, compare_lists, failed, worst
 from .golden import Golden, read_npz
 
 INPUTS = ('images', 'labels', 'param/', 'traj/images', 'traj/labels',
@@ -99,9 +99,13 @@ def check_case(path: Path, config: Config, dtype: str) -> dict:
 
 def _check_json(path: Path) -> Dict[str, dict]:
     content = json.loads(path.read_text(encoding='utf-8'))
+    if 'fewshot' in content:
+        return {
+            key: compare_lists(ours, theirs) for key, (ours, theirs) in
+            protocol.few_shot_sampling(content).items()
+        }
     if 'runs' not in content:
-        raise NotImplementedCase('few-shot sampling is not compared yet' if
-                                 'fewshot' in content else 'unknown content')
+        raise NotImplementedCase('unknown content')
     return {
         key: compare(key, ours, theirs, 'float64')
         for key, (ours, theirs) in protocol.lr_schedule(content).items()

@@ -62,6 +62,28 @@ def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
         passed=bool(error <= limits[0] or relative <= limits[1]))
 
 
+def compare_lists(ours, theirs) -> Dict[str, object]:
+    """Compare what must be equal, such as lists of images.
+
+    Returns:
+        dict: As :func:`compare`; the error is the number of places that
+        differ.
+    """
+    if ours == theirs:
+        return dict(max_abs_error=0., max_rel_error=0., passed=True)
+    if not (isinstance(ours, list) and isinstance(theirs, list)
+            and len(ours) == len(theirs)):
+        return failed(f'{str(ours)[:60]} instead of {str(theirs)[:60]}')
+    wrong = [i for i, pair in enumerate(zip(ours, theirs)) if len(set(
+        map(str, pair))) > 1]
+    return dict(
+        max_abs_error=float(len(wrong)),
+        max_rel_error=len(wrong) / len(theirs),
+        passed=False,
+        reason=f'place {wrong[0]} is {ours[wrong[0]]}, expected '
+        f'{theirs[wrong[0]]}')
+
+
 def failed(reason: str) -> Dict[str, object]:
     """The entry of a tensor that cannot be compared."""
     return dict(

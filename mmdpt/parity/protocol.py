@@ -1,4 +1,4 @@
-"""Recompute the cases beside the methods: preprocessing, schedule."""
+"""Recompute the cases beside the methods: preprocessing, schedule, draws."""
 from typing import Dict
 
 import numpy as np
@@ -8,6 +8,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS, TRANSFORMS
 
+from mmdpt.datasets import (Item, Split, check_classes, sample_few_shot,
+                            select_classes)
 from mmdpt.engine.schedule import constant_warmup_cosine
 
 
@@ -53,3 +55,41 @@ def lr_schedule(content: dict) -> Dict[str, tuple]:
             ]
             found[f'{part}/{i}/per_epoch_lr'] = (ours, run['per_epoch_lr'])
     return found
+
+
+def few_shot_sampling(content: dict) -> Dict[str, tuple]:
+    """Our draws and class subsets beside the file's, by setting.
+
+    Args:
+        content (dict): ``splits`` by name, and the lists ``fewshot``,
+            ``subsample`` and ``fewshot_then_subsample`` of what was made of
+            them.
+
+    Returns:
+        dict: By key, our list and the file's.
+    """
+    splits = {
+        name: Split(*([Item(*item) for item in lists[part]]
+                      for part in Split._fields))
+        for name, lists in content['splits'].items()
+    }
+    found = {}
+    for case in ('fewshot', 'subsample', 'fewshot_then_subsample'):
+        for i, theirs in enumerate(content.get(case, [])):
+            ours = _make_lists(splits[theirs['split']], theirs)
+            for key in theirs.keys() - {'split', 'seed', 'shots', 'subsample'}:
+                found[f'{case}/{i}/{key}'] = (ours.get(key), theirs[key])
+    return found
+
+
+def _make_lists(split: Split, setting: dict) -> dict:
+    train, val, test = split
+    if 'shots' in setting:
+        train, val = sample_few_shot(train, val, setting['shots'],
+                                     setting['seed'])
+    lists = select_classes((train, val, test), setting.get('subsample', 'all'))
+    split = Split(*lists)
+    names = check_classes(split, setting['split'])
+    lists = {key: list(map(list, part)) for key, part in
+             split._asdict().items()}
+    return dict(lists, classnames=list(names), num_classes=len(names))
