@@ -1,6 +1,9 @@
 """The built-in example, shortened, through all tools."""
 import json
+import os
 import os.path as osp
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -54,6 +57,25 @@ def test_test_time_augmentation(trained):
     tool('test', CONFIG, trained / 'epoch_2.pth', '--tta', '--work-dir', trained / 'tta', '--out',
          out, '--cfg-options', *FEWER)
     assert 0 < json.loads(out.read_text())['accuracy/top1'] < 100
+
+
+@pytest.mark.slow
+def test_two_processes(trained, tmp_path):
+    """They end, count each image once, and write one set of files."""
+    script = osp.join(ROOT, 'tools', 'dist_train.sh')
+    path = osp.dirname(sys.executable) + os.pathsep + os.environ['PATH']
+    done = subprocess.run(
+        [script, CONFIG, '2', '--work-dir', tmp_path, '--seed', '2', *SHORT,
+         'train_dataloader.batch_size=10'],
+        env=dict(os.environ, PATH=path, OMP_NUM_THREADS='1', PORT='29613'),
+        capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / 'results.json').read_text())
+    single = json.loads((trained / 'results.json').read_text())
+    for key in ('zero_shot', 'draw_hash', 'epochs', 'shots'):
+        assert results[key] == single[key]
+    assert len(list(tmp_path.glob('*/*.log'))) == 1
+    assert done.stdout.count('Few-shot result') == 1
 
 
 def test_zero_shot_needs_no_checkpoint(trained, tmp_path):

@@ -3,7 +3,7 @@ import pytest
 from engine_toy import toy_config
 from mmengine.config import ConfigDict
 
-from mmdpt.engine.options import check_options
+from mmdpt.engine.options import check_options, with_suggestion
 
 
 @pytest.fixture
@@ -50,3 +50,11 @@ def test_typos(cfg, option, nearest):
     with pytest.raises(ValueError) as caught:
         check_options(cfg, ConfigDict({option: 1}))
     assert f"unknown option '{option}'" in str(caught.value) and nearest in str(caught.value)
+
+
+def test_unknown_argument_of_a_module():
+    from mmpretrain.registry import HOOKS
+    with pytest.raises(TypeError) as caught:
+        HOOKS.build(dict(type='FewShotReportHook', baseline=[]))
+    assert with_suggestion(caught.value).endswith("argument 'baseline': did you mean baselines?")
+    assert with_suggestion(ValueError('other')) == 'other'

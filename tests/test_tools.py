@@ -129,18 +129,18 @@ def test_debug_shows_the_traceback(config, capsys):
 def test_killed_and_resumed(config):
     """SIGKILL at some moment, then --resume: the same prompts, bit for bit."""
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([ROOT, osp.join(ROOT, 'tests')]))
-    options = ['train_cfg.max_epochs=40', 'model.noise=0.3']
+    options = ['train_cfg.max_epochs=15', 'model.noise=0.3']
     command = [sys.executable, osp.join(ROOT, 'tools', 'train.py'), str(config),
                '--cfg-options', *options, '--work-dir']
     subprocess.run([*command, 'whole'], env=environment, check=True, capture_output=True)
     process = subprocess.Popen([*command, 'part'], env=environment, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
-    while not osp.exists('part/epoch_7.pth') and process.poll() is None:
+    while not osp.exists('part/epoch_4.pth') and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL and not osp.exists('part/epoch_40.pth')
+    assert process.wait() == -signal.SIGKILL and not osp.exists('part/epoch_15.pth')
     subprocess.run([*command, 'part', '--resume'], env=environment, check=True,
                    capture_output=True)
-    wanted = read_checkpoint('whole/epoch_40.pth')['state_dict']
-    found = read_checkpoint('part/epoch_40.pth')['state_dict']
+    wanted = read_checkpoint('whole/epoch_15.pth')['state_dict']
+    found = read_checkpoint('part/epoch_15.pth')['state_dict']
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)

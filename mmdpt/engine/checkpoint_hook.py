@@ -76,7 +76,9 @@ class PromptCheckpointHook(CheckpointHook):
     def after_load_checkpoint(self, runner, checkpoint):
         """Refuses to resume another training."""
         if runner._resume:
-            check_same_training(checkpoint['meta'], belongs_to(runner), runner.seed)
+            # with no seed in the config, the Runner takes the checkpoint's
+            seed = runner._randomness_cfg.get('seed')
+            check_same_training(checkpoint['meta'], belongs_to(runner), seed)
 
     def _save_checkpoint_with_step(self, runner, step, meta):
         """Saves, then points to the file, and only then removes old ones.
@@ -132,7 +134,7 @@ def check_same_training(meta, now, seed):
             f'cannot resume: the checkpoint was trained on other images (draw '
             f'{before["draw_hash"][:12]}, now {now["draw_hash"][:12]}). Give the same dataset, '
             'shots and seed, or start a new training in another --work-dir')
-    if meta.get('seed', seed) != seed:
+    if seed is not None and meta.get('seed', seed) != seed:
         raise CheckpointError(
             f'cannot resume: the checkpoint was trained with seed {meta["seed"]}, now it is '
             f'{seed}. Give --seed {meta["seed"]}, or start a new training in another --work-dir')

@@ -10,12 +10,14 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+import torch.distributed as dist
 from mmengine.config import Config, DictAction
 from mmengine.dist import get_rank
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from .options import check_options
+from .options import check_options, with_suggestion
 
 # What a user's mistake raises; everything else is ours, with its traceback.
 USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPointError)
@@ -51,11 +53,20 @@ def load_config(args):
                                 'configs/')
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
+    if args.launcher == 'pytorch' and not torch.cuda.is_available():
+        join_cpu_processes(cfg)
     if args.work_dir or not cfg.get('work_dir'):
         cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
     if args.seed is not None:
         set_seed(cfg, args.seed)
     return cfg
+
+
+def join_cpu_processes(cfg):
+    """Connects the processes without GPUs, which MMEngine's ``init_dist`` cannot."""
+    if not dist.is_initialized():
+        dist.init_process_group('gloo')
+    cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None))
 
 
 def set_seed(cfg, seed):
@@ -105,6 +116,7 @@ def friendly_errors(debug=False):
         if debug:
             traceback.print_exc()
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        text = with_suggestion(text)
         if get_rank() == 0 or debug:
             print(f'error: {text}', file=sys.stderr)
             if not debug:

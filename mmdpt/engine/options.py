@@ -1,6 +1,7 @@
 """Refuses ``--cfg-options`` that name nothing."""
 import difflib
 import inspect
+import re
 
 import mmpretrain.registry
 from mmengine.registry import Registry
@@ -11,7 +12,9 @@ from torch.utils.data import DataLoader
 LOADER = {*inspect.signature(DataLoader).parameters} | {'num_batch_per_epoch'}
 LOOP = {*inspect.signature(TestLoop).parameters} - {'runner', 'dataloader', 'evaluator'}
 PLACES = {
-    '': {*inspect.signature(Runner).parameters} | {'tta_model', 'tta_pipeline', 'runner_type'},
+    '': {*inspect.signature(Runner).parameters} | {
+        'tta_model', 'tta_pipeline', 'runner_type', 'model_wrapper_cfg', 'sync_bn', 'compile',
+        'find_unused_parameters', 'activation_checkpointing', 'efficient_conv_bn_eval'},
     'train_dataloader': LOADER,
     'val_dataloader': LOADER,
     'test_dataloader': LOADER,
@@ -59,6 +62,17 @@ def check_options(cfg, options):
                 raise ValueError(_message(option, keys[:depth], key, known))
             value = value[int(key)] if isinstance(value, (list, tuple)) else value.get(key)
             path = f'{path}.{key}' if path else key
+
+
+def with_suggestion(error):
+    """str: The text of an error; for an unknown argument, the nearest ones, too."""
+    text = str(error)
+    found = re.match(r"(?:\w+\.)*?(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument "
+                     r"'(\w+)'", text)
+    if not found:
+        return text
+    near = difflib.get_close_matches(found.group(2), sorted(_arguments(found.group(1))), n=2)
+    return text + (f": did you mean {' or '.join(near)}?" if near else '')
 
 
 def _known(value, path, new_type=None):
