@@ -1,4 +1,9 @@
-"""The plain path: slow, obvious, nothing shared. Twin of the fast one."""
+"""The plain path: slow, obvious, nothing shared. Twin of the fast one.
+
+Also what ``tools/benchmark_speed.py`` compares with. Every prompt is padded to
+the full context, every token goes through every block whole, and the frozen
+and the prompted image pass have nothing in common.
+"""
 import torch
 import torch.nn.functional as F
 
@@ -19,7 +24,7 @@ def small_clip(layers=3, width=64, **text):
 
 
 def encode_text(tower, prompts):
-    """Encode prompts one by one padded to the full context, (C, E).
+    """Encode prompts padded to the full context, (C, E), not normalised.
 
     Args:
         tower (TextTower): The tower; its blocks are called as they are.
@@ -27,37 +32,75 @@ def encode_text(tower, prompts):
     """
     length = tower.context_length
     padding = tower.token_embedding.weight[0]
-    mask = torch.full((length, length), float('-inf')).triu(1)
-    features = []
-    for prompt in prompts:
-        x = torch.cat([prompt, padding.expand(length - len(prompt), -1)])
-        x = (x + tower.positional_embedding)[None]
-        for block in tower.blocks:
-            x = block(x, attn_mask=mask)
-        x = tower.ln_final(x)
-        features.append(x[0, len(prompt) - 1] @ tower.text_projection)
-    return torch.stack(features)
+    mask = torch.full((length, length), float('-inf'),
+                      device=padding.device).triu(1)
+    x = torch.stack([
+        torch.cat([p, padding.expand(length - len(p), -1)]) for p in prompts
+    ]) + tower.positional_embedding
+    for block in tower.blocks:
+        x = block(x, attn_mask=mask)
+    x = tower.ln_final(x)
+    ends = torch.tensor([len(p) - 1 for p in prompts], device=x.device)
+    return x[torch.arange(len(x)), ends] @ tower.text_projection
 
 
 def encode_image(tower, images, prompt=None, classes=None):
-    """Encode images with every token carried through every block whole."""
+    """Encode images (B, 3, H, W) with every token carried through every
+    block whole; (B, E), not normalised, and the class evidence."""
     visual = tower.visual
-    x = visual._embeds(images)
-    count, previous = x.shape[1], None
+    x = visual._embeds(images.to(visual.conv1.weight.dtype))
+    count, previous, evidence = x.shape[1], None, []
     for depth, block in enumerate(tower.blocks):
-        extra = None
+        extra, logits = None, None
         if prompt is not None:
-            extra, _ = prompt(depth, x[:, :count], previous, classes)
+            extra, logits = prompt(depth, x[:, :count], previous, classes)
+        if logits is not None:
+            evidence.append(logits)
         if extra is not None:
-            extra = extra.expand(len(x), -1, -1)
+            extra = extra.to(x.dtype).expand(len(x), -1, -1)
             x = torch.cat([x[:, :count], extra], dim=1)
         x = block(x)
         previous = x[:, count:]
         x = x[:, :count]
-    return visual.ln_post(x)[:, 0] @ visual.proj
+    return visual.ln_post(x)[:, 0] @ visual.proj, evidence
 
 
 def cosine_logits(image, text, scale):
     """s cos(image, text) by PyTorch's own cosine."""
     return scale * F.cosine_similarity(
         image[:, None], text[None], dim=-1)
+
+
+def learnt_text(model):
+    """Text features of a :class:`PromptedCLIP`, (C, E)."""
+    prompts = model.text_prompt or model.templates[0]
+    text = encode_text(model.text_tower, [p[0] for p in prompts().unpack()])
+    return text.to(model.scale.dtype)
+
+
+def match(model, images, filled):
+    """The forward pass of a :class:`PromptedCLIP`.
+
+    Args:
+        model (PromptedCLIP): The classifier, with one template.
+        images (Tensor): (B, 3, H, W).
+        filled (Tensor): Normalised features of the filled template, (C, E).
+
+    Returns:
+        Match: As the model's own.
+    """
+    from mmdpt.models import Match
+    with torch.no_grad():
+        frozen, _ = encode_image(model.backbone, images)
+        frozen = frozen.to(model.scale.dtype)
+    text = filled if model.text_prompt is None else learnt_text(model)
+    prompt, classes, order = model.visual_prompt, None, None
+    if prompt is not None and prompt.top_k:
+        order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(
+            dim=1, descending=True)[:, :prompt.top_k]
+        classes = text[order]
+    image, evidence = (frozen, []) if prompt is None else encode_image(
+        model.backbone, images, prompt, classes)
+    return Match(
+        image.to(model.scale.dtype), text, model.scale, frozen, filled, order,
+        torch.stack(evidence) if evidence else None)

@@ -7,7 +7,7 @@ from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from plain import CLASSES, cosine_logits, encode_image, encode_text, small_clip
+from plain import CLASSES, cosine_logits, encode_text, match, small_clip
 
 COOP = dict(type='CoOp', num_tokens=4)
 CAVPT = dict(type='CAVPT', num_tokens=3, top_k=2)
@@ -51,27 +51,27 @@ def samples():
     return [DataSample().set_gt_label(i % 4) for i in range(5)]
 
 
-def plain_logits(model, images):
-    """The whole classifier by the plain path."""
-    image, images = model.backbone, images.double()
-    frozen = encode_image(image, images)
+@pytest.mark.parametrize('method', METHODS)
+def test_equals_the_plain_path(method, images):
+    """Logits, losses and gradients, against nothing shared or cached."""
+    model = build(method).train()
     filled = F.normalize(
         encode_text(model.text_tower,
                     [p[0] for p in model.templates[0]().unpack()]), dim=-1)
-    text = filled if model.text_prompt is None else encode_text(
-        model.text_tower, [p[0] for p in model.text_prompt().unpack()])
-    order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(
-        dim=1, descending=True)[:, :2]
-    prompted = encode_image(image, images, model.visual_prompt, text[order])
-    return cosine_logits(prompted, text, model.scale)
-
-
-@pytest.mark.parametrize('method', METHODS)
-def test_equals_the_plain_path(method, images):
-    model = build(method).eval()
-    with torch.no_grad():
-        torch.testing.assert_close(
-            model(images), plain_logits(model, images), rtol=1e-9, atol=1e-9)
+    learnt = [p for p in model.parameters() if p.requires_grad]
+    for epoch in (0, 5):
+        MessageHub.get_current_instance().update_info('epoch', epoch)
+        results = []
+        for path in (model.match, lambda x: match(model, x, filled)):
+            found = path(images)
+            losses = model.head.loss(found, samples())
+            result = [cosine_logits(found.image, found.text, found.scale)]
+            if learnt:
+                total, _ = model.parse_losses(losses)
+                result += torch.autograd.grad(total, learnt)
+            results.append(result)
+        for fast, slow in zip(*results):
+            torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize('method', METHODS)

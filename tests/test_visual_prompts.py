@@ -49,7 +49,7 @@ def test_equals_the_plain_path(tower, images, cls, options):
     weight = torch.randn(3, 32, dtype=torch.float64)
     results = []
     for path in (lambda: tower(tower.embed(images), prompt, classes)[0],
-                 lambda: encode_image(tower, images, prompt, classes)):
+                 lambda: encode_image(tower, images, prompt, classes)[0]):
         prompt.zero_grad()
         classes.grad = None
         features = path()

@@ -1,0 +1,230 @@
+"""What ``tools/benchmark_speed.py`` measures."""
+import ctypes
+import gc
+import statistics
+import time
+from pathlib import Path
+from typing import Callable, Dict, List
+
+import torch
+from mmengine.logging import MessageHub
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+from torch.utils.flop_counter import FlopCounterMode
+
+PARTS = ('text', 'train_step', 'evaluation')
+
+
+def class_names(count: int) -> List[str]:
+    """ImageNet's class names; numbered ones after the first thousand."""
+    from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
+    names = list(dict.fromkeys(IMAGENET_CLASSNAMES))
+    return [names[i % len(names)] + (f' {i}' if i >= len(names) else '')
+            for i in range(count)]
+
+
+def build(count: int, arch: str, device: str, dtype: str):
+    """DPT as published, with random weights."""
+    init_default_scope('mmpretrain')
+    torch.manual_seed(0)
+    model = MODELS.build(
+        dict(
+            type='PromptedCLIP',
+            arch=arch,
+            pretrained=None,
+            precision=dtype,
+            classes=class_names(count),
+            text_prompt=dict(type='CoOp', num_tokens=16),
+            visual_prompt=dict(type='CAVPT', top_k=min(10, count)),
+            head=dict(type='DPTHead', guided_epochs=0)))
+    return model.to(device)
+
+
+class Task:
+    """One part of the work, by our path and by the plain one.
+
+    Args:
+        part (str): 'text', 'train_step' or 'evaluation'.
+        model (PromptedCLIP): The model.
+        batch_size (int): Images a step.
+    """
+
+    def __init__(self, part: str, model, batch_size: int):
+        self.part, self.model = part, model
+        device = model.scale.device
+        torch.manual_seed(1)
+        self.images = torch.randn(
+            batch_size, 3, *model.backbone.image_size, device=device)
+        count = len(model.classes)
+        self.samples = [
+            DataSample().set_gt_label(i % count).to(device)
+            for i in range(batch_size)
+        ]
+        self.weight = torch.randn(
+            count, model.backbone.embed_dim, device=device)
+        model.train(part != 'evaluation')
+        if part == 'evaluation':
+            model.requires_grad_(False)
+        MessageHub.get_current_instance().update_info('epoch', 10**6)
+        # Both paths know the templates' features beforehand.
+        self.filled = model.frozen_text_features()
+
+    def run(self, plain_path: bool) -> List[torch.Tensor]:
+        """Outputs, then gradients."""
+        from plain import learnt_text, match
+        model = self.model
+        if self.part == 'evaluation':
+            with torch.no_grad():
+                found = match(model, self.images, self.filled) if plain_path \
+                    else model.match(self.images)
+                return [model.head(found)]
+        if self.part == 'text':
+            learnt = list(model.text_prompt.parameters())
+            output = learnt_text(model) if plain_path else \
+                model.text_features()
+            total = (output * self.weight).sum()
+        else:
+            learnt = [p for p in model.parameters() if p.requires_grad]
+            found = match(model, self.images, self.filled) if plain_path \
+                else model.match(self.images)
+            losses = model.head.loss(found, self.samples)
+            total, _ = model.parse_losses(losses)
+            output = total
+        return [output.detach(), *torch.autograd.grad(total, learnt)]
+
+
+class Meter:
+    """Time and peak memory of calls."""
+
+    def __init__(self, device: str):
+        self.cuda = device.startswith('cuda')
+
+    def measure(self, call: Callable):
+        """Return ``(seconds, peak MiB above the start)``."""
+        gc.collect()
+        if self.cuda:
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            start = torch.cuda.memory_allocated()
+        else:
+            ctypes.CDLL('libc.so.6').malloc_trim(0)
+            Path('/proc/self/clear_refs').write_text('5')  # resets the peak
+            start = _status('VmRSS')
+        began = time.perf_counter()
+        call()
+        if self.cuda:
+            torch.cuda.synchronize()
+        seconds = time.perf_counter() - began
+        peak = torch.cuda.max_memory_allocated() if self.cuda else \
+            _status('VmHWM')
+        return seconds, (peak - start) / 2**20
+
+
+def _status(name: str) -> int:
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024
+    raise OSError(f'/proc/self/status has no {name}: memory is measured on '
+                  'Linux only.')
+
+
+def in_turn(calls: Dict[str, Callable], meter: Meter, repeat: int) -> dict:
+    """Median time and peak memory of each call, run in turn after one warm-up
+    round."""
+    runs = {name: [] for name in calls}
+    for i in range(repeat + 1):
+        for name, call in calls.items():
+            measured = meter.measure(call)
+            if i:
+                runs[name].append(measured)
+    return {
+        name: tuple(statistics.median(x) for x in zip(*values))
+        for name, values in runs.items()
+    }
+
+
+def differences(task: Task, plain_task: Task) -> dict:
+    """Largest difference of outputs, and of gradients relative to the largest
+    entry of each tensor."""
+    ours, plain = task.run(False), plain_task.run(True)
+    gradients = [
+        float((a - b).abs().max() / b.abs().max().clamp(min=1e-30))
+        for a, b in zip(ours[1:], plain[1:])
+    ]
+    return dict(
+        max_abs_diff=float((ours[0] - plain[0]).abs().max()),
+        max_rel_grad_diff=max(gradients, default=0.))
+
+
+def flops(call: Callable) -> float:
+    """Floating-point operations, counted by PyTorch."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return float(counter.get_total_flops())
+
+
+def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
+              dtype: str, plain_dtype: str, repeat: int,
+              plain_limit: int) -> dict:
+    """Measure one part with one number of classes.
+
+    Args:
+        part (str): Out of ``PARTS``.
+        count (int): Number of classes.
+        arch (str): open_clip's name.
+        batch_size (int): Images a step.
+        device (str): 'cpu', 'cuda', ...
+        dtype (str): Of the frozen towers: 'fp32', 'bf16', ...
+        plain_dtype (str): The same for the plain path.
+        repeat (int): Measured rounds; medians are given.
+        plain_limit (int): Most classes of the plain path.
+
+    Returns:
+        dict: ``ours_s``, ``plain_s``, ``ratio``, ``ours_peak_mib``,
+        ``plain_peak_mib``, ``max_abs_diff``, ``max_rel_grad_diff``, tokens
+        and FLOPs, and ``plain_note`` where the plain path was extrapolated.
+    """
+    meter = Meter(device)
+    task = Task(part, build(count, arch, device, dtype), batch_size)
+    sizes = [count] if count <= plain_limit else \
+        [plain_limit // 2, plain_limit]
+    same = dtype == plain_dtype
+    plain_tasks = [
+        task if same and size == count else Task(
+            part, build(size, arch, device, plain_dtype), batch_size)
+        for size in sizes
+    ]
+    calls = dict(ours=lambda: task.run(False))
+    for size, plain_task in zip(sizes, plain_tasks):
+        calls[size] = lambda t=plain_task: t.run(True)
+    measured = in_turn(calls, meter, repeat)
+    ours = measured['ours']
+    plain = [_extend(count, sizes, [measured[s][i] for s in sizes])
+             for i in range(2)]
+    equal_task = task if count == sizes[-1] else Task(
+        part, build(sizes[-1], arch, device, dtype), batch_size)
+    packing = task.model.text_prompt.packing
+    row = dict(
+        ours_s=ours[0],
+        plain_s=plain[0],
+        ratio=plain[0] / ours[0],
+        ours_peak_mib=ours[1],
+        plain_peak_mib=plain[1],
+        **differences(equal_task, plain_tasks[-1]),
+        ours_text_tokens=packing.prefix.numel() + packing.own.numel(),
+        plain_text_tokens=count * task.model.text_tower.context_length,
+        ours_flops=flops(calls['ours']),
+        plain_flops=_extend(count, sizes, [flops(calls[s]) for s in sizes]))
+    if len(sizes) > 1:
+        row['plain_note'] = (f'measured with {sizes[0]} and {sizes[1]} '
+                             'classes, carried on in a straight line')
+    return row
+
+
+def _extend(count: int, sizes: List[int], values: List[float]) -> float:
+    """Carry two measurements on in a straight line."""
+    if len(sizes) == 1:
+        return values[0]
+    slope = (values[1] - values[0]) / (sizes[1] - sizes[0])
+    return values[1] + slope * (count - sizes[1])
