@@ -38,7 +38,8 @@ def test_groups_hold_the_learnt_tensors(warnings):
     assert warnings == []  # the stock constructor warns for every frozen tensor
     by_warmup = {group.get('warmup_epochs'): group for group in groups}
     assert set(by_warmup) == {None, 1} and len(groups) == 2
-    assert [id(p) for p in by_warmup[1]['params']] == [id(p) for p in model.text_prompt.parameters()]
+    text = list(model.text_prompt.parameters())
+    assert [id(p) for p in by_warmup[1]['params']] == [id(p) for p in text]
     assert [id(p) for p in by_warmup[None]['params']] == [id(model.visual_prompt)]
     assert by_warmup[1]['lr'] == 0.01 * 0.2 and by_warmup[None]['lr'] == 0.01
     assert all(g['weight_decay'] == 5e-4 and g['momentum'] == 0.9 for g in groups)

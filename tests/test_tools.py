@@ -119,6 +119,27 @@ def test_test_refuses(config, capsys, arguments, words):
     assert words in refused(capsys, 'test', config, *arguments)
 
 
+def test_interrupted(config, capsys, monkeypatch):
+    from mmengine.runner import Runner
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Runner, 'train', interrupt)
+    with pytest.raises(SystemExit) as end:
+        tool('train', config)
+    assert end.value.code == 130 and '--resume' in capsys.readouterr().err
+
+
+def test_test_leaves_the_config_of_the_training(config):
+    tool('train', config)
+    work_dir = osp.join('work_dirs', config.stem)
+    dumped = osp.join(work_dir, config.name)
+    before = open(dumped).read()
+    tool('test', dumped, osp.join(work_dir, 'epoch_4.pth'), '--cfg-options', 'model.noise=9.0')
+    assert open(dumped).read() == before and osp.isdir(osp.join(work_dir, 'test'))
+
+
 def test_debug_shows_the_traceback(config, capsys):
     with pytest.raises(SystemExit):
         tool('train', config, '--resume', 'nowhere.pth', '--debug')

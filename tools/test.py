@@ -4,6 +4,7 @@ The options are those of MMPretrain's tools/test.py. The checkpoint may be left
 out only if the model learns nothing (zero-shot).
 """
 import argparse
+import os.path as osp
 from copy import deepcopy
 
 import mmengine
@@ -57,6 +58,9 @@ def what_to_write(args):
 def configure(args):
     """Config: The file, changed by the command line."""
     cfg = load_config(args)
+    if not args.work_dir:
+        # the Runner leaves its config in there: not over that of the training
+        cfg.work_dir = osp.join(cfg.work_dir, 'test')
     cfg.resume, cfg.load_from = False, args.checkpoint
     if args.amp:
         cfg.test_cfg.fp16 = True

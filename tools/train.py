@@ -89,7 +89,7 @@ def resume_from(cfg, which):
 def main():
     """Trains."""
     args = parse_args()
-    with friendly_errors(args.debug):
+    with friendly_errors(args.debug, '; go on with the same command and --resume'):
         build_runner(configure(args)).train()
 
 

@@ -26,7 +26,8 @@ USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPo
 def add_common_arguments(parser):
     """Adds the arguments that both tools have."""
     parser.add_argument('--work-dir', help='folder for logs and results; by default the one that '
-                        'the config names, else work_dirs/CONFIG_NAME')
+                        'the config names, else work_dirs/CONFIG_NAME (of a test: its subfolder '
+                        'test)')
     parser.add_argument('--seed', type=int, help='seed of the few-shot draw and of the training')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
                         metavar='KEY=VALUE', help='override settings of the config, for example '
@@ -104,11 +105,12 @@ def build_runner(cfg):
 
 
 @contextmanager
-def friendly_errors(debug=False):
+def friendly_errors(debug=False, if_interrupted=''):
     """Prints a user's mistake as one line and exits with status 1.
 
     Args:
         debug (bool): Whether to show the traceback, too.
+        if_interrupted (str): What to say after Ctrl-C.
     """
     try:
         yield
@@ -123,5 +125,5 @@ def friendly_errors(debug=False):
                 print('(--debug shows where it was raised)', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print('\ninterrupted; go on with the same command and --resume', file=sys.stderr)
+        print(f'\ninterrupted{if_interrupted}', file=sys.stderr)
         sys.exit(130)
