@@ -105,3 +105,13 @@ def test_packing_puts_classes_together_again():
     unpacked = packing.unpack(packing.prefix, packing.own, dim=0)
     assert [p.tolist() for p in unpacked] == prompts
     assert packing.groups == [(2, 1), (3, 2)]
+
+
+def test_checkpointing_changes_nothing(tower):
+    prompt = CoOp(tower, CLASSES, num_tokens=4)
+    gradients = []
+    for tower.checkpointing in (True, False):
+        prompt.zero_grad()
+        tower(prompt()).square().sum().backward()
+        gradients.append(prompt.context.grad.clone())
+    torch.testing.assert_close(*gradients, rtol=1e-12, atol=1e-14)

@@ -4,10 +4,12 @@ from typing import List, Optional, Sequence, Union
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import get_rank, get_world_size
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from .class_shards import ClassShards, use_shards
 from .clip import load_clip
 from .heads import GuidedHead, Match, similarity
 from .learnt_state import keep_learnt_only
@@ -29,8 +31,10 @@ class PromptedCLIP(ImageClassifier):
     Args:
         arch (str | dict): Architecture, see :func:`load_clip`.
         pretrained (str, optional): Weights, see :func:`load_clip`.
-        classes (str | Sequence[str]): Name of a benchmark, or the class names
-            in the order of the labels.
+        classes (str | Sequence[str] | dict): Name of a benchmark, or the class
+            names in the order of the labels, or the arguments of
+            :func:`mmdpt.datasets.resolve_classes` (``benchmark``,
+            ``data_root``, ``subset``) where names are read from the data.
         templates (str | Sequence[str], optional): Hand-written prompts with
             one ``{}`` for zero-shot classification; the features of several
             are averaged. Defaults to the benchmark's, or to
@@ -41,8 +45,17 @@ class PromptedCLIP(ImageClassifier):
         head (dict): Config of the head.
         precision (str): Of the frozen towers, see :func:`load_clip`. What is
             learnt stays in (at least) single precision.
+        text_checkpointing (bool): Save memory in the text tower at the cost of
+            time, for tens of thousands of classes.
+        shard_classes (str | bool): With data-parallel training, let each
+            process encode its share of the classes: True, False, or 'auto',
+            from 256 classes on. The result is the same.
         data_preprocessor (dict, optional): Defaults to CLIP's normalisation
             of BGR images as MMPretrain's pipelines give them.
+        transfer (bool): Accept a checkpoint that was trained for other
+            classes. Contexts, visual prompts and attention are taken over;
+            the class evidence of CAVPT, which serves the training only, is
+            not. Defaults to False.
         train_cfg (dict, optional): MMPretrain's batch augmentations.
         init_cfg (dict, optional): See MMEngine's ``BaseModule``.
 
@@ -54,12 +67,14 @@ class PromptedCLIP(ImageClassifier):
     def __init__(self,
                  arch: Union[str, dict],
                  pretrained: Optional[str],
-                 classes: Union[str, Sequence[str]],
+                 classes: Union[str, Sequence[str], dict],
                  templates: Union[None, str, Sequence[str]] = None,
                  text_prompt: Optional[dict] = None,
                  visual_prompt: Optional[dict] = None,
                  head: dict = dict(type='SimilarityHead'),
                  precision: str = 'fp32',
+                 text_checkpointing: bool = False,
+                 shard_classes: Union[str, bool] = 'auto',
                  data_preprocessor: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
@@ -75,7 +90,7 @@ class PromptedCLIP(ImageClassifier):
             init_cfg=init_cfg)
         self.classes = classes
         self.clip_identity = clip.identity
-        self.text_tower = TextTower(clip)
+        self.text_tower = TextTower(clip, text_checkpointing)
         self.register_buffer('scale', clip.logit_scale, persistent=False)
         self.templates = torch.nn.ModuleList(
             TemplatePrompt(self.text_tower, classes, t) for t in templates)
@@ -91,10 +106,16 @@ class PromptedCLIP(ImageClassifier):
                 num_classes=len(classes)))
         if self.visual_prompt is not None:
             self.visual_prompt.to(self.scale.dtype)
+        self.transfer = transfer
         self._check_parts()
         self._learnt_text = TextCache()
         self._frozen_text = TextCache()
         self._zero_shot = False
+        self._shards = None
+        self.shard_classes = shard_classes
+        if shard_classes not in (True, False, 'auto'):
+            raise ValueError("shard_classes must be True, False or 'auto', but"
+                             f' is {shard_classes!r}.')
         keep_learnt_only(self)
 
     def _check_parts(self) -> None:
@@ -164,12 +185,22 @@ class PromptedCLIP(ImageClassifier):
         """
 
         def compute():
-            prompts = self.text_prompt(image)
-            return self._wide(self.text_tower(prompts)).squeeze(0)
+            if not self.text_prompt.needs_image and use_shards(
+                    self.shard_classes, len(self.classes)):
+                features = self._encode_share()
+            else:
+                features = self.text_tower(self.text_prompt(image))
+            return self._wide(features).squeeze(0)
 
         if torch.is_grad_enabled() or self.text_prompt.needs_image:
             return compute()
         return self._learnt_text.get(self.text_prompt.parameters(), compute)
+
+    def _encode_share(self) -> torch.Tensor:
+        if self._shards is None:
+            self._shards = ClassShards(self.text_prompt.packing, get_rank(),
+                                       get_world_size())
+        return self._shards.encode(self.text_tower, self.text_prompt)
 
     @torch.no_grad()
     def frozen_text_features(self) -> torch.Tensor:
@@ -226,12 +257,19 @@ class PromptedCLIP(ImageClassifier):
 
 
 def resolve_classes(classes, templates):
-    """Class names and templates as lists, from names or a benchmark."""
-    default = 'a photo of a {}.'
-    if isinstance(classes, str):
-        from mmdpt.datasets.benchmarks import get_benchmark
-        benchmark = get_benchmark(classes)
-        classes, default = benchmark.classes, benchmark.templates
+    """Class names and templates as lists, from names or a benchmark.
+
+    A benchmark may have classes of the same name (ImageNet has), which stay
+    as they are, with a warning; in a list of names they are an error.
+    """
+    from mmdpt import datasets
+    default, benchmark = 'a photo of a {}.', None
+    if isinstance(classes, (str, dict)):
+        source = dict(classes) if isinstance(classes, dict) else \
+            dict(benchmark=classes)
+        benchmark = datasets.as_benchmark(source['benchmark'])
+        classes = datasets.resolve_classes(**source)
+        default = benchmark.templates
     classes = list(classes)
     wrong = [c for c in classes if not isinstance(c, str)]
     if wrong:
@@ -239,10 +277,16 @@ def resolve_classes(classes, templates):
     if len(classes) < 2:
         raise ValueError(f'A classifier needs at least two classes, but '
                          f'classes has {len(classes)}: {classes}.')
-    double = sorted({c for c in classes if classes.count(c) > 1})
-    if double:
+    double = datasets.repeated(classes)
+    if double and benchmark is None:
         raise ValueError(f'Class name {double[0]!r} stands more than once in '
                          'classes; rename one of them.')
+    if double:
+        print_log(
+            f'{benchmark.name} gives several classes the same name: '
+            f'{", ".join(double)}. As in the public benchmark they stay; '
+            'prompts that all classes share cannot tell them apart.',
+            logger='current', level=30)
     templates = default if templates is None else templates
     templates = [templates] if isinstance(templates, str) else list(templates)
     if not templates:

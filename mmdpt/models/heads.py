@@ -3,6 +3,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
+from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import MessageHub
 from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
@@ -179,6 +180,8 @@ def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
     Averaged over all (layer, image) pairs whose label is among the selected
     classes; zero if there is none. It is a masked mean, not a filtered one:
     every parameter takes part in every step, as data-parallel training needs.
+    There, pairs are counted over all processes, so that the average of their
+    losses is the loss of the whole batch.
 
     Args:
         evidence (Tensor): (M, B, K, C).
@@ -195,7 +198,9 @@ def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
     loss = F.cross_entropy(
         logits.flatten(0, 1), target.repeat(layers), reduction='none')
     mask = hit.any(dim=1).repeat(layers).to(loss)
-    return (loss * mask).sum() / mask.sum().clamp(min=1)
+    count = mask.sum()
+    all_reduce(count)
+    return (loss * mask).sum() * get_world_size() / count.clamp(min=1)
 
 
 def _check_weight(name: str, value: float) -> None:

@@ -2,6 +2,8 @@
 import torch.nn as nn
 from mmengine.logging import print_log
 
+from .visual_prompts import ClassAwareLayer
+
 KEY = 'mmdpt'
 
 
@@ -26,23 +28,63 @@ def keep_learnt_only(model: nn.Module) -> None:
 
     def before_load(module, state_dict, prefix, local_metadata, strict,
                     missing_keys, unexpected_keys, error_msgs):
-        check_identity(module.identity(), local_metadata.get(KEY))
+        mine, theirs = module.identity(), local_metadata.get(KEY)
+        left_out.clear()
+        if getattr(module, 'transfer', False) and theirs and \
+                theirs['classes'] != mine['classes']:
+            left_out.update(transferred(module, theirs['classes']))
+            theirs = dict(theirs, classes=mine['classes'])
+            for name in left_out:
+                state_dict.pop(prefix + name, None)
+        check_identity(mine, theirs)
         found = {
             n[len(prefix):]: v
             for n, v in state_dict.items() if n.startswith(prefix)
         }
-        expected = {n: module.get_parameter(n) for n in learnt}
+        expected = {n: module.get_parameter(n) for n in learnt - left_out}
         check_tensors(expected, found)
 
     def after_load(module, incompatible_keys):
         # The frozen towers come from CLIP's own weights, never from here.
         missing = incompatible_keys.missing_keys
-        missing[:] = [n for n in missing if n in learnt]
+        missing[:] = [n for n in missing if n in learnt - left_out]
 
+    left_out = set()  # of the checkpoint loaded last
     model.learnt_names = frozenset(learnt)
     model._register_state_dict_hook(on_save)
     model.register_load_state_dict_pre_hook(before_load)
     model.register_load_state_dict_post_hook(after_load)
+
+
+def transferred(model: nn.Module, old: list) -> set:
+    """Names of what does not pass from old classes to the model's; logs it.
+
+    Class evidence has one output a class. It serves the loss in training
+    only, so a model without the old one predicts as it would with it.
+
+    Raises:
+        ValueError: If the context is class-specific: then there is none for
+            a new class.
+    """
+    if getattr(model.text_prompt, 'class_specific', False):
+        raise ValueError(
+            'transfer=True cannot carry class-specific context to other '
+            f'classes: each of the {len(old)} contexts was learnt for its '
+            'class. Train with text_prompt.class_specific=False.')
+    bound = {
+        f'{name}.evidence.weight'
+        for name, module in model.named_modules()
+        if isinstance(module, ClassAwareLayer)
+    }
+    kept = sorted(model.learnt_names - bound)
+    print_log(
+        f'The checkpoint was trained for {len(old)} classes ({old[0]}, ...), '
+        f'the model has {len(model.classes)} ({model.classes[0]}, ...). '
+        f'Transferred: {", ".join(kept)}. Not transferred: '
+        f'{", ".join(sorted(bound)) or "nothing"}'
+        f'{" (serves the training only)" if bound else ""}.',
+        logger='current')
+    return bound
 
 
 def check_identity(mine: dict, theirs: dict) -> None:
@@ -68,7 +110,8 @@ def check_identity(mine: dict, theirs: dict) -> None:
             f'The checkpoint was trained for {len(old)} classes and the model '
             f'has {len(new)}; class {where} is {names[0]!r} in the checkpoint '
             f'and {names[1]!r} in the model. Use the same classes in the same '
-            'order, or train anew.')
+            'order; or, to carry the prompts over to other classes, set '
+            'model.transfer=True; or train anew.')
     old, new = theirs['clip'], mine['clip']
     if old['fingerprint'] != new['fingerprint']:
         raise ValueError(

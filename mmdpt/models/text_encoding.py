@@ -16,6 +16,7 @@ from typing import List, NamedTuple, Sequence
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+from torch.utils.checkpoint import checkpoint
 
 from .blocks import add_mlp
 
@@ -127,13 +128,20 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     x = torch.cat([prefix, own.expand(len(prefix), -1, -1)], dim=1)
     x = x + tower.positional_embedding[packing.position].to(x.dtype)
     for block in tower.blocks[:-1]:
-        x = add_mlp(block, x + block.ls_1(_attend(block, x, packing)))
+        if tower.checkpointing and torch.is_grad_enabled():
+            x = checkpoint(_run_block, block, x, packing, use_reentrant=False)
+        else:
+            x = _run_block(block, x, packing)
     # The last block's output is read at the end of text alone.
     block = tower.blocks[-1]
     ends = x.index_select(1, packing.end + packing.prefix.numel())
     mixed = _attend(block, x, packing, ends_only=True)
     ends = add_mlp(block, ends + block.ls_1(mixed))
     return tower.ln_final(ends) @ tower.text_projection
+
+
+def _run_block(block, x, packing):
+    return add_mlp(block, x + block.ls_1(_attend(block, x, packing)))
 
 
 def _attend(block, x, packing, ends_only=False):

@@ -87,25 +87,30 @@ class TextPrompt(BaseModule):
     def bank(self, image: Optional[torch.Tensor] = None) -> torch.Tensor:
         raise NotImplementedError
 
-    def forward(self, image: Optional[torch.Tensor] = None) -> PackedPrompts:
+    def forward(self,
+                image: Optional[torch.Tensor] = None,
+                packing: Optional[Packing] = None) -> PackedPrompts:
         """Put the prompts together.
 
         Args:
             image (Tensor, optional): Frozen image features, (B, E), where
                 ``needs_image``.
+            packing (Packing, optional): Lay out these prompts instead of all
+                classes'.
 
         Returns:
             PackedPrompts: Ready for the text tower.
         """
+        packing = packing or self.packing
         bank = self.bank(image)
         if bank.dim() == 2:
             # Unlike indexing, embedding has a deterministic backward pass.
-            prefix = F.embedding(self.packing.prefix, bank)[None]
-            own = F.embedding(self.packing.own, bank)[None]
+            prefix = F.embedding(packing.prefix, bank)[None]
+            own = F.embedding(packing.own, bank)[None]
         else:
-            prefix = bank[:, self.packing.prefix]
-            own = bank[:, self.packing.own]
-        return PackedPrompts(prefix, own, self.packing)
+            prefix = bank[:, packing.prefix]
+            own = bank[:, packing.own]
+        return PackedPrompts(prefix, own, packing)
 
 
 @MODELS.register_module()

@@ -80,6 +80,9 @@ class TextTower(nn.Module):
 
     Args:
         clip (CLIPModel): The loaded CLIP.
+        checkpointing (bool): Compute activations again in the backward pass
+            instead of keeping them: a third more time, and memory for tens of
+            thousands of classes.
 
     Attributes:
         width (int): W, size of a token.
@@ -90,8 +93,9 @@ class TextTower(nn.Module):
         ValueError: If the tower is not a plain causal CLIP transformer.
     """
 
-    def __init__(self, clip: CLIPModel):
+    def __init__(self, clip: CLIPModel, checkpointing: bool = False):
         super().__init__()
+        self.checkpointing = checkpointing
         model = clip.model
         if model.text_pool_type != 'argmax' or not isinstance(
                 model.text_projection, torch.Tensor):
