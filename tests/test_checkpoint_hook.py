@@ -137,3 +137,15 @@ def test_prompts_that_are_not_finite_are_not_saved(tmp_path):
     with pytest.raises(FloatingPointError, match='visual_prompt holds NaN .*epoch_2.pth'):
         runner.train()
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_2.pth')
+
+
+def test_text_that_resuming_would_execute(tmp_path):
+    """MMEngine runs meta['config'] as Python."""
+    train(tmp_path)
+    path = tmp_path / 'epoch_4.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint['meta']['config'] = f"open({str(tmp_path / 'hacked')!r}, 'w')"
+    torch.save(checkpoint, path)
+    with pytest.raises(CheckpointError, match='refused.*run as Python'):
+        train(tmp_path, resume=path)
+    assert not (tmp_path / 'hacked').exists()

@@ -90,7 +90,7 @@ def read_checkpoint(path, map_location='cpu'):
         ) from error
     except Exception as error:
         raise CheckpointError(f'{path} is damaged ({_reason(error)}); {CHOOSE_OTHER}') from error
-    _check_content(checkpoint, path)
+    check_content(checkpoint, path)
     return checkpoint
 
 
@@ -108,7 +108,8 @@ def _check_archive(path):
                               f'{CHOOSE_OTHER}')
 
 
-def _check_content(checkpoint, path):
+def check_content(checkpoint, path):
+    """Raises CheckpointError if something loaded is no checkpoint, or carries code."""
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
         raise CheckpointError(f"{path} is no training checkpoint: it has no 'state_dict'. Weights "
                               'of CLIP itself belong into model.pretrained')

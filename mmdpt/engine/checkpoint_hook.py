@@ -8,7 +8,7 @@ from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
 
 from ..version import __version__
-from .checkpoint import CheckpointError, plain
+from .checkpoint import CheckpointError, check_content, plain
 from .storage import remove_leftovers
 
 
@@ -74,7 +74,8 @@ class PromptCheckpointHook(CheckpointHook):
                     'rate (optim_wrapper.optimizer.lr) and train again')
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Refuses to resume another training."""
+        """Refuses to resume another training, or one whose file carries code."""
+        check_content(checkpoint, runner._load_from)
         if runner._resume:
             # with no seed in the config, the Runner takes the checkpoint's
             seed = runner._randomness_cfg.get('seed')
