@@ -5,7 +5,8 @@ from typing import List, Sequence, Union
 import torch
 from mmpretrain.datasets import BaseDataset
 
-from .benchmarks import Benchmark, get_benchmark
+from .benchmarks import Benchmark
+from .own_data import as_benchmark, with_classes
 from .randomness import sample_randomness
 from .sampling import (MAX_VAL_SHOTS, check_number, draw_hash, group_by_label,
                        sample_few_shot, select_classes, subset_labels)
@@ -22,7 +23,8 @@ class BaseFewShotDataset(BaseDataset):
     loaded by another one: in few-shot learning that changes the experiment.
 
     Args:
-        benchmark (str | Benchmark): The benchmark or its name.
+        benchmark (str | dict | Benchmark): The benchmark; its name; or the
+            arguments of :func:`own_benchmark`.
         split (str): 'train', 'val' or 'test'. The test list is never sampled.
         shots (int, optional): Training images a class; val takes
             ``min(shots, 4)``. None takes the whole lists. Defaults to None.
@@ -42,7 +44,7 @@ class BaseFewShotDataset(BaseDataset):
     """
 
     def __init__(self,
-                 benchmark: Union[str, Benchmark],
+                 benchmark: Union[str, dict, Benchmark],
                  split: str = 'train',
                  shots: int = None,
                  seed: int = 1,
@@ -50,14 +52,18 @@ class BaseFewShotDataset(BaseDataset):
                  allow_fewer: bool = False,
                  pipeline: Sequence = (),
                  **kwargs) -> None:
-        if not isinstance(benchmark, Benchmark):
-            benchmark = get_benchmark(benchmark)
+        benchmark = as_benchmark(benchmark)
         if split not in Split._fields:
             raise ValueError(f'split must be one of {Split._fields}, '
                              f'got {split!r}.')
         if shots is not None:
             check_number('shots', shots, 1)
         check_number('seed', seed, 0)
+        if benchmark.evaluation_only and split != 'test':
+            raise ValueError(
+                f"{benchmark.name} is for evaluation only: it has no "
+                f"{split!r} list. Train on ImageNet, test on it.")
+        benchmark = with_classes(benchmark, self.load_classes(benchmark))
         self.benchmark = benchmark
         self.split = split
         self.shots = shots
@@ -81,6 +87,10 @@ class BaseFewShotDataset(BaseDataset):
             test_mode=True,
             **kwargs)
 
+    def load_classes(self, benchmark: Benchmark) -> Sequence[str]:
+        """Give the class names in label order."""
+        return benchmark.classes
+
     def load_split(self) -> Split:
         """Give the benchmark's three lists."""
         raise NotImplementedError
@@ -96,16 +106,23 @@ class BaseFewShotDataset(BaseDataset):
     def load_data_list(self) -> List[dict]:
         """Draw, select the classes, and list the images of this split."""
         train, val, test = self.load_split()
-        if self.shots is not None:
-            self._check_enough(train if self.split == 'train' else val)
-            train, val = sample_few_shot(train, val, self.shots, self.seed)
-        split = Split(*select_classes((train, val, test), self.subset))
+        # where the val list is the test list (ImageNet), only train is drawn
+        drawn_val = [] if val is test else val
+        if self.shots is not None and not self.benchmark.evaluation_only:
+            self._check_enough(train if self.split == 'train' else drawn_val)
+            train, drawn_val = sample_few_shot(train, drawn_val, self.shots,
+                                               self.seed)
+        val = test if val is test else drawn_val
+        # the first list defines the halves
+        split = Split(*select_classes((train or test, train, val, test),
+                                      self.subset)[1:])
         items = getattr(split, self.split)
         if not items:
             raise ValueError(f'The {self.split} list of {self.benchmark.name} '
                              f'is empty (subset {self.subset!r}).')
         # of train and val together: the same in both datasets and in the log
-        self.draw_hash = draw_hash(split.train, split.val)
+        self.draw_hash = draw_hash(split.train,
+                                   [] if val is test else split.val)
         self._metainfo.update(
             benchmark=self.benchmark.name,
             shots=self.shots,
@@ -119,7 +136,7 @@ class BaseFewShotDataset(BaseDataset):
 
     def _check_enough(self, items: Sequence[Item]) -> None:
         """Refuse a class with fewer images than are to be drawn."""
-        if self.allow_fewer or self.split == 'test':
+        if self.allow_fewer or self.split == 'test' or not items:
             return
         shots = self.shots
         if self.split == 'val':

@@ -1,14 +1,16 @@
-"""Datasets in the CoOp benchmark's layout: an image folder, a split file."""
+"""Datasets on disk: the public benchmarks in their layouts, your own data."""
 import os.path as osp
 from os import PathLike
-from typing import Optional, Union
+from typing import Optional, Sequence, Union
 
 from mmengine.logging import MMLogger
 from mmpretrain.registry import DATASETS
 
 from .base import BaseFewShotDataset, check_files
 from .benchmarks import Benchmark
-from .split_files import Item, Split, check_classes, read_split
+from .layouts import get_layout
+from .own_data import with_classes
+from .split_files import Item, Split
 from .transforms import read_image
 
 CACHE_BYTES = 2**30  # decoded images kept in memory by default, at most
@@ -16,12 +18,13 @@ CACHE_BYTES = 2**30  # decoded images kept in memory by default, at most
 
 @DATASETS.register_module()
 class FewShotDataset(BaseFewShotDataset):
-    """A benchmark on disk: ``data_root/folder/{image_dir/, split_file}``.
+    """A benchmark on disk, such as ``data_root/folder/{images/, split.json}``.
 
     Args:
-        benchmark (str | Benchmark): The benchmark or its name.
-        data_root (str): The folder that holds the benchmarks' folders.
-            Defaults to 'data'.
+        benchmark (str | dict | Benchmark): The benchmark; its name; or, for
+            your own data, the arguments of :func:`own_benchmark`.
+        data_root (str): The folder that holds the benchmarks' folders; for
+            your own data the folder or file itself. Defaults to 'data'.
         cache_images (bool, optional): Whether to decode all images at the
             start and keep them (a forked worker shares them). None does so
             for few-shot training, up to 1 GiB. Defaults to None.
@@ -36,49 +39,36 @@ class FewShotDataset(BaseFewShotDataset):
     """
 
     def __init__(self,
-                 benchmark: Union[str, Benchmark],
+                 benchmark: Union[str, dict, Benchmark],
                  data_root: str = 'data',
                  cache_images: Optional[bool] = None,
                  **kwargs) -> None:
         if not isinstance(data_root, (str, PathLike)):
             raise TypeError(f'data_root must be a folder, got {data_root!r}.')
         self.cache_images = cache_images
+        self._root = osp.expanduser(data_root)
         super().__init__(
-            benchmark, data_root=osp.expanduser(data_root), **kwargs)
+            benchmark, data_root=self._root, **kwargs)
 
     @property
     def folder(self) -> str:
         """The benchmark's folder."""
-        return osp.join(self.data_root, self.benchmark.folder)
+        return self.layout.folder
+
+    def load_classes(self, benchmark: Benchmark) -> Sequence[str]:
+        """The class names, which may have to be read from the data."""
+        self.layout = get_layout(benchmark, self._root)
+        names = self.layout.class_names()
+        self.layout.benchmark = with_classes(benchmark, names)
+        return names
 
     def load_split(self) -> Split:
-        """Read the split file and check it against the benchmark."""
-        benchmark = self.benchmark
-        images = osp.join(self.folder, benchmark.image_dir)
-        split_file = osp.join(self.folder, benchmark.split_file)
-        for kind, path, exists in (('folder', self.folder,
-                                    osp.isdir(self.folder)),
-                                   ('image folder', images, osp.isdir(images)),
-                                   ('split file', split_file,
-                                    osp.isfile(split_file))):
-            if not exists:
-                raise FileNotFoundError(
-                    f'{benchmark.name}: the {kind} {path!r} does not exist. '
-                    f'{self._remedy()}')
-        split = read_split(split_file)
-        check_classes(split, split_file, benchmark.classes)
-        return split
-
-    def _remedy(self) -> str:
-        wanted = osp.join(self.folder, '')
-        return (f'Wanted: {wanted}{self.benchmark.image_dir}/ and '
-                f'{wanted}{self.benchmark.split_file}. '
-                f'{self.benchmark.source} If they are elsewhere, set data_root of '
-                'the train, val and test dataset.').replace('  ', ' ')
+        """Read the lists and check them against the benchmark."""
+        return self.layout.read()
 
     def image_path(self, item: Item) -> str:
         """Where the image of an item is."""
-        return osp.join(self.folder, self.benchmark.image_dir, item.path)
+        return osp.join(self.layout.images, item.path)
 
     def full_init(self) -> None:
         """Load the list; check that its files exist; decode what is kept."""
@@ -86,7 +76,7 @@ class FewShotDataset(BaseFewShotDataset):
             return
         super().full_init()
         paths = [self.get_data_info(i)['img_path'] for i in range(len(self))]
-        check_files(paths, self._remedy())
+        check_files(paths, self.layout.remedy())
         if self.cache_images or (self.cache_images is None
                                  and self.split == 'train' and self.shots):
             self._keep_images(paths)

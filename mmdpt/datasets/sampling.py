@@ -116,6 +116,14 @@ def draw_hash(train: Sequence, val: Sequence) -> str:
     Returns:
         str: 64 hexadecimal digits.
     """
-    lists = dict(train=[list(i) for i in train], val=[list(i) for i in val])
-    text = json.dumps(lists, ensure_ascii=False, separators=(',', ':'))
-    return hashlib.sha256(text.encode('utf-8')).hexdigest()
+    digest = hashlib.sha256()
+    for start, items in (('{"train":[', train), ('],"val":[', val)):
+        for item in items:  # one by one: a list may have a million
+            text = json.dumps(
+                list(item), ensure_ascii=False, separators=(',', ':'))
+            digest.update(f'{start}{text}'.encode('utf-8'))
+            start = ','
+        if start != ',':
+            digest.update(start.encode('utf-8'))
+    digest.update(b']}')
+    return digest.hexdigest()

@@ -50,6 +50,25 @@ def read_split(path: str) -> Split:
     return Split(*(_read_list(path, lists, key) for key in Split._fields))
 
 
+def read_text(path: str) -> List[str]:
+    """The lines of a text file, without empty ones.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no UTF-8 text or empty.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            lines = [line.strip() for line in file]
+    except UnicodeDecodeError:
+        raise ValueError(f'The file {path!r} is no UTF-8 text. Download it '
+                         'again.') from None
+    lines = [line for line in lines if line]
+    if not lines:
+        raise ValueError(f'The file {path!r} is empty. Download it again.')
+    return lines
+
+
 def _read_list(path: str, lists: dict, key: str) -> List[Item]:
     if not isinstance(lists.get(key), list):
         raise ValueError(f'The split file {path!r} has no list {key!r}, '
@@ -67,6 +86,24 @@ def _is_item(item) -> bool:
             and isinstance(item[0], str) and not os.path.isabs(item[0])
             and type(item[1]) is int and item[1] >= 0
             and isinstance(item[2], str))
+
+
+def check_paths(split: Split, path: str) -> None:
+    """Refuse an image that stands twice, in one list or in two.
+
+    Raises:
+        ValueError: Names the image and the lists; an image that is both
+            learnt from and tested on makes the accuracy worthless.
+    """
+    seen = {}
+    for part, items in split._asdict().items():
+        for item in items:
+            if item.path in seen:
+                raise ValueError(
+                    f'The image {item.path!r} stands twice in {path!r}, in '
+                    f'the {seen[item.path]} list and in the {part} list. '
+                    'Remove one of the two.')
+            seen[item.path] = part
 
 
 def check_classes(split: Split,

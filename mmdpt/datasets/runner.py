@@ -1,0 +1,69 @@
+"""One description of the data for the model and all datasets."""
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
+from mmpretrain.registry import RUNNERS
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+OWN = ('classes', 'templates', 'image_dir', 'fractions')
+
+
+@RUNNERS.register_module()
+class FewShotRunner(Runner):
+    """MMEngine's Runner for configs with a ``dataset``, see
+    :func:`share_dataset`. Configs name it by ``runner_type``, which
+    MMPretrain's tools heed, too."""
+
+    @classmethod
+    def from_cfg(cls, cfg: Config) -> Runner:
+        """Build a runner; see the base class."""
+        return super().from_cfg(share_dataset(cfg))
+
+
+def share_dataset(cfg: Config) -> Config:
+    """Hand ``cfg.dataset`` to the model and to all datasets.
+
+    ``dataset = dict(name=..., data_root=..., subset=...)`` says once what
+    ``model.classes`` and the three dataloaders need to know, so that
+    ``--cfg-options dataset.data_root=D`` is enough. What a dataset or the
+    model says itself stays.
+
+    Args:
+        cfg (Config): Changed in place. ``cfg.dataset`` may hold ``name`` (of
+            a benchmark, or of your own data if ``own`` is True),
+            ``data_root``, ``subset``, and for your own data the other
+            arguments of :func:`own_benchmark`.
+
+    Returns:
+        Config: The same.
+    """
+    shared = cfg.get('dataset')
+    if not shared:
+        return cfg
+    benchmark = shared.name
+    if shared.get('own'):
+        benchmark = dict(name=shared.name, **{
+            key: shared[key] for key in OWN if shared.get(key) is not None})
+    place = {key: shared[key] for key in ('data_root', 'subset')
+             if key in shared}
+    for name in LOADERS:
+        dataset = (cfg.get(name) or {}).get('dataset')
+        if dataset is not None:
+            _fill(dataset, dict(place, benchmark=benchmark))
+    if cfg.get('model'):
+        _fill_model(cfg.model, shared.name, dict(place, benchmark=benchmark))
+    return cfg
+
+
+def _fill(dataset: ConfigDict, values: dict) -> None:
+    while 'dataset' in dataset:  # RepeatDataset and the like
+        dataset = dataset.dataset
+    for key, value in values.items():
+        dataset.setdefault(key, ConfigDict(value) if isinstance(value, dict)
+                           else value)
+
+
+def _fill_model(model: ConfigDict, name: str, values: dict) -> None:
+    while 'module' in model:  # test-time augmentation
+        model = model.module
+    if model.get('classes') == name:
+        model.classes = ConfigDict(values)
