@@ -5,6 +5,7 @@ from typing import List, Optional, Sequence, Union
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_rank, get_world_size
+from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -75,6 +76,7 @@ class PromptedCLIP(ImageClassifier):
                  precision: str = 'fp32',
                  text_checkpointing: bool = False,
                  shard_classes: Union[str, bool] = 'auto',
+                 transfer: bool = False,
                  data_preprocessor: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
