@@ -1,6 +1,7 @@
 """What MMEngine's training lacks: schedule, checkpoints, hooks, report."""
 from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import PromptCheckpointHook
+from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, StopOnNaNHook
 from .optim import PromptOptimWrapperConstructor
 from .report import FewShotReportHook

@@ -223,6 +223,24 @@ class PromptedCLIP(ImageClassifier):
         with torch.no_grad():
             return self._wide(self.backbone(self.backbone.embed(inputs))[0])
 
+    @torch.no_grad()
+    def predict_features(self, features: torch.Tensor,
+                         data_samples: Optional[List[DataSample]] = None
+                         ) -> List[DataSample]:
+        """Predict from what :meth:`clip_features` gave, (B, E).
+
+        Raises:
+            ValueError: If the image would have to be prompted.
+        """
+        zero_shot = self._zero_shot or self.text_prompt is None
+        if self.visual_prompt is not None and not self._zero_shot:
+            raise ValueError('Visual prompts need the images, not their '
+                             'frozen features.')
+        image = features.to(self.scale)
+        text = self.frozen_text_features() if zero_shot else \
+            self.text_features(image)
+        return self.head.predict(Match(image, text, self.scale), data_samples)
+
     @contextmanager
     def zero_shot(self):
         """Classify with frozen CLIP and the templates inside this context."""

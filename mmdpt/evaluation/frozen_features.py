@@ -1,0 +1,109 @@
+"""Features of the frozen image tower, computed once and kept on disk.
+
+Whatever does not prompt the image (zero-shot, CoOp, linear probe) sees the
+same features of a fixed test set in every evaluation.
+"""
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+import numpy as np
+import torch
+from mmengine.dataset import default_collate
+from mmengine.logging import print_log
+from torch.utils.data import DataLoader, Subset
+
+from mmdpt.engine.storage import write_atomically
+
+
+def frozen_features(model,
+                    dataset,
+                    indices: Optional[Sequence[int]] = None,
+                    batch_size: int = 100,
+                    num_workers: int = 0,
+                    cache_dir: Optional[str] = None) -> torch.Tensor:
+    """Compute the features of a fixed set, or read them from the cache.
+
+    Args:
+        model (PromptedCLIP): Its ``clip_features`` and ``data_preprocessor``
+            are used.
+        dataset (BaseDataset): A set without random transforms.
+        indices (Sequence[int], optional): Which images, in which order.
+            Defaults to all.
+        batch_size (int): Images a forward pass.
+        num_workers (int): Processes that load images.
+        cache_dir (str, optional): Keep the features there. The file's name is
+            a hash of CLIP's weights, the transforms, and the files' names,
+            sizes and times: with any other of these it is not found.
+
+    Returns:
+        Tensor: (N, E), not normalised, on the CPU.
+    """
+    indices = list(range(len(dataset))) if indices is None else list(indices)
+    path = None
+    if cache_dir is not None:
+        path = Path(cache_dir) / f'{cache_key(model, dataset, indices)}.npy'
+        kept = _read(path, len(indices))
+        if kept is not None:
+            print_log(f'Image features read from {path}', logger='current')
+            return kept
+    features = _compute(model, dataset, indices, batch_size, num_workers)
+    if path is not None:
+        file = io.BytesIO()
+        np.save(file, features.numpy(), allow_pickle=False)
+        write_atomically(file.getvalue(), str(path))
+        print_log(f'Image features kept in {path}', logger='current')
+    return features
+
+
+@torch.no_grad()
+def _compute(model, dataset, indices, batch_size, num_workers):
+    loader = DataLoader(
+        Subset(dataset, indices),
+        batch_size=batch_size,
+        num_workers=num_workers,
+        collate_fn=default_collate)
+    parts = []
+    for batch in loader:
+        inputs = model.data_preprocessor(batch, training=False)['inputs']
+        parts.append(model.clip_features(inputs).cpu())
+    return torch.cat(parts)
+
+
+def _read(path: Path, count: int) -> Optional[torch.Tensor]:
+    """The kept features, or None if there are none that can be used."""
+    if not path.is_file():
+        return None
+    try:
+        features = np.load(path, allow_pickle=False)
+        if len(features) == count and np.isfinite(features).all():
+            return torch.from_numpy(features)
+        reason = f'{len(features)} features for {count} images, or not finite'
+    except (ValueError, OSError, EOFError) as error:
+        reason = str(error)
+    print_log(f'{path} is damaged ({reason}); computing the features anew',
+              logger='current', level=30)
+    return None
+
+
+def cache_key(model, dataset, indices: List[int]) -> str:
+    """Hash of all that the features depend on: 32 hex digits."""
+    digest = hashlib.sha256()
+    clip, pre = model.clip_identity, model.data_preprocessor
+    for part in (clip['arch'], clip['fingerprint'],
+                 str(next(model.backbone.parameters()).dtype),
+                 repr(dataset.pipeline), pre.to_rgb,
+                 getattr(pre, 'mean', None), getattr(pre, 'std', None)):
+        digest.update(f'{part}\n'.encode())
+    images = getattr(dataset, 'images', {})
+    for i in indices:
+        path = dataset.get_data_info(i)['img_path']
+        digest.update(f'{path}\n'.encode())
+        if os.path.isfile(path):
+            stat = os.stat(path)
+            digest.update(f'{stat.st_size} {stat.st_mtime_ns}\n'.encode())
+        else:  # kept in memory, not a file
+            digest.update(images[path].tobytes())
+    return digest.hexdigest()[:32]

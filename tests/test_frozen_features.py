@@ -1,0 +1,126 @@
+import os
+import time
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmdpt.evaluation.frozen_features import frozen_features
+
+COOP = 'configs/coop/coop_tiny_digits_16shot.py'
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def runner(work_dir, config=COOP, **options):
+    cfg = Config.fromfile(os.path.join(ROOT, config))
+    cfg.merge_from_dict(
+        dict(options, work_dir=str(work_dir), log_level='ERROR',
+             experiment_name=f'test{time.time_ns()}'))
+    cfg.test_dataloader.dataset.indices = 200
+    torch.manual_seed(0)
+    return Runner.from_cfg(cfg)
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return dict(
+        test_cfg=dict(
+            type='FrozenFeatureTestLoop', cache_dir=str(tmp_path / 'cache')))
+
+
+def files(tmp_path):
+    return sorted((tmp_path / 'cache').glob('*'))
+
+
+def test_same_metrics_as_the_stock_loop(tmp_path, cache, monkeypatch):
+    stock = runner(tmp_path)
+    expected = stock.test()
+    cached = runner(tmp_path, **cache)
+    cached.model.load_state_dict(stock.model.state_dict())
+    assert cached.test() == expected
+    assert len(files(tmp_path)) == 1
+
+    def never(*args):
+        raise AssertionError('the images were looked at again')
+
+    again = runner(tmp_path, **cache)
+    again.model.load_state_dict(stock.model.state_dict())
+    monkeypatch.setattr(again.model, 'clip_features', never)
+    assert again.test() == expected
+    with again.model.zero_shot():
+        zero_shot = again.test()
+    with stock.model.zero_shot():
+        assert stock.test() == zero_shot != expected
+
+
+def test_whatever_changes_is_computed_anew(tmp_path):
+    r = runner(tmp_path)
+    model, dataset = r.model, r.test_dataloader.dataset
+    folder = str(tmp_path / 'cache')
+
+    def compute(indices=range(8)):
+        return frozen_features(model, dataset, indices, cache_dir=folder)
+
+    first = compute()
+    assert first.shape == (8, model.backbone.embed_dim)
+    torch.testing.assert_close(compute(), first, rtol=0, atol=0)
+    assert len(files(tmp_path)) == 1
+    torch.testing.assert_close(compute([3, 1]), first[[3, 1]])
+    path = dataset.get_data_info(0)['img_path']
+    dataset.images[path] = 255 - dataset.images[path]
+    assert (compute()[0] - first[0]).abs().max() > 1e-3
+    model.clip_identity['fingerprint'] = 'other'
+    compute()
+    dataset.pipeline.transforms.append(lambda results: results)
+    compute()
+    assert len(files(tmp_path)) == 5
+
+
+def test_files_on_disk_count_by_size_and_time(tmp_path):
+    from mmdpt.evaluation.frozen_features import cache_key
+    r = runner(tmp_path)
+    photo = tmp_path / 'photo.png'
+    photo.write_bytes(b'1234')
+
+    class OneFile:
+        pipeline = 'none'
+
+        def get_data_info(self, i):
+            return dict(img_path=str(photo))
+
+    keys = [cache_key(r.model, OneFile(), [0])]
+    os.utime(photo, ns=(1, 1))
+    keys.append(cache_key(r.model, OneFile(), [0]))
+    photo.write_bytes(b'12345')
+    os.utime(photo, ns=(1, 1))
+    keys.append(cache_key(r.model, OneFile(), [0]))
+    assert len(set(keys)) == 3
+
+
+def test_damaged_files_are_replaced(tmp_path):
+    r = runner(tmp_path)
+    folder = str(tmp_path / 'cache')
+
+    def compute():
+        return frozen_features(
+            r.model, r.test_dataloader.dataset, range(4), cache_dir=folder)
+
+    expected = compute()
+    (file, ) = files(tmp_path)
+    whole = file.read_bytes()
+    for damaged in (b'', whole[:50], whole[:-8]):
+        file.write_bytes(damaged)
+        torch.testing.assert_close(compute(), expected, rtol=0, atol=0)
+        assert file.read_bytes() == whole
+    np.save(file, np.full((4, 128), np.nan, np.float32))
+    torch.testing.assert_close(compute(), expected, rtol=0, atol=0)
+
+
+def test_prompted_images_are_refused(tmp_path, cache):
+    r = runner(tmp_path, 'configs/dpt/dpt_tiny_digits_16shot.py', **cache)
+    with pytest.raises(ValueError, match='image features are not frozen'):
+        r.test_loop
+    with pytest.raises(ValueError, match='need the images'):
+        r.model.predict_features(torch.zeros(2, 128))
