@@ -1,9 +1,19 @@
 """Few-shot image data at 224 x 224, as the CoOp benchmark trains and tests.
 
 Augmentation, test transform and batch sizes: CoOp's
-configs/datasets and configs/trainers/CoOp/*.yaml. A dataset's file names the
-benchmark; a leaf sets ``train_dataloader.dataset.shots`` and the seed.
+configs/datasets and configs/trainers/CoOp/*.yaml. A leaf sets
+``train_dataloader.dataset.shots`` and the seed.
+
+``dataset`` says once what the model and the three datasets share: the
+benchmark's ``name``, ``data_root``, and which classes, ``subset`` 'all',
+'base' or 'new'. So one option moves them all:
+
+    --cfg-options dataset.data_root=/where/my/data/are
 """
+dataset = dict(subset='all')
+runner_type = 'mmpretrain.FewShotRunner'  # hands ``dataset`` on
+custom_hooks = [dict(type='CheckClassesHook')]
+
 data_preprocessor = dict(
     type='ClsDataPreprocessor',
     mean=[122.7709383, 116.7460125, 104.09373615],  # CLIP's, times 255
@@ -45,7 +55,6 @@ train_dataloader = dict(
     batch_sampler=dict(type='FewShotBatchSampler'),
     dataset=dict(
         type='FewShotDataset',
-        data_root='data',
         split='train',
         shots=16,
         seed=1,
@@ -62,7 +71,6 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='FewShotDataset',
-        data_root='data',
         split='test',
         pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -24,8 +24,9 @@ def share_dataset(cfg: Config) -> Config:
 
     ``dataset = dict(name=..., data_root=..., subset=...)`` says once what
     ``model.classes`` and the three dataloaders need to know, so that
-    ``--cfg-options dataset.data_root=D`` is enough. What a dataset or the
-    model says itself stays.
+    ``--cfg-options dataset.data_root=D`` is enough. What a dataset says
+    itself stays, and so do class names that the model lists; a benchmark's
+    name as ``model.classes`` stands for the classes of ``dataset``.
 
     Args:
         cfg (Config): Changed in place. ``cfg.dataset`` may hold ``name`` (of
@@ -43,27 +44,31 @@ def share_dataset(cfg: Config) -> Config:
     if shared.get('own'):
         benchmark = dict(name=shared.name, **{
             key: shared[key] for key in OWN if shared.get(key) is not None})
-    place = {key: shared[key] for key in ('data_root', 'subset')
-             if key in shared}
+    values = dict(benchmark=benchmark, **{
+        key: shared[key] for key in ('data_root', 'subset') if key in shared})
+    before = shared.get('shared', {})
     for name in LOADERS:
         dataset = (cfg.get(name) or {}).get('dataset')
         if dataset is not None:
-            _fill(dataset, dict(place, benchmark=benchmark))
+            _fill(dataset, values, before)
     if cfg.get('model'):
-        _fill_model(cfg.model, shared.name, dict(place, benchmark=benchmark))
+        _fill_model(cfg.model, values, before)
+    # so that a dumped config follows a changed ``dataset``, too
+    shared.shared = ConfigDict(values)
     return cfg
 
 
-def _fill(dataset: ConfigDict, values: dict) -> None:
+def _fill(dataset: ConfigDict, values: dict, before: dict) -> None:
     while 'dataset' in dataset:  # RepeatDataset and the like
         dataset = dataset.dataset
     for key, value in values.items():
-        dataset.setdefault(key, ConfigDict(value) if isinstance(value, dict)
-                           else value)
+        if key not in dataset or dataset[key] == before.get(key):
+            dataset[key] = value
 
 
-def _fill_model(model: ConfigDict, name: str, values: dict) -> None:
+def _fill_model(model: ConfigDict, values: dict, before: dict) -> None:
     while 'module' in model:  # test-time augmentation
         model = model.module
-    if model.get('classes') == name:
+    classes = model.get('classes')
+    if isinstance(classes, str) or (classes and classes == before):
         model.classes = ConfigDict(values)

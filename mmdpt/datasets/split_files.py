@@ -1,7 +1,10 @@
 """Split files of the CoOp benchmark: JSON lists of train, val and test."""
 import json
+import logging
 import os
 from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+from mmengine.logging import print_log
 
 
 class Item(NamedTuple):
@@ -47,6 +50,12 @@ def read_split(path: str) -> Split:
     if not isinstance(lists, dict):
         raise ValueError(f'The split file {path!r} holds a '
                          f'{type(lists).__name__}, expected {FORM}.')
+    if 'made_by' in lists:
+        print_log(
+            f'{path} is not the published split, but made by '
+            f'{lists["made_by"]}: results differ from published ones.',
+            logger='current',
+            level=logging.WARNING)
     return Split(*(_read_list(path, lists, key) for key in Split._fields))
 
 

@@ -1,0 +1,13 @@
+"""DPT, ViT-B/16, ImageNet, 1 shot.
+
+    python tools/train.py configs/dpt/dpt_vitb16_imagenet_1shot.py
+
+60 epochs: the authors' 1-shot script. 1 epoch of warm-up on ImageNet: their
+code.
+"""
+_base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/imagenet.py']
+
+model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
+train_dataloader = dict(dataset=dict(shots=1))
+train_cfg = dict(max_epochs=60)
+param_scheduler = dict(warmup_epochs=1)

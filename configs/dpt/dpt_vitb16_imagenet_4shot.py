@@ -1,0 +1,13 @@
+"""DPT, ViT-B/16, ImageNet, 4 shots.
+
+    python tools/train.py configs/dpt/dpt_vitb16_imagenet_4shot.py
+
+100 epochs: the authors' default file. The 30 guided epochs of their 1-shot
+script are kept: our choice. 1 epoch of warm-up on ImageNet: their code.
+"""
+_base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/imagenet.py']
+
+model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
+train_dataloader = dict(dataset=dict(shots=4))
+train_cfg = dict(max_epochs=100)
+param_scheduler = dict(warmup_epochs=1)

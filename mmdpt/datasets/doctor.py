@@ -1,0 +1,158 @@
+"""Check a dataset on disk: layout, lists, counts, class order, images."""
+import logging
+import os
+import os.path as osp
+from collections import defaultdict
+from functools import partial
+from multiprocessing import get_context
+from typing import Dict, Iterable, List, NamedTuple, Sequence
+
+from mmengine.logging import MMLogger
+from mmengine.utils import ProgressBar
+from PIL import Image
+
+from .layouts import Layout, repeated
+from .split_files import Split
+from .transforms import read_image
+
+SHOWN = 5  # so many bad images are named
+
+
+class Finding(NamedTuple):
+    """One line of the report."""
+    ok: bool
+    text: str
+
+
+def check_dataset(layout: Layout, deep: bool = False,
+                  workers: int = 1) -> List[Finding]:
+    """Check a dataset; go on as far as possible.
+
+    Args:
+        layout (Layout): Of the benchmark.
+        deep (bool): Decode the images; otherwise only their headers are read.
+            Defaults to False.
+        workers (int): Processes that read images. Defaults to 1.
+
+    Returns:
+        list[Finding]: What was found, good and bad, with the remedy.
+    """
+    benchmark, findings = layout.benchmark, []
+    for name in layout.wanted() or ['']:
+        path = layout.path(name) if name else layout.data_root
+        there = osp.isdir(path) if name.endswith('/') else osp.exists(path)
+        findings.append(Finding(there, f'{path} {"is" if there else "is not"} '
+                                'there'))
+    if not all(f.ok for f in findings):
+        extra = '' if osp.isdir(layout.folder) else \
+            f' ({layout.folder} is where it all belongs)'
+        findings.append(Finding(False, layout.remedy() + extra))
+        return findings
+    try:
+        names, split = _quietly(layout)
+    except (ValueError, OSError) as error:
+        return findings + [Finding(False, str(error))]
+    findings += check_classes_and_counts(benchmark, names, split)
+    paths = [item.path for items in unique_lists(split) for item in items]
+    return findings + check_images(layout.images, paths, deep, workers)
+
+
+def _quietly(layout: Layout):
+    """Names and lists; what reading would warn of, the report says."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        return layout.class_names(), layout.read()
+    finally:
+        logger.setLevel(level)
+
+
+def unique_lists(split: Split) -> List[list]:
+    """The lists, without one that stands for two."""
+    return [split.train, [] if split.val is split.test else split.val,
+            split.test]
+
+
+def check_classes_and_counts(benchmark, names: Sequence[str],
+                             split: Split) -> List[Finding]:
+    """Compare with the published numbers."""
+    number, sizes = benchmark.num_classes, benchmark.sizes
+    ok = number in (None, len(names))
+    findings = [Finding(ok, f'{len(names)} classes' + (
+        '' if ok else f', published: {number}'))]
+    found = tuple(len(items) for items in unique_lists(split))
+    ok = sizes in (None, found)
+    text = '/'.join(map(str, found)) + ' images (train/val/test)'
+    if not ok:
+        text += f', published: {"/".join(map(str, sizes))}. ' \
+                'Results cannot be compared with published ones; ' \
+                f'{benchmark.source}'
+    findings.append(Finding(ok, text))
+    ends = [*names[:3], '...', *names[-1:]] if len(names) > 4 else names
+    findings.append(Finding(True, f'class order: {", ".join(ends)}'))
+    if repeated(names):
+        findings.append(Finding(True, 'classes of the same name (as '
+                                f'published): {", ".join(repeated(names))}'))
+    return findings
+
+
+def check_images(folder: str, paths: Sequence[str], deep: bool,
+                 workers: int) -> List[Finding]:
+    """Look for images that are missing, empty or do not decode."""
+    missing = missing_images(folder, paths)
+    findings = [_summary(not missing, f'{len(paths)} images are there',
+                         f'{len(missing)} of {len(paths)} images are missing '
+                         f'under {folder}', missing)]
+    gone = set(missing)
+    there = [osp.join(folder, path) for path in paths if path not in gone]
+    bad = [path for path in read_all(there, deep, workers) if path]
+    how = 'decode' if deep else 'have an image header (--deep decodes them)'
+    findings.append(_summary(
+        not bad, f'all {how}', f'{len(bad)} images do not decode; replace '
+        'them by intact copies', sorted(bad)))
+    return findings
+
+
+def _summary(ok: bool, good: str, bad: str, examples: List[str]) -> Finding:
+    if ok:
+        return Finding(True, good)
+    more = f' and {len(examples) - SHOWN} more' \
+        if len(examples) > SHOWN else ''
+    return Finding(False, f'{bad}: {", ".join(examples[:SHOWN])}{more}')
+
+
+def missing_images(folder: str, paths: Iterable[str]) -> List[str]:
+    """Paths that are not there, found by listing each folder once."""
+    groups: Dict[str, List[str]] = defaultdict(list)
+    for path in paths:
+        groups[osp.dirname(path)].append(path)
+    missing = []
+    for name, group in groups.items():
+        place = osp.join(folder, name)
+        found = set(os.listdir(place)) if osp.isdir(place) else set()
+        missing += [p for p in group if osp.basename(p) not in found]
+    return sorted(missing)
+
+
+def read_all(paths: Sequence[str], deep: bool, workers: int):
+    """Yield the path of each image that cannot be read, else ''."""
+    read = partial(_read, deep=deep)
+    bar = ProgressBar(len(paths)) if paths else None
+    with get_context('fork').Pool(max(workers, 1)) as pool:
+        for bad in pool.imap_unordered(read, paths, chunksize=64):
+            bar.update()
+            yield bad
+    print()
+
+
+def _read(path: str, deep: bool) -> str:
+    try:
+        if deep:
+            read_image(path)
+        else:
+            with Image.open(path):
+                pass
+    except Exception:  # Pillow raises nearly anything on damaged files
+        return path
+    return ''
