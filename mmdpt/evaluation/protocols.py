@@ -1,0 +1,75 @@
+"""The benchmark's protocols beyond few-shot: which images, which figures."""
+from statistics import fmean, harmonic_mean
+from typing import Dict, Sequence
+
+from mmdpt.datasets import BENCHMARKS, get_benchmark, resolve_classes
+
+FEW_SHOT = [b.name for b in BENCHMARKS.values()
+            if b.folder and not b.evaluation_only]
+VARIANTS = [b.name for b in BENCHMARKS.values() if b.evaluation_only]
+PROTOCOLS = ('base-to-new', 'cross-dataset', 'domain-generalisation')
+
+
+def targets(protocol: str, dataset: dict,
+            names: Sequence[str] = ()) -> Dict[str, dict]:
+    """What a protocol tests on.
+
+    Args:
+        protocol (str): Out of ``PROTOCOLS``.
+        dataset (dict): The training config's ``dataset``.
+        names (Sequence[str]): Benchmarks to test on instead of the
+            protocol's.
+
+    Returns:
+        dict[str, dict]: Changes of ``dataset``, by title.
+
+    Raises:
+        ValueError: If the protocol or a benchmark is unknown, or the
+            protocol has no choice of benchmarks.
+    """
+    if protocol not in PROTOCOLS:
+        raise ValueError(f'Unknown protocol {protocol!r}; there are '
+                         f'{", ".join(PROTOCOLS)}.')
+    if protocol == 'base-to-new':
+        if names:
+            raise ValueError('base-to-new tests on the dataset of the '
+                             'training; leave --datasets out.')
+        return {part: dict(subset=part) for part in ('base', 'new')}
+    if not names:
+        names = VARIANTS if protocol == 'domain-generalisation' else \
+            [name for name in FEW_SHOT if name != dataset['name']]
+    names = [get_benchmark(name).name for name in names]
+    return {name: dict(name=name, subset='all') for name in names}
+
+
+def check_training(protocol: str, dataset: dict,
+                   trained: Sequence[str]) -> None:
+    """Refuse a checkpoint whose training does not suit the protocol.
+
+    Args:
+        protocol (str): Out of ``PROTOCOLS``.
+        dataset (dict): The training config's ``dataset``.
+        trained (Sequence[str]): The classes of the checkpoint.
+
+    Raises:
+        ValueError: If new classes would not be new.
+    """
+    if protocol != 'base-to-new' or dataset.get('own'):
+        return
+    base = resolve_classes(dataset['name'], dataset.get('data_root', 'data'),
+                           'base')
+    if list(trained) != list(base):
+        raise ValueError(
+            f'The checkpoint was trained for {len(trained)} classes, but the '
+            f'base half of {dataset["name"]} has {len(base)}: on classes that '
+            'it has seen, "new" means nothing. Train with --cfg-options '
+            'dataset.subset=base.')
+
+
+def summary(protocol: str, accuracies: Dict[str, float]) -> Dict[str, float]:
+    """The protocol's figure: the harmonic mean of base and new, else the
+    mean."""
+    values = list(accuracies.values())
+    if protocol == 'base-to-new':
+        return dict(harmonic_mean=harmonic_mean(values))
+    return dict(mean=fmean(values))

@@ -1,0 +1,80 @@
+"""Test a checkpoint by one of the benchmark's protocols.
+
+    python tools/test_protocol.py CONFIG CHECKPOINT --protocol base-to-new
+    python tools/test_protocol.py CONFIG CHECKPOINT --protocol cross-dataset
+    python tools/test_protocol.py CONFIG CHECKPOINT \\
+        --protocol domain-generalisation [--datasets ImageNetA ImageNetR]
+
+CONFIG is the one of the training. For base-to-new, train with --cfg-options
+dataset.subset=base. Prints the accuracy on each part, and the harmonic mean of
+base and new, or the mean.
+"""
+import argparse
+import json
+from copy import deepcopy
+
+from mmengine.dist import is_main_process
+
+from mmdpt.engine import read_checkpoint
+from mmdpt.engine.cli import (add_common_arguments, build_runner, friendly_errors, load_config,
+                              merge_options, set_loader_defaults)
+from mmdpt.evaluation.protocols import PROTOCOLS, check_training, summary, targets
+
+
+def parse_args():
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', help='config file of the training')
+    parser.add_argument('checkpoint', help='checkpoint of the training')
+    parser.add_argument('--protocol', required=True, choices=PROTOCOLS)
+    parser.add_argument('--datasets', nargs='+', default=[], metavar='NAME',
+                        help="benchmarks to test on; by default the protocol's")
+    parser.add_argument('--json', metavar='FILE', help='write the figures here')
+    add_common_arguments(parser)
+    return parser.parse_args()
+
+
+def test(cfg, title, change):
+    """float: Accuracy in per cent on one target."""
+    cfg = deepcopy(cfg)
+    cfg.dataset.update(change)
+    cfg.model.transfer = True  # nothing is left out where the classes are the same
+    cfg.experiment_name = f'{cfg.get("experiment_name") or "protocol"}_{title}'
+    metrics = build_runner(cfg).test()
+    return float(metrics['accuracy/top1'])
+
+
+def run(args):
+    """Tests on all targets, prints and writes the figures."""
+    cfg = load_config(args)
+    cfg.resume, cfg.load_from = False, args.checkpoint
+    set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))
+    merge_options(cfg, args.cfg_options)
+    if not cfg.get('dataset'):
+        raise ValueError(f'{args.config} has no "dataset": the protocols need a config on '
+                         'configs/_base_/few_shot.py')
+    parts = targets(args.protocol, cfg.dataset, args.datasets)
+    trained = read_checkpoint(args.checkpoint)['meta'].get('mmdpt', {}).get('classes', [])
+    check_training(args.protocol, cfg.dataset, trained)
+    accuracies = {title: test(cfg, title, change) for title, change in parts.items()}
+    figures = summary(args.protocol, accuracies)
+    if is_main_process():
+        print(f'\n{args.protocol}, {args.checkpoint}')
+        for name, value in {**accuracies, **figures}.items():
+            print(f'  {name:16} {value:6.2f}')
+        if args.json:
+            with open(args.json, 'w', encoding='utf-8') as file:
+                json.dump(dict(protocol=args.protocol, accuracy=accuracies, **figures), file,
+                          indent=1)
+
+
+def main():
+    """Tests."""
+    args = parse_args()
+    with friendly_errors(args.debug):
+        run(args)
+
+
+if __name__ == '__main__':
+    main()
