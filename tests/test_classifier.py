@@ -9,6 +9,8 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from plain import CLASSES, cosine_logits, encode_text, match, small_clip
 
+import mmdpt.models  # noqa: F401
+
 COOP = dict(type='CoOp', num_tokens=4)
 CAVPT = dict(type='CAVPT', num_tokens=3, top_k=2)
 METHODS = dict(

@@ -1,0 +1,6 @@
+"""DPT on the built-in example, 4 shots: one step an epoch, so more epochs."""
+_base_ = ['./dpt_tiny_digits_16shot.py']
+
+model = dict(head=dict(guided_epochs=100))
+train_dataloader = dict(dataset=dict(shots=4))
+train_cfg = dict(max_epochs=200)
