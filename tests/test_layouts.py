@@ -66,7 +66,10 @@ def test_draws_from_the_lists(root, name):
 def test_imagenet_draws_in_sorted_order(root):
     train = FewShotDataset('ImageNet', data_root=str(root), shots=4, seed=1)
     layout = get_layout('ImageNet', str(root))
-    items = layout.read().train
+    lazy = layout.read().train
+    items = list(lazy)
+    assert len(lazy) == 36 and [lazy[i] for i in range(36)] == items
+    assert lazy[-1] == items[-1]
     assert items == sorted(items) and items[0].path == 'train/n01/n01_0.JPEG'
     drawn, _ = sample_few_shot(items, [], 4, 1)
     assert train.draw_hash == draw_hash(drawn, [])

@@ -1,5 +1,8 @@
 """ImageNet and its variants: class folders and ``classnames.txt``."""
 import os.path as osp
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Dict, List
 
 from .index import class_folders, image_names, list_images
@@ -31,6 +34,41 @@ def read_classnames(path: str) -> Dict[str, str]:
                              'second time.')
         names[synset] = name.strip()
     return dict(sorted(names.items()))
+
+
+class FolderItems(Sequence):
+    """The images of class folders as a list of :class:`Item`.
+
+    The items are made when they are asked for: ImageNet has 1.28 million, of
+    which few are drawn.
+
+    Args:
+        classes (list): (what the paths start with, label, class name, file
+            names) in label order.
+    """
+
+    def __init__(self, classes: List[tuple]) -> None:
+        self.classes = classes
+        self._ends = list(accumulate(len(files) for *_, files in classes))
+
+    def __len__(self):
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, i: int) -> Item:
+        i = range(len(self))[i]
+        place = bisect_right(self._ends, i)
+        folder, label, name, files = self.classes[place]
+        # from the end of the class's files
+        return Item(folder + files[i - self._ends[place]], label, name)
+
+    def __iter__(self):
+        for folder, label, name, files in self.classes:
+            for file in files:
+                yield Item(folder + file, label, name)
+
+    def groups(self) -> Dict[int, 'FolderItems']:
+        """The items of each label."""
+        return {one[1]: FolderItems([one]) for one in self.classes}
 
 
 class ImageFolders(Layout):
@@ -71,7 +109,7 @@ class ImageFolders(Layout):
                              f'{self.benchmark.source}')
 
     def items(self, prefix: str, folders: Dict[str, str],
-              index: bool = False) -> List[Item]:
+              index: bool = False) -> FolderItems:
         """All images, in sorted order of class folders and file names.
 
         Args:
@@ -89,11 +127,9 @@ class ImageFolders(Layout):
                              f'{osp.join(folder, empty[0])!r} has no image. '
                              f'{self.benchmark.source}')
         start = f'{prefix}/' if prefix else ''
-        return [
-            Item(f'{start}{synset}/{image}', label, name)
-            for label, (synset, name) in enumerate(folders.items())
-            for image in listing[synset]
-        ]
+        return FolderItems([(f'{start}{synset}/', label, name, listing[synset])
+                            for label, (synset, name) in enumerate(
+                                folders.items())])
 
 
 @layout('imagenet')

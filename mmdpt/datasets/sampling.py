@@ -53,6 +53,8 @@ def _draw(items: Sequence, shots: int, generator: random.Random) -> list:
 
 def group_by_label(items: Sequence) -> Dict[int, list]:
     """Items of each label; labels in order of their first appearance."""
+    if hasattr(items, 'groups'):  # a long list that knows its classes
+        return items.groups()
     groups = defaultdict(list)
     for item in items:
         groups[item[1]].append(item)
