@@ -2,6 +2,7 @@
 import logging
 import os
 import os.path as osp
+import sys
 from collections import defaultdict
 from functools import partial
 from multiprocessing import get_context
@@ -138,12 +139,18 @@ def missing_images(folder: str, paths: Iterable[str]) -> List[str]:
 def read_all(paths: Sequence[str], deep: bool, workers: int):
     """Yield the path of each image that cannot be read, else ''."""
     read = partial(_read, deep=deep)
-    bar = ProgressBar(len(paths)) if paths else None
+    if not paths:
+        return
+    steps = 100
+    bar, done = ProgressBar(steps, file=sys.stderr), 0
     with get_context('fork').Pool(max(workers, 1)) as pool:
-        for bad in pool.imap_unordered(read, paths, chunksize=64):
-            bar.update()
+        for i, bad in enumerate(
+                pool.imap_unordered(read, paths, chunksize=64), 1):
+            if i * steps // len(paths) > done:  # a line of per cent
+                bar.update(i * steps // len(paths) - done)
+                done = i * steps // len(paths)
             yield bad
-    print()
+    print(file=sys.stderr)
 
 
 def _read(path: str, deep: bool) -> str:

@@ -1,0 +1,145 @@
+"""Every config file, and every combination, builds on small stand-ins."""
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import DATASETS, MODELS
+from plain import small_clip
+from trees import DISK, VARIANTS, write_photos, write_tree
+
+from mmdpt.datasets import get_benchmark, share_dataset
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / 'configs'
+METHODS = sorted(p.stem for p in (CONFIGS / '_base_/methods').glob('*.py'))
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def generator():
+    path = ROOT / 'tools/make_configs.py'
+    spec = importlib.util.spec_from_file_location('make_configs', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GRID = generator()
+LEAVES = sorted(GRID.file_name(*combination) for combination in GRID.grid())
+
+
+@pytest.fixture(scope='module')
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp('data')
+    for name in DISK:
+        write_tree(root, name)
+    write_photos(root / 'custom')
+    return root
+
+
+@pytest.fixture(scope='module', autouse=True)
+def one_clip():
+    """The same small random CLIP for all: loading it anew takes longest."""
+    from mmdpt.models import classifier
+    found, load = {}, classifier.load_clip
+
+    def load_once(arch, pretrained, precision='fp32'):
+        if 'clip' not in found:
+            found['clip'] = load(small_clip(), None, precision)
+        return found['clip']
+
+    classifier.load_clip = load_once
+    yield
+    classifier.load_clip = load
+
+
+def build(cfg, data):
+    """Model and datasets of a config, on a small CLIP and small trees."""
+    init_default_scope('mmpretrain')
+    cfg.dataset.data_root = str(data / 'custom' if cfg.dataset.get('own')
+                                else data)
+    visual = cfg.model.get('visual_prompt')
+    if visual and visual.get('top_k'):
+        visual.top_k = 3
+    share_dataset(cfg)
+    model = MODELS.build(dict(cfg.model))
+    evaluation = cfg.dataset.name in VARIANTS
+    for name in LOADERS[1:] if evaluation else LOADERS:
+        spec = dict(cfg[name].dataset)
+        if spec.get('shots'):
+            spec['allow_fewer'] = True
+        dataset = DATASETS.build(spec)
+        assert list(dataset.metainfo['classes']) == model.classes
+        assert len(dataset) > 0
+    return model, dataset
+
+
+def test_files_are_what_the_generator_writes():
+    assert len(LEAVES) == 58
+    for combination in GRID.grid():
+        path = CONFIGS / GRID.file_name(*combination)
+        assert path.read_text() == GRID.leaf(*combination), path
+    dpt = [p for p in LEAVES if re.match('dpt/dpt_vitb16_', p)]
+    assert len(dpt) == 55
+    assert {p.split('_')[2] for p in dpt} == {
+        get_benchmark(n).config_name for n in GRID.DATASETS}
+
+
+def test_file_names_are_unique():
+    names = [p.stem for p in CONFIGS.glob('*/*.py')]
+    assert len(names) == len(set(names)) >= 58
+
+
+@pytest.mark.parametrize('path', LEAVES)
+def test_leaf(path, data):
+    cfg = Config.fromfile(CONFIGS / path)
+    method, arch, dataset, shots = path.split('/')[1][:-3].split('_')
+    assert cfg.dataset.name == get_benchmark(dataset).name
+    assert cfg.train_dataloader.dataset.shots == int(shots[:-4])
+    assert cfg.model.arch == GRID.ARCHS[arch][1]
+    assert cfg.train_cfg.max_epochs == GRID.epochs(
+        method, dataset, int(shots[:-4]))[0]
+    if method == 'dpt':
+        assert cfg.train_cfg.max_epochs == (60 if shots == '1shot' else 100)
+        assert cfg.param_scheduler.warmup_epochs == (
+            1 if dataset == 'imagenet' else 10)
+    model, _ = build(cfg, data)
+    assert model.learnt_names
+
+
+def compose(method, dataset, shots, folder):
+    """A config that is no file: a method, a dataset, shots."""
+    file = folder / f'{method}_{dataset}_{shots}.py'
+    file.write_text(f'''
+_base_ = ['{os.path.relpath(CONFIGS, folder)}/_base_/methods/{method}.py',
+          '{os.path.relpath(CONFIGS, folder)}/_base_/datasets/{dataset}.py']
+model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
+train_dataloader = dict(dataset=dict(shots={shots}))
+''')
+    return Config.fromfile(file)
+
+
+@pytest.mark.parametrize('shots', [1, 2, 4, 8, 16])
+@pytest.mark.parametrize('dataset', GRID.DATASETS)
+@pytest.mark.parametrize('method', METHODS)
+def test_composed(method, dataset, shots, data, tmp_path):
+    cfg = compose(method, dataset, shots, tmp_path)
+    build(cfg, data)
+    assert cfg.train_dataloader.dataset.shots == shots
+
+
+@pytest.mark.parametrize('dataset', [
+    get_benchmark(name).config_name for name in VARIANTS])
+@pytest.mark.parametrize('method', METHODS)
+def test_composed_variant(method, dataset, data, tmp_path):
+    _, test = build(compose(method, dataset, None, tmp_path), data)
+    assert test.split == 'test'
+
+
+@pytest.mark.parametrize('arch', GRID.ARCHS)
+def test_towers_exist(arch):
+    import open_clip
+    assert GRID.ARCHS[arch][1] in open_clip.list_models()
