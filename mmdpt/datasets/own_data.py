@@ -11,7 +11,8 @@ from .benchmarks import Benchmark, get_benchmark
 from .index import class_folders, image_names
 from .layouts import Layout, layout, repeated
 from .sampling import draw_hash, group_by_label
-from .split_files import (Item, Split, check_classes, check_paths, read_split)
+from .split_files import (Item, Split, check_classes, check_paths, read_split,
+                          read_text)
 
 FRACTIONS = (0.5, 0.2, 0.3)  # the public benchmark's
 PARTS = Split._fields
@@ -23,7 +24,7 @@ PHOTO = 'a photo of a {}.'
 
 
 def own_benchmark(name: str = 'Own',
-                  classes: Optional[Sequence[str]] = None,
+                  classes: Union[None, str, Sequence[str]] = None,
                   templates: Union[None, str, Sequence[str]] = None,
                   image_dir: str = '',
                   fractions: Sequence[float] = FRACTIONS) -> Benchmark:
@@ -36,12 +37,13 @@ def own_benchmark(name: str = 'Own',
 
     Args:
         name (str): A name for logs and results. Defaults to 'Own'.
-        classes (Sequence[str], optional): The class names in the order of
-            the labels. Defaults to all that the data name, sorted (a split
-            file's: in its order). If a CSV's labels are numbers, they count
-            these names from 0.
-        templates (str | Sequence[str], optional): Prompts with one ``{}``.
-            Defaults to 'a photo of a {}.'.
+        classes (str | Sequence[str], optional): The class names in the order
+            of the labels, or a .txt file with one a line. Defaults to all
+            that the data name, sorted (a split file's: in its order). If a
+            CSV's labels are numbers, they count these names from 0.
+        templates (str | Sequence[str], optional): Prompts with one ``{}``, or
+            a .txt file with one a line; underscores become spaces. Defaults
+            to 'a photo of a {}.'.
         image_dir (str): Where a file's paths start, seen from the file.
             Defaults to the file's folder.
         fractions (Sequence[float]): Shares of each class's photos for train,
@@ -49,28 +51,59 @@ def own_benchmark(name: str = 'Own',
             benchmark's: 0.5, 0.2, 0.3.
 
     Raises:
-        ValueError: If a class name stands twice or the shares do not add up
-            to 1.
+        FileNotFoundError: If a .txt file is missing.
+        ValueError: If a class name stands twice, a template has no single
+            ``{}`` or no spaces, or the shares do not add up to 1.
     """
     fractions = tuple(float(x) for x in fractions)
     if len(fractions) != 3 or min(fractions) < 0 or \
             abs(sum(fractions) - 1) > 1e-6:
         raise ValueError('fractions must be three shares (train, val, test) '
                          f'that add up to 1, got {fractions}.')
-    classes = tuple(classes or ())
+    classes = _names(classes)
+    templates = [t.replace('_', ' ') for t in _names(templates or PHOTO)]
+    for template in templates:
+        check_template(template)
     if repeated(classes):
         raise ValueError(f'The class name {repeated(classes)[0]!r} stands '
                          'twice in classes.')
-    if isinstance(templates, str):
-        templates = (templates, )
     return Benchmark(
         name=name,
         classes=classes,
-        templates=tuple(templates or (PHOTO, )),
+        templates=tuple(templates),
         image_dir=image_dir,
         source=f'Your own data may be {FORMS}.',
         layout='own',
         fractions=fractions)
+
+
+def _names(given: Union[None, str, Sequence[str]]) -> Tuple[str, ...]:
+    """Texts from a list, from one text, or from the lines of a .txt file."""
+    if isinstance(given, str):
+        return tuple(read_text(given)) if given.endswith('.txt') else (given, )
+    return tuple(given or ())
+
+
+def check_template(template: str) -> None:
+    """Refuse what a command line has mangled.
+
+    Raises:
+        ValueError: If there is no single ``{}``, or text without spaces:
+            MMEngine's ``--cfg-options`` takes spaces away and splits at
+            commas.
+    """
+    text = template.replace('{}', '', 1)
+    if template.count('{}') != 1 or (len(text) > 1 and ' ' not in template):
+        raise ValueError(
+            f'The template {template!r} must be words with one {{}}, such as '
+            f'{PHOTO!r}. --cfg-options takes spaces away and splits at '
+            'commas: write a_photo_of_a_{}. there, or give a .txt file with '
+            'one template a line: dataset.templates=templates.txt')
+
+
+def plain_name(name: str) -> str:
+    """A class name without spaces and underscores, to compare by."""
+    return ''.join(name.replace('_', ' ').split())
 
 
 def as_benchmark(benchmark) -> Benchmark:
@@ -150,7 +183,10 @@ class OwnData(Layout):
 
     def _class_order(self, found: set) -> Tuple[str, ...]:
         """The class names in label order, checked against the data."""
-        names = self.benchmark.classes or tuple(sorted(found))
+        # in the spelling of the data: a command line takes spaces away
+        spelt = {plain_name(name): name for name in sorted(found)}
+        names = tuple(spelt.get(plain_name(name), name) for name in
+                      self.benchmark.classes) or tuple(sorted(found))
         unknown = sorted(found - set(names))
         empty = [name for name in names if name not in found]
         if unknown or empty:
@@ -244,6 +280,7 @@ def read_csv(path: str, classes: Sequence[str] = ()
         raise ValueError(f'{path!r} has no images: expected lines of path, '
                          'label and perhaps split (train, val, test).')
     rows = [_csv_row(path, *line, columns) for line in lines]
+    known = {plain_name(name) for name in classes}
     numbers = all(row['label'].isdigit() for row in rows)
     if numbers and not classes:
         raise ValueError(f'The labels of {path!r} are numbers. The prompts '
@@ -257,7 +294,7 @@ def read_csv(path: str, classes: Sequence[str] = ()
                 f'{len(classes) - 1}.')
         if numbers:
             row['label'] = classes[int(row['label'])]
-        elif classes and row['label'] not in classes:
+        elif classes and plain_name(row['label']) not in known:
             raise ValueError(
                 f'Line {number} of {path!r} has the class {row["label"]!r}, '
                 f'which is not in classes: {", ".join(classes)}.')
