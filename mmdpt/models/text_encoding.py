@@ -210,5 +210,9 @@ def _attend_group(query, key, value, prefix_key, prefix_value):
         to_own,
     ], dim=-1).softmax(dim=-1)
     to_prefix, to_own = scores.split([shared, key.shape[3]], dim=-1)
+    if query.shape[3] == 1:
+        # torch.compile (2.14, CPU) takes the views' strides for their size
+        # there, and gives wrong gradients of the values.
+        to_prefix, to_own = to_prefix.contiguous(), to_own.contiguous()
     return to_prefix.flatten(2, 3) @ prefix_value + (to_own @ value).flatten(
         2, 3)
