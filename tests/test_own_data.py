@@ -6,7 +6,7 @@ from trees import put, write_photos
 
 from mmdpt.datasets import (FewShotDataset, Item, own_benchmark,
                             resolve_classes)
-from mmdpt.datasets.own_data import divide, read_csv
+from mmdpt.datasets.own_files import divide, read_csv
 
 NAMES = ('big plate', 'cup', 'fork')
 CSV = 'path,label\n' + ''.join(
