@@ -78,3 +78,16 @@ def test_refused(options, capsys, own, words):
     assert words in refused(capsys, 'train', CONFIG, '--work-dir', 'run',
                             *options, *own)
     assert not list(Path('run').glob('*.pth'))
+
+
+def test_config_of_ones_own(options):
+    """The example of docs/own_data.md: a config on top of the custom one."""
+    text = (ROOT / 'docs/own_data.md').read_text()
+    example = text.split('```python\n')[1].split('```')[0].replace(
+        "['dpt_vitb16_custom.py']", f"['{os.path.relpath(CONFIG)}']")
+    os.rename('photos/red_mug', 'photos/red mug')
+    Path('mugs.py').write_text(example)
+    tool('train', 'mugs.py', '--work-dir', 'run', *options)
+    meta = read_checkpoint('run/epoch_1.pth')['meta']['mmdpt']
+    assert meta['classes'] == ['glass', 'tea cup', 'red mug', 'blue mug',
+                               'thermos']
