@@ -22,7 +22,8 @@ class SplitLayout(Layout):
 
     def lists(self) -> Split:
         path = self.path(self.benchmark.split_file)
-        split = read_split(path)
+        # what was read for the class names is not kept longer than needed
+        split = self.__dict__.pop('_split', None) or read_split(path)
         check_classes(split, path, self.benchmark.classes or None)
         check_paths(split, path)
         return split
@@ -32,7 +33,8 @@ class SplitLayout(Layout):
             return self.benchmark.classes
         self.check(only_files=True)
         path = self.path(self.benchmark.split_file)
-        return check_classes(read_split(path), path)
+        self._split = read_split(path)
+        return check_classes(self._split, path)
 
 
 @layout('fgvc')
