@@ -16,6 +16,7 @@ CAVPT = dict(type='CAVPT', num_tokens=3, top_k=2)
 METHODS = dict(
     zeroshot=dict(),
     coop=dict(text_prompt=COOP),
+    cocoop=dict(text_prompt=dict(type='CoCoOp', num_tokens=4, reduction=8)),
     vpt=dict(visual_prompt=dict(type='VPT', num_tokens=3)),
     shallow=dict(visual_prompt=dict(type='VPT', num_tokens=3, deep=False)),
     vlp=dict(
@@ -131,6 +132,23 @@ def test_text_is_encoded_once_an_evaluation(images):
         assert len(count) == 3
 
 
+def test_text_features_by_image(images):
+    """One image alone, several, and in evaluation more than go at once."""
+    model = build('cocoop')
+    together = model(images)
+    for i in range(len(images)):
+        torch.testing.assert_close(model(images[i:i + 1])[0], together[i])
+    many = images.repeat(4, 1, 1, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.eval()(many), together.repeat(4, 1))
+        features = model.clip_features(images)
+        for sample, row in zip(model.predict_features(features), together):
+            torch.testing.assert_close(sample.pred_score, row.softmax(0))
+    assert (model.text_features(features)[0] -
+            model.text_features(features)[1]).abs().max() > 1e-6
+
+
 def test_frozen_pass_only_where_needed(images):
     passes = []
     for method, phase, expected in [('zeroshot', 5, 1), ('coop', 5, 1),
@@ -197,6 +215,9 @@ def test_bad_classes_and_templates(options, error, message):
 def test_parts_that_do_not_fit():
     with pytest.raises(ValueError, match='DPTHead needs class evidence'):
         build('coop', head=dict(type='DPTHead', guided_epochs=1))
+    with pytest.raises(ValueError, match='CAVPT needs text features that all'
+                       ' images share, but those of CoCoOp depend'):
+        build('cocoop', visual_prompt=CAVPT)
     with pytest.raises(ValueError, match='GuidedHead guides learnt text'):
         build('vpt', head=dict(type='GuidedHead', guided_epochs=1))
 

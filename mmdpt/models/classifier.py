@@ -12,7 +12,7 @@ from mmpretrain.structures import DataSample
 
 from .class_shards import ClassShards, use_shards
 from .clip import load_clip
-from .heads import GuidedHead, Match, similarity
+from .heads import Match, similarity
 from .learnt_state import keep_learnt_only
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
@@ -20,6 +20,7 @@ from .towers import ImageTower, TextTower
 
 CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
 CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
+IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
 
 
 @MODELS.register_module()
@@ -127,10 +128,18 @@ class PromptedCLIP(ImageClassifier):
             raise ValueError(
                 f'{name} needs class evidence, but visual_prompt is '
                 f'{type(visual).__name__}: use CAVPT, or GuidedHead.')
-        if isinstance(head, GuidedHead) and self.text_prompt is None:
+        if head.needs_text_prompt and self.text_prompt is None:
             raise ValueError(f'{name} guides learnt text features, but '
                              'text_prompt is None: use CoOp, or '
                              'SimilarityHead.')
+        by_image = self.text_prompt is not None and \
+            self.text_prompt.needs_image
+        if by_image and (visual and visual.top_k or head.needs_shared_text):
+            part = name if head.needs_shared_text else type(visual).__name__
+            raise ValueError(
+                f'{part} needs text features that all images share, but those '
+                f'of {type(self.text_prompt).__name__} depend on the image: '
+                'use CoOp.')
 
     def identity(self) -> dict:
         """What a checkpoint of this model belongs to, in plain Python:
@@ -151,9 +160,10 @@ class PromptedCLIP(ImageClassifier):
         text_prompt = None if self._zero_shot else self.text_prompt
         selects = visual is not None and visual.top_k > 0
         guides = self.training and self.head.needs_frozen
+        by_image = text_prompt is not None and text_prompt.needs_image
 
         frozen_image = frozen_text = class_ids = classes = None
-        if visual is None or selects or guides:
+        if visual is None or selects or guides or by_image:
             with torch.no_grad():
                 frozen_image = self._wide(self.backbone(tokens)[0])
         if text_prompt is None or selects or guides:
@@ -180,21 +190,34 @@ class PromptedCLIP(ImageClassifier):
 
     def text_features(self, image: Optional[torch.Tensor] = None
                       ) -> torch.Tensor:
-        """Features of the learnt prompts, (C, E), not normalised.
+        """Features of the learnt prompts, not normalised.
 
         In evaluation they are computed once and kept until something learnt
-        changes.
+        changes, unless they depend on the image.
+
+        Args:
+            image (Tensor, optional): Frozen image features (B, E), where the
+                prompts depend on them.
+
+        Returns:
+            Tensor: (C, E), or (B, C, E) where they depend on the image.
         """
+        if self.text_prompt.needs_image:
+            # In evaluation a few images at a time: memory goes with B * C.
+            some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
+            return torch.cat([
+                self._wide(self.text_tower(self.text_prompt(part)))
+                for part in image.split(some)
+            ])
 
         def compute():
-            if not self.text_prompt.needs_image and use_shards(
-                    self.shard_classes, len(self.classes)):
+            if use_shards(self.shard_classes, len(self.classes)):
                 features = self._encode_share()
             else:
-                features = self.text_tower(self.text_prompt(image))
+                features = self.text_tower(self.text_prompt())
             return self._wide(features).squeeze(0)
 
-        if torch.is_grad_enabled() or self.text_prompt.needs_image:
+        if torch.is_grad_enabled():
             return compute()
         return self._learnt_text.get(self.text_prompt.parameters(), compute)
 

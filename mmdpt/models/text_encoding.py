@@ -11,7 +11,7 @@ layers. Classes are sorted by their number of own tokens, so that attention
 among own tokens goes by groups of equal length, and nothing is padded.
 """
 from itertools import groupby
-from typing import List, NamedTuple, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 import torch
 import torch.nn as nn
@@ -102,10 +102,15 @@ class PackedPrompts(NamedTuple):
             images where the context depends on the image.
         own (Tensor): The classes' own tokens, (G or 1, T, W).
         packing (Packing): Which rows are whose.
+        deep (Tensor, optional): What stands at positions 1 to n before block
+            1, 2, ... instead of the outputs of the block before,
+            (J - 1, n, W); the same for all classes, so the prefix stays
+            shared.
     """
     prefix: torch.Tensor
     own: torch.Tensor
     packing: Packing
+    deep: Optional[torch.Tensor] = None
 
     def unpack(self) -> List[torch.Tensor]:
         """The prompt of each class, (G, its length, W)."""
@@ -124,20 +129,30 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
         Tensor: Text features (G, C, E), not normalised; equal, gradients
         included, to encoding every prompt by itself.
     """
-    prefix, own, packing = prompts
+    prefix, own, packing, deep = prompts
     x = torch.cat([prefix, own.expand(len(prefix), -1, -1)], dim=1)
     x = x + tower.positional_embedding[packing.position].to(x.dtype)
-    for block in tower.blocks[:-1]:
+    for depth, block in enumerate(tower.blocks[:-1]):
+        x = _replace(x, deep, depth)
         if tower.checkpointing and torch.is_grad_enabled():
             x = checkpoint(_run_block, block, x, packing, use_reentrant=False)
         else:
             x = _run_block(block, x, packing)
     # The last block's output is read at the end of text alone.
     block = tower.blocks[-1]
+    x = _replace(x, deep, len(tower.blocks) - 1)
     ends = x.index_select(1, packing.end + packing.prefix.numel())
     mixed = _attend(block, x, packing, ends_only=True)
     ends = add_mlp(block, ends + block.ls_1(mixed))
     return tower.ln_final(ends) @ tower.text_projection
+
+
+def _replace(x, deep, depth):
+    """Put the tokens that block ``depth`` has of its own into the prefix."""
+    if deep is None or not 1 <= depth <= len(deep):
+        return x
+    tokens = deep[depth - 1].to(x.dtype).expand(len(x), -1, -1)  # (G, n, W)
+    return torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1]:]], dim=1)
 
 
 def _run_block(block, x, packing):

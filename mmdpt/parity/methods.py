@@ -1,5 +1,5 @@
 """Recompute a method's case: outputs, losses, gradients, a training run."""
-from typing import Callable, Dict
+from typing import Dict
 
 import numpy as np
 import torch
@@ -9,73 +9,14 @@ from mmpretrain.evaluation import Accuracy
 from mmpretrain.registry import PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
-from mmdpt.models.reference_names import to_reference
+from mmdpt.models.reference_names import rules_of, to_reference
 from mmdpt.models.text_prompts import split_prompt
 
 from .golden import Golden, build_model
+from .parts import METHODS, context_words
 from .probe import probe
 
 PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
-
-
-def coop(meta: dict) -> dict:
-    """Our config of the text prompt of a case."""
-    return dict(
-        type='CoOp',
-        num_tokens=meta['text_n_ctx'],
-        position=meta['class_token_position'],
-        class_specific=meta['class_specific_context'])
-
-
-def zeroshot_parts(golden: Golden) -> dict:
-    return dict(templates=golden.meta['templates_used'])
-
-
-def coop_parts(golden: Golden) -> dict:
-    return dict(text_prompt=coop(golden.meta))
-
-
-def vpt_parts(golden: Golden) -> dict:
-    return dict(
-        visual_prompt=dict(type='VPT', num_tokens=golden.meta['visual_n_ctx']))
-
-
-def vlp_parts(golden: Golden) -> dict:
-    return dict(
-        text_prompt=coop(golden.meta),
-        head=dict(
-            type='GuidedHead', guided_epochs=golden.meta['guided_epochs_C']),
-        **vpt_parts(golden))
-
-
-def dpt_parts(golden: Golden) -> dict:
-    meta = golden.meta
-    blocks = len({
-        key.split('.')[3]
-        for key in np.load(golden.folder / meta['clip']).files
-        if key.startswith('visual.transformer.resblocks.')
-    })
-    return dict(
-        text_prompt=coop(meta),
-        visual_prompt=dict(
-            type='CAVPT',
-            num_tokens=meta['visual_n_ctx'],
-            num_layers=blocks - meta['BOTTOMLIMIT'] + 1,
-            # The reference lowers K to the number of classes by itself.
-            top_k=min(meta['CPN'], len(meta['class_names']))),
-        head=dict(
-            type='DPTHead',
-            guided_epochs=meta['guided_epochs_C'],
-            aux_weight=meta['alpha']))
-
-
-METHODS: Dict[str, Callable[[Golden], dict]] = dict(
-    ZeroshotCLIP=zeroshot_parts,
-    ZeroshotCLIP2=zeroshot_parts,
-    CoOp=coop_parts,
-    VPT=vpt_parts,
-    VLP=vlp_parts,
-    DPT=dpt_parts)
 
 
 def recompute(golden: Golden) -> Dict[str, np.ndarray]:
@@ -121,18 +62,30 @@ def tokens(golden: Golden, model) -> dict:
     found = {'tok/template_prompts': templates[0] if one else templates}
     if model.text_prompt is None:
         return found
-    count, placeholder = model.text_prompt.num_tokens, 'X'
-    placeholder = model.text_tower.tokenizer.encode(placeholder)
+    count = model.text_prompt.num_tokens
+    context = placeholder(golden, model)
     prompts, lengths = [], []
     for name in model.classes:
         start, name, rest = split_prompt(model.text_tower, name, count)
-        prompts.append(pad(start + placeholder * count + name + rest, model))
+        prompts.append(pad(start + context + name + rest, model))
         lengths.append(len(name))
     found['tok/prompts'] = np.array(prompts)
     found['tok/name_lens'] = np.array(lengths)
     if 'mid/text_prompts' in golden.arrays:
         found['mid/text_prompts'] = text_inputs(golden, model)
+    if 'init/prompt_learner.ctx' in golden.arrays:
+        fresh = build_model(
+            golden, start_values=False, **METHODS[golden.meta['method']](golden))
+        found['init/prompt_learner.ctx'] = fresh.text_prompt.context
     return found
+
+
+def placeholder(golden: Golden, model) -> list:
+    """Tokens that stand in the reference's prompts for the context."""
+    encode = model.text_tower.tokenizer.encode
+    words = context_words(golden.meta)
+    count = model.text_prompt.num_tokens - len(words.split())
+    return encode('X') * count + encode(words)
 
 
 def text_inputs(golden: Golden, model) -> torch.Tensor:
@@ -171,6 +124,9 @@ def forward(golden: Golden, model, images: str = 'images') -> dict:
                                     text=match.frozen_text))
             })
     found['out/zeroshot_image_features'] = model.clip_features(images)
+    if match.text.dim() == 3:
+        found['mid/meta_net_output'] = model.text_prompt.shift(
+            match.frozen_image)
     if match.class_ids is not None:
         labels = torch.from_numpy(golden.arrays['labels'])
         found['out/topk_indices'] = match.class_ids
@@ -202,8 +158,12 @@ def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
     grads = {n: p.grad for n, p in model.named_parameters()
              if p.grad is not None}
     found.update({f'{grad_key}/{n}': g
-                  for n, g in to_reference(grads).items()})
+                  for n, g in to_reference(grads, rules(golden)).items()})
     return {k: v.detach().clone() for k, v in found.items()}
+
+
+def rules(golden: Golden):
+    return rules_of(golden.meta['method'])
 
 
 def data_samples(labels: np.ndarray) -> list:
@@ -274,7 +234,8 @@ def trajectory(golden: Golden, model) -> dict:
         'traj/accuracy': np.array(accuracy).reshape(steps),
     }
     found.update({f'traj/final/{n}': p.detach()
-                  for n, p in to_reference(model.state_dict()).items()})
+                  for n, p in to_reference(model.state_dict(),
+                                           rules(golden)).items()})
     with torch.no_grad():
         found['traj/final_logits'] = torch.stack([model(i) for i in images])
     return found

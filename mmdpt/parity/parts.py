@@ -1,0 +1,81 @@
+"""Our config of a case, from its metadata."""
+from typing import Callable, Dict
+
+import numpy as np
+
+from .golden import Golden
+
+DEFAULT_WORDS = 'a photo of a'  # where the metadata say only that there are
+
+
+def coop(meta: dict) -> dict:
+    """Our config of the text prompt of a case."""
+    return dict(
+        type='CoOp',
+        num_tokens=meta['text_n_ctx'],
+        position=meta['class_token_position'],
+        class_specific=meta['class_specific_context'])
+
+
+def context_words(meta: dict) -> str:
+    """The words that the reference starts its context from, if any."""
+    words = meta.get('ctx_init') or ''
+    return words if isinstance(words, str) else DEFAULT_WORDS
+
+
+def zeroshot_parts(golden: Golden) -> dict:
+    return dict(templates=golden.meta['templates_used'])
+
+
+def coop_parts(golden: Golden) -> dict:
+    return dict(text_prompt=coop(golden.meta))
+
+
+def cocoop_parts(golden: Golden) -> dict:
+    return dict(
+        text_prompt=dict(
+            type='CoCoOp', init_words=golden.meta['ctx_init']))
+
+
+def vpt_parts(golden: Golden) -> dict:
+    return dict(
+        visual_prompt=dict(type='VPT', num_tokens=golden.meta['visual_n_ctx']))
+
+
+def vlp_parts(golden: Golden) -> dict:
+    return dict(
+        text_prompt=coop(golden.meta),
+        head=dict(
+            type='GuidedHead', guided_epochs=golden.meta['guided_epochs_C']),
+        **vpt_parts(golden))
+
+
+def dpt_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    blocks = len({
+        key.split('.')[3]
+        for key in np.load(golden.folder / meta['clip']).files
+        if key.startswith('visual.transformer.resblocks.')
+    })
+    return dict(
+        text_prompt=coop(meta),
+        visual_prompt=dict(
+            type='CAVPT',
+            num_tokens=meta['visual_n_ctx'],
+            num_layers=blocks - meta['BOTTOMLIMIT'] + 1,
+            # The reference lowers K to the number of classes by itself.
+            top_k=min(meta['CPN'], len(meta['class_names']))),
+        head=dict(
+            type='DPTHead',
+            guided_epochs=meta['guided_epochs_C'],
+            aux_weight=meta['alpha']))
+
+
+METHODS: Dict[str, Callable[[Golden], dict]] = dict(
+    ZeroshotCLIP=zeroshot_parts,
+    ZeroshotCLIP2=zeroshot_parts,
+    CoOp=coop_parts,
+    VPT=vpt_parts,
+    CoCoOp=cocoop_parts,
+    VLP=vlp_parts,
+    DPT=dpt_parts)
