@@ -62,6 +62,8 @@ def encode_image(tower, images, prompt=None, classes=None):
             evidence.append(logits)
         if extra is not None:
             extra = extra.to(x.dtype).expand(len(x), -1, -1)
+            if depth == 0 and prompt.pre_norm:
+                extra = visual.ln_pre(extra)
             x = torch.cat([x[:, :count], extra], dim=1)
         x = block(x)
         previous = x[:, count:]

@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden'
 CASES = ('dpt_last', 'dpt_two_topk', 'dpt_csc_front', 'vlp', 'vpt_deep',
          'coop_end', 'coop_middle', 'coop_front_csc', 'cocoop', 'zeroshot',
+         'maple', 'maple_full', 'promptsrc', 'kgcoop', 'prograd_conflict',
+         'prograd_aligned',
          'zeroshot_ensemble', 'preprocess', 'lr_schedule')
 
 

@@ -78,7 +78,8 @@ def run_block(block: nn.Module,
 
 
 def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
-                   classes: Optional[torch.Tensor] = None
+                   classes: Optional[torch.Tensor] = None,
+                   pre_norm: Optional[nn.Module] = None
                    ) -> Tuple[torch.Tensor, List[torch.Tensor]]:
     """Walk the blocks and ask the prompt, before each, what enters with the
     image.
@@ -89,6 +90,8 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
         prompt (VisualPrompt, optional): What enters; None for the plain tower.
         classes (Tensor, optional): Features of the selected classes,
             (B, K, E), for class-aware prompts.
+        pre_norm (nn.Module, optional): Applied to what enters the first block
+            if the prompt asks for it.
 
     Returns:
         tuple: The class token after the last block, (B, D), and the class
@@ -103,6 +106,8 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             evidence.append(logits)
         if extra is not None:
             extra = extra.to(tokens.dtype)
+            if depth == 0 and prompt.pre_norm:
+                extra = pre_norm(extra)
         if extra is not None and not last and prompt.stays(depth):
             extra = extra.expand(len(tokens), -1, -1)
             tokens = run_block(block, torch.cat([tokens, extra], dim=1))

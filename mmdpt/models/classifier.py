@@ -41,6 +41,8 @@ class PromptedCLIP(ImageClassifier):
             one ``{}`` for zero-shot classification; the features of several
             are averaged. Defaults to the benchmark's, or to
             'a photo of a {}.' where ``classes`` are names.
+        normalise_templates (bool): Average the normalised features of the
+            templates; False: the features as they are (PromptSRC).
         text_prompt (dict, optional): Config of the learnt text prompt. None:
             the templates classify.
         visual_prompt (dict, optional): Config of the visual prompt.
@@ -71,6 +73,7 @@ class PromptedCLIP(ImageClassifier):
                  pretrained: Optional[str],
                  classes: Union[str, Sequence[str], dict],
                  templates: Union[None, str, Sequence[str]] = None,
+                 normalise_templates: bool = True,
                  text_prompt: Optional[dict] = None,
                  visual_prompt: Optional[dict] = None,
                  head: dict = dict(type='SimilarityHead'),
@@ -108,7 +111,9 @@ class PromptedCLIP(ImageClassifier):
                 embed_dim=tower.embed_dim,
                 num_classes=len(classes)))
         if self.visual_prompt is not None:
+            self.visual_prompt.couple(self.text_prompt)
             self.visual_prompt.to(self.scale.dtype)
+        self.normalise_templates = normalise_templates
         self.transfer = transfer
         self._check_parts()
         self._learnt_text = TextCache()
@@ -230,13 +235,14 @@ class PromptedCLIP(ImageClassifier):
     @torch.no_grad()
     def frozen_text_features(self) -> torch.Tensor:
         """Features of the templates, (C, E), normalised: each template's
-        normalised features, averaged and normalised again."""
+        (normalised) features, averaged and normalised again."""
 
         def compute():
             features = [
-                F.normalize(self._wide(self.text_tower(t())[0]), dim=-1)
-                for t in self.templates
+                self._wide(self.text_tower(t())[0]) for t in self.templates
             ]
+            if self.normalise_templates:
+                features = [F.normalize(f, dim=-1) for f in features]
             return F.normalize(sum(features) / len(features), dim=-1)
 
         return self._frozen_text.get([self.scale], compute)
@@ -290,6 +296,15 @@ class PromptedCLIP(ImageClassifier):
              data_samples: List[DataSample]) -> dict:
         """Loss terms by name."""
         return self.head.loss(self.match(inputs), data_samples)
+
+    def parse_losses(self, losses: dict) -> tuple:
+        """The sum of the losses and what is logged; with a head that has a
+        second loss (ProGrad) the pair of both, which only the optimizer's
+        wrapper made for it takes."""
+        total, logs = super().parse_losses(losses)
+        if self.head.second_loss is not None:
+            total = torch.stack([total, losses[self.head.second_loss]])
+        return total, logs
 
     def predict(self,
                 inputs: torch.Tensor,

@@ -72,11 +72,14 @@ class SimilarityHead(ClsHead):
         needs_text_prompt (bool): Whether it needs learnt text features.
         needs_shared_text (bool): Whether these must be the same for all
             images.
+        second_loss (str, optional): Name of a loss that is not added to the
+            others but handed to the optimizer's wrapper beside them.
     """
     needs_frozen = False
     needs_evidence = False
     needs_text_prompt = False
     needs_shared_text = False
+    second_loss = None
 
     def forward(self, match: Match) -> torch.Tensor:
         """Logits (B, C)."""
@@ -143,8 +146,8 @@ class GuidedHead(TermsHead):
                  logits_weight: float = 0.1,
                  **kwargs):
         super().__init__(**kwargs)
-        _check_weight('guided_epochs', guided_epochs)
-        _check_weight('logits_weight', logits_weight)
+        check_weight('guided_epochs', guided_epochs)
+        check_weight('logits_weight', logits_weight)
         self.guided_epochs = guided_epochs
         self.logits_weight = logits_weight
 
@@ -191,7 +194,7 @@ class DPTHead(GuidedHead):
 
     def __init__(self, guided_epochs: int, aux_weight: float = 0.3, **kwargs):
         super().__init__(guided_epochs, **kwargs)
-        _check_weight('aux_weight', aux_weight)
+        check_weight('aux_weight', aux_weight)
         self.aux_weight = aux_weight
 
     def terms(self, match, target):
@@ -231,7 +234,8 @@ def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
     return (loss * mask).sum() * get_world_size() / count.clamp(min=1)
 
 
-def _check_weight(name: str, value: float) -> None:
+def check_weight(name: str, value: float) -> None:
+    """Raise ValueError unless a weight is a number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or \
             not value >= 0:
         raise ValueError(f'{name} must be a number of at least 0, but is '

@@ -32,7 +32,22 @@ DPT = [
      ] + [(f'prompt_learner.meta_net.{layer}.{kind}',
            f'text_prompt.meta_net.{layer}.{kind}')
           for layer in ('linear1', 'linear2') for kind in ('weight', 'bias')]
-RULES: Dict[str, Rules] = {}  # of the methods with names of their own
+_RESBLOCK = 'transformer.resblocks.{}.VPT_shallow'
+RULES: Dict[str, Rules] = dict(  # of the methods with names of their own
+    MaPLe=[
+        ('prompt_learner.ctx', 'text_prompt.context'),
+        ('prompt_learner.compound_prompts_text.{}', 'text_prompt.deep[{}]'),
+    ] + [(f'prompt_learner.{theirs}.{kind}',
+          f'visual_prompt.projections.{ours}.{kind}')
+         for theirs, ours in (('proj', '0'),
+                              ('compound_prompt_projections.{}', '{+1}'))
+         for kind in ('weight', 'bias')],
+    PromptSRC=[
+        ('prompt_learner.ctx', 'text_prompt.context'),
+        (f'text_encoder.{_RESBLOCK}', 'text_prompt.deep[{-1}]'),
+        ('image_encoder.VPT', 'visual_prompt.tokens[0]'),
+        (f'image_encoder.{_RESBLOCK}', 'visual_prompt.tokens[{}]'),
+    ])
 
 
 def rules_of(method: str) -> Rules:

@@ -102,7 +102,7 @@ def build_model(golden: Golden, start_values: bool = True,
                 **dict(
                     dict(
                         classes=meta['class_names'],
-                        templates=meta['template']), **parts)))
+                        templates=meta.get('template')), **parts)))
     start = {k: torch.from_numpy(v) for k, v in golden.starts('param/').items()}
     if start and start_values:
         model.load_state_dict(

@@ -11,12 +11,18 @@ from mmpretrain.structures import DataSample
 
 from mmdpt.models.reference_names import rules_of, to_reference
 from mmdpt.models.text_prompts import split_prompt
+from mmdpt.models.visual_prompts import LayeredPrompt
 
+from . import runs
 from .golden import Golden, build_model
 from .parts import METHODS, context_words
 from .probe import probe
 
+RUNS = dict(PromptSRC=runs.promptsrc)
 PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
+
+
+CROSS_ENTROPIES = ('logits', 'text_guide', 'image_guide')
 
 
 def recompute(golden: Golden) -> Dict[str, np.ndarray]:
@@ -24,7 +30,9 @@ def recompute(golden: Golden) -> Dict[str, np.ndarray]:
     model = build_model(golden, **METHODS[golden.meta['method']](golden))
     found = tokens(golden, model)
     found.update(forward(golden, model))
-    if golden.starts('param/'):
+    if golden.meta['method'] == 'ProGrad':
+        found.update(runs.prograd(golden, model))
+    elif golden.starts('param/'):
         found.update(losses(golden, model, 'loss', 'grad', PLAIN))
         if any(k.startswith('loss_guided') for k in golden.arrays):
             found.update(
@@ -34,7 +42,8 @@ def recompute(golden: Golden) -> Dict[str, np.ndarray]:
     if 'imagenet_mode' in golden.meta:
         found.update(imagenet_mode(golden))
     if 'trajectory' in golden.meta:
-        found.update(trajectory(golden, model))
+        run = RUNS.get(golden.meta['method'], trajectory)
+        found.update(run(golden, model))
     return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v
             for k, v in found.items()}
 
@@ -127,6 +136,15 @@ def forward(golden: Golden, model, images: str = 'images') -> dict:
     if match.text.dim() == 3:
         found['mid/meta_net_output'] = model.text_prompt.shift(
             match.frozen_image)
+    found['mid/fixed_embeddings'] = sum(
+        model.text_tower(t())[0] for t in model.templates).detach() / len(
+            model.templates)
+    for block, token in seen.text_ends.items():
+        found[f'mid/text_block_{block}_eot'] = token
+    if isinstance(model.visual_prompt, LayeredPrompt):
+        for block in range(model.visual_prompt.num_layers):
+            found[f'mid/vision_prompts_{block}'] = model.visual_prompt.layer(
+                block).detach()
     if match.class_ids is not None:
         labels = torch.from_numpy(golden.arrays['labels'])
         found['out/topk_indices'] = match.class_ids
@@ -153,7 +171,7 @@ def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
     total.backward()
     found = {f'{loss_key}/total': total}
     for name, (_, value) in (seen.terms or dict(logits=(1, total))).items():
-        name = name if name == 'aux' else f'ce_{name}'
+        name = f'ce_{name}' if name in CROSS_ENTROPIES else name
         found[f'{loss_key}/{name}'] = value
     grads = {n: p.grad for n, p in model.named_parameters()
              if p.grad is not None}

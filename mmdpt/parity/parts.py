@@ -1,4 +1,5 @@
 """Our config of a case, from its metadata."""
+import re
 from typing import Callable, Dict
 
 import numpy as np
@@ -20,7 +21,14 @@ def coop(meta: dict) -> dict:
 def context_words(meta: dict) -> str:
     """The words that the reference starts its context from, if any."""
     words = meta.get('ctx_init') or ''
-    return words if isinstance(words, str) else DEFAULT_WORDS
+    if isinstance(words, str):
+        return words
+    return template_words(meta) if meta['method'] == 'ProGrad' else \
+        DEFAULT_WORDS
+
+
+def template_words(meta: dict) -> str:
+    return meta['template'].replace(' {}.', '')
 
 
 def zeroshot_parts(golden: Golden) -> dict:
@@ -71,6 +79,61 @@ def dpt_parts(golden: Golden) -> dict:
             aux_weight=meta['alpha']))
 
 
+def maple_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    words = meta['ctx_init'].split()
+    return dict(
+        templates=meta.get('template', 'a photo of a {}.'),
+        text_prompt=dict(
+            type='DeepCoOp',
+            num_layers=meta['prompt_depth'],
+            init_words=' '.join(words[:meta['n_ctx']]),
+            frozen_words=' '.join(words[meta['n_ctx']:]) or None),
+        visual_prompt=dict(type='MaPLe'))
+
+
+def promptsrc_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    return dict(
+        templates=meta['templates_used'],
+        normalise_templates=False,
+        text_prompt=dict(
+            type='DeepCoOp',
+            num_layers=meta['prompt_depth_text'],
+            init_words=meta['ctx_init']),
+        visual_prompt=dict(
+            type='VPT',
+            num_tokens=meta['n_ctx_vision'],
+            num_layers=meta['prompt_depth_vision'],
+            pre_norm=True),
+        head=dict(
+            type='PromptSRCHead',
+            text_weight=meta['text_loss_weight'],
+            image_weight=meta['image_loss_weight']))
+
+
+def kgcoop_parts(golden: Golden) -> dict:
+    return dict(
+        text_prompt=dict(type='CoOp', init_words=DEFAULT_WORDS),
+        head=dict(type='KgCoOpHead', weight=golden.meta['W']))
+
+
+def prograd_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    text = template_words(meta)
+    # The reference counts words where its context has tokens.
+    tokens = re.findall(r"[a-z']+|[^\sa-z']", text.lower())
+    count = len(text.split())
+    return dict(
+        text_prompt=dict(
+            type='CoOp',
+            num_tokens=meta['n_ctx'],
+            init_words=' '.join(tokens[:count]),
+            zero_fill=True,
+            frozen_words=' '.join(tokens[count:]) or None),
+        head=dict(type='ProGradHead', temperature=meta['T']))
+
+
 METHODS: Dict[str, Callable[[Golden], dict]] = dict(
     ZeroshotCLIP=zeroshot_parts,
     ZeroshotCLIP2=zeroshot_parts,
@@ -78,4 +141,8 @@ METHODS: Dict[str, Callable[[Golden], dict]] = dict(
     VPT=vpt_parts,
     CoCoOp=cocoop_parts,
     VLP=vlp_parts,
-    DPT=dpt_parts)
+    DPT=dpt_parts,
+    MaPLe=maple_parts,
+    PromptSRC=promptsrc_parts,
+    KgCoOp=kgcoop_parts,
+    ProGrad=prograd_parts)
