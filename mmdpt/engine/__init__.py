@@ -8,10 +8,11 @@ from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
+from .tip_adapter import CacheTrainLoop, TipAdapterHook
 from .storage import AtomicBackend, write_atomically
 
 __all__ = [
-    'AtomicBackend', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
-    'FewShotReportHook', 'GaussianAggregationHook', 'ProGradOptimWrapper', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook',
+    'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
+    'FewShotReportHook', 'GaussianAggregationHook', 'ProGradOptimWrapper', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
     'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint', 'write_atomically'
 ]

@@ -1,5 +1,5 @@
 """The classifier: frozen CLIP, prompts in front of it, a head behind."""
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import List, Optional, Sequence, Union
 
 import torch
@@ -12,7 +12,7 @@ from mmpretrain.structures import DataSample
 
 from .class_shards import ClassShards, use_shards
 from .clip import load_clip
-from .heads import Match, similarity
+from .heads import Match, SimilarityHead, similarity
 from .learnt_state import keep_learnt_only
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
@@ -47,6 +47,10 @@ class PromptedCLIP(ImageClassifier):
             the templates classify.
         visual_prompt (dict, optional): Config of the visual prompt.
         head (dict): Config of the head.
+        lora (dict, optional): Config of low-rank updates of the towers,
+            :class:`LoRA`. Without ``text_prompt`` the one template, encoded
+            anew in each step, gives the text features.
+        logit_scale (float, optional): Use this instead of CLIP's own.
         precision (str): Of the frozen towers, see :func:`load_clip`. What is
             learnt stays in (at least) single precision.
         text_checkpointing (bool): Save memory in the text tower at the cost of
@@ -77,6 +81,8 @@ class PromptedCLIP(ImageClassifier):
                  text_prompt: Optional[dict] = None,
                  visual_prompt: Optional[dict] = None,
                  head: dict = dict(type='SimilarityHead'),
+                 lora: Optional[dict] = None,
+                 logit_scale: Optional[float] = None,
                  precision: str = 'fp32',
                  text_checkpointing: bool = False,
                  shard_classes: Union[str, bool] = 'auto',
@@ -97,12 +103,19 @@ class PromptedCLIP(ImageClassifier):
         self.classes = classes
         self.clip_identity = clip.identity
         self.text_tower = TextTower(clip, text_checkpointing)
-        self.register_buffer('scale', clip.logit_scale, persistent=False)
+        scale = clip.logit_scale if logit_scale is None else \
+            torch.full_like(clip.logit_scale, logit_scale)
+        self.register_buffer('scale', scale, persistent=False)
         self.templates = torch.nn.ModuleList(
             TemplatePrompt(self.text_tower, classes, t) for t in templates)
         self.text_prompt = text_prompt and MODELS.build(
             text_prompt,
             default_args=dict(tower=self.text_tower, classes=classes))
+        self.lora = lora and MODELS.build(
+            lora,
+            default_args=dict(backbone=tower, text_tower=self.text_tower))
+        if self.lora is not None and self.text_prompt is None:
+            self.text_prompt = self._only_template()
         self.visual_prompt = visual_prompt and MODELS.build(
             visual_prompt,
             default_args=dict(
@@ -113,6 +126,11 @@ class PromptedCLIP(ImageClassifier):
         if self.visual_prompt is not None:
             self.visual_prompt.couple(self.text_prompt)
             self.visual_prompt.to(self.scale.dtype)
+        if self.lora is not None:
+            self.lora.to(self.scale.dtype)
+        self.head.couple(tower.embed_dim, len(classes))
+        self.head.to(self.scale.dtype)
+        self._plain_head = SimilarityHead()  # of zero-shot CLIP
         self.normalise_templates = normalise_templates
         self.transfer = transfer
         self._check_parts()
@@ -125,6 +143,13 @@ class PromptedCLIP(ImageClassifier):
             raise ValueError("shard_classes must be True, False or 'auto', but"
                              f' is {shard_classes!r}.')
         keep_learnt_only(self)
+
+    def _only_template(self) -> TemplatePrompt:
+        if len(self.templates) > 1:
+            raise ValueError(
+                f'LoRA adapts the features of one template, but there are '
+                f'{len(self.templates)}: set templates to one of them.')
+        return self.templates[0]
 
     def _check_parts(self) -> None:
         head, visual = self.head, self.visual_prompt
@@ -161,6 +186,8 @@ class PromptedCLIP(ImageClassifier):
             Match: Features, and what the head needs beside them.
         """
         tokens = self.backbone.embed(inputs)
+        prompted = not self._zero_shot and (
+            self.visual_prompt is not None or self.lora is not None)
         visual = None if self._zero_shot else self.visual_prompt
         text_prompt = None if self._zero_shot else self.text_prompt
         selects = visual is not None and visual.top_k > 0
@@ -168,8 +195,8 @@ class PromptedCLIP(ImageClassifier):
         by_image = text_prompt is not None and text_prompt.needs_image
 
         frozen_image = frozen_text = class_ids = classes = None
-        if visual is None or selects or guides or by_image:
-            with torch.no_grad():
+        if not prompted or selects or guides or by_image:
+            with torch.no_grad(), self._frozen_towers():
                 frozen_image = self._wide(self.backbone(tokens)[0])
         if text_prompt is None or selects or guides:
             frozen_text = self.frozen_text_features()
@@ -180,7 +207,7 @@ class PromptedCLIP(ImageClassifier):
             logits = similarity(frozen_image, frozen_text, self.scale)
             class_ids = logits.topk(visual.top_k).indices  # (B, K)
             classes = F.embedding(class_ids, text)  # (B, K, E)
-        if visual is None:
+        if not prompted:
             image, evidence = frozen_image, []
         else:
             image, evidence = self.backbone(tokens, visual, classes)
@@ -188,6 +215,9 @@ class PromptedCLIP(ImageClassifier):
             self._wide(image), text, self.scale, frozen_image, frozen_text,
             class_ids,
             torch.stack(evidence) if evidence else None)
+
+    def _frozen_towers(self):
+        return nullcontext() if self.lora is None else self.lora.off()
 
     def _wide(self, features: torch.Tensor) -> torch.Tensor:
         """Heads compare in (at least) single precision."""
@@ -224,7 +254,10 @@ class PromptedCLIP(ImageClassifier):
 
         if torch.is_grad_enabled():
             return compute()
-        return self._learnt_text.get(self.text_prompt.parameters(), compute)
+        sources = list(self.text_prompt.parameters())
+        if self.lora is not None:
+            sources += self.lora.parameters()
+        return self._learnt_text.get(sources, compute)
 
     def _encode_share(self) -> torch.Tensor:
         if self._shards is None:
@@ -245,11 +278,12 @@ class PromptedCLIP(ImageClassifier):
                 features = [F.normalize(f, dim=-1) for f in features]
             return F.normalize(sum(features) / len(features), dim=-1)
 
-        return self._frozen_text.get([self.scale], compute)
+        with self._frozen_towers():
+            return self._frozen_text.get([self.scale], compute)
 
     def clip_features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Frozen CLIP's image features, (B, E), not normalised."""
-        with torch.no_grad():
+        with torch.no_grad(), self._frozen_towers():
             return self._wide(self.backbone(self.backbone.embed(inputs))[0])
 
     @torch.no_grad()
@@ -261,14 +295,28 @@ class PromptedCLIP(ImageClassifier):
         Raises:
             ValueError: If the image would have to be prompted.
         """
+        return self._active_head.predict(
+            self.match_features(features), data_samples)
+
+    def match_features(self, features: torch.Tensor) -> Match:
+        """As :meth:`match`, from what :meth:`clip_features` gave, (B, E).
+
+        Raises:
+            ValueError: If the image would have to be prompted.
+        """
         zero_shot = self._zero_shot or self.text_prompt is None
-        if self.visual_prompt is not None and not self._zero_shot:
-            raise ValueError('Visual prompts need the images, not their '
-                             'frozen features.')
+        if not self._zero_shot and (self.visual_prompt is not None
+                                    or self.lora is not None):
+            raise ValueError('Visual prompts and low-rank updates need the '
+                             'images, not their frozen features.')
         image = features.to(self.scale)
         text = self.frozen_text_features() if zero_shot else \
             self.text_features(image)
-        return self.head.predict(Match(image, text, self.scale), data_samples)
+        return Match(image, text, self.scale)
+
+    @property
+    def _active_head(self) -> SimilarityHead:
+        return self._plain_head if self._zero_shot else self.head
 
     @contextmanager
     def zero_shot(self):
@@ -289,7 +337,7 @@ class PromptedCLIP(ImageClassifier):
                 mode: str = 'tensor'):
         """MMPretrain's interface; 'tensor' gives the logits, (B, C)."""
         if mode == 'tensor':
-            return self.head(self.match(inputs))
+            return self._active_head(self.match(inputs))
         return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: torch.Tensor,
@@ -311,7 +359,8 @@ class PromptedCLIP(ImageClassifier):
                 data_samples: Optional[List[DataSample]] = None,
                 **kwargs) -> List[DataSample]:
         """Predictions with scores (C,) and label."""
-        return self.head.predict(self.match(inputs), data_samples, **kwargs)
+        return self._active_head.predict(
+            self.match(inputs), data_samples, **kwargs)
 
 
 def resolve_classes(classes, templates):

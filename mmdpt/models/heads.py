@@ -81,6 +81,14 @@ class SimilarityHead(ClsHead):
     needs_shared_text = False
     second_loss = None
 
+    def couple(self, embed_dim: int, num_classes: int) -> None:
+        """Make what depends on tower and classes, before anything is trained.
+
+        Args:
+            embed_dim (int): E.
+            num_classes (int): C.
+        """
+
     def forward(self, match: Match) -> torch.Tensor:
         """Logits (B, C)."""
         return similarity(match.image, match.text, match.scale)

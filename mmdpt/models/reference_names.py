@@ -32,6 +32,12 @@ DPT = [
      ] + [(f'prompt_learner.meta_net.{layer}.{kind}',
            f'text_prompt.meta_net.{layer}.{kind}')
           for layer in ('linear1', 'linear2') for kind in ('weight', 'bias')]
+_LORA = {
+    f'{theirs}transformer.resblocks.{{}}.attn.{part}_proj.w_lora_{matrix}':
+    f'lora.{ours}.{{}}.parts.{part}.{matrix}'
+    for theirs, ours in (('visual.', 'image'), ('', 'text'))
+    for part in 'qkv' for matrix in 'AB'
+}
 _RESBLOCK = 'transformer.resblocks.{}.VPT_shallow'
 RULES: Dict[str, Rules] = dict(  # of the methods with names of their own
     MaPLe=[
@@ -48,6 +54,10 @@ RULES: Dict[str, Rules] = dict(  # of the methods with names of their own
         ('image_encoder.VPT', 'visual_prompt.tokens[0]'),
         (f'image_encoder.{_RESBLOCK}', 'visual_prompt.tokens[{}]'),
     ])
+RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight')
+                         for i in (0, 2)]
+RULES['Tip-Adapter-F'] = [('adapter.weight', 'head.keys')]
+RULES['CLIP-LoRA'] = list(_LORA.items())
 
 
 def rules_of(method: str) -> Rules:

@@ -18,7 +18,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import add_mlp
+from .blocks import add_mlp, project
 
 
 class Packing(nn.Module):
@@ -167,7 +167,7 @@ def _attend(block, x, packing, ends_only=False):
     """
     attn = block.attn
     shared = packing.prefix.numel()
-    qkv = F.linear(block.ln_1(x), attn.in_proj_weight, attn.in_proj_bias)
+    qkv = project(attn, block.ln_1(x))
     # (G, P + T, 3 W) -> three times (G, H, P + T, W / H)
     query, key, value = qkv.unflatten(
         -1, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)

@@ -11,7 +11,8 @@ from .compare import compare, compare_lists, failed, worst
 from .golden import Golden, read_npz
 
 INPUTS = ('images', 'labels', 'param/', 'traj/images', 'traj/labels',
-          'allmiss/labels', 'image_')
+          'allmiss/labels', 'image_',
+          'support/', 'val/images', 'val/labels', 'cache/labels')
 
 
 class NotImplementedCase(Exception):

@@ -105,6 +105,8 @@ def build_model(golden: Golden, start_values: bool = True,
                         templates=meta.get('template')), **parts)))
     start = {k: torch.from_numpy(v) for k, v in golden.starts('param/').items()}
     if start and start_values:
+        kept = {n: t for n, t in model.state_dict().items()
+                if n in dict(model.named_buffers())}
         model.load_state_dict(
-            from_reference(start, rules_of(meta['method'])))
+            dict(kept, **from_reference(start, rules_of(meta['method']))))
     return model

@@ -10,7 +10,7 @@ from mmpretrain.registry import PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
 from mmdpt.models.reference_names import rules_of, to_reference
-from mmdpt.models.text_prompts import split_prompt
+from mmdpt.models.text_prompts import CoOp, split_prompt
 from mmdpt.models.visual_prompts import LayeredPrompt
 
 from . import runs
@@ -18,7 +18,11 @@ from .golden import Golden, build_model
 from .parts import METHODS, context_words
 from .probe import probe
 
-RUNS = dict(PromptSRC=runs.promptsrc)
+RUNS = {
+    'PromptSRC': runs.promptsrc,
+    'Tip-Adapter-F': runs.by_step,
+    'CLIP-LoRA': runs.by_step
+}
 PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
 
 
@@ -28,8 +32,12 @@ CROSS_ENTROPIES = ('logits', 'text_guide', 'image_guide')
 def recompute(golden: Golden) -> Dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
     model = build_model(golden, **METHODS[golden.meta['method']](golden))
+    if golden.meta['method'] == 'Tip-Adapter-F':
+        model.head.labels.copy_(torch.from_numpy(golden.arrays['cache/labels']))
     found = tokens(golden, model)
-    found.update(forward(golden, model))
+    if golden.meta['method'] == 'Tip-Adapter':
+        found.update(runs.tip_adapter(golden, model))
+    found = {**forward(golden, model), **found}
     if golden.meta['method'] == 'ProGrad':
         found.update(runs.prograd(golden, model))
     elif golden.starts('param/'):
@@ -69,7 +77,7 @@ def tokens(golden: Golden, model) -> dict:
     templates = template_tokens(model)
     one = golden.arrays.get('tok/template_prompts', templates).ndim == 2
     found = {'tok/template_prompts': templates[0] if one else templates}
-    if model.text_prompt is None:
+    if not isinstance(model.text_prompt, CoOp):
         return found
     count = model.text_prompt.num_tokens
     context = placeholder(golden, model)
@@ -136,6 +144,9 @@ def forward(golden: Golden, model, images: str = 'images') -> dict:
     if match.text.dim() == 3:
         found['mid/meta_net_output'] = model.text_prompt.shift(
             match.frozen_image)
+    if hasattr(head, 'adapt'):
+        found['mid/adapter_output'] = head.adapter(match.image).detach()
+        found['out/image_features'] = head.adapt(match.image).detach()
     found['mid/fixed_embeddings'] = sum(
         model.text_tower(t())[0] for t in model.templates).detach() / len(
             model.templates)

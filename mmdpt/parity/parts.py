@@ -134,6 +134,38 @@ def prograd_parts(golden: Golden) -> dict:
         head=dict(type='ProGradHead', temperature=meta['T']))
 
 
+def clip_adapter_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    return dict(
+        head=dict(
+            type='CLIPAdapterHead',
+            ratio=meta['ratio'],
+            reduction=meta['reduction']))
+
+
+def tip_adapter_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    return dict(
+        logit_scale=meta['logit_scale'],
+        head=dict(
+            type='TipAdapterHead',
+            num_keys=meta['shots'] * len(meta['class_names']),
+            alpha=meta['alpha'],
+            beta=meta['beta']))
+
+
+def clip_lora_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    return dict(
+        logit_scale=meta['logit_scale'],
+        lora=dict(
+            type='LoRA',
+            rank=meta['r'],
+            alpha=meta['alpha'],
+            dropout=meta['dropout_rate'],
+            parts=meta['lora_matrices']))
+
+
 METHODS: Dict[str, Callable[[Golden], dict]] = dict(
     ZeroshotCLIP=zeroshot_parts,
     ZeroshotCLIP2=zeroshot_parts,
@@ -145,4 +177,7 @@ METHODS: Dict[str, Callable[[Golden], dict]] = dict(
     MaPLe=maple_parts,
     PromptSRC=promptsrc_parts,
     KgCoOp=kgcoop_parts,
-    ProGrad=prograd_parts)
+    ProGrad=prograd_parts,
+    CLIP_Adapter=clip_adapter_parts)
+METHODS['Tip-Adapter'] = METHODS['Tip-Adapter-F'] = tip_adapter_parts
+METHODS['CLIP-LoRA'] = clip_lora_parts

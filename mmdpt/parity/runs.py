@@ -105,3 +105,76 @@ def promptsrc(golden: Golden, model) -> dict:
     with torch.no_grad():
         found['traj/final_logits'] = torch.stack([model(i) for i in images])
     return found
+
+
+def by_step(golden: Golden, model) -> dict:
+    """AdamW with a cosine that moves in every step."""
+    plan = golden.meta['trajectory']
+    images, labels = golden.images('traj/images'), golden.arrays['traj/labels']
+    steps = plan.get('total_iterations') or \
+        plan['epochs'] * plan['iterations_per_epoch']
+    optim = build_optim_wrapper(
+        model,
+        dict(
+            constructor='PromptOptimWrapperConstructor',
+            optimizer=dict(type='AdamW', lr=plan['base_lr'], **plan['adamw'])))
+    schedule = PARAM_SCHEDULERS.build(
+        dict(
+            type='CosineAnnealingLR',
+            T_max=steps,
+            eta_min=1e-6 if 'minimum 1e-6' in plan['schedule'] else 0,
+            by_epoch=False),
+        default_args=dict(optimizer=optim))
+    model.zero_grad()
+    model.train()
+    rates, losses = [], []
+    for step in range(steps):
+        rates.append(optim.get_lr()['lr'][0])
+        batch = step % len(images)
+        logs = model.train_step(
+            dict(inputs=images[batch], data_samples=samples(labels[batch])),
+            optim)
+        losses.append(logs['loss'].item())
+        schedule.step()
+    found = {
+        'traj/lr': torch.tensor(rates, dtype=torch.float64),
+        'traj/loss': torch.tensor(losses, dtype=torch.float64)
+    }
+    found.update({f'traj/final/{n}': t
+                  for n, t in renamed(golden, learnt(model)).items()})
+    model.eval()
+    with torch.no_grad():
+        found['traj/final_logits'] = torch.stack([model(i) for i in images])
+    return found
+
+
+@torch.no_grad()
+def tip_adapter(golden: Golden, model) -> dict:
+    """The cache, its logits, and the search."""
+    meta, head = golden.meta, model.head
+    views = golden.images('support/images')
+    head.fill(
+        torch.stack([model.clip_features(view) for view in views]),
+        torch.from_numpy(golden.arrays['support/labels']))
+    match = model.match_features(model.clip_features(golden.images()))
+    affinity = head.affinity(match.image)
+    found = {
+        'out/cache_keys': head.keys.detach().t(),
+        'out/cache_values': head.values(),
+        'out/affinity': affinity,
+        'out/cache_logits': head.cache_logits(affinity, head.beta),
+        'out/logits': head(match),
+    }
+    with model.zero_shot():
+        found['out/zeroshot_logits'] = model(golden.images())
+    val = model.clip_features(golden.images('val/images'))
+    found['out/val_features'] = val / val.norm(dim=-1, keepdim=True)
+    result = head.search(
+        model.match_features(val),
+        torch.from_numpy(golden.arrays['val/labels']), meta['search_scale'],
+        meta['search_step'])
+    found['search/accuracy'] = result.accuracy
+    found['search/beta_alpha'] = torch.tensor(
+        [result.beta, result.alpha], dtype=torch.float64)
+    found['out/logits_searched'] = head(match)
+    return found
