@@ -66,6 +66,9 @@ def build(cfg, data):
     visual = cfg.model.get('visual_prompt')
     if visual and visual.get('top_k'):
         visual.top_k = 3
+    for prompt in (visual, cfg.model.get('text_prompt')):
+        if prompt and prompt.get('num_layers', 1) > 3:
+            prompt.num_layers = 3  # the blocks of the small CLIP
     share_dataset(cfg)
     model = MODELS.build(dict(cfg.model))
     evaluation = cfg.dataset.name in VARIANTS

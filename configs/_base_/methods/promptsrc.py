@@ -89,4 +89,3 @@ model = dict(
 optim_wrapper = dict(optimizer=dict(lr=0.0025))
 default_hooks = dict(
     aggregation=dict(type='GaussianAggregationHook', mean=45, deviation=5))
-train_cfg = dict(by_epoch=True, max_epochs=50)
