@@ -23,12 +23,13 @@ def small_clip(layers=3, width=64, **text):
             layers=layers, **text))
 
 
-def encode_text(tower, prompts):
+def encode_text(tower, prompts, deep=()):
     """Encode prompts padded to the full context, (C, E), not normalised.
 
     Args:
         tower (TextTower): The tower; its blocks are called as they are.
         prompts (list[Tensor]): Token embeddings of each prompt, (S, W).
+        deep (Tensor): Tokens for positions 1 to n of block 1, 2, ...
     """
     length = tower.context_length
     padding = tower.token_embedding.weight[0]
@@ -37,7 +38,10 @@ def encode_text(tower, prompts):
     x = torch.stack([
         torch.cat([p, padding.expand(length - len(p), -1)]) for p in prompts
     ]) + tower.positional_embedding
-    for block in tower.blocks:
+    for depth, block in enumerate(tower.blocks):
+        if 1 <= depth <= len(deep):
+            tokens = deep[depth - 1].to(x.dtype).expand(len(x), -1, -1)
+            x = torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1]:]], 1)
         x = block(x, attn_mask=mask)
     x = tower.ln_final(x)
     ends = torch.tensor([len(p) - 1 for p in prompts], device=x.device)
@@ -58,6 +62,8 @@ def encode_image(tower, images, prompt=None, classes=None):
             evidence.append(logits)
         if extra is not None:
             extra = extra.to(x.dtype).expand(len(x), -1, -1)
+            if depth == 0 and prompt.pre_norm:
+                extra = visual.ln_pre(extra)
             x = torch.cat([x[:, :count], extra], dim=1)
         x = block(x)
         previous = x[:, count:]
@@ -67,15 +73,20 @@ def encode_image(tower, images, prompt=None, classes=None):
 
 def cosine_logits(image, text, scale):
     """s cos(image, text) by PyTorch's own cosine."""
-    return scale * F.cosine_similarity(
-        image[:, None], text[None], dim=-1)
+    text = text if text.dim() == 3 else text[None]
+    return scale * F.cosine_similarity(image[:, None], text, dim=-1)
 
 
-def learnt_text(model):
-    """Text features of a :class:`PromptedCLIP`, (C, E)."""
-    prompts = model.text_prompt or model.templates[0]
-    text = encode_text(model.text_tower, [p[0] for p in prompts().unpack()])
-    return text.to(model.scale.dtype)
+def learnt_text(model, image=None):
+    """Text features of a :class:`PromptedCLIP`, (C, E), or (B, C, E) where
+    they depend on the frozen image features (B, E)."""
+    prompts = (model.text_prompt or model.templates[0])(image)
+    deep = () if prompts.deep is None else prompts.deep
+    text = torch.stack([
+        encode_text(model.text_tower, [p[g] for p in prompts.unpack()], deep)
+        for g in range(len(prompts.prefix))
+    ]).to(model.scale.dtype)
+    return text if len(text) > 1 else text[0]
 
 
 def match(model, images, filled):
@@ -93,7 +104,8 @@ def match(model, images, filled):
     with torch.no_grad():
         frozen, _ = encode_image(model.backbone, images)
         frozen = frozen.to(model.scale.dtype)
-    text = filled if model.text_prompt is None else learnt_text(model)
+    text = filled if model.text_prompt is None else learnt_text(
+        model, frozen)
     prompt, classes, order = model.visual_prompt, None, None
     if prompt is not None and prompt.top_k:
         order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(

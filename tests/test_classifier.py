@@ -16,12 +16,24 @@ CAVPT = dict(type='CAVPT', num_tokens=3, top_k=2)
 METHODS = dict(
     zeroshot=dict(),
     coop=dict(text_prompt=COOP),
+    cocoop=dict(text_prompt=dict(type='CoCoOp', num_tokens=4, reduction=8)),
     vpt=dict(visual_prompt=dict(type='VPT', num_tokens=3)),
     shallow=dict(visual_prompt=dict(type='VPT', num_tokens=3, deep=False)),
     vlp=dict(
         text_prompt=COOP,
         visual_prompt=dict(type='VPT', num_tokens=3),
         head=dict(type='GuidedHead', guided_epochs=2)),
+    maple=dict(
+        text_prompt=dict(type='DeepCoOp', num_layers=2, num_tokens=2,
+                         frozen_words='of a'),
+        visual_prompt=dict(type='MaPLe')),
+    promptsrc=dict(
+        text_prompt=dict(type='DeepCoOp', num_layers=3, num_tokens=2),
+        visual_prompt=dict(
+            type='VPT', num_tokens=3, num_layers=2, pre_norm=True),
+        head=dict(type='PromptSRCHead')),
+    kgcoop=dict(text_prompt=COOP, head=dict(type='KgCoOpHead')),
+    prograd=dict(text_prompt=COOP, head=dict(type='ProGradHead')),
     dpt=dict(
         text_prompt=COOP,
         visual_prompt=CAVPT,
@@ -39,8 +51,7 @@ def build(method='dpt', seed=0, **options):
                 pretrained=None,
                 classes=CLASSES,
                 precision='fp64'),
-            **copy.deepcopy(METHODS[method]),
-            **options))
+            **{**copy.deepcopy(METHODS[method]), **options}))
 
 
 @pytest.fixture
@@ -70,7 +81,7 @@ def test_equals_the_plain_path(method, images):
             result = [cosine_logits(found.image, found.text, found.scale)]
             if learnt:
                 total, _ = model.parse_losses(losses)
-                result += torch.autograd.grad(total, learnt)
+                result += torch.autograd.grad(total.sum(), learnt)
             results.append(result)
         for fast, slow in zip(*results):
             torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-9)
@@ -91,7 +102,7 @@ def test_every_learnt_tensor_learns(method, images):
         MessageHub.get_current_instance().update_info('epoch', epoch)
         model.zero_grad()
         total, _ = model.parse_losses(model.loss(images, samples()))
-        total.backward()
+        total.sum().backward()
         for name, p in model.named_parameters():
             assert (p.grad is not None) == (name in learnt), name
 
@@ -129,6 +140,23 @@ def test_text_is_encoded_once_an_evaluation(images):
         context.data.copy_(context.data.flip(-1))  # leaves no version trace
         assert (model(images) - first).abs().max() > 1e-6
         assert len(count) == 3
+
+
+def test_text_features_by_image(images):
+    """One image alone, several, and in evaluation more than go at once."""
+    model = build('cocoop')
+    together = model(images)
+    for i in range(len(images)):
+        torch.testing.assert_close(model(images[i:i + 1])[0], together[i])
+    many = images.repeat(4, 1, 1, 1)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model.eval()(many), together.repeat(4, 1))
+        features = model.clip_features(images)
+        for sample, row in zip(model.predict_features(features), together):
+            torch.testing.assert_close(sample.pred_score, row.softmax(0))
+    assert (model.text_features(features)[0] -
+            model.text_features(features)[1]).abs().max() > 1e-6
 
 
 def test_frozen_pass_only_where_needed(images):
@@ -197,6 +225,9 @@ def test_bad_classes_and_templates(options, error, message):
 def test_parts_that_do_not_fit():
     with pytest.raises(ValueError, match='DPTHead needs class evidence'):
         build('coop', head=dict(type='DPTHead', guided_epochs=1))
+    with pytest.raises(ValueError, match='CAVPT needs text features that all'
+                       ' images share, but those of CoCoOp depend'):
+        build('cocoop', visual_prompt=CAVPT)
     with pytest.raises(ValueError, match='GuidedHead guides learnt text'):
         build('vpt', head=dict(type='GuidedHead', guided_epochs=1))
 

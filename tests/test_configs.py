@@ -1,4 +1,5 @@
 """Every config file, and every combination, builds on small stand-ins."""
+import copy
 import importlib.util
 import os
 import re
@@ -16,6 +17,7 @@ from mmdpt.datasets import get_benchmark, share_dataset
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 METHODS = sorted(p.stem for p in (CONFIGS / '_base_/methods').glob('*.py'))
+GRID_METHODS = ('coop', 'dpt')  # with all datasets and shots; others with one
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -49,7 +51,7 @@ def one_clip():
     def load_once(arch, pretrained, precision='fp32'):
         if 'clip' not in found:
             found['clip'] = load(small_clip(), None, precision)
-        return found['clip']
+        return copy.deepcopy(found['clip'])
 
     classifier.load_clip = load_once
     yield
@@ -64,6 +66,9 @@ def build(cfg, data):
     visual = cfg.model.get('visual_prompt')
     if visual and visual.get('top_k'):
         visual.top_k = 3
+    for prompt in (visual, cfg.model.get('text_prompt')):
+        if prompt and prompt.get('num_layers', 1) > 3:
+            prompt.num_layers = 3  # the blocks of the small CLIP
     share_dataset(cfg)
     model = MODELS.build(dict(cfg.model))
     evaluation = cfg.dataset.name in VARIANTS
@@ -125,7 +130,7 @@ train_dataloader = dict(dataset=dict(shots={shots}))
 
 @pytest.mark.parametrize('shots', [1, 2, 4, 8, 16])
 @pytest.mark.parametrize('dataset', GRID.DATASETS)
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', GRID_METHODS)
 def test_composed(method, dataset, shots, data, tmp_path):
     cfg = compose(method, dataset, shots, tmp_path)
     build(cfg, data)
@@ -134,10 +139,25 @@ def test_composed(method, dataset, shots, data, tmp_path):
 
 @pytest.mark.parametrize('dataset', [
     get_benchmark(name).config_name for name in VARIANTS])
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize('method', GRID_METHODS)
 def test_composed_variant(method, dataset, data, tmp_path):
     _, test = build(compose(method, dataset, None, tmp_path), data)
     assert test.split == 'test'
+
+
+@pytest.mark.parametrize('method', sorted(set(METHODS) - {*GRID_METHODS}))
+def test_composed_once(method, data, tmp_path):
+    cfg = compose(method, 'eurosat', 4, tmp_path)
+    model, _ = build(cfg, data)
+    assert bool(model.learnt_names) == (method != 'zeroshot')
+
+
+@pytest.mark.parametrize('path', sorted(
+    str(p.relative_to(CONFIGS)) for p in CONFIGS.glob('*/*_tiny_*.py')))
+def test_built_in_example(path, data):
+    cfg = Config.fromfile(CONFIGS / path)
+    assert cfg.dataset.name == 'Digits' and cfg.model.arch == 'mmdpt-tiny'
+    build(cfg, data)
 
 
 @pytest.mark.parametrize('arch', GRID.ARCHS)

@@ -15,7 +15,10 @@ from mmdpt.parity.golden import read_npz
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden'
 CASES = ('dpt_last', 'dpt_two_topk', 'dpt_csc_front', 'vlp', 'vpt_deep',
-         'coop_end', 'coop_middle', 'coop_front_csc', 'zeroshot',
+         'coop_end', 'coop_middle', 'coop_front_csc', 'cocoop', 'zeroshot',
+         'maple', 'maple_full', 'promptsrc', 'kgcoop', 'prograd_conflict',
+         'prograd_aligned', 'clip_adapter', 'tip_adapter', 'tip_adapter_f',
+         'clip_lora', 'linear_probe',
          'zeroshot_ensemble', 'preprocess', 'lr_schedule')
 
 

@@ -60,6 +60,18 @@ def test_initial_words(tower):
         CoOp(tower, CLASSES, num_tokens=5, init_words='a photo of a')
 
 
+def test_words_and_zeros(tower):
+    """Zeros in front of the words; frozen words behind the context."""
+    prompt = CoOp(tower, CLASSES, num_tokens=5, init_words='a photo',
+                  zero_fill=True, frozen_words='of a')
+    table, encode = tower.token_embedding.weight, tower.tokenizer.encode
+    assert torch.equal(prompt.context[:3], torch.zeros(3, 64))
+    assert torch.equal(prompt.context[3:], table[encode('a photo')])
+    whole = prompt().unpack()[0][0]
+    assert torch.equal(whole[6:9], table[encode('of a cat')])
+    assert len(prompt.packing.prefix) == 8
+
+
 def test_random_start(tower):
     torch.manual_seed(0)
     context = CoOp(tower, CLASSES, num_tokens=60).context

@@ -1,15 +1,18 @@
 """What MMEngine's training lacks: schedule, checkpoints, hooks, report."""
+from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import PromptCheckpointHook
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, StopOnNaNHook
 from .optim import PromptOptimWrapperConstructor
+from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
+from .tip_adapter import CacheTrainLoop, TipAdapterHook
 from .storage import AtomicBackend, write_atomically
 
 __all__ = [
-    'AtomicBackend', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
-    'FewShotReportHook', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook',
-    'constant_warmup_cosine', 'latest_checkpoint', 'read_checkpoint', 'write_atomically'
+    'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
+    'FewShotReportHook', 'GaussianAggregationHook', 'ProGradOptimWrapper', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
+    'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint', 'write_atomically'
 ]

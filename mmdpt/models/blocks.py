@@ -36,6 +36,30 @@ def add_mlp(block: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     return tokens + block.ls_2(mlp.c_proj(hidden))
 
 
+def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0,
+            last: int = 3) -> torch.Tensor:
+    """Queries, keys and values of tokens.
+
+    Args:
+        attn (nn.Module): The block's attention, perhaps with a low-rank
+            update (:class:`LoRA`).
+        tokens (Tensor): (..., D).
+        first (int): 0 from the queries on, 1 from the keys on.
+        last (int): 1 up to the queries, 3 up to the values.
+
+    Returns:
+        Tensor: (..., (last - first) D).
+    """
+    width = tokens.shape[-1]
+    rows = slice(first * width, last * width)
+    projected = F.linear(tokens, attn.in_proj_weight[rows],
+                         attn.in_proj_bias[rows])
+    low_rank = getattr(attn, 'low_rank', None)
+    if low_rank is None or not low_rank.enabled:
+        return projected
+    return projected + low_rank(tokens, first, last)
+
+
 def run_block(block: nn.Module,
               tokens: torch.Tensor,
               extra: Optional[torch.Tensor] = None,
@@ -53,22 +77,20 @@ def run_block(block: nn.Module,
         Tensor: (B, L or read, D).
     """
     attn = block.attn
-    weight, bias = attn.in_proj_weight, attn.in_proj_bias
-    batch, _, width = tokens.shape
 
     def heads(x):  # (B, L, D) -> (B, H, L, D / H)
         return x.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
 
     normed = block.ln_1(tokens)
     if read is None:
-        query, key, value = F.linear(normed, weight, bias).chunk(3, -1)
+        query, key, value = project(attn, normed).chunk(3, -1)
     else:
         tokens = tokens[:, :read]
-        query = F.linear(normed[:, :read], weight[:width], bias[:width])
-        key, value = F.linear(normed, weight[width:], bias[width:]).chunk(2, -1)
+        query = project(attn, normed[:, :read], last=1)
+        key, value = project(attn, normed, first=1).chunk(2, -1)
     if extra is not None:
-        extra_kv = F.linear(block.ln_1(extra), weight[width:], bias[width:])
-        extra_kv = extra_kv.expand(batch, -1, -1).chunk(2, -1)
+        extra_kv = project(attn, block.ln_1(extra), first=1)
+        extra_kv = extra_kv.expand(len(tokens), -1, -1).chunk(2, -1)
         key = torch.cat([key, extra_kv[0]], dim=1)
         value = torch.cat([value, extra_kv[1]], dim=1)
     mixed = F.scaled_dot_product_attention(
@@ -78,7 +100,8 @@ def run_block(block: nn.Module,
 
 
 def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
-                   classes: Optional[torch.Tensor] = None
+                   classes: Optional[torch.Tensor] = None,
+                   pre_norm: Optional[nn.Module] = None
                    ) -> Tuple[torch.Tensor, List[torch.Tensor]]:
     """Walk the blocks and ask the prompt, before each, what enters with the
     image.
@@ -89,6 +112,8 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
         prompt (VisualPrompt, optional): What enters; None for the plain tower.
         classes (Tensor, optional): Features of the selected classes,
             (B, K, E), for class-aware prompts.
+        pre_norm (nn.Module, optional): Applied to what enters the first block
+            if the prompt asks for it.
 
     Returns:
         tuple: The class token after the last block, (B, D), and the class
@@ -103,6 +128,8 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             evidence.append(logits)
         if extra is not None:
             extra = extra.to(tokens.dtype)
+            if depth == 0 and prompt.pre_norm:
+                extra = pre_norm(extra)
         if extra is not None and not last and prompt.stays(depth):
             extra = extra.expand(len(tokens), -1, -1)
             tokens = run_block(block, torch.cat([tokens, extra], dim=1))

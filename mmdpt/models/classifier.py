@@ -1,5 +1,5 @@
 """The classifier: frozen CLIP, prompts in front of it, a head behind."""
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import List, Optional, Sequence, Union
 
 import torch
@@ -12,7 +12,7 @@ from mmpretrain.structures import DataSample
 
 from .class_shards import ClassShards, use_shards
 from .clip import load_clip
-from .heads import GuidedHead, Match, similarity
+from .heads import Match, SimilarityHead, similarity
 from .learnt_state import keep_learnt_only
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
@@ -20,6 +20,7 @@ from .towers import ImageTower, TextTower
 
 CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
 CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
+IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
 
 
 @MODELS.register_module()
@@ -40,10 +41,16 @@ class PromptedCLIP(ImageClassifier):
             one ``{}`` for zero-shot classification; the features of several
             are averaged. Defaults to the benchmark's, or to
             'a photo of a {}.' where ``classes`` are names.
+        normalise_templates (bool): Average the normalised features of the
+            templates; False: the features as they are (PromptSRC).
         text_prompt (dict, optional): Config of the learnt text prompt. None:
             the templates classify.
         visual_prompt (dict, optional): Config of the visual prompt.
         head (dict): Config of the head.
+        lora (dict, optional): Config of low-rank updates of the towers,
+            :class:`LoRA`. Without ``text_prompt`` the one template, encoded
+            anew in each step, gives the text features.
+        logit_scale (float, optional): Use this instead of CLIP's own.
         precision (str): Of the frozen towers, see :func:`load_clip`. What is
             learnt stays in (at least) single precision.
         text_checkpointing (bool): Save memory in the text tower at the cost of
@@ -70,9 +77,12 @@ class PromptedCLIP(ImageClassifier):
                  pretrained: Optional[str],
                  classes: Union[str, Sequence[str], dict],
                  templates: Union[None, str, Sequence[str]] = None,
+                 normalise_templates: bool = True,
                  text_prompt: Optional[dict] = None,
                  visual_prompt: Optional[dict] = None,
                  head: dict = dict(type='SimilarityHead'),
+                 lora: Optional[dict] = None,
+                 logit_scale: Optional[float] = None,
                  precision: str = 'fp32',
                  text_checkpointing: bool = False,
                  shard_classes: Union[str, bool] = 'auto',
@@ -93,12 +103,19 @@ class PromptedCLIP(ImageClassifier):
         self.classes = classes
         self.clip_identity = clip.identity
         self.text_tower = TextTower(clip, text_checkpointing)
-        self.register_buffer('scale', clip.logit_scale, persistent=False)
+        scale = clip.logit_scale if logit_scale is None else \
+            torch.full_like(clip.logit_scale, logit_scale)
+        self.register_buffer('scale', scale, persistent=False)
         self.templates = torch.nn.ModuleList(
             TemplatePrompt(self.text_tower, classes, t) for t in templates)
         self.text_prompt = text_prompt and MODELS.build(
             text_prompt,
             default_args=dict(tower=self.text_tower, classes=classes))
+        self.lora = lora and MODELS.build(
+            lora,
+            default_args=dict(backbone=tower, text_tower=self.text_tower))
+        if self.lora is not None and self.text_prompt is None:
+            self.text_prompt = self._only_template()
         self.visual_prompt = visual_prompt and MODELS.build(
             visual_prompt,
             default_args=dict(
@@ -107,7 +124,14 @@ class PromptedCLIP(ImageClassifier):
                 embed_dim=tower.embed_dim,
                 num_classes=len(classes)))
         if self.visual_prompt is not None:
+            self.visual_prompt.couple(self.text_prompt)
             self.visual_prompt.to(self.scale.dtype)
+        if self.lora is not None:
+            self.lora.to(self.scale.dtype)
+        self.head.couple(tower.embed_dim, len(classes))
+        self.head.to(self.scale.dtype)
+        self._plain_head = SimilarityHead()  # of zero-shot CLIP
+        self.normalise_templates = normalise_templates
         self.transfer = transfer
         self._check_parts()
         self._learnt_text = TextCache()
@@ -120,6 +144,13 @@ class PromptedCLIP(ImageClassifier):
                              f' is {shard_classes!r}.')
         keep_learnt_only(self)
 
+    def _only_template(self) -> TemplatePrompt:
+        if len(self.templates) > 1:
+            raise ValueError(
+                f'LoRA adapts the features of one template, but there are '
+                f'{len(self.templates)}: set templates to one of them.')
+        return self.templates[0]
+
     def _check_parts(self) -> None:
         head, visual = self.head, self.visual_prompt
         name = type(head).__name__
@@ -127,10 +158,18 @@ class PromptedCLIP(ImageClassifier):
             raise ValueError(
                 f'{name} needs class evidence, but visual_prompt is '
                 f'{type(visual).__name__}: use CAVPT, or GuidedHead.')
-        if isinstance(head, GuidedHead) and self.text_prompt is None:
+        if head.needs_text_prompt and self.text_prompt is None:
             raise ValueError(f'{name} guides learnt text features, but '
                              'text_prompt is None: use CoOp, or '
                              'SimilarityHead.')
+        by_image = self.text_prompt is not None and \
+            self.text_prompt.needs_image
+        if by_image and (visual and visual.top_k or head.needs_shared_text):
+            part = name if head.needs_shared_text else type(visual).__name__
+            raise ValueError(
+                f'{part} needs text features that all images share, but those '
+                f'of {type(self.text_prompt).__name__} depend on the image: '
+                'use CoOp.')
 
     def identity(self) -> dict:
         """What a checkpoint of this model belongs to, in plain Python:
@@ -147,14 +186,17 @@ class PromptedCLIP(ImageClassifier):
             Match: Features, and what the head needs beside them.
         """
         tokens = self.backbone.embed(inputs)
+        prompted = not self._zero_shot and (
+            self.visual_prompt is not None or self.lora is not None)
         visual = None if self._zero_shot else self.visual_prompt
         text_prompt = None if self._zero_shot else self.text_prompt
         selects = visual is not None and visual.top_k > 0
         guides = self.training and self.head.needs_frozen
+        by_image = text_prompt is not None and text_prompt.needs_image
 
         frozen_image = frozen_text = class_ids = classes = None
-        if visual is None or selects or guides:
-            with torch.no_grad():
+        if not prompted or selects or guides or by_image:
+            with torch.no_grad(), self._frozen_towers():
                 frozen_image = self._wide(self.backbone(tokens)[0])
         if text_prompt is None or selects or guides:
             frozen_text = self.frozen_text_features()
@@ -165,7 +207,7 @@ class PromptedCLIP(ImageClassifier):
             logits = similarity(frozen_image, frozen_text, self.scale)
             class_ids = logits.topk(visual.top_k).indices  # (B, K)
             classes = F.embedding(class_ids, text)  # (B, K, E)
-        if visual is None:
+        if not prompted:
             image, evidence = frozen_image, []
         else:
             image, evidence = self.backbone(tokens, visual, classes)
@@ -174,29 +216,48 @@ class PromptedCLIP(ImageClassifier):
             class_ids,
             torch.stack(evidence) if evidence else None)
 
+    def _frozen_towers(self):
+        return nullcontext() if self.lora is None else self.lora.off()
+
     def _wide(self, features: torch.Tensor) -> torch.Tensor:
         """Heads compare in (at least) single precision."""
         return features.to(self.scale.dtype)
 
     def text_features(self, image: Optional[torch.Tensor] = None
                       ) -> torch.Tensor:
-        """Features of the learnt prompts, (C, E), not normalised.
+        """Features of the learnt prompts, not normalised.
 
         In evaluation they are computed once and kept until something learnt
-        changes.
+        changes, unless they depend on the image.
+
+        Args:
+            image (Tensor, optional): Frozen image features (B, E), where the
+                prompts depend on them.
+
+        Returns:
+            Tensor: (C, E), or (B, C, E) where they depend on the image.
         """
+        if self.text_prompt.needs_image:
+            # In evaluation a few images at a time: memory goes with B * C.
+            some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
+            return torch.cat([
+                self._wide(self.text_tower(self.text_prompt(part)))
+                for part in image.split(some)
+            ])
 
         def compute():
-            if not self.text_prompt.needs_image and use_shards(
-                    self.shard_classes, len(self.classes)):
+            if use_shards(self.shard_classes, len(self.classes)):
                 features = self._encode_share()
             else:
-                features = self.text_tower(self.text_prompt(image))
+                features = self.text_tower(self.text_prompt())
             return self._wide(features).squeeze(0)
 
-        if torch.is_grad_enabled() or self.text_prompt.needs_image:
+        if torch.is_grad_enabled():
             return compute()
-        return self._learnt_text.get(self.text_prompt.parameters(), compute)
+        sources = list(self.text_prompt.parameters())
+        if self.lora is not None:
+            sources += self.lora.parameters()
+        return self._learnt_text.get(sources, compute)
 
     def _encode_share(self) -> torch.Tensor:
         if self._shards is None:
@@ -207,20 +268,22 @@ class PromptedCLIP(ImageClassifier):
     @torch.no_grad()
     def frozen_text_features(self) -> torch.Tensor:
         """Features of the templates, (C, E), normalised: each template's
-        normalised features, averaged and normalised again."""
+        (normalised) features, averaged and normalised again."""
 
         def compute():
             features = [
-                F.normalize(self._wide(self.text_tower(t())[0]), dim=-1)
-                for t in self.templates
+                self._wide(self.text_tower(t())[0]) for t in self.templates
             ]
+            if self.normalise_templates:
+                features = [F.normalize(f, dim=-1) for f in features]
             return F.normalize(sum(features) / len(features), dim=-1)
 
-        return self._frozen_text.get([self.scale], compute)
+        with self._frozen_towers():
+            return self._frozen_text.get([self.scale], compute)
 
     def clip_features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Frozen CLIP's image features, (B, E), not normalised."""
-        with torch.no_grad():
+        with torch.no_grad(), self._frozen_towers():
             return self._wide(self.backbone(self.backbone.embed(inputs))[0])
 
     @torch.no_grad()
@@ -232,14 +295,28 @@ class PromptedCLIP(ImageClassifier):
         Raises:
             ValueError: If the image would have to be prompted.
         """
+        return self._active_head.predict(
+            self.match_features(features), data_samples)
+
+    def match_features(self, features: torch.Tensor) -> Match:
+        """As :meth:`match`, from what :meth:`clip_features` gave, (B, E).
+
+        Raises:
+            ValueError: If the image would have to be prompted.
+        """
         zero_shot = self._zero_shot or self.text_prompt is None
-        if self.visual_prompt is not None and not self._zero_shot:
-            raise ValueError('Visual prompts need the images, not their '
-                             'frozen features.')
+        if not self._zero_shot and (self.visual_prompt is not None
+                                    or self.lora is not None):
+            raise ValueError('Visual prompts and low-rank updates need the '
+                             'images, not their frozen features.')
         image = features.to(self.scale)
         text = self.frozen_text_features() if zero_shot else \
             self.text_features(image)
-        return self.head.predict(Match(image, text, self.scale), data_samples)
+        return Match(image, text, self.scale)
+
+    @property
+    def _active_head(self) -> SimilarityHead:
+        return self._plain_head if self._zero_shot else self.head
 
     @contextmanager
     def zero_shot(self):
@@ -260,7 +337,7 @@ class PromptedCLIP(ImageClassifier):
                 mode: str = 'tensor'):
         """MMPretrain's interface; 'tensor' gives the logits, (B, C)."""
         if mode == 'tensor':
-            return self.head(self.match(inputs))
+            return self._active_head(self.match(inputs))
         return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: torch.Tensor,
@@ -268,12 +345,22 @@ class PromptedCLIP(ImageClassifier):
         """Loss terms by name."""
         return self.head.loss(self.match(inputs), data_samples)
 
+    def parse_losses(self, losses: dict) -> tuple:
+        """The sum of the losses and what is logged; with a head that has a
+        second loss (ProGrad) the pair of both, which only the optimizer's
+        wrapper made for it takes."""
+        total, logs = super().parse_losses(losses)
+        if self.head.second_loss is not None:
+            total = torch.stack([total, losses[self.head.second_loss]])
+        return total, logs
+
     def predict(self,
                 inputs: torch.Tensor,
                 data_samples: Optional[List[DataSample]] = None,
                 **kwargs) -> List[DataSample]:
         """Predictions with scores (C,) and label."""
-        return self.head.predict(self.match(inputs), data_samples, **kwargs)
+        return self._active_head.predict(
+            self.match(inputs), data_samples, **kwargs)
 
 
 def resolve_classes(classes, templates):

@@ -69,17 +69,69 @@ class SimilarityHead(ClsHead):
         needs_frozen (bool): Whether it compares with the frozen features in
             this epoch.
         needs_evidence (bool): Whether it needs class evidence.
+        needs_text_prompt (bool): Whether it needs learnt text features.
+        needs_shared_text (bool): Whether these must be the same for all
+            images.
+        second_loss (str, optional): Name of a loss that is not added to the
+            others but handed to the optimizer's wrapper beside them.
     """
     needs_frozen = False
     needs_evidence = False
+    needs_text_prompt = False
+    needs_shared_text = False
+    second_loss = None
+
+    def couple(self, embed_dim: int, num_classes: int) -> None:
+        """Make what depends on tower and classes, before anything is trained.
+
+        Args:
+            embed_dim (int): E.
+            num_classes (int): C.
+        """
 
     def forward(self, match: Match) -> torch.Tensor:
         """Logits (B, C)."""
         return similarity(match.image, match.text, match.scale)
 
 
+class TermsHead(SimilarityHead):
+    """Base of the heads whose loss has several terms."""
+
+    def terms(self, match: Match, target: torch.Tensor
+              ) -> Dict[str, Tuple[float, torch.Tensor]]:
+        """Weight and value of each term of the loss, by name.
+
+        Args:
+            match (Match): The forward pass.
+            target (Tensor): Labels, (B,).
+        """
+        raise NotImplementedError
+
+    def cross_entropy(self, logits: torch.Tensor,
+                      target: torch.Tensor) -> torch.Tensor:
+        """The configured loss of logits (B, C), averaged over the batch."""
+        return self.loss_module(logits, target, avg_factor=len(target))
+
+    def loss(self, match: Match, data_samples: List[DataSample],
+             **kwargs) -> dict:
+        """Weighted loss terms as ``loss_NAME``.
+
+        Raises:
+            ValueError: If batch augmentation has mixed the labels.
+        """
+        if 'gt_score' in data_samples[0]:
+            raise ValueError(f'{type(self).__name__} needs one label an image;'
+                             ' take the batch augmentation (mixup, cutmix) '
+                             'out of train_cfg.augments.')
+        target = torch.cat([i.gt_label for i in data_samples])
+        return {
+            f'loss_{name}': weight * value
+            for name, (weight, value) in self.terms(match, target).items()
+        }
+
+
 @MODELS.register_module()
-class GuidedHead(SimilarityHead):
+class GuidedHead(TermsHead):
     """Train under the guidance of frozen CLIP first (DPT, section 3.2).
 
     In the first epochs: CE(frozen image, text) + CE(image, frozen text) +
@@ -95,13 +147,15 @@ class GuidedHead(SimilarityHead):
         ValueError: If a number is negative.
     """
 
+    needs_text_prompt = True
+
     def __init__(self,
                  guided_epochs: int,
                  logits_weight: float = 0.1,
                  **kwargs):
         super().__init__(**kwargs)
-        _check_weight('guided_epochs', guided_epochs)
-        _check_weight('logits_weight', logits_weight)
+        check_weight('guided_epochs', guided_epochs)
+        check_weight('logits_weight', logits_weight)
         self.guided_epochs = guided_epochs
         self.logits_weight = logits_weight
 
@@ -111,13 +165,12 @@ class GuidedHead(SimilarityHead):
         epoch = MessageHub.get_current_instance().get_info('epoch', 0)
         return epoch < self.guided_epochs
 
-    def terms(self, match: Match, target: torch.Tensor
-              ) -> Dict[str, Tuple[float, torch.Tensor]]:
+    def terms(self, match, target):
         """Weight and value of each term of the loss in this epoch."""
 
         def ce(image, text):
-            logits = similarity(image, text, match.scale)
-            return self.loss_module(logits, target, avg_factor=len(target))
+            return self.cross_entropy(
+                similarity(image, text, match.scale), target)
 
         logits = ce(match.image, match.text)
         if not self.needs_frozen:
@@ -127,25 +180,11 @@ class GuidedHead(SimilarityHead):
             image_guide=(1., ce(match.image, match.frozen_text)),
             logits=(self.logits_weight, logits))
 
-    def loss(self, match: Match, data_samples: List[DataSample],
-             **kwargs) -> dict:
-        """Weighted loss terms as ``loss_NAME``.
-
-        Raises:
-            ValueError: If batch augmentation has mixed the labels.
-        """
-        if 'gt_score' in data_samples[0]:
-            raise ValueError(f'{type(self).__name__} needs one label an image;'
-                             ' take the batch augmentation (mixup, cutmix) '
-                             'out of train_cfg.augments.')
-        target = torch.cat([i.gt_label for i in data_samples])
-        losses = {
-            f'loss_{name}': weight * value
-            for name, (weight, value) in self.terms(match, target).items()
-        }
+    def loss(self, match, data_samples, **kwargs):
+        losses = super().loss(match, data_samples, **kwargs)
         # After the guidance the log would repeat its last values for ever.
         for name in ('loss_text_guide', 'loss_image_guide'):
-            losses.setdefault(name, target.new_zeros((), dtype=torch.float32))
+            losses.setdefault(name, match.scale.new_zeros(()))
         return losses
 
 
@@ -163,7 +202,7 @@ class DPTHead(GuidedHead):
 
     def __init__(self, guided_epochs: int, aux_weight: float = 0.3, **kwargs):
         super().__init__(guided_epochs, **kwargs)
-        _check_weight('aux_weight', aux_weight)
+        check_weight('aux_weight', aux_weight)
         self.aux_weight = aux_weight
 
     def terms(self, match, target):
@@ -203,7 +242,8 @@ def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
     return (loss * mask).sum() * get_world_size() / count.clamp(min=1)
 
 
-def _check_weight(name: str, value: float) -> None:
+def check_weight(name: str, value: float) -> None:
+    """Raise ValueError unless a weight is a number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or \
             not value >= 0:
         raise ValueError(f'{name} must be a number of at least 0, but is '

@@ -19,6 +19,9 @@ def keep_learnt_only(model: nn.Module) -> None:
             ``requires_grad`` off.
     """
     learnt = {n for n, p in model.named_parameters() if p.requires_grad}
+    for path, part in model.named_modules():
+        learnt.update(f'{path}.{name}'
+                      for name in getattr(part, 'saved_buffers', ()))
 
     def on_save(module, state_dict, prefix, local_metadata):
         for name in list(state_dict):
@@ -41,7 +44,9 @@ def keep_learnt_only(model: nn.Module) -> None:
             n[len(prefix):]: v
             for n, v in state_dict.items() if n.startswith(prefix)
         }
-        expected = {n: module.get_parameter(n) for n in learnt - left_out}
+        tensors = {**dict(module.named_parameters()),
+                   **dict(module.named_buffers())}
+        expected = {n: tensors[n] for n in learnt - left_out}
         check_tensors(expected, found)
 
     def after_load(module, incompatible_keys):
@@ -71,6 +76,11 @@ def transferred(model: nn.Module, old: list) -> set:
             'transfer=True cannot carry class-specific context to other '
             f'classes: each of the {len(old)} contexts was learnt for its '
             'class. Train with text_prompt.class_specific=False.')
+    if hasattr(model.head, 'fill'):
+        raise ValueError(
+            'transfer=True cannot carry the cache of Tip-Adapter to other '
+            'classes: it holds labelled images of the old ones. Fill a new '
+            'one.')
     bound = {
         f'{name}.evidence.weight'
         for name, module in model.named_modules()

@@ -1,17 +1,19 @@
-"""Names of learnt tensors in the reference code of CoOp, VPT and DPT."""
+"""Names of learnt tensors in the methods' public code.
+
+A rule ``(theirs, ours)`` holds for one name, or with ``{}`` for many;
+``{+1}`` on our side means a number larger by one. ``name[{}]`` are the slices
+of one tensor along its first dimension.
+"""
 import re
-from typing import Dict
+from typing import Dict, Sequence, Tuple
 
 import torch
 
 Tensors = Dict[str, torch.Tensor]
+Rules = Sequence[Tuple[str, str]]
 _VISION = 'image_encoder.transformer.'
-_PLAIN = {
-    'prompt_learner.ctx': 'text_prompt.context',
-    f'{_VISION}ctx_learner.ctx': 'visual_prompt.tokens',
-}
-_LAYER_TOKENS = f'{_VISION}extractor.ctx'  # one tensor for all layers
-_LAYER = {
+_EXTRACTOR = f'{_VISION}extractor.'
+_PARTS = {
     'meta_nets.{}': 'class_proj',
     'attns.{}.qmlp': 'query',
     'attns.{}.kmlp': 'key',
@@ -20,13 +22,55 @@ _LAYER = {
     'classfiers.{}': 'evidence',  # spelt so there
     'lns2.{}': 'prompt_norm',
 }
+# CoOp, CoCoOp, VPT, DPT, and whatever learns only a context
+DPT = [
+    ('prompt_learner.ctx', 'text_prompt.context'),
+    (f'{_VISION}ctx_learner.ctx', 'visual_prompt.tokens'),
+    (f'{_EXTRACTOR}ctx[{{}}]', 'visual_prompt.layers.{}.tokens'),
+] + [(f'{_EXTRACTOR}{theirs}.{kind}', f'visual_prompt.layers.{{}}.{ours}.{kind}')
+     for theirs, ours in _PARTS.items() for kind in ('weight', 'bias')
+     ] + [(f'prompt_learner.meta_net.{layer}.{kind}',
+           f'text_prompt.meta_net.{layer}.{kind}')
+          for layer in ('linear1', 'linear2') for kind in ('weight', 'bias')]
+_LORA = {
+    f'{theirs}transformer.resblocks.{{}}.attn.{part}_proj.w_lora_{matrix}':
+    f'lora.{ours}.{{}}.parts.{part}.{matrix}'
+    for theirs, ours in (('visual.', 'image'), ('', 'text'))
+    for part in 'qkv' for matrix in 'AB'
+}
+_RESBLOCK = 'transformer.resblocks.{}.VPT_shallow'
+RULES: Dict[str, Rules] = dict(  # of the methods with names of their own
+    MaPLe=[
+        ('prompt_learner.ctx', 'text_prompt.context'),
+        ('prompt_learner.compound_prompts_text.{}', 'text_prompt.deep[{}]'),
+    ] + [(f'prompt_learner.{theirs}.{kind}',
+          f'visual_prompt.projections.{ours}.{kind}')
+         for theirs, ours in (('proj', '0'),
+                              ('compound_prompt_projections.{}', '{+1}'))
+         for kind in ('weight', 'bias')],
+    PromptSRC=[
+        ('prompt_learner.ctx', 'text_prompt.context'),
+        (f'text_encoder.{_RESBLOCK}', 'text_prompt.deep[{-1}]'),
+        ('image_encoder.VPT', 'visual_prompt.tokens[0]'),
+        (f'image_encoder.{_RESBLOCK}', 'visual_prompt.tokens[{}]'),
+    ])
+RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight')
+                         for i in (0, 2)]
+RULES['Tip-Adapter-F'] = [('adapter.weight', 'head.keys')]
+RULES['CLIP-LoRA'] = list(_LORA.items())
 
 
-def from_reference(tensors: Tensors) -> Tensors:
+def rules_of(method: str) -> Rules:
+    """The rules of a method, by its name in the public code."""
+    return RULES.get(method, DPT)
+
+
+def from_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     """Rename the reference's learnt tensors to ours.
 
     Args:
         tensors (dict): By their path in the reference model.
+        rules (Sequence[tuple[str, str]]): The method's.
 
     Returns:
         dict: By their name in :class:`PromptedCLIP`.
@@ -34,49 +78,60 @@ def from_reference(tensors: Tensors) -> Tensors:
     Raises:
         ValueError: If a name is unknown.
     """
-    ours = {}
-    for name, tensor in tensors.items():
-        if name in _PLAIN:
-            ours[_PLAIN[name]] = tensor
-        elif name == _LAYER_TOKENS:
-            for i, layer in enumerate(tensor):
-                ours[f'visual_prompt.layers.{i}.tokens'] = layer
-        else:
-            ours[_rename_layer(name)] = tensor
-    return ours
+    return _translate(tensors, [_number(*rule) for rule in rules],
+                      'is no learnt tensor of this method (default: CoOp, '
+                      'CoCoOp, VPT, DPT) that this version knows')
 
 
-def to_reference(tensors: Tensors) -> Tensors:
+def to_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     """Rename our learnt tensors to the reference's; the way back of
     :func:`from_reference`."""
-    plain = {ours: theirs for theirs, ours in _PLAIN.items()}
-    layer = {ours: theirs for theirs, ours in _LAYER.items()}
-    theirs, layer_tokens = {}, {}
+    back = [(ours, theirs, -shift)
+            for theirs, ours, shift in (_number(*rule) for rule in rules)]
+    return _translate(tensors, back, 'has no name in the reference code')
+
+
+def _number(theirs: str, ours: str) -> Tuple[str, str, int]:
+    """Take the shift out of a rule."""
+    shift = re.search(r'\{([+-]\d+)\}', ours)
+    return theirs, re.sub(r'\{[+-]\d+\}', '{}', ours), int(
+        shift[1]) if shift else 0
+
+
+def _translate(tensors: Tensors, rules, error: str) -> Tensors:
+    sliced = {source[:source.index('[')]
+              for source, _, _ in rules if '[' in source}
+    found = {}
     for name, tensor in tensors.items():
-        if name in plain:
-            theirs[plain[name]] = tensor
-            continue
-        match = re.fullmatch(r'visual_prompt\.layers\.(\d+)\.(\w+)(\..+)?',
-                             name)
-        if match is None or match[2] not in {'tokens', *layer}:
-            raise ValueError(f'{name} has no name in the reference code.')
-        if match[2] == 'tokens':
-            layer_tokens[int(match[1])] = tensor
-        else:
-            path = layer[match[2]].format(match[1])
-            theirs[f'{_VISION}extractor.{path}{match[3]}'] = tensor
-    if layer_tokens:
-        theirs[_LAYER_TOKENS] = torch.stack(
-            [layer_tokens[i] for i in range(len(layer_tokens))])
-    return theirs
+        pieces = {name: tensor} if name not in sliced else {
+            f'{name}[{i}]': piece for i, piece in enumerate(tensor)}
+        for piece_name, piece in pieces.items():
+            target = _rename(piece_name, rules)
+            if target is None:
+                raise ValueError(f'{name} {error}.')
+            found[target] = piece
+    return _joined(found)
 
 
-def _rename_layer(name: str) -> str:
-    for theirs, ours in _LAYER.items():
-        pattern = re.escape(f'{_VISION}extractor.{theirs}').replace(
-            r'\{\}', r'(\d+)')
-        match = re.fullmatch(pattern + r'\.(weight|bias)', name)
+def _rename(name: str, rules):
+    for source, target, shift in rules:
+        pattern = re.escape(source).replace(r'\{\}', r'(\d+)')
+        match = re.fullmatch(pattern, name)
         if match:
-            return f'visual_prompt.layers.{match[1]}.{ours}.{match[2]}'
-    raise ValueError(f'{name} is no learnt tensor of CoOp, VPT or DPT that '
-                     'this version knows.')
+            numbers = [int(n) + shift for n in match.groups()]
+            return target.format(*numbers)
+    return None
+
+
+def _joined(tensors: Tensors) -> Tensors:
+    """Stack the slices of one tensor."""
+    whole, slices = {}, {}
+    for name, tensor in tensors.items():
+        match = re.fullmatch(r'(.+)\[(\d+)\]', name)
+        if match is None:
+            whole[name] = tensor
+        else:
+            slices.setdefault(match[1], {})[int(match[2])] = tensor
+    for name, parts in slices.items():
+        whole[name] = torch.stack([parts[i] for i in range(len(parts))])
+    return whole

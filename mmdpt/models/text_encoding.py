@@ -11,14 +11,14 @@ layers. Classes are sorted by their number of own tokens, so that attention
 among own tokens goes by groups of equal length, and nothing is padded.
 """
 from itertools import accumulate, groupby
-from typing import List, NamedTuple, Sequence
+from typing import List, NamedTuple, Optional, Sequence
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import add_mlp
+from .blocks import add_mlp, project
 
 
 class Packing(nn.Module):
@@ -99,10 +99,15 @@ class PackedPrompts(NamedTuple):
             images where the context depends on the image.
         own (Tensor): The classes' own tokens, (G or 1, T, W).
         packing (Packing): Which rows are whose.
+        deep (Tensor, optional): What stands at positions 1 to n before block
+            1, 2, ... instead of the outputs of the block before,
+            (J - 1, n, W); the same for all classes, so the prefix stays
+            shared.
     """
     prefix: torch.Tensor
     own: torch.Tensor
     packing: Packing
+    deep: Optional[torch.Tensor] = None
 
     def unpack(self) -> List[torch.Tensor]:
         """The prompt of each class, (G, its length, W)."""
@@ -121,20 +126,30 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
         Tensor: Text features (G, C, E), not normalised; equal, gradients
         included, to encoding every prompt by itself.
     """
-    prefix, own, packing = prompts
+    prefix, own, packing, deep = prompts
     x = torch.cat([prefix, own.expand(len(prefix), -1, -1)], dim=1)
     x = x + tower.positional_embedding[packing.position].to(x.dtype)
-    for block in tower.blocks[:-1]:
+    for depth, block in enumerate(tower.blocks[:-1]):
+        x = _replace(x, deep, depth)
         if tower.checkpointing and torch.is_grad_enabled():
             x = checkpoint(_run_block, block, x, packing, use_reentrant=False)
         else:
             x = _run_block(block, x, packing)
+    x = _replace(x, deep, len(tower.blocks) - 1)
     ends = _run_last_block(tower.blocks[-1], x, packing)
     return tower.ln_final(ends) @ tower.text_projection
 
 
+def _replace(x, deep, depth):
+    """Put the tokens that block ``depth`` has of its own into the prefix."""
+    if deep is None or not 1 <= depth <= len(deep):
+        return x
+    tokens = deep[depth - 1].to(x.dtype).expand(len(x), -1, -1)  # (G, n, W)
+    return torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1]:]], dim=1)
+
+
 def _run_block(block, x, packing):
-    qkv = _project(block, block.ln_1(x), slice(None))
+    qkv = project(block.attn, block.ln_1(x))
     query, key, value = qkv.unflatten(2, (3, -1)).unbind(2)
     shared = packing.prefix.numel()
     outputs = [
@@ -150,18 +165,12 @@ def _run_last_block(block, x, packing):
     """Only the end of text is read: queries, output projection and MLP are
     computed for it alone. Returns (G, C, W) in the order of the classes."""
     normed = block.ln_1(x)
-    width = x.shape[-1]
     ends = packing.last + packing.prefix.numel()
-    query = _project(block, normed.index_select(1, ends), slice(width))
-    key, value = _project(block, normed, slice(width, None)).chunk(2, -1)
+    query = project(block.attn, normed.index_select(1, ends), last=1)
+    key, value = project(block.attn, normed, first=1).chunk(2, -1)
     outputs = _attend_groups(block, query, key, value, packing)
     ends = _close(block, x.index_select(1, ends), outputs)
     return ends.index_select(1, packing.rank)
-
-
-def _project(block, x, rows):
-    attn = block.attn
-    return F.linear(x, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
 
 
 def _heads(block, x):  # (G, L, W) -> (G, H, L, d)

@@ -77,8 +77,11 @@ class TextPrompt(BaseModule):
 
     Attributes:
         needs_image (bool): Whether the prompts depend on the image.
+        num_layers (int): How many blocks of the text tower get prompts of
+            their own; those of the first stand in the bank.
     """
     needs_image = False
+    num_layers = 1
 
     def pack(self, prompts: Sequence[Sequence[int]]) -> None:
         """Lay out the prompts, given as indices into the bank."""
@@ -86,6 +89,11 @@ class TextPrompt(BaseModule):
 
     def bank(self, image: Optional[torch.Tensor] = None) -> torch.Tensor:
         raise NotImplementedError
+
+    def deep_tokens(self) -> Optional[torch.Tensor]:
+        """Learnt tokens (J - 1, n, W) of later blocks, see
+        :class:`PackedPrompts`."""
+        return None
 
     def forward(self,
                 image: Optional[torch.Tensor] = None,
@@ -110,7 +118,7 @@ class TextPrompt(BaseModule):
         else:
             prefix = bank[:, packing.prefix]
             own = bank[:, packing.own]
-        return PackedPrompts(prefix, own, packing)
+        return PackedPrompts(prefix, own, packing, self.deep_tokens())
 
 
 @MODELS.register_module()
@@ -163,6 +171,10 @@ class CoOp(TextPrompt):
         class_specific (bool): One context a class rather than one for all.
         init_words (str, optional): Start the context at the embeddings of
             these words instead of at random (normal, deviation 0.02).
+        zero_fill (bool): With a context longer than ``init_words``: the words
+            fill its end, and zeros the rest (ProGrad).
+        frozen_words (str, optional): Words between the context and the class
+            name that are not learnt (MaPLe, ProGrad); at position 'end'.
         init_cfg (dict, optional): Not used; the context is initialised here.
 
     Raises:
@@ -176,12 +188,18 @@ class CoOp(TextPrompt):
                  position: str = 'end',
                  class_specific: bool = False,
                  init_words: Optional[str] = None,
+                 zero_fill: bool = False,
+                 frozen_words: Optional[str] = None,
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg=init_cfg)
         if position not in POSITIONS:
             raise ValueError(f'position={position!r} is unknown; use one of '
                              f'{", ".join(POSITIONS)}.')
-        start = _initial_context(tower, num_tokens, init_words)
+        if frozen_words is not None and position != 'end':
+            raise ValueError(f'frozen_words={frozen_words!r} stand between '
+                             f'context and name, but position={position!r}: '
+                             "use position='end', or leave them out.")
+        start = _initial_context(tower, num_tokens, init_words, zero_fill)
         if class_specific:
             start = start.expand(len(classes), -1, -1).clone()
         if init_words is None:
@@ -189,13 +207,20 @@ class CoOp(TextPrompt):
         self.num_tokens = start.shape[-2]
         self.position = position
         self.class_specific = class_specific
+        self.frozen_words = tower.tokenizer.encode(
+            clean_name(frozen_words or ''))
         # Learnt in single precision also where the tower is in half.
         wide = torch.promote_types(start.dtype, torch.float32)
         self.context = nn.Parameter(start.to(wide))
         self._lay_out(tower, classes)
 
     def _lay_out(self, tower: TextTower, classes: Sequence[str]) -> None:
-        parts = [split_prompt(tower, name, self.num_tokens) for name in classes]
+        words = self.frozen_words
+        parts = [
+            split_prompt(tower, name, self.num_tokens + len(words))
+            for name in classes
+        ]
+        parts = [(sos, words + name, rest) for sos, name, rest in parts]
         self.frozen = FrozenBank(tower, [sum(part, []) for part in parts])
         prompts = []
         for c, part in enumerate(parts):
@@ -235,17 +260,22 @@ def split_prompt(tower: TextTower, name: str,
 
 
 def _initial_context(tower: TextTower, num_tokens: Optional[int],
-                     init_words: Optional[str]) -> torch.Tensor:
+                     init_words: Optional[str],
+                     zero_fill: bool) -> torch.Tensor:
     """The start value (n, W), or room for a random one."""
     weight = tower.token_embedding.weight
     if init_words is not None:
         ids = tower.tokenizer.encode(clean_name(init_words))
-        if not ids or num_tokens not in (None, len(ids)):
+        longer = zero_fill and (num_tokens or 0) > len(ids)
+        if not ids or num_tokens not in (None, len(ids)) and not longer:
             raise ValueError(
                 f'init_words={init_words!r} are {len(ids)} tokens, but '
                 f'num_tokens={num_tokens}: leave num_tokens out or give '
-                'other words.')
-        return weight[torch.tensor(ids, device=weight.device)].detach().clone()
+                'other words (fewer, and zero_fill=True, to put zeros in '
+                'front).')
+        start = weight[torch.tensor(ids, device=weight.device)].detach().clone()
+        zeros = (num_tokens or len(ids)) - len(ids)
+        return F.pad(start, (0, 0, zeros, 0))
     num_tokens = 16 if num_tokens is None else num_tokens
     if not isinstance(num_tokens, int) or num_tokens < 1:
         raise ValueError('num_tokens must be a whole number of at least 1, '

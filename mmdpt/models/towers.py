@@ -71,7 +71,8 @@ class ImageTower(nn.Module):
             tuple: Image features (B, E), not normalised, and the list of
             class evidence (B, K, C), one entry a class-aware layer.
         """
-        token, evidence = through_blocks(self.blocks, tokens, prompt, classes)
+        token, evidence = through_blocks(self.blocks, tokens, prompt, classes,
+                                         self.visual.ln_pre)
         return self.visual.ln_post(token) @ self.visual.proj, evidence
 
 

@@ -7,7 +7,8 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
 
-def _check_count(name: str, value: int, low: int, high: int, why: str) -> None:
+def check_count(name: str, value: int, low: int, high: int, why: str) -> None:
+    """Raise ValueError unless a count is a whole number in its range."""
     if isinstance(value, bool) or not isinstance(value, int) or \
             not low <= value <= high:
         raise ValueError(f'{name} must be a whole number from {low} to {high} '
@@ -27,9 +28,12 @@ class VisualPrompt(BaseModule):
         top_k (int): K, how many classes it wants to see per image; 0 for
             none.
         has_evidence (bool): Whether it gives class evidence.
+        pre_norm (bool): Whether what enters the first block passes through
+            the tower's ``ln_pre``, as the image's tokens do.
     """
     top_k = 0
     has_evidence = False
+    pre_norm = False
 
     def forward(
         self, depth: int, tokens: torch.Tensor,
@@ -55,13 +59,37 @@ class VisualPrompt(BaseModule):
         """Whether the outputs of block ``depth`` are wanted for the next."""
         return False
 
+    def couple(self, text_prompt: Optional[nn.Module]) -> None:
+        """Get to know the text prompt, before anything is trained."""
+
+
+class LayeredPrompt(VisualPrompt):
+    """Base of prompts that are the same for all images.
+
+    The first ``num_layers`` blocks have tokens of their own; those of the
+    last of them go on through all blocks that follow.
+    """
+    num_layers: int
+
+    def layer(self, depth: int) -> torch.Tensor:
+        """The tokens (P, D) of block ``depth`` < ``num_layers``."""
+        raise NotImplementedError
+
+    def forward(self, depth, tokens, previous, classes):
+        if depth < self.num_layers:
+            return self.layer(depth)[None], None
+        return previous, None
+
+    def stays(self, depth: int) -> bool:
+        return depth >= self.num_layers - 1
+
 
 def _random_tokens(*shape: int) -> nn.Parameter:
     return nn.Parameter(torch.empty(*shape).normal_(std=0.02))
 
 
 @MODELS.register_module()
-class VPT(VisualPrompt):
+class VPT(LayeredPrompt):
     """Learnt tokens, the same for all images.
 
     `Visual Prompt Tuning <https://arxiv.org/abs/2203.12119>`_, equations 4-5
@@ -72,27 +100,32 @@ class VPT(VisualPrompt):
         num_tokens (int): Tokens a layer.
         deep (bool): Every block has tokens of its own, whose outputs are
             dropped. Otherwise the first block's go through all blocks.
+        num_layers (int, optional): How many blocks have tokens of their own,
+            instead of ``deep``; the last ones' go on (PromptSRC).
+        pre_norm (bool): Let the first block's tokens pass through ``ln_pre``
+            (PromptSRC).
         width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
 
     Raises:
-        ValueError: If ``num_tokens`` is below 1.
+        ValueError: If a number is out of range.
     """
 
     def __init__(self, width: int, depth: int, embed_dim: int,
                  num_classes: int, num_tokens: int = 10, deep: bool = True,
+                 num_layers: Optional[int] = None, pre_norm: bool = False,
                  init_cfg: Optional[dict] = None):
         super().__init__(init_cfg=init_cfg)
-        _check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
-        self.deep = deep
-        self.tokens = _random_tokens(depth if deep else 1, num_tokens, width)
+        check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
+        if num_layers is None:
+            num_layers = depth if deep else 1
+        check_count('num_layers', num_layers, 1, depth,
+                    f'the tower has {depth} blocks')
+        self.num_layers = num_layers
+        self.pre_norm = pre_norm
+        self.tokens = _random_tokens(num_layers, num_tokens, width)
 
-    def forward(self, depth, tokens, previous, classes):
-        if self.deep or depth == 0:
-            return self.tokens[depth][None], None
-        return previous, None
-
-    def stays(self, depth: int) -> bool:
-        return not self.deep
+    def layer(self, depth: int) -> torch.Tensor:
+        return self.tokens[depth]
 
 
 class ClassAwareLayer(BaseModule):
@@ -182,11 +215,11 @@ class CAVPT(VisualPrompt):
                  num_classes: int, num_tokens: int = 10, num_layers: int = 1,
                  top_k: int = 10, init_cfg: Optional[dict] = None):
         super().__init__(init_cfg=init_cfg)
-        _check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
-        _check_count('num_layers', num_layers, 1, depth - 1,
+        check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
+        check_count('num_layers', num_layers, 1, depth - 1,
                      f'the tower has {depth} blocks, and the first cannot be '
                      'class-aware')
-        _check_count('top_k', top_k, 1, num_classes,
+        check_count('top_k', top_k, 1, num_classes,
                      f'there are {num_classes} classes; lower top_k')
         self.top_k = top_k
         self.tokens = _random_tokens(depth - num_layers, num_tokens, width)

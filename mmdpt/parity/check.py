@@ -11,7 +11,8 @@ from .compare import compare, compare_lists, failed, worst
 from .golden import Golden, read_npz
 
 INPUTS = ('images', 'labels', 'param/', 'traj/images', 'traj/labels',
-          'allmiss/labels', 'image_')
+          'allmiss/labels', 'image_',
+          'support/', 'train/', 'val/', 'test/', 'cache/labels')
 
 
 class NotImplementedCase(Exception):
@@ -117,11 +118,16 @@ def _check_npz(path: Path, config: Config, dtype: str) -> Dict[str, dict]:
     if 'crop_uint8' in arrays:
         # The transform has one precision, single: so is the comparison.
         found, dtype = protocol.preprocess(arrays, config), 'float32'
+    elif meta.get('method') == 'linear probe':
+        found = protocol.linear_probe(arrays, meta)
     elif meta.get('method') in methods.METHODS:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
     else:
         raise NotImplementedCase(f'method {meta.get("method")}')
-    return _compare_all(found, arrays, dtype)
+    tensors = _compare_all(found, arrays, dtype)
+    if meta.get('method') == 'linear probe':
+        tensors.update(protocol.solver_dependent(tensors, meta))
+    return tensors
 
 
 def _compare_all(found: dict, arrays: dict, dtype: str) -> Dict[str, dict]:

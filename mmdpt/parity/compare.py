@@ -16,6 +16,7 @@ FLOAT32 = (
     ('traj/terms', (5e-4, 0.)),
     ('traj/final_logits', (1e-3, 0.)),
     ('traj/final/', (5e-5, 0.)),
+    ('traj/last/', (5e-5, 0.)),
     ('traj/lr', (0., 1e-9)),
     ('', (1e-3, 1e-4)),
 )

@@ -9,7 +9,7 @@ import torch
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
-from mmdpt.models.reference_names import from_reference
+from mmdpt.models.reference_names import from_reference, rules_of
 
 PRECISION = dict(float64='fp64', float32='fp32')
 
@@ -71,13 +71,16 @@ def clip_config(path: Path):
     return config, {k: torch.from_numpy(v) for k, v in arrays.items()}
 
 
-def build_model(golden: Golden, **parts) -> torch.nn.Module:
+def build_model(golden: Golden, start_values: bool = True,
+                **parts) -> torch.nn.Module:
     """Build :class:`PromptedCLIP` for a case and set its start values.
 
     The weights go through a file and our loader, as a user's would.
 
     Args:
         golden (Golden): The case.
+        start_values (bool): Load the file's; otherwise the model keeps its
+            own.
         **parts: ``text_prompt``, ``visual_prompt``, ``head``, ``classes``,
             ``templates`` of the classifier.
     """
@@ -99,8 +102,11 @@ def build_model(golden: Golden, **parts) -> torch.nn.Module:
                 **dict(
                     dict(
                         classes=meta['class_names'],
-                        templates=meta['template']), **parts)))
+                        templates=meta.get('template')), **parts)))
     start = {k: torch.from_numpy(v) for k, v in golden.starts('param/').items()}
-    if start:
-        model.load_state_dict(from_reference(start))
+    if start and start_values:
+        kept = {n: t for n, t in model.state_dict().items()
+                if n in dict(model.named_buffers())}
+        model.load_state_dict(
+            dict(kept, **from_reference(start, rules_of(meta['method']))))
     return model

@@ -1,5 +1,5 @@
 """Recompute a method's case: outputs, losses, gradients, a training run."""
-from typing import Callable, Dict
+from typing import Dict
 
 import numpy as np
 import torch
@@ -9,81 +9,38 @@ from mmpretrain.evaluation import Accuracy
 from mmpretrain.registry import PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
-from mmdpt.models.reference_names import to_reference
-from mmdpt.models.text_prompts import split_prompt
+from mmdpt.models.reference_names import rules_of, to_reference
+from mmdpt.models.text_prompts import CoOp, split_prompt
+from mmdpt.models.visual_prompts import LayeredPrompt
 
+from . import runs
 from .golden import Golden, build_model
+from .parts import METHODS, context_words
 from .probe import probe
 
+RUNS = {
+    'PromptSRC': runs.promptsrc,
+    'Tip-Adapter-F': runs.by_step,
+    'CLIP-LoRA': runs.by_step
+}
 PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
 
 
-def coop(meta: dict) -> dict:
-    """Our config of the text prompt of a case."""
-    return dict(
-        type='CoOp',
-        num_tokens=meta['text_n_ctx'],
-        position=meta['class_token_position'],
-        class_specific=meta['class_specific_context'])
-
-
-def zeroshot_parts(golden: Golden) -> dict:
-    return dict(templates=golden.meta['templates_used'])
-
-
-def coop_parts(golden: Golden) -> dict:
-    return dict(text_prompt=coop(golden.meta))
-
-
-def vpt_parts(golden: Golden) -> dict:
-    return dict(
-        visual_prompt=dict(type='VPT', num_tokens=golden.meta['visual_n_ctx']))
-
-
-def vlp_parts(golden: Golden) -> dict:
-    return dict(
-        text_prompt=coop(golden.meta),
-        head=dict(
-            type='GuidedHead', guided_epochs=golden.meta['guided_epochs_C']),
-        **vpt_parts(golden))
-
-
-def dpt_parts(golden: Golden) -> dict:
-    meta = golden.meta
-    blocks = len({
-        key.split('.')[3]
-        for key in np.load(golden.folder / meta['clip']).files
-        if key.startswith('visual.transformer.resblocks.')
-    })
-    return dict(
-        text_prompt=coop(meta),
-        visual_prompt=dict(
-            type='CAVPT',
-            num_tokens=meta['visual_n_ctx'],
-            num_layers=blocks - meta['BOTTOMLIMIT'] + 1,
-            # The reference lowers K to the number of classes by itself.
-            top_k=min(meta['CPN'], len(meta['class_names']))),
-        head=dict(
-            type='DPTHead',
-            guided_epochs=meta['guided_epochs_C'],
-            aux_weight=meta['alpha']))
-
-
-METHODS: Dict[str, Callable[[Golden], dict]] = dict(
-    ZeroshotCLIP=zeroshot_parts,
-    ZeroshotCLIP2=zeroshot_parts,
-    CoOp=coop_parts,
-    VPT=vpt_parts,
-    VLP=vlp_parts,
-    DPT=dpt_parts)
+CROSS_ENTROPIES = ('logits', 'text_guide', 'image_guide')
 
 
 def recompute(golden: Golden) -> Dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
     model = build_model(golden, **METHODS[golden.meta['method']](golden))
+    if golden.meta['method'] == 'Tip-Adapter-F':
+        model.head.labels.copy_(torch.from_numpy(golden.arrays['cache/labels']))
     found = tokens(golden, model)
-    found.update(forward(golden, model))
-    if golden.starts('param/'):
+    if golden.meta['method'] == 'Tip-Adapter':
+        found.update(runs.tip_adapter(golden, model))
+    found = {**forward(golden, model), **found}
+    if golden.meta['method'] == 'ProGrad':
+        found.update(runs.prograd(golden, model))
+    elif golden.starts('param/'):
         found.update(losses(golden, model, 'loss', 'grad', PLAIN))
         if any(k.startswith('loss_guided') for k in golden.arrays):
             found.update(
@@ -93,7 +50,8 @@ def recompute(golden: Golden) -> Dict[str, np.ndarray]:
     if 'imagenet_mode' in golden.meta:
         found.update(imagenet_mode(golden))
     if 'trajectory' in golden.meta:
-        found.update(trajectory(golden, model))
+        run = RUNS.get(golden.meta['method'], trajectory)
+        found.update(run(golden, model))
     return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v
             for k, v in found.items()}
 
@@ -119,20 +77,32 @@ def tokens(golden: Golden, model) -> dict:
     templates = template_tokens(model)
     one = golden.arrays.get('tok/template_prompts', templates).ndim == 2
     found = {'tok/template_prompts': templates[0] if one else templates}
-    if model.text_prompt is None:
+    if not isinstance(model.text_prompt, CoOp):
         return found
-    count, placeholder = model.text_prompt.num_tokens, 'X'
-    placeholder = model.text_tower.tokenizer.encode(placeholder)
+    count = model.text_prompt.num_tokens
+    context = placeholder(golden, model)
     prompts, lengths = [], []
     for name in model.classes:
         start, name, rest = split_prompt(model.text_tower, name, count)
-        prompts.append(pad(start + placeholder * count + name + rest, model))
+        prompts.append(pad(start + context + name + rest, model))
         lengths.append(len(name))
     found['tok/prompts'] = np.array(prompts)
     found['tok/name_lens'] = np.array(lengths)
     if 'mid/text_prompts' in golden.arrays:
         found['mid/text_prompts'] = text_inputs(golden, model)
+    if 'init/prompt_learner.ctx' in golden.arrays:
+        fresh = build_model(
+            golden, start_values=False, **METHODS[golden.meta['method']](golden))
+        found['init/prompt_learner.ctx'] = fresh.text_prompt.context
     return found
+
+
+def placeholder(golden: Golden, model) -> list:
+    """Tokens that stand in the reference's prompts for the context."""
+    encode = model.text_tower.tokenizer.encode
+    words = context_words(golden.meta)
+    count = model.text_prompt.num_tokens - len(words.split())
+    return encode('X') * count + encode(words)
 
 
 def text_inputs(golden: Golden, model) -> torch.Tensor:
@@ -171,6 +141,21 @@ def forward(golden: Golden, model, images: str = 'images') -> dict:
                                     text=match.frozen_text))
             })
     found['out/zeroshot_image_features'] = model.clip_features(images)
+    if match.text.dim() == 3:
+        found['mid/meta_net_output'] = model.text_prompt.shift(
+            match.frozen_image)
+    if hasattr(head, 'adapt'):
+        found['mid/adapter_output'] = head.adapter(match.image).detach()
+        found['out/image_features'] = head.adapt(match.image).detach()
+    found['mid/fixed_embeddings'] = sum(
+        model.text_tower(t())[0] for t in model.templates).detach() / len(
+            model.templates)
+    for block, token in seen.text_ends.items():
+        found[f'mid/text_block_{block}_eot'] = token
+    if isinstance(model.visual_prompt, LayeredPrompt):
+        for block in range(model.visual_prompt.num_layers):
+            found[f'mid/vision_prompts_{block}'] = model.visual_prompt.layer(
+                block).detach()
     if match.class_ids is not None:
         labels = torch.from_numpy(golden.arrays['labels'])
         found['out/topk_indices'] = match.class_ids
@@ -197,13 +182,17 @@ def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
     total.backward()
     found = {f'{loss_key}/total': total}
     for name, (_, value) in (seen.terms or dict(logits=(1, total))).items():
-        name = name if name == 'aux' else f'ce_{name}'
+        name = f'ce_{name}' if name in CROSS_ENTROPIES else name
         found[f'{loss_key}/{name}'] = value
     grads = {n: p.grad for n, p in model.named_parameters()
              if p.grad is not None}
     found.update({f'{grad_key}/{n}': g
-                  for n, g in to_reference(grads).items()})
+                  for n, g in to_reference(grads, rules(golden)).items()})
     return {k: v.detach().clone() for k, v in found.items()}
+
+
+def rules(golden: Golden):
+    return rules_of(golden.meta['method'])
 
 
 def data_samples(labels: np.ndarray) -> list:
@@ -274,7 +263,8 @@ def trajectory(golden: Golden, model) -> dict:
         'traj/accuracy': np.array(accuracy).reshape(steps),
     }
     found.update({f'traj/final/{n}': p.detach()
-                  for n, p in to_reference(model.state_dict()).items()})
+                  for n, p in to_reference(model.state_dict(),
+                                           rules(golden)).items()})
     with torch.no_grad():
         found['traj/final_logits'] = torch.stack([model(i) for i in images])
     return found

@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 from mmdpt.datasets import (Item, Split, check_classes, sample_few_shot,
                             select_classes)
 from mmdpt.engine.schedule import constant_warmup_cosine
+from mmdpt.evaluation import accuracy, search_linear_probe
 
 
 def preprocess(arrays: Dict[str, np.ndarray],
@@ -93,3 +94,50 @@ def _make_lists(split: Split, setting: dict) -> dict:
     lists = {key: list(map(list, part)) for key, part in
              split._asdict().items()}
     return dict(lists, classnames=list(names), num_classes=len(names))
+
+
+def linear_probe(arrays: Dict[str, np.ndarray], meta: dict) -> dict:
+    """The protocol's draws, search and figures, by the file's keys."""
+    found = {}
+    for shots in meta['shots']:
+        random = np.random.RandomState(meta['seed_of_choice'])
+        key, sets = f'shot_{shots}/', []
+        for part, count in (('train', shots), ('val', min(shots, 4))):
+            labels = arrays[f'{part}/labels']
+            drawn = np.concatenate([
+                random.choice(np.flatnonzero(labels == c), count, False)
+                for c in np.unique(labels)])
+            found[f'{key}{part}_indices'] = drawn
+            sets.append((arrays[f'{part}/features'][drawn], labels[drawn]))
+        probe = search_linear_probe(*sets, rounds=meta['steps'])
+        test = arrays['test/features'].astype(np.float64), arrays['test/labels']
+        last = probe.classifier
+        found.update({
+            f'{key}initial_val_accuracy': probe.first_val_accuracy,
+            f'{key}C_left_right': [r.c for r in probe.rounds],
+            f'{key}val_accuracy_left_right':
+            [r.val_accuracy for r in probe.rounds],
+            f'{key}C_final': [r.kept.C for r in probe.rounds],
+            f'{key}test_accuracy':
+            [100 * accuracy(r.kept, *test) for r in probe.rounds],
+            f'{key}test_prediction': last.predict(test[0]),
+            f'{key}test_decision': last.decision_function(test[0]),
+            f'{key}coef': last.coef_,
+            f'{key}intercept': last.intercept_,
+        })
+    return {k: np.asarray(v) for k, v in found.items()}
+
+
+def solver_dependent(tensors: dict, meta: dict) -> Dict[str, dict]:
+    """What only the same solver gives: with another one it is skipped.
+
+    Weak regularisation stops the solver well before the optimum.
+    """
+    import sklearn
+    if sklearn.__version__ == meta['scikit_learn']:
+        return {}
+    ends = ('test_prediction', 'test_decision', 'coef', 'intercept',
+            'test_accuracy')
+    reason = (f'depends on the solver: the file is of scikit-learn '
+              f'{meta["scikit_learn"]}, here is {sklearn.__version__}')
+    return {key: dict(skipped=reason) for key in tensors if key.endswith(ends)}

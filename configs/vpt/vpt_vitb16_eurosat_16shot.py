@@ -1,0 +1,11 @@
+"""VPT-deep, ViT-B/16, EuroSAT, 16 shots.
+
+    python tools/train.py configs/vpt/vpt_vitb16_eurosat_16shot.py
+
+100 epochs, as DPT: our choice.
+"""
+_base_ = ['../_base_/methods/vpt.py', '../_base_/datasets/eurosat.py']
+
+model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
+train_dataloader = dict(dataset=dict(shots=16))
+train_cfg = dict(max_epochs=100)

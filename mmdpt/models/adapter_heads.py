@@ -1,0 +1,170 @@
+"""Heads that learn on frozen features: CLIP-Adapter and Tip-Adapter."""
+from typing import List, NamedTuple, Tuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+
+from .heads import Match, SimilarityHead, check_weight, similarity
+from .visual_prompts import check_count
+
+
+@MODELS.register_module()
+class CLIPAdapterHead(SimilarityHead):
+    """A small bottleneck network on the image features.
+
+    `CLIP-Adapter <https://arxiv.org/abs/2110.04544>`_, equations 3-5: the
+    image feature is ``ratio * relu(W2 relu(W1 z)) + (1 - ratio) * z``.
+
+    Args:
+        ratio (float): Share of the adapted feature, from 0 to 1. Defaults to
+            0.2.
+        reduction (int): The hidden layer has E // reduction units. Defaults
+            to 4.
+        **kwargs: See :class:`SimilarityHead`.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    def __init__(self, ratio: float = 0.2, reduction: int = 4, **kwargs):
+        super().__init__(**kwargs)
+        check_weight('ratio', ratio)
+        if ratio > 1:
+            raise ValueError(f'ratio must be at most 1, but is {ratio!r}.')
+        self.ratio, self.reduction = ratio, reduction
+
+    def couple(self, embed_dim: int, num_classes: int) -> None:
+        check_count('reduction', self.reduction, 1, embed_dim,
+                    f'image features have {embed_dim} values')
+        hidden = embed_dim // self.reduction
+        self.adapter = nn.Sequential(
+            nn.Linear(embed_dim, hidden, bias=False), nn.ReLU(),
+            nn.Linear(hidden, embed_dim, bias=False), nn.ReLU())
+
+    def adapt(self, image: torch.Tensor) -> torch.Tensor:
+        """Adapted image features, (B, E), not normalised."""
+        return self.ratio * self.adapter(image) + (1 - self.ratio) * image
+
+    def forward(self, match: Match) -> torch.Tensor:
+        return similarity(self.adapt(match.image), match.text, match.scale)
+
+
+class SearchResult(NamedTuple):
+    """Outcome of :meth:`TipAdapterHead.search`."""
+    beta: float
+    alpha: float
+    accuracy: torch.Tensor  # per cent, (values of beta, values of alpha)
+
+
+@MODELS.register_module()
+class TipAdapterHead(SimilarityHead):
+    """A cache of the few labelled images, added to the zero-shot logits.
+
+    `Tip-Adapter <https://arxiv.org/abs/2207.09519>`_, equations 4-6: the
+    normalised features of the training images are keys, their labels values;
+    logits = zero-shot + ``alpha * exp(-beta (1 - f keys)) values``. The keys
+    are learnt further (Tip-Adapter-F), or not, if the loop takes no step.
+    :class:`TipAdapterHook` fills the cache.
+
+    Args:
+        num_keys (int): S, number of training images.
+        alpha (float): Weight of the cache. Defaults to 1.
+        beta (float): Sharpness. Defaults to 1.
+        **kwargs: See :class:`SimilarityHead`.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+    saved_buffers = ('labels', 'alpha', 'beta')
+
+    def __init__(self, num_keys: int, alpha: float = 1., beta: float = 1.,
+                 **kwargs):
+        super().__init__(**kwargs)
+        check_count('num_keys', num_keys, 1, 10**7, 'training images')
+        check_weight('alpha', alpha)
+        check_weight('beta', beta)
+        self.num_keys = num_keys
+        self.register_buffer('alpha', torch.tensor(float(alpha)))
+        self.register_buffer('beta', torch.tensor(float(beta)))
+        self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
+
+    def couple(self, embed_dim: int, num_classes: int) -> None:
+        self.num_classes = num_classes
+        self.keys = nn.Parameter(torch.zeros(self.num_keys, embed_dim))
+
+    @torch.no_grad()
+    def fill(self, views: torch.Tensor, labels: torch.Tensor) -> None:
+        """Make the cache.
+
+        Args:
+            views (Tensor): Features of V augmented views of the S images, not
+                normalised, (V, S, E).
+            labels (Tensor): (S,).
+
+        Raises:
+            ValueError: If the cache has room for another number of images.
+        """
+        if len(labels) != self.num_keys:
+            raise ValueError(
+                f'TipAdapterHead has room for {self.num_keys} images, but the '
+                f'training set has {len(labels)}: set model.head.num_keys='
+                f'{len(labels)}.')
+        self.keys.copy_(F.normalize(views.mean(0), dim=-1))
+        self.labels.copy_(labels)
+
+    def affinity(self, image: torch.Tensor) -> torch.Tensor:
+        """Similarity of features (B, E) to the keys, (B, S)."""
+        return F.normalize(image, dim=-1) @ self.keys.t()
+
+    def values(self) -> torch.Tensor:
+        """The labels as vectors, (S, C)."""
+        return F.one_hot(self.labels, self.num_classes).to(self.keys)
+
+    def cache_logits(self, affinity: torch.Tensor, beta) -> torch.Tensor:
+        """The cache's answer to an affinity (B, S), before alpha, (B, C)."""
+        return (-beta * (1 - affinity)).exp() @ self.values()
+
+    def forward(self, match: Match) -> torch.Tensor:
+        cache = self.cache_logits(self.affinity(match.image), self.beta)
+        return similarity(match.image, match.text,
+                          match.scale) + self.alpha * cache
+
+    @torch.no_grad()
+    def search(self, match: Match, labels: torch.Tensor,
+               scale: Tuple[float, float],
+               steps: Tuple[int, int]) -> SearchResult:
+        """Choose beta and alpha on labelled images, and use them.
+
+        Args:
+            match (Match): Of these images.
+            labels (Tensor): (B,).
+            scale (tuple): Upper ends of beta and alpha (not reached).
+            steps (tuple): Number of values of beta and alpha.
+
+        Returns:
+            SearchResult: The first of the best, beta in the outer loop.
+        """
+        betas, alphas = (grid(*pair) for pair in zip(scale, steps))
+        affinity = self.affinity(match.image)
+        zero_shot = similarity(match.image, match.text, match.scale)
+        rows = []
+        for beta in betas:
+            cache = self.cache_logits(affinity, beta)
+            rows.append([
+                100 * (zero_shot + alpha * cache).argmax(1).eq(
+                    labels).double().mean() for alpha in alphas
+            ])
+        accuracy = torch.tensor(rows, dtype=torch.float64)
+        best = int(accuracy.argmax())  # the first
+        result = SearchResult(betas[best // len(alphas)],
+                              alphas[best % len(alphas)], accuracy)
+        self.beta.fill_(result.beta)
+        self.alpha.fill_(result.alpha)
+        return result
+
+
+def grid(scale: float, steps: int) -> List[float]:
+    """Values from 0.1 in equal steps; the upper end is not reached."""
+    return [i * (scale - 0.1) / steps + 0.1 for i in range(steps)]

@@ -1,0 +1,110 @@
+"""Prompts in several blocks that stay to the end: MaPLe and PromptSRC."""
+from typing import Optional, Sequence
+
+import torch
+import torch.nn as nn
+from mmpretrain.registry import MODELS
+
+from .text_prompts import CoOp
+from .towers import TextTower
+from .visual_prompts import LayeredPrompt, check_count
+
+
+@MODELS.register_module()
+class DeepCoOp(CoOp):
+    """Learnt context of the first block and of some later ones.
+
+    Before block 1, ..., J - 1 the outputs of the context's positions give way
+    to learnt tokens of that block, without positional embedding; after the
+    last one they go on to the end. `MaPLe
+    <https://arxiv.org/abs/2210.03117>`_, equations 3-5.
+
+    Args:
+        tower (TextTower): The frozen text tower.
+        classes (Sequence[str]): The class names.
+        num_layers (int): J, how many blocks have tokens of their own.
+        num_tokens, init_words, frozen_words: See :class:`CoOp`.
+        surplus (bool): Accept more layers than the tower has blocks; their
+            tokens then act only through MaPLe's projections.
+        init_cfg (dict, optional): Not used; the values are initialised here.
+
+    Raises:
+        ValueError: If a value is out of range or a prompt is too long.
+    """
+
+    def __init__(self,
+                 tower: TextTower,
+                 classes: Sequence[str],
+                 num_layers: int = 9,
+                 num_tokens: Optional[int] = None,
+                 init_words: Optional[str] = None,
+                 frozen_words: Optional[str] = None,
+                 surplus: bool = False,
+                 init_cfg: Optional[dict] = None):
+        super().__init__(
+            tower, classes, num_tokens, init_words=init_words,
+            frozen_words=frozen_words, init_cfg=init_cfg)
+        depth = len(tower.blocks)
+        check_count('num_layers', num_layers, 1, 1000 if surplus else depth,
+                    f'the text tower has {depth} blocks')
+        self.num_layers = num_layers
+        shape = (num_layers - 1, *self.context.shape)
+        self.deep = nn.Parameter(
+            torch.empty(shape, dtype=self.context.dtype).normal_(std=0.02)
+        ) if num_layers > 1 else None
+
+    def deep_tokens(self) -> Optional[torch.Tensor]:
+        return self.deep
+
+    def layer(self, depth: int) -> torch.Tensor:
+        """The learnt tokens of a block, (n, W)."""
+        return self.deep[depth - 1] if depth else self.context
+
+
+@MODELS.register_module()
+class MaPLe(LayeredPrompt):
+    """Visual prompts that are linear projections of the text prompts.
+
+    `MaPLe: Multi-modal Prompt Learning <https://arxiv.org/abs/2210.03117>`_,
+    equations 6-8. It learns the projections; the tokens are those of
+    ``text_prompt``, which must be a :class:`DeepCoOp`, so its gradient comes
+    from both towers. The first block's pass through ``ln_pre``.
+
+    Args:
+        width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
+
+    Raises:
+        ValueError: If the text prompt is another one, or has more layers than
+            the image tower has blocks.
+    """
+    pre_norm = True
+
+    def __init__(self, width: int, depth: int, embed_dim: int,
+                 num_classes: int, init_cfg: Optional[dict] = None):
+        super().__init__(init_cfg=init_cfg)
+        self.width, self.depth = width, depth
+
+    def couple(self, text_prompt: Optional[nn.Module]) -> None:
+        if not isinstance(text_prompt, DeepCoOp):
+            raise ValueError(
+                'MaPLe projects the tokens of a DeepCoOp, but text_prompt is '
+                f'{type(text_prompt).__name__}: use text_prompt=dict('
+                "type='DeepCoOp', num_layers=...).")
+        if text_prompt.num_layers > self.depth:
+            raise ValueError(
+                f'text_prompt.num_layers={text_prompt.num_layers}, but the '
+                f'image tower has {self.depth} blocks: MaPLe has a projection '
+                f'a layer; use at most {self.depth}.')
+        self.num_layers = text_prompt.num_layers
+        first, deep = (
+            nn.Linear(text_prompt.context.shape[-1], self.width)
+            for _ in range(2))
+        self.projections = nn.ModuleList([first])
+        for _ in range(self.num_layers - 1):  # the deep ones start alike
+            self.projections.append(nn.Linear(*reversed(deep.weight.shape)))
+            self.projections[-1].load_state_dict(deep.state_dict())
+        # In a tuple, so that the tokens stay the text prompt's alone.
+        self._source = (text_prompt, )
+
+    def layer(self, depth: int) -> torch.Tensor:
+        return self.projections[depth](self._source[0].layer(depth))

@@ -1,0 +1,133 @@
+"""Low-rank updates of the towers' attention (CLIP-LoRA)."""
+from contextlib import contextmanager
+from typing import Sequence
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+
+from .heads import check_weight
+from .visual_prompts import check_count
+
+PARTS = 'qkv'  # the order of their thirds in in_proj_weight
+
+
+class LowRank(nn.Module):
+    """What is added to one projection: scaling * B A dropout(x).
+
+    Args:
+        width (int): D.
+        rank (int): r.
+        scaling (float): Factor.
+        dropout (float): Of the branch's input, in training.
+    """
+
+    def __init__(self, width: int, rank: int, scaling: float, dropout: float):
+        super().__init__()
+        self.A = nn.Parameter(
+            torch.empty(rank, width).uniform_(-width**-0.5, width**-0.5))
+        self.B = nn.Parameter(torch.zeros(width, rank))
+        self.scaling, self.dropout = scaling, dropout
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map tokens (..., D) to (..., D)."""
+        x = F.dropout(x, self.dropout, self.training)
+        down = F.linear(x, self.A.to(x.dtype))
+        return self.scaling * F.linear(down, self.B.to(x.dtype))
+
+
+class LowRankAttention(nn.Module):
+    """The updates of one block's queries, keys and values.
+
+    Args:
+        width (int): D.
+        parts (Sequence[str]): Which get one, out of 'q', 'k', 'v'.
+        **options: Of :class:`LowRank`.
+    """
+
+    def __init__(self, width: int, parts: Sequence[str], **options):
+        super().__init__()
+        self.enabled = True
+        self.parts = nn.ModuleDict(
+            {part: LowRank(width, **options) for part in parts})
+
+    def forward(self, x: torch.Tensor, first: int, last: int) -> torch.Tensor:
+        """Update of the projections ``first`` to ``last`` (not included) of
+        q, k, v, (..., (last - first) D)."""
+        return torch.cat([
+            self.parts[part](x) if part in self.parts else torch.zeros_like(x)
+            for part in PARTS[first:last]
+        ], dim=-1)
+
+
+@MODELS.register_module()
+class LoRA(BaseModule):
+    """Low-rank updates of all blocks of the towers.
+
+    `Low-Rank Few-Shot Adaptation of Vision-Language Models
+    <https://arxiv.org/abs/2405.18541>`_: W + alpha / sqrt(r) B A in the
+    projections of the attention. (MMPretrain's ``LoRAModel`` wraps
+    ``nn.Linear`` modules and scales by alpha / r; CLIP's packed projections
+    are none.) Tokens that several prompts share also share their dropout.
+
+    Args:
+        backbone (ImageTower): The frozen image tower.
+        text_tower (TextTower): The frozen text tower.
+        rank (int): r.
+        alpha (float): Numerator of the scaling.
+        dropout (float): Of the branch's input, in training.
+        parts (Sequence[str]): Out of 'q', 'k', 'v'.
+        towers (Sequence[str]): Out of 'image', 'text'.
+        init_cfg (dict, optional): Not used; the values are initialised here.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    def __init__(self,
+                 backbone: nn.Module,
+                 text_tower: nn.Module,
+                 rank: int = 2,
+                 alpha: float = 1.,
+                 dropout: float = 0.25,
+                 parts: Sequence[str] = ('q', 'k', 'v'),
+                 towers: Sequence[str] = ('image', 'text'),
+                 init_cfg: dict = None):
+        super().__init__(init_cfg=init_cfg)
+        both = dict(image=backbone, text=text_tower)
+        for name, values, known in (('parts', parts, PARTS),
+                                    ('towers', towers, both)):
+            if not values or not set(values) <= set(known):
+                raise ValueError(f'{name} must be some of {", ".join(known)}, '
+                                 f'but is {values!r}.')
+        check_weight('alpha', alpha)
+        check_weight('dropout', dropout)
+        if dropout >= 1:
+            raise ValueError(f'dropout must be below 1, but is {dropout!r}.')
+        for name in towers:
+            tower = both[name]
+            check_count('rank', rank, 1, tower.width,
+                        f'tokens of the {name} tower have {tower.width} values')
+            updates = nn.ModuleList(
+                LowRankAttention(
+                    tower.width, parts, rank=rank, dropout=dropout,
+                    scaling=alpha / rank**0.5) for _ in tower.blocks)
+            for block, update in zip(tower.blocks, updates):
+                # Not as a submodule: what is learnt lies here alone.
+                object.__setattr__(block.attn, 'low_rank', update)
+            setattr(self, name, updates)
+
+    @contextmanager
+    def off(self):
+        """The towers are the frozen ones inside this context."""
+        updates = [m for m in self.modules()
+                   if isinstance(m, LowRankAttention)]
+        for update in updates:
+            update.enabled = False
+        try:
+            yield
+        finally:
+            for update in updates:
+                update.enabled = True

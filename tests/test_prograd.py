@@ -1,0 +1,75 @@
+"""The gradient rule, alone, in training, and in two processes."""
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from mmengine.optim import build_optim_wrapper
+from mmpretrain.structures import DataSample
+from test_classifier import build
+from torch.nn.parallel import DistributedDataParallel
+
+from mmdpt.engine.prograd import align
+
+
+def test_align():
+    general = torch.tensor([0., 2.])
+    against, along = torch.tensor([3., -1.]), torch.tensor([3., 1.])
+    assert torch.equal(align(along, general, 1.), along)
+    assert torch.equal(align(against, general, 1.), torch.tensor([3., 0.]))
+    assert torch.equal(align(against, general, .5), torch.tensor([3., -.5]))
+    assert torch.equal(align(against, torch.zeros(2), 1.), against)
+
+
+def step(model, rank=0, world=1, accumulate=1):
+    """The context after one step."""
+    inner = getattr(model, 'module', model)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        inner.text_prompt.context.mul_(50)
+    images = torch.randn(4, 3, 32, 32)
+    samples = [DataSample().set_gt_label(i) for i in (3, 1, 0, 2)]
+    optim = build_optim_wrapper(
+        model,
+        dict(
+            type='ProGradOptimWrapper',
+            accumulative_counts=accumulate,
+            optimizer=dict(type='SGD', lr=1.)))
+    for part in range(accumulate):
+        share = slice(rank + part, None, world * accumulate)
+        losses = model(images[share], samples[share], mode='loss')
+        pair, logs = inner.parse_losses(losses)
+        assert {'loss', 'loss_logits', 'kl'} == set(logs)
+        optim.update_params(pair)
+    return inner.text_prompt.context.detach()
+
+
+def process(rank, folder):
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    model = DistributedDataParallel(build('prograd').train())
+    torch.save(step(model, rank, 2), f'{folder}/{rank}.pt')
+    dist.destroy_process_group()
+
+
+def test_two_processes_equal_one(tmp_path):
+    mp.start_processes(
+        process, args=(str(tmp_path), ), nprocs=2, start_method='spawn')
+    one = step(build('prograd').train())
+    for rank in range(2):
+        torch.testing.assert_close(
+            torch.load(tmp_path / f'{rank}.pt'), one, rtol=1e-9, atol=1e-11)
+
+
+def test_accumulated_gradients():
+    torch.testing.assert_close(
+        step(build('prograd').train(), accumulate=2),
+        step(build('prograd').train()), rtol=1e-9, atol=1e-11)
+
+
+def test_only_pairs_and_their_wrapper_go_together():
+    model = build('coop').train()
+    optim = build_optim_wrapper(model, dict(
+        type='ProGradOptimWrapper', optimizer=dict(type='SGD', lr=1.)))
+    with pytest.raises(ValueError, match='needs a pair of losses'):
+        optim.update_params(model.text_prompt.context.sum())
