@@ -4,7 +4,7 @@
 
 The plain path pads every prompt to the full context, shares and caches nothing
 and runs the frozen and the prompted image pass apart (tests/plain.py). Both
-compute DPT with random weights, so only time, memory and equality mean
+compute DPT (or CoCoOp) with random weights, so only time, memory and equality mean
 something. Where a plain run would not fit (--plain-limit), it is run with
 fewer classes, at two sizes, and carried on in a straight line; the result
 says so.
@@ -39,6 +39,9 @@ def parse_args():
     parser.add_argument(
         '--plain-dtype', choices=['fp64', 'fp32', 'bf16', 'fp16'],
         help='the same for the plain path; default: as --dtype')
+    parser.add_argument(
+        '--method', choices=['dpt', 'cocoop'], default='dpt',
+        help='cocoop has no part "text": its text depends on the images')
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
     parser.add_argument('--repeat', type=int, default=3)
     parser.add_argument(
@@ -50,7 +53,10 @@ def parse_args():
         '--plain-limit', type=int, default=100,
         help='most classes that the plain path runs with')
     parser.add_argument('--json', help='also write the result here')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.method == 'cocoop':
+        args.parts = [part for part in args.parts if part != 'text']
+    return args
 
 
 def machine(args) -> dict:
@@ -64,6 +70,7 @@ def machine(args) -> dict:
         name = torch.cuda.get_device_name(args.device)
     return dict(device=name, threads=torch.get_num_threads(),
                 torch=torch.__version__, arch=args.arch, dtype=args.dtype,
+                method=args.method,
                 plain_dtype=args.plain_dtype or args.dtype,
                 batch_size=args.batch_size,
                 eval_batch_size=args.eval_batch_size or args.batch_size)
@@ -88,7 +95,8 @@ def main():
                 device=args.device, dtype=args.dtype,
                 plain_dtype=args.plain_dtype or args.dtype,
                 repeat=args.repeat, plain_limit=args.plain_limit,
-                warm_up=args.warm_up, count_flops=not args.no_flops)
+                warm_up=args.warm_up, count_flops=not args.no_flops,
+                method=args.method)
             result[str(count)][part] = row
             print(f'{count:7} {part:11} {row["ours_s"]:8.3f} '
                   f'{row["plain_s"]:8.3f} {row["ratio"]:6.2f} '

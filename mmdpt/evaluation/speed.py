@@ -24,10 +24,15 @@ def class_names(count: int) -> List[str]:
             for i in range(count)]
 
 
-def build(count: int, arch: str, device: str, dtype: str):
-    """DPT as published, with random weights."""
+def build(count: int, arch: str, device: str, dtype: str, method: str):
+    """DPT or CoCoOp as published, with random weights."""
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
+    parts = dict(text_prompt=dict(type='CoCoOp', init_words='a photo of a')) \
+        if method == 'cocoop' else dict(
+            text_prompt=dict(type='CoOp', num_tokens=16),
+            visual_prompt=dict(type='CAVPT', top_k=min(10, count)),
+            head=dict(type='DPTHead', guided_epochs=0))
     model = MODELS.build(
         dict(
             type='PromptedCLIP',
@@ -35,9 +40,7 @@ def build(count: int, arch: str, device: str, dtype: str):
             pretrained=None,
             precision=dtype,
             classes=class_names(count),
-            text_prompt=dict(type='CoOp', num_tokens=16),
-            visual_prompt=dict(type='CAVPT', top_k=min(10, count)),
-            head=dict(type='DPTHead', guided_epochs=0)))
+            **parts))
     return model.to(device)
 
 
@@ -167,7 +170,8 @@ def flops(call: Callable) -> float:
 
 def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
               dtype: str, plain_dtype: str, repeat: int, plain_limit: int,
-              warm_up: int = 1, count_flops: bool = True) -> dict:
+              warm_up: int = 1, count_flops: bool = True,
+              method: str = 'dpt') -> dict:
     """Measure one part with one number of classes.
 
     Args:
@@ -181,6 +185,8 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         repeat (int): Measured rounds; medians are given.
         plain_limit (int): Most classes of the plain path.
         warm_up (int): Rounds that are not counted, first.
+        method (str): 'dpt', or 'cocoop' (its text depends on the images, so
+            it has no part 'text').
         count_flops (bool): Whether to count FLOPs, in one more run of each.
 
     Returns:
@@ -189,13 +195,14 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         and FLOPs, and ``plain_note`` where the plain path was extrapolated.
     """
     meter = Meter(device)
-    task = Task(part, build(count, arch, device, dtype), batch_size)
+    task = Task(part, build(count, arch, device, dtype, method),
+                batch_size)
     sizes = [count] if count <= plain_limit else \
         [plain_limit // 2, plain_limit]
     same = dtype == plain_dtype
     plain_tasks = [
         task if same and size == count else Task(
-            part, build(size, arch, device, plain_dtype), batch_size)
+            part, build(size, arch, device, plain_dtype, method), batch_size)
         for size in sizes
     ]
     calls = dict(ours=lambda: task.run(False))
@@ -206,7 +213,7 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
     plain = [_extend(count, sizes, [measured[s][i] for s in sizes])
              for i in range(2)]
     equal_task = task if count == sizes[-1] else Task(
-        part, build(sizes[-1], arch, device, dtype), batch_size)
+        part, build(sizes[-1], arch, device, dtype, method), batch_size)
     packing = task.model.text_prompt.packing
     row = dict(
         ours_s=ours[0],
