@@ -68,11 +68,15 @@ def use_amp(cfg):
     """Switches to mixed precision.
 
     Raises:
-        ValueError: Without a GPU.
+        ValueError: Without a GPU, or with a wrapper that has no mixed form.
     """
     if not torch.cuda.is_available():
         raise ValueError('--amp needs a GPU, and torch finds none: leave it out. (The frozen '
                          "weights can be held in half precision: model.precision='bf16')")
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp replaces the optimizer wrapper, but {kind} has no mixed-precision '
+                         "form: leave --amp out, or set model.precision='bf16'")
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 

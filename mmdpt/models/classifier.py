@@ -16,7 +16,7 @@ from .heads import Match, SimilarityHead, similarity
 from .learnt_state import keep_learnt_only
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
-from .towers import ImageTower, TextTower
+from .towers import TextTower, build_image_tower
 
 CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
 CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
@@ -92,7 +92,8 @@ class PromptedCLIP(ImageClassifier):
                  init_cfg: Optional[dict] = None):
         classes, templates = resolve_classes(classes, templates)
         clip = load_clip(arch, pretrained, precision)
-        tower = ImageTower(clip)
+        prompting = visual_prompt or lora
+        tower = build_image_tower(clip, prompting and prompting['type'])
         super().__init__(
             backbone=tower,
             head=head,
