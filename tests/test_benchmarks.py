@@ -1,4 +1,6 @@
 """The table of benchmarks and where class names come from."""
+from pathlib import Path
+
 import pytest
 
 from mmdpt.datasets import BENCHMARKS, Benchmark, get_benchmark, repeated
@@ -88,3 +90,21 @@ def test_names_that_are_in_the_data_need_the_data(tmp_path):
         resolve_classes('StanfordCars', str(tmp_path))
     own = Benchmark('Own', ('a', 'b'), ('a {}.', ))
     assert resolve_classes(own, str(tmp_path)) == ('a', 'b')
+
+
+def test_the_table_in_the_docs():
+    """The documented numbers, templates and places are those of the code."""
+    docs = Path(__file__).parents[1] / 'docs/datasets.md'
+    rows = [[cell.strip() for cell in line.strip('|').split('|')]
+            for line in docs.read_text().splitlines()
+            if line.startswith('| ')]
+    rows = {row[0]: row for row in rows if len(row) == 9}
+    for name, (*sizes, classes) in PUBLISHED.items():
+        benchmark, row = get_benchmark(name), rows[name]
+        assert row[1] == f'`{benchmark.config_name}`'
+        assert row[2] == f'{classes:,}'
+        assert row[3] == ' / '.join(f'{n:,}' if n else '–' for n in sizes)
+        assert row[4] == benchmark.templates[0]
+        assert row[5] == f'`{benchmark.folder}`'
+        assert row[6].startswith(f'`{benchmark.image_dir}')
+        assert benchmark.split_file in row[7]

@@ -3,7 +3,7 @@ import json
 
 import pytest
 from test_tools import tool
-from trees import write_photos, write_tree
+from trees import DISK, write_photos, write_tree
 
 from mmdpt.datasets import BENCHMARKS, get_layout
 from mmdpt.datasets.doctor import check_dataset, missing_images
@@ -92,6 +92,14 @@ def test_all_without_data(tmp_path, capsys):
     assert out.count('Wanted: ') == 15
     for benchmark in BENCHMARKS.values():
         assert benchmark.source in out
+
+
+@pytest.mark.parametrize('name', DISK)
+def test_small_trees_lack_only_numbers(tmp_path, name):
+    """Each layout is recognised; what is wrong are the counts."""
+    write_tree(tmp_path, name)
+    found = wrong(tmp_path, name, deep=True)
+    assert found and all('published: ' in text for text in found)
 
 
 def test_own_photos(tmp_path, capsys):

@@ -176,4 +176,8 @@ def test_too_many_images_are_not_kept(data_root, monkeypatch):
     monkeypatch.setattr('mmdpt.datasets.few_shot.CACHE_BYTES', 1000)
     kwargs = dict(data_root=str(data_root), shots=3)
     assert not FewShotDataset(TINY, **kwargs).images
+    monkeypatch.setattr('mmdpt.datasets.few_shot.CACHE_BYTES', 360 * 9)
+    assert len(FewShotDataset(TINY, **kwargs).images) == 9
+    monkeypatch.setattr('mmdpt.datasets.few_shot.CACHE_BYTES', 360 * 9 - 1)
+    assert not FewShotDataset(TINY, **kwargs).images
     assert len(FewShotDataset(TINY, cache_images=True, **kwargs).images) == 9

@@ -1,8 +1,10 @@
 """Each benchmark read from a small tree in its documented layout."""
+import json
 import logging
 
 import pytest
 from mmengine.logging import MMLogger
+from test_tools import tool
 from trees import (COUNTS, DISK, SPLIT, SYNSETS, VARIANTS, class_names,
                    write_tree)
 
@@ -166,3 +168,15 @@ def test_other_counts_than_published_warn(root, caplog):
         logger.removeHandler(caplog.handler)
     assert '141/94/94 (train/val/test) images, the published ones ' \
         '2820/1128/1692' in caplog.text
+
+
+def test_tool_prints_imagenets_draw(root, tmp_path, capsys):
+    tool('few_shot', 'ImageNet', '--data-root', root, '--shots', 2, '--seed',
+         5, '--json', tmp_path / 'draw.json')
+    train = FewShotDataset('ImageNet', data_root=str(root), shots=2, seed=5)
+    found = json.loads((tmp_path / 'draw.json').read_text())
+    assert found['hash'] == train.draw_hash and found['val'] == []
+    assert [item[1] for item in found['train']] == \
+        train.get_gt_labels().tolist()
+    assert f'train\t{found["train"][0][0]}\t0\tgreat white shark' in \
+        capsys.readouterr().out

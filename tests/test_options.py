@@ -58,3 +58,18 @@ def test_unknown_argument_of_a_module():
         HOOKS.build(dict(type='FewShotReportHook', baseline=[]))
     assert with_suggestion(caught.value).endswith("argument 'baseline': did you mean baselines?")
     assert with_suggestion(ValueError('other')) == 'other'
+
+
+def test_text_on_the_command_line_keeps_its_spaces():
+    import argparse
+    from mmdpt.engine.cli import add_common_arguments
+    parser = argparse.ArgumentParser()
+    add_common_arguments(parser)
+    options = parser.parse_args([
+        '--cfg-options', 'model.templates=a photo of a {}, big.', 'a=1,2', 'b=[x, y]', 'c=0.5',
+        'd=/my photos/set'
+    ]).cfg_options
+    assert options == {
+        'model.templates': 'a photo of a {}, big.', 'a': [1, 2], 'b': ['x', 'y'], 'c': 0.5,
+        'd': '/my photos/set'
+    }

@@ -6,7 +6,7 @@ from trees import put, write_photos
 
 from mmdpt.datasets import (FewShotDataset, Item, own_benchmark,
                             resolve_classes)
-from mmdpt.datasets.own_data import divide, read_csv
+from mmdpt.datasets.own_files import divide, read_csv
 
 NAMES = ('big plate', 'cup', 'fork')
 CSV = 'path,label\n' + ''.join(
@@ -100,7 +100,31 @@ def test_order_of_the_classes_can_be_chosen(photos):
 
 def test_templates():
     assert own_benchmark().templates == ('a photo of a {}.', )
-    assert own_benchmark(templates='my {}').templates == ('my {}', )
+    assert own_benchmark(templates='my_{}').templates == ('my {}', )
+
+
+def test_names_and_templates_from_text_files(photos, tmp_path):
+    (tmp_path / 'classes.txt').write_text('fork\nbig plate\n\ncup\n')
+    (tmp_path / 'templates.txt').write_text('a {}, a thing.\nmy {}.\n')
+    benchmark = own_benchmark(classes=str(tmp_path / 'classes.txt'),
+                              templates=str(tmp_path / 'templates.txt'))
+    assert benchmark.classes == ('fork', 'big plate', 'cup')
+    assert benchmark.templates == ('a {}, a thing.', 'my {}.')
+    with pytest.raises(FileNotFoundError, match='none.txt. does not exist'):
+        own_benchmark(classes='none.txt')
+
+
+@pytest.mark.parametrize('given', [
+    ['aphotoofa{}.'], ['a photo'], ['{} {}'], ['aphotoofa{}', 'amug.']])
+def test_templates_that_a_command_line_mangled(given):
+    with pytest.raises(ValueError, match='--cfg-options takes spaces away'):
+        own_benchmark(templates=given)
+
+
+def test_names_that_a_command_line_mangled(photos):
+    dataset = FewShotDataset(dict(classes=['cup', 'bigplate', 'fork']),
+                             data_root=str(photos))
+    assert dataset.metainfo['classes'] == ('cup', 'big plate', 'fork')
 
 
 def test_few_photos():

@@ -72,6 +72,12 @@ def test_few_shot_and_base_to_new(place, capsys):
         2 * base * new / (base + new) if base + new else 0)
     assert 'Not transferred: visual_prompt.layers.0.evidence.weight' in \
         capsys.readouterr().out
+    # one part alone
+    tool('test', config, 'base/epoch_2.pth', '--work-dir', 'tested', '--out',
+         'new.json', '--cfg-options', 'dataset.subset=new',
+         'model.transfer=True')
+    assert json.load(open('new.json'))['accuracy/top1'] == pytest.approx(new)
+    capsys.readouterr()
 
     # on all classes; then "new" would mean nothing
     tool('train', config, '--work-dir', 'all')

@@ -88,3 +88,12 @@ def test_nothing_to_test_on(tmp_path):
 def test_unknown_baseline():
     with pytest.raises(ValueError, match="unknown baseline 'probe'.*linear_probe, raw_pixels"):
         FewShotReportHook(baselines=['probe'])
+
+
+def test_no_tuning_on_test_images():
+    from mmdpt.datasets import DigitsDataset
+    from mmdpt.engine.measure import check_apart
+    val, test = (DigitsDataset(split=s, shots=2, lazy_init=False) for s in ('val', 'test'))
+    check_apart(val, test)
+    with pytest.raises(ValueError, match='tuned on the test images'):
+        check_apart(test, test)

@@ -97,6 +97,18 @@ def test_amp_needs_a_gpu(config, capsys):
     assert '--amp needs a GPU' in refused(capsys, 'train', config, '--amp')
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without GPU')
+def test_amp_on_cpu_computes_in_bfloat16(tmp_path):
+    config = osp.join(ROOT, 'configs/coop/coop_tiny_digits_16shot.py')
+    tool('train', config, '--amp', '--work-dir', tmp_path, '--cfg-options',
+         'train_cfg.max_epochs=1', 'train_dataloader.dataset.shots=1')
+    with open(tmp_path / 'results.json') as file:
+        assert json.load(file)['few_shot']['accuracy/top1'] > 30
+    context = read_checkpoint(tmp_path / 'epoch_1.pth')['state_dict']['text_prompt.context']
+    assert context.dtype == torch.float32
+    assert "precision='bf16'" in (tmp_path / 'coop_tiny_digits_16shot.py').read_text()
+
+
 def test_no_config(tmp_path, capsys):
     assert 'no config file nowhere.py' in refused(capsys, 'train', 'nowhere.py')
 

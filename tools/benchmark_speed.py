@@ -41,6 +41,10 @@ def parse_args():
         help='the same for the plain path; default: as --dtype')
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
     parser.add_argument('--repeat', type=int, default=3)
+    parser.add_argument(
+        '--warm-up', type=int, default=1, help='rounds not counted, first')
+    parser.add_argument('--no-flops', action='store_true',
+                        help='save the runs that count FLOPs')
     parser.add_argument('--threads', type=int, help='default: all')
     parser.add_argument(
         '--plain-limit', type=int, default=100,
@@ -83,7 +87,8 @@ def main():
                 args.eval_batch_size or args.batch_size,
                 device=args.device, dtype=args.dtype,
                 plain_dtype=args.plain_dtype or args.dtype,
-                repeat=args.repeat, plain_limit=args.plain_limit)
+                repeat=args.repeat, plain_limit=args.plain_limit,
+                warm_up=args.warm_up, count_flops=not args.no_flops)
             result[str(count)][part] = row
             print(f'{count:7} {part:11} {row["ours_s"]:8.3f} '
                   f'{row["plain_s"]:8.3f} {row["ratio"]:6.2f} '

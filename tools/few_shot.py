@@ -1,12 +1,14 @@
-"""Print a few-shot draw of a split file: the lists, in order, and their hash.
+"""Print a few-shot draw: the lists, in order, and their hash.
 
 python tools/few_shot.py split_zhou_EuroSAT.json --shots 16 --seed 1
+python tools/few_shot.py ImageNet --data-root data --shots 16 --seed 1
 """
 import argparse
 import json
 import os.path as osp
 import sys
 
+from mmdpt.datasets import get_layout
 from mmdpt.datasets.sampling import (SUBSETS, draw_hash, group_by_label,
                                      sample_few_shot, select_classes)
 from mmdpt.datasets.split_files import read_split
@@ -16,7 +18,10 @@ def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument(
-        'split', help='{"train": [[path, label, name], ...], "val", "test"}')
+        'split', help='a split file {"train": [[path, label, name], ...], '
+        '"val", "test"}, or a benchmark')
+    parser.add_argument('--data-root', default='data', help="folder of the "
+                        "benchmarks' folders")
     parser.add_argument('--shots', type=int, required=True)
     parser.add_argument('--seed', type=int, required=True)
     parser.add_argument('--classes', choices=SUBSETS, default='all')
@@ -33,10 +38,19 @@ def warn_of_few(train, shots):
                 file=sys.stderr)
 
 
+def read_lists(args):
+    """The lists of a file, or of a benchmark on disk."""
+    if osp.isfile(args.split) or args.split.endswith('.json'):
+        return read_split(args.split)
+    split = get_layout(args.split, args.data_root).read()
+    # where the test list doubles as the val list, only train is drawn
+    return split._replace(val=[]) if split.val is split.test else split
+
+
 def main():
     args = parse_args()
     try:
-        split = read_split(args.split)
+        split = read_lists(args)
         drawn = sample_few_shot(split.train, split.val, args.shots, args.seed)
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')

@@ -26,7 +26,7 @@ def parse_args():
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on with a training: from CHECKPOINT, or from the last one in the '
                         'work directory')
-    parser.add_argument('--amp', action='store_true', help='train with mixed precision (GPU)')
+    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
     parser.add_argument('--no-validate', action='store_true',
                         help='do not validate during the training')
     parser.add_argument('--auto-scale-lr', action='store_true',
@@ -67,16 +67,26 @@ def configure(args):
 def use_amp(cfg):
     """Switches to mixed precision.
 
+    PromptedCLIP then holds its frozen towers in bfloat16 and computes in it,
+    what it learns staying in single precision; a GPU without bfloat16 takes
+    half precision with loss scaling. Other models train under MMEngine's
+    AmpOptimWrapper.
+
     Raises:
-        ValueError: Without a GPU, or with a wrapper that has no mixed form.
+        ValueError: For other models without a GPU, and with an optimizer wrapper
+            that has no form with loss scaling.
     """
-    if not torch.cuda.is_available():
-        raise ValueError('--amp needs a GPU, and torch finds none: leave it out. (The frozen '
-                         "weights can be held in half precision: model.precision='bf16')")
+    gpu = torch.cuda.is_available()
+    if cfg.model.type == 'PromptedCLIP':
+        cfg.model.precision = 'bf16'
+        if not gpu or torch.cuda.is_bf16_supported():
+            return
+        cfg.model.precision = 'fp16'
+    elif not gpu:
+        raise ValueError('--amp needs a GPU for this model, and torch finds none: leave it out')
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
-        raise ValueError(f'--amp replaces the optimizer wrapper, but {kind} has no mixed-precision '
-                         "form: leave --amp out, or set model.precision='bf16'")
+        raise ValueError(f'--amp on this GPU needs loss scaling, which {kind} has not: leave it out')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 

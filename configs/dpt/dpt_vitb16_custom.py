@@ -1,7 +1,7 @@
 """DPT, ViT-B/16, your own photos; docs/own_data.md explains it.
 
     python tools/train.py configs/dpt/dpt_vitb16_custom.py --cfg-options \
-        dataset.data_root=photos dataset.templates="a photo of a {}, a mug."
+        dataset.data_root=photos dataset.templates=a_photo_of_a_{}.
 
 100 epochs: the authors' default file. All training photos are used, and the
 class-aware prompts stand for the top 2 classes, so that 2 classes suffice: our

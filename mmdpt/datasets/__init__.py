@@ -1,5 +1,5 @@
 """Few-shot benchmarks: names, lists, draws, images."""
-from . import imagenet  # noqa: F401  registers its layouts
+from . import imagenet, split_layouts  # noqa: F401  register layouts
 from .base import BaseFewShotDataset
 from .benchmarks import BENCHMARKS, Benchmark, get_benchmark
 from .digits import DigitsDataset

@@ -83,13 +83,17 @@ class FewShotDataset(BaseFewShotDataset):
 
     def _keep_images(self, paths) -> None:
         size = 0
-        for path in paths:
+        for count, path in enumerate(paths, 1):
             self.images[path] = read_image(path)
             size += self.images[path].nbytes
-            if size > CACHE_BYTES and self.cache_images is None:
+            # a few dozen tell how much all will take
+            expected = size * len(paths) / count if count >= 50 else size
+            if expected > CACHE_BYTES and self.cache_images is None:
                 self.images = {}
                 MMLogger.get_current_instance().info(
                     f'{self.benchmark.name}: the {len(paths)} training images '
                     f'take more than {CACHE_BYTES >> 20} MiB; they are decoded '
-                    'in every epoch (cache_images=True keeps them all).')
+                    'in every epoch (cache_images=True keeps them all), and '
+                    'damaged ones are found only then: tools/check_dataset.py '
+                    '--deep finds them before.')
                 return

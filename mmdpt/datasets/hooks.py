@@ -13,10 +13,12 @@ class CheckClassesHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_train(self, runner):
-        """Check the training images, and the ones for validation."""
+        """Check all images before the training, not hours later."""
         self._check(runner, runner.train_dataloader)
         if runner.val_loop is not None:
             self._check(runner, runner.val_dataloader)
+        if runner.test_loop is not None:
+            self._check(runner, runner.test_dataloader)
 
     def before_val(self, runner):
         """Check the images for validation."""

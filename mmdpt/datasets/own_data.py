@@ -1,29 +1,24 @@
 """Your own photos: a folder, a folder with lists, a CSV, a split file."""
-import csv
 import os.path as osp
-import random
 from dataclasses import replace
-from typing import Dict, List, Optional, Sequence, Tuple, Union
+from typing import Sequence, Tuple, Union
 
 from mmengine.logging import print_log
 
 from .benchmarks import Benchmark, get_benchmark
-from .index import class_folders, image_names
 from .layouts import Layout, layout, repeated
-from .sampling import draw_hash, group_by_label
-from .split_files import (Item, Split, check_classes, check_paths, read_split)
+from .own_files import (FORMS, PARTS, divide, plain_name, read_csv,
+                        read_folder)
+from .sampling import draw_hash
+from .split_files import (Item, Split, check_classes, check_paths, read_split,
+                          read_text)
 
 FRACTIONS = (0.5, 0.2, 0.3)  # the public benchmark's
-PARTS = Split._fields
-FORMS = ('(1) a folder with one subfolder of photos a class; (2) a folder '
-         'with "train", "test" and perhaps "val", each like (1); (3) a .csv '
-         'file with the columns path, label and perhaps split; (4) a split '
-         'file (.json)')
 PHOTO = 'a photo of a {}.'
 
 
 def own_benchmark(name: str = 'Own',
-                  classes: Optional[Sequence[str]] = None,
+                  classes: Union[None, str, Sequence[str]] = None,
                   templates: Union[None, str, Sequence[str]] = None,
                   image_dir: str = '',
                   fractions: Sequence[float] = FRACTIONS) -> Benchmark:
@@ -36,12 +31,13 @@ def own_benchmark(name: str = 'Own',
 
     Args:
         name (str): A name for logs and results. Defaults to 'Own'.
-        classes (Sequence[str], optional): The class names in the order of
-            the labels. Defaults to all that the data name, sorted (a split
-            file's: in its order). If a CSV's labels are numbers, they count
-            these names from 0.
-        templates (str | Sequence[str], optional): Prompts with one ``{}``.
-            Defaults to 'a photo of a {}.'.
+        classes (str | Sequence[str], optional): The class names in the order
+            of the labels, or a .txt file with one a line. Defaults to all
+            that the data name, sorted (a split file's: in its order). If a
+            CSV's labels are numbers, they count these names from 0.
+        templates (str | Sequence[str], optional): Prompts with one ``{}``, or
+            a .txt file with one a line; underscores become spaces. Defaults
+            to 'a photo of a {}.'.
         image_dir (str): Where a file's paths start, seen from the file.
             Defaults to the file's folder.
         fractions (Sequence[float]): Shares of each class's photos for train,
@@ -49,28 +45,54 @@ def own_benchmark(name: str = 'Own',
             benchmark's: 0.5, 0.2, 0.3.
 
     Raises:
-        ValueError: If a class name stands twice or the shares do not add up
-            to 1.
+        FileNotFoundError: If a .txt file is missing.
+        ValueError: If a class name stands twice, a template has no single
+            ``{}`` or no spaces, or the shares do not add up to 1.
     """
     fractions = tuple(float(x) for x in fractions)
     if len(fractions) != 3 or min(fractions) < 0 or \
             abs(sum(fractions) - 1) > 1e-6:
         raise ValueError('fractions must be three shares (train, val, test) '
                          f'that add up to 1, got {fractions}.')
-    classes = tuple(classes or ())
+    classes = _names(classes)
+    templates = [t.replace('_', ' ') for t in _names(templates or PHOTO)]
+    for template in templates:
+        check_template(template)
     if repeated(classes):
         raise ValueError(f'The class name {repeated(classes)[0]!r} stands '
                          'twice in classes.')
-    if isinstance(templates, str):
-        templates = (templates, )
     return Benchmark(
         name=name,
         classes=classes,
-        templates=tuple(templates or (PHOTO, )),
+        templates=tuple(templates),
         image_dir=image_dir,
         source=f'Your own data may be {FORMS}.',
         layout='own',
         fractions=fractions)
+
+
+def _names(given: Union[None, str, Sequence[str]]) -> Tuple[str, ...]:
+    """Texts from a list, from one text, or from the lines of a .txt file."""
+    if isinstance(given, str):
+        return tuple(read_text(given)) if given.endswith('.txt') else (given, )
+    return tuple(given or ())
+
+
+def check_template(template: str) -> None:
+    """Refuse what a command line has mangled.
+
+    Raises:
+        ValueError: If there is no single ``{}``, or text without spaces:
+            MMEngine's ``--cfg-options`` takes spaces away and splits at
+            commas.
+    """
+    text = template.replace('{}', '', 1)
+    if template.count('{}') != 1 or (len(text) > 1 and ' ' not in template):
+        raise ValueError(
+            f'The template {template!r} must be words with one {{}}, such as '
+            f'{PHOTO!r}. --cfg-options takes spaces away and splits at '
+            'commas: write a_photo_of_a_{}. there, or give a .txt file with '
+            'one template a line: dataset.templates=templates.txt')
 
 
 def as_benchmark(benchmark) -> Benchmark:
@@ -79,6 +101,11 @@ def as_benchmark(benchmark) -> Benchmark:
     if isinstance(benchmark, dict):
         return own_benchmark(**benchmark)
     return get_benchmark(benchmark)
+
+
+def with_classes(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
+    """The benchmark with its class names filled in."""
+    return replace(benchmark, classes=tuple(names))
 
 
 @layout('own')
@@ -150,7 +177,10 @@ class OwnData(Layout):
 
     def _class_order(self, found: set) -> Tuple[str, ...]:
         """The class names in label order, checked against the data."""
-        names = self.benchmark.classes or tuple(sorted(found))
+        # in the spelling of the data: a command line takes spaces away
+        spelt = {plain_name(name): name for name in sorted(found)}
+        names = tuple(spelt.get(plain_name(name), name) for name in
+                      self.benchmark.classes) or tuple(sorted(found))
         unknown = sorted(found - set(names))
         empty = [name for name in names if name not in found]
         if unknown or empty:
@@ -186,135 +216,3 @@ class OwnData(Layout):
                 raise ValueError(f'{self.benchmark.name}: the class {name!r} '
                                  f'of {self.data_root!r} has no train image.')
         return split
-
-
-def read_folder(folder: str) -> List[Tuple[str, str, Optional[str]]]:
-    """List a folder of class folders, or one with lists.
-
-    Returns:
-        list: (path, class name, 'train' | 'val' | 'test' | None), sorted.
-
-    Raises:
-        ValueError: If there is no class folder, or one has no image.
-    """
-    names = class_folders(folder)
-    if 'train' in names and set(names) <= set(PARTS):
-        return [(f'{part}/{path}', name, part) for part in PARTS
-                if part in names
-                for path, name, _ in read_folder(osp.join(folder, part))]
-    if not names:
-        raise ValueError(f'The folder {folder!r} has no subfolders. Own data '
-                         f'may be {FORMS}.')
-    found = []
-    for name in names:
-        images = image_names(osp.join(folder, name))
-        if not images:
-            raise ValueError(
-                f'The class folder {osp.join(folder, name)!r} has no image. '
-                'Put images into it (jpg, png, webp, ...), or remove it.')
-        found += [(f'{name}/{image}', name, None) for image in images]
-    return found
-
-
-def read_csv(path: str, classes: Sequence[str] = ()
-             ) -> List[Tuple[str, str, Optional[str]]]:
-    """Read a CSV file of path, label and perhaps split.
-
-    A first line that starts with "path" names the columns; without one they
-    are path, label, split. Numbers as labels count ``classes`` from 0.
-
-    Returns:
-        list: (path, class name, 'train' | 'val' | 'test' | None), as listed.
-
-    Raises:
-        ValueError: If a line has another form, an absolute path, or a label
-            that does not fit ``classes``; the message names the line.
-    """
-    try:
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            lines = [(i, [x.strip() for x in line])
-                     for i, line in enumerate(csv.reader(file), 1) if line]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path!r} is no CSV file in UTF-8 ({error}).'
-                         ) from None
-    columns = ['path', 'label', 'split']
-    if lines and lines[0][1][0].lower() == 'path':
-        columns = [name.lower() for name in lines.pop(0)[1]]
-    if not lines or 'label' not in columns:
-        raise ValueError(f'{path!r} has no images: expected lines of path, '
-                         'label and perhaps split (train, val, test).')
-    rows = [_csv_row(path, *line, columns) for line in lines]
-    numbers = all(row['label'].isdigit() for row in rows)
-    if numbers and not classes:
-        raise ValueError(f'The labels of {path!r} are numbers. The prompts '
-                         'need names: set dataset.classes="[first,second]", '
-                         'or write names into the file.')
-    for (number, _), row in zip(lines, rows):
-        if numbers and int(row['label']) >= len(classes):
-            raise ValueError(
-                f'Line {number} of {path!r} has the label {row["label"]}, but '
-                f'classes has {len(classes)} names, from 0 to '
-                f'{len(classes) - 1}.')
-        if numbers:
-            row['label'] = classes[int(row['label'])]
-        elif classes and row['label'] not in classes:
-            raise ValueError(
-                f'Line {number} of {path!r} has the class {row["label"]!r}, '
-                f'which is not in classes: {", ".join(classes)}.')
-    if len({row['split'] is None for row in rows}) > 1:
-        raise ValueError(f'{path!r} names a split in some lines only; name it '
-                         'in all or in none.')
-    return [(row['path'], row['label'], row['split']) for row in rows]
-
-
-def _csv_row(path: str, number: int, values: List[str],
-             columns: List[str]) -> Dict[str, Optional[str]]:
-    row = dict(zip(columns, values))
-    row['split'] = row.get('split') or None
-    if not row.get('path') or not row.get('label') or \
-            osp.isabs(row['path']) or row['split'] not in (None, *PARTS):
-        raise ValueError(
-            f'Line {number} of {path!r} is {",".join(values)!r}, expected '
-            'path (relative), label and perhaps split (train, val, test).')
-    return row
-
-
-def divide(items: Sequence[Item], fractions: Sequence[float],
-           seed: int = 1) -> Split:
-    """Divide images into lists, class by class, always in the same way.
-
-    The rule of the public benchmark: the images of each class are shuffled
-    and cut at the rounded shares. Unlike there the images are sorted first,
-    and each class leaves at least one for train and, if it has a share, one
-    for test.
-
-    Args:
-        items (Sequence[Item]): All images.
-        fractions (Sequence[float]): Shares of train, val and test.
-        seed (int): Seed of the shuffling. Defaults to 1.
-
-    Raises:
-        ValueError: If a class has too few images.
-    """
-    generator, split = random.Random(seed), Split([], [], [])
-    for label, same in sorted(group_by_label(items).items()):
-        same = sorted(same)
-        generator.shuffle(same)
-        least = 1 + (fractions[2] > 0)
-        if len(same) < least:
-            raise ValueError(
-                f'The class {same[0].name!r} has {len(same)} image(s); train '
-                f'and test need at least {least}. Add images.')
-        train = min(max(round(len(same) * fractions[0]), 1),
-                    len(same) - least + 1)
-        val = min(round(len(same) * fractions[1]), len(same) - train -
-                  least + 1)
-        split.train.extend(same[:train])
-        split.val.extend(same[train:train + val])
-        split.test.extend(same[train + val:])
-    return split
-
-
-def with_classes(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
-    """The benchmark with its class names filled in."""
-    return replace(benchmark, classes=tuple(names))

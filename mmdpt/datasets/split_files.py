@@ -66,6 +66,8 @@ def read_text(path: str) -> List[str]:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no UTF-8 text or empty.
     """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'The file {path!r} does not exist.')
     try:
         with open(path, encoding='utf-8') as file:
             lines = [line.strip() for line in file]

@@ -23,13 +23,27 @@ from .options import check_options, with_suggestion
 USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPointError)
 
 
+class OptionAction(DictAction):
+    """MMEngine's ``KEY=VALUE`` options, but text keeps its spaces.
+
+    The stock action drops them and cuts at commas: ``a photo of a {}.`` would
+    come out as ``aphotoofa{}.``.
+    """
+
+    @staticmethod
+    def _parse_iterable(val):
+        if ' ' in val.strip() and val.strip()[:1] not in '[(':
+            return val
+        return DictAction._parse_iterable(val)
+
+
 def add_common_arguments(parser):
     """Adds the arguments that both tools have."""
     parser.add_argument('--work-dir', help='folder for logs and results; by default the one that '
                         'the config names, else work_dirs/CONFIG_NAME (of a test: its subfolder '
                         'test)')
     parser.add_argument('--seed', type=int, help='seed of the few-shot draw and of the training')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, default={},
                         metavar='KEY=VALUE', help='override settings of the config, for example '
                         'train_cfg.max_epochs=10 or key="[a,b]"')
     parser.add_argument('--no-pin-memory', action='store_true',

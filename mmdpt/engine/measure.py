@@ -4,9 +4,9 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from mmengine.dataset import default_collate
 from mmpretrain.registry import DATASETS
-from torch.utils.data import DataLoader
+
+from .feature_loop import FrozenFeatureTestLoop
 
 BASELINES = ('linear_probe', 'raw_pixels')
 
@@ -36,6 +36,8 @@ def evaluate(model, loop):
         dict[str, float]: The metrics, the same on every rank.
     """
     model.eval()
+    if isinstance(loop, FrozenFeatureTestLoop):
+        return {k: float(v) for k, v in loop.evaluate().items()}
     for batch in loop.dataloader:
         loop.evaluator.process(data_samples=model.test_step(batch), data_batch=batch)
     return {k: float(v) for k, v in loop.evaluator.evaluate(len(loop.dataloader.dataset)).items()}
@@ -66,6 +68,7 @@ def measure_baselines(names, model, cfg, test_set):
         return {}
     pipeline = cfg.test_dataloader.dataset.pipeline
     sets = [few_shot_set(cfg, split, pipeline) for split in ('train', 'val')] + [test_set]
+    check_apart(*sets[1:])
     found = {}
     for name in names:
         with undisturbed(model):
@@ -82,23 +85,25 @@ def few_shot_set(cfg, split, pipeline):
     return dataset
 
 
-@torch.no_grad()
 def features(name, model, dataset, cfg):
     """tuple[np.ndarray, np.ndarray]: Features (N, D) and labels (N,)."""
-    from ..evaluation import pixel_features, stored_images
+    from ..evaluation import frozen_features, pixel_features, stored_images
     if name == 'raw_pixels':
         images, labels = stored_images(dataset)
         return pixel_features(images), np.asarray(labels)
     model.eval()
-    parts, labels = [], []
-    # not MMEngine's loader: that one shares the work between ranks
-    loader = DataLoader(
-        dataset,
-        batch_size=cfg.test_dataloader.batch_size,
-        num_workers=cfg.test_dataloader.get('num_workers', 0),
-        collate_fn=default_collate)
-    for batch in loader:
-        batch = model.data_preprocessor(batch, training=False)
-        parts.append(model.clip_features(batch['inputs']).float().cpu())
-        labels += [int(sample.gt_label) for sample in batch['data_samples']]
-    return torch.cat(parts).numpy(), np.array(labels)
+    loader = cfg.test_dataloader
+    found = frozen_features(
+        model, dataset, batch_size=loader.batch_size, num_workers=loader.get('num_workers', 0),
+        cache_dir=cfg.test_cfg.get('cache_dir'))
+    labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
+    return found.float().numpy(), np.array(labels)
+
+
+def check_apart(val, test):
+    """Raises ValueError if the regularisation would be chosen on test images."""
+    paths = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (val, test)]
+    if paths[0] == paths[1]:
+        raise ValueError('the val list of this benchmark is its test list: a linear probe would '
+                         'be tuned on the test images. Take the baselines out of '
+                         'default_hooks.report')

@@ -129,14 +129,15 @@ def _status(name: str) -> int:
                   'Linux only.')
 
 
-def in_turn(calls: Dict[str, Callable], meter: Meter, repeat: int) -> dict:
-    """Median time and peak memory of each call, run in turn after one warm-up
-    round."""
+def in_turn(calls: Dict[str, Callable], meter: Meter, repeat: int,
+            warm_up: int) -> dict:
+    """Median time and peak memory of each call, run in turn after the warm-up
+    rounds."""
     runs = {name: [] for name in calls}
-    for i in range(repeat + 1):
+    for i in range(repeat + warm_up):
         for name, call in calls.items():
             measured = meter.measure(call)
-            if i:
+            if i >= warm_up:
                 runs[name].append(measured)
     return {
         name: tuple(statistics.median(x) for x in zip(*values))
@@ -165,8 +166,8 @@ def flops(call: Callable) -> float:
 
 
 def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
-              dtype: str, plain_dtype: str, repeat: int,
-              plain_limit: int) -> dict:
+              dtype: str, plain_dtype: str, repeat: int, plain_limit: int,
+              warm_up: int = 1, count_flops: bool = True) -> dict:
     """Measure one part with one number of classes.
 
     Args:
@@ -179,6 +180,8 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         plain_dtype (str): The same for the plain path.
         repeat (int): Measured rounds; medians are given.
         plain_limit (int): Most classes of the plain path.
+        warm_up (int): Rounds that are not counted, first.
+        count_flops (bool): Whether to count FLOPs, in one more run of each.
 
     Returns:
         dict: ``ours_s``, ``plain_s``, ``ratio``, ``ours_peak_mib``,
@@ -198,7 +201,7 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
     calls = dict(ours=lambda: task.run(False))
     for size, plain_task in zip(sizes, plain_tasks):
         calls[size] = lambda t=plain_task: t.run(True)
-    measured = in_turn(calls, meter, repeat)
+    measured = in_turn(calls, meter, repeat, warm_up)
     ours = measured['ours']
     plain = [_extend(count, sizes, [measured[s][i] for s in sizes])
              for i in range(2)]
@@ -213,9 +216,11 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         plain_peak_mib=plain[1],
         **differences(equal_task, plain_tasks[-1]),
         ours_text_tokens=packing.prefix.numel() + packing.own.numel(),
-        plain_text_tokens=count * task.model.text_tower.context_length,
-        ours_flops=flops(calls['ours']),
-        plain_flops=_extend(count, sizes, [flops(calls[s]) for s in sizes]))
+        plain_text_tokens=count * task.model.text_tower.context_length)
+    if count_flops:
+        row['ours_flops'] = flops(calls['ours'])
+        row['plain_flops'] = _extend(
+            count, sizes, [flops(calls[s]) for s in sizes])
     if len(sizes) > 1:
         row['plain_note'] = (f'measured with {sizes[0]} and {sizes[1]} '
                              'classes, carried on in a straight line')

@@ -375,6 +375,10 @@ def resolve_classes(classes, templates):
     if isinstance(classes, (str, dict)):
         source = dict(classes) if isinstance(classes, dict) else \
             dict(benchmark=classes)
+        if 'benchmark' not in source:
+            raise ValueError(f'classes={source} names no benchmark: give '
+                             "benchmark='EuroSAT' (or own_benchmark's "
+                             'arguments), and perhaps data_root and subset.')
         benchmark = datasets.as_benchmark(source['benchmark'])
         classes = datasets.resolve_classes(**source)
         default = benchmark.templates

@@ -10,7 +10,7 @@ All tokens, the prefix and every class's own, form one matrix for the linear
 layers. Classes are sorted by their number of own tokens, so that attention
 among own tokens goes by groups of equal length, and nothing is padded.
 """
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import List, NamedTuple, Optional, Sequence
 
 import torch
@@ -34,8 +34,8 @@ class Packing(nn.Module):
         own (Tensor): Bank indices of the classes' own tokens, (T,), shorter
             classes first.
         position (Tensor): Positions of prefix and own tokens, (P + T,).
-        end (Tensor): Row of each class's end of text among the own tokens,
-            (C,), in the order of ``prompts``.
+        last (Tensor): Rows of the ends of text among the own tokens, (C,),
+            shorter classes first.
         rank (Tensor): Place of each class among the sorted classes, (C,).
         groups (list[tuple[int, int]]): ``(length, number of classes)``.
     """
@@ -45,10 +45,7 @@ class Packing(nn.Module):
         shared = shared_length(prompts)
         order = sorted(range(len(prompts)), key=lambda c: len(prompts[c]))
         own = [list(prompts[c][shared:]) for c in order]
-        ends, total = [0] * len(prompts), 0
-        for c, tokens in zip(order, own):
-            total += len(tokens)
-            ends[c] = total - 1
+        last = [total - 1 for total in accumulate(map(len, own))]
         position = list(range(shared)) + [
             shared + i for tokens in own for i in range(len(tokens))
         ]
@@ -61,7 +58,7 @@ class Packing(nn.Module):
                 prefix=prompts[0][:shared],
                 own=[i for tokens in own for i in tokens],
                 position=position,
-                end=ends,
+                last=last,
                 rank=rank).items():
             self.register_buffer(
                 name, torch.tensor(values, dtype=torch.long), persistent=False)
@@ -138,12 +135,8 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
             x = checkpoint(_run_block, block, x, packing, use_reentrant=False)
         else:
             x = _run_block(block, x, packing)
-    # The last block's output is read at the end of text alone.
-    block = tower.blocks[-1]
     x = _replace(x, deep, len(tower.blocks) - 1)
-    ends = x.index_select(1, packing.end + packing.prefix.numel())
-    mixed = _attend(block, x, packing, ends_only=True)
-    ends = add_mlp(block, ends + block.ls_1(mixed))
+    ends = _run_last_block(tower.blocks[-1], x, packing)
     return tower.ln_final(ends) @ tower.text_projection
 
 
@@ -156,48 +149,69 @@ def _replace(x, deep, depth):
 
 
 def _run_block(block, x, packing):
-    return add_mlp(block, x + block.ls_1(_attend(block, x, packing)))
-
-
-def _attend(block, x, packing, ends_only=False):
-    """Causal self-attention of the packed prompts x (G, P + T, W).
-
-    Returns (G, P + T, W), or with ``ends_only`` (G, C, W), the classes in
-    their own order.
-    """
-    attn = block.attn
+    qkv = project(block.attn, block.ln_1(x))
+    query, key, value = qkv.unflatten(2, (3, -1)).unbind(2)
     shared = packing.prefix.numel()
-    qkv = project(attn, block.ln_1(x))
-    # (G, P + T, 3 W) -> three times (G, H, P + T, W / H)
-    query, key, value = qkv.unflatten(
-        -1, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)
-    query = query * query.shape[-1]**-0.5
-    prefix_key, prefix_value = key[:, :, :shared], value[:, :, :shared]
-    outputs = []
-    if not ends_only and shared:
-        outputs.append(
-            F.scaled_dot_product_attention(
-                query[:, :, :shared],
-                prefix_key,
-                prefix_value,
-                is_causal=True,
-                scale=1.0))
-    start = shared
-    for length, count in packing.groups:
-        stop = start + length * count
-        group = [
-            t[:, :, start:stop].unflatten(2, (count, length))
-            for t in (query, key, value)
-        ]
-        if ends_only:
-            group[0] = group[0][:, :, :, -1:]
-        outputs.append(_attend_group(*group, prefix_key, prefix_value))
-        start = stop
+    outputs = [
+        F.scaled_dot_product_attention(
+            *(_heads(block, t[:, :shared]) for t in (query, key, value)),
+            is_causal=True)
+    ] if shared else []
+    outputs += _attend_groups(block, query[:, shared:], key, value, packing)
+    return _close(block, x, outputs)
+
+
+def _run_last_block(block, x, packing):
+    """Only the end of text is read: queries, output projection and MLP are
+    computed for it alone. Returns (G, C, W) in the order of the classes."""
+    normed = block.ln_1(x)
+    ends = packing.last + packing.prefix.numel()
+    query = project(block.attn, normed.index_select(1, ends), last=1)
+    key, value = project(block.attn, normed, first=1).chunk(2, -1)
+    outputs = _attend_groups(block, query, key, value, packing)
+    ends = _close(block, x.index_select(1, ends), outputs)
+    return ends.index_select(1, packing.rank)
+
+
+def _heads(block, x):  # (G, L, W) -> (G, H, L, d)
+    return x.unflatten(-1, (block.attn.num_heads, -1)).transpose(1, 2)
+
+
+def _close(block, x, outputs):
     mixed = torch.cat(outputs, dim=2).transpose(1, 2).flatten(2)
-    if ends_only:
-        # Groups come sorted by length; back to the order of the classes.
-        mixed = mixed.index_select(1, packing.rank)
-    return attn.out_proj(mixed)
+    return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))
+
+
+def _attend_groups(block, query, key, value, packing):
+    """Attention of all classes, group by group of equal length.
+
+    Args:
+        block (nn.Module): Gives the number of heads H.
+        query (Tensor): Of all own tokens (G, T, W), or of the last token of
+            each class (G, C, W), shorter classes first.
+        key (Tensor): Of prefix and own tokens, (G, P + T, W).
+        value (Tensor): The same.
+        packing (Packing): The layout.
+
+    Returns:
+        list[Tensor]: One (G, H, queries, d) a group.
+    """
+    shared = packing.prefix.numel()
+    query, key, value = (_heads(block, t) for t in (query, key, value))
+    query = query * query.shape[-1]**-0.5
+    every = query.shape[2] == packing.own.numel()
+    outputs, start, first = [], shared, 0
+    for length, count in packing.groups:
+        stop, queries = start + length * count, length if every else 1
+        outputs.append(
+            _attend_group(
+                query[:, :, first:first + count * queries].unflatten(
+                    2, (count, queries)),
+                key[:, :, start:stop].unflatten(2, (count, length)),
+                value[:, :, start:stop].unflatten(2, (count, length)),
+                key[:, :, :shared], value[:, :, :shared]))
+        start, first = stop, first + count * queries
+    return outputs
 
 
 def _attend_group(query, key, value, prefix_key, prefix_value):
@@ -225,5 +239,9 @@ def _attend_group(query, key, value, prefix_key, prefix_value):
         to_own,
     ], dim=-1).softmax(dim=-1)
     to_prefix, to_own = scores.split([shared, key.shape[3]], dim=-1)
+    if query.shape[3] == 1:
+        # torch.compile (2.14, CPU) takes the views' strides for their size
+        # there, and gives wrong gradients of the values.
+        to_prefix, to_own = to_prefix.contiguous(), to_own.contiguous()
     return to_prefix.flatten(2, 3) @ prefix_value + (to_own @ value).flatten(
         2, 3)

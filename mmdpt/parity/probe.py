@@ -69,7 +69,7 @@ def probe(model):
         def hook(module, args):
             if reading:
                 packing, x = reading[0].packing, args[0]
-                ends = packing.end + packing.prefix.numel()
+                ends = packing.last[packing.rank] + packing.prefix.numel()
                 seen.text_ends[block - 1] = x[0] if block == len(
                     texts) else x[0, ends]
 
