@@ -39,7 +39,8 @@ class PromptedCLIP(ImageClassifier):
             ``data_root``, ``subset``) where names are read from the data.
         templates (str | Sequence[str], optional): Hand-written prompts with
             one ``{}`` for zero-shot classification; the features of several
-            are averaged. Defaults to the benchmark's, or to
+            are averaged; None among them stands for the default. Defaults to
+            the benchmark's, or to
             'a photo of a {}.' where ``classes`` are names.
         normalise_templates (bool): Average the normalised features of the
             templates; False: the features as they are (PromptSRC).
@@ -400,7 +401,10 @@ def resolve_classes(classes, templates):
             'prompts that all classes share cannot tell them apart.',
             logger='current', level=30)
     templates = default if templates is None else templates
+    default = [default] if isinstance(default, str) else list(default)
     templates = [templates] if isinstance(templates, str) else list(templates)
+    templates = [t for item in templates
+                 for t in (default if item is None else [item])]
     if not templates:
         raise ValueError('templates is empty; give at least one, such as '
                          "'a photo of a {}.', or None.")
