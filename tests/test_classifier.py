@@ -128,6 +128,12 @@ def test_templates_are_averaged():
     torch.testing.assert_close(both, F.normalize(sum(single) / 2, dim=-1))
 
 
+def test_none_among_the_templates_is_the_default():
+    model = build('zeroshot', classes='EuroSAT', templates=['a {}.', None])
+    own = build('zeroshot', classes='EuroSAT')
+    assert torch.equal(model.templates[1]().own, own.templates[0]().own)
+
+
 def test_text_is_encoded_once_an_evaluation(images):
     model, count = build('dpt').eval(), []
     model.text_tower.register_forward_hook(lambda *a: count.append(1))

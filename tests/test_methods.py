@@ -33,6 +33,41 @@ TOWERS = dict(
                       layers=3)))
 
 
+RESNET = dict(
+    embed_dim=32, quick_gelu=True,
+    vision_cfg=dict(image_size=32, layers=[1, 1, 1, 1], width=16,
+                    patch_size=None),
+    text_cfg=dict(context_length=77, vocab_size=49408, width=64, heads=2,
+                  layers=3))
+TOWERS['resnet'] = RESNET
+
+
+def leaves_the_image_alone(method):
+    return not {'visual_prompt', 'lora'} & set(METHODS[method])
+
+
+@pytest.mark.parametrize('method', METHODS)
+def test_resnet(method):
+    """Carries what leaves the image alone, and says what it cannot."""
+    if leaves_the_image_alone(method):
+        return test_train_save_load_predict(method, 'resnet', 'fp32')
+    part = METHODS[method].get('visual_prompt') or METHODS[method]['lora']
+    with pytest.raises(ValueError, match=f'{part["type"]} needs a vision trans'
+                       'former, but the image tower of custom is a ResNet'):
+        build(method, 'resnet', 'fp32')
+
+
+def test_resnet_equals_open_clip_and_keeps_its_statistics():
+    model = build('coop', 'resnet', 'fp64').train()
+    images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
+    visual = model.backbone.visual
+    before = [b.clone() for b in visual.buffers()]
+    features = model.match(images).image
+    assert all(torch.equal(a, b) for a, b in zip(before, visual.buffers()))
+    with torch.no_grad():
+        assert torch.equal(features, visual.eval()(images))
+
+
 def build(method, tower, precision):
     init_default_scope('mmpretrain')
     torch.manual_seed(0)

@@ -73,7 +73,8 @@ def use_amp(cfg):
     AmpOptimWrapper.
 
     Raises:
-        ValueError: For other models without a GPU.
+        ValueError: For other models without a GPU, and with an optimizer wrapper
+            that has no form with loss scaling.
     """
     gpu = torch.cuda.is_available()
     if cfg.model.type == 'PromptedCLIP':
@@ -83,6 +84,9 @@ def use_amp(cfg):
         cfg.model.precision = 'fp16'
     elif not gpu:
         raise ValueError('--amp needs a GPU for this model, and torch finds none: leave it out')
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp on this GPU needs loss scaling, which {kind} has not: leave it out')
     cfg.optim_wrapper.type = 'AmpOptimWrapper'
     cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 

@@ -16,7 +16,7 @@ from .heads import Match, SimilarityHead, similarity
 from .learnt_state import keep_learnt_only
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
-from .towers import ImageTower, TextTower
+from .towers import TextTower, build_image_tower
 
 CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
 CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
@@ -39,7 +39,8 @@ class PromptedCLIP(ImageClassifier):
             ``data_root``, ``subset``) where names are read from the data.
         templates (str | Sequence[str], optional): Hand-written prompts with
             one ``{}`` for zero-shot classification; the features of several
-            are averaged. Defaults to the benchmark's, or to
+            are averaged; None among them stands for the default. Defaults to
+            the benchmark's, or to
             'a photo of a {}.' where ``classes`` are names.
         normalise_templates (bool): Average the normalised features of the
             templates; False: the features as they are (PromptSRC).
@@ -92,7 +93,8 @@ class PromptedCLIP(ImageClassifier):
                  init_cfg: Optional[dict] = None):
         classes, templates = resolve_classes(classes, templates)
         clip = load_clip(arch, pretrained, precision)
-        tower = ImageTower(clip)
+        prompting = visual_prompt or lora
+        tower = build_image_tower(clip, prompting and prompting['type'])
         super().__init__(
             backbone=tower,
             head=head,
@@ -399,7 +401,10 @@ def resolve_classes(classes, templates):
             'prompts that all classes share cannot tell them apart.',
             logger='current', level=30)
     templates = default if templates is None else templates
+    default = [default] if isinstance(default, str) else list(default)
     templates = [templates] if isinstance(templates, str) else list(templates)
+    templates = [t for item in templates
+                 for t in (default if item is None else [item])]
     if not templates:
         raise ValueError('templates is empty; give at least one, such as '
                          "'a photo of a {}.', or None.")

@@ -65,6 +65,12 @@ def rules_of(method: str) -> Rules:
     return RULES.get(method, DPT)
 
 
+def is_learnt(name: str, rules: Rules = DPT) -> bool:
+    """Whether the reference learns a tensor of this name."""
+    whole = [(re.sub(r'\[.*\]', '', theirs), '', 0) for theirs, _ in rules]
+    return _rename(name, whole) is not None
+
+
 def from_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     """Rename the reference's learnt tensors to ours.
 

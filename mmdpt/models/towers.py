@@ -1,5 +1,5 @@
 """CLIP's two frozen towers, made to take prompts."""
-from typing import Callable, Optional
+from typing import Callable, Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -50,12 +50,7 @@ class ImageTower(nn.Module):
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Turn normalised images (B, 3, H, W) into tokens (B, N, D)."""
-        if tuple(images.shape[1:]) != (3, *self.image_size):
-            raise ValueError(
-                f'The image tower takes images of 3x{self.image_size[0]}x'
-                f'{self.image_size[1]}, but got '
-                f'{"x".join(map(str, images.shape[1:]))}: set the size in the '
-                'pipelines (or choose another arch).')
+        check_image_size(images, self.image_size)
         return self.visual._embeds(images.to(self.visual.conv1.weight.dtype))
 
     def forward(self, tokens: torch.Tensor, prompt=None,
@@ -74,6 +69,75 @@ class ImageTower(nn.Module):
         token, evidence = through_blocks(self.blocks, tokens, prompt, classes,
                                          self.visual.ln_pre)
         return self.visual.ln_post(token) @ self.visual.proj, evidence
+
+
+@MODELS.register_module()
+class FrozenTower(nn.Module):
+    """An image tower that is only read, such as CLIP's ResNets: for methods
+    that leave the image alone.
+
+    Args:
+        clip (CLIPModel): The loaded CLIP.
+
+    Attributes:
+        width (int): 0; there are no tokens to prompt.
+        depth (int): 0; there are no blocks to prompt.
+        embed_dim (int): E, size of the joint space.
+        image_size (tuple[int, int]): Height and width of an input.
+    """
+    width = depth = 0
+
+    def __init__(self, clip: CLIPModel):
+        super().__init__()
+        self.visual = clip.model.visual
+        self.embed_dim = self.visual.output_dim
+        size = self.visual.image_size
+        self.image_size = (size, size) if isinstance(size, int) else \
+            tuple(size)
+
+    def train(self, mode: bool = True):
+        """Stay in evaluation mode: batch statistics are frozen as well."""
+        return super().train(False)
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """Check normalised images (B, 3, H, W)."""
+        check_image_size(images, self.image_size)
+        return images.to(next(self.visual.parameters()).dtype)
+
+    def forward(self, images: torch.Tensor, prompt=None, classes=None):
+        """Image features (B, E), not normalised, and no class evidence."""
+        return self.visual(images), []
+
+
+def build_image_tower(clip: CLIPModel, why: Optional[str] = None) -> nn.Module:
+    """The image tower that suits a CLIP.
+
+    Args:
+        clip (CLIPModel): The loaded CLIP.
+        why (str, optional): What needs a vision transformer; None: nothing.
+
+    Raises:
+        ValueError: If there is none, but it is needed.
+    """
+    from open_clip.modified_resnet import ModifiedResNet
+    if not isinstance(clip.model.visual, ModifiedResNet):
+        return ImageTower(clip)
+    if why is not None:
+        raise ValueError(
+            f'{why} needs a vision transformer, but the image tower of '
+            f'{clip.identity["arch"]} is a ResNet: use a CLIP ViT such as '
+            'ViT-B-16-quickgelu, or a method that leaves the image alone '
+            '(CoOp, CoCoOp, KgCoOp, ProGrad, CLIP-Adapter, Tip-Adapter).')
+    return FrozenTower(clip)
+
+
+def check_image_size(images: torch.Tensor, size: Tuple[int, int]) -> None:
+    """Raise ValueError unless images (B, 3, H, W) have the tower's size."""
+    if tuple(images.shape[1:]) != (3, *size):
+        raise ValueError(
+            f'The image tower takes images of 3x{size[0]}x{size[1]}, but got '
+            f'{"x".join(map(str, images.shape[1:]))}: set the size in the '
+            'pipelines (or choose another arch).')
 
 
 class TextTower(nn.Module):
