@@ -5,11 +5,11 @@ from typing import List, Optional, Sequence, Union
 import torch
 import torch.nn.functional as F
 from mmengine.dist import get_rank, get_world_size
-from mmengine.logging import print_log
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from .class_names import resolve_classes
 from .class_shards import ClassShards, use_shards
 from .clip import load_clip
 from .heads import Match, SimilarityHead, similarity
@@ -363,49 +363,3 @@ class PromptedCLIP(ImageClassifier):
         """Predictions with scores (C,) and label."""
         return self._active_head.predict(
             self.match(inputs), data_samples, **kwargs)
-
-
-def resolve_classes(classes, templates):
-    """Class names and templates as lists, from names or a benchmark.
-
-    A benchmark may have classes of the same name (ImageNet has), which stay
-    as they are, with a warning; in a list of names they are an error.
-    """
-    from mmdpt import datasets
-    default, benchmark = 'a photo of a {}.', None
-    if isinstance(classes, (str, dict)):
-        source = dict(classes) if isinstance(classes, dict) else \
-            dict(benchmark=classes)
-        if 'benchmark' not in source:
-            raise ValueError(f'classes={source} names no benchmark: give '
-                             "benchmark='EuroSAT' (or own_benchmark's "
-                             'arguments), and perhaps data_root and subset.')
-        benchmark = datasets.as_benchmark(source['benchmark'])
-        classes = datasets.resolve_classes(**source)
-        default = benchmark.templates
-    classes = list(classes)
-    wrong = [c for c in classes if not isinstance(c, str)]
-    if wrong:
-        raise TypeError(f'Class names must be text, but one is {wrong[0]!r}.')
-    if len(classes) < 2:
-        raise ValueError(f'A classifier needs at least two classes, but '
-                         f'classes has {len(classes)}: {classes}.')
-    double = datasets.repeated(classes)
-    if double and benchmark is None:
-        raise ValueError(f'Class name {double[0]!r} stands more than once in '
-                         'classes; rename one of them.')
-    if double:
-        print_log(
-            f'{benchmark.name} gives several classes the same name: '
-            f'{", ".join(double)}. As in the public benchmark they stay; '
-            'prompts that all classes share cannot tell them apart.',
-            logger='current', level=30)
-    templates = default if templates is None else templates
-    default = [default] if isinstance(default, str) else list(default)
-    templates = [templates] if isinstance(templates, str) else list(templates)
-    templates = [t for item in templates
-                 for t in (default if item is None else [item])]
-    if not templates:
-        raise ValueError('templates is empty; give at least one, such as '
-                         "'a photo of a {}.', or None.")
-    return classes, templates
