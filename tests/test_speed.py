@@ -33,6 +33,7 @@ def test_tool(tmp_path):
             assert row['max_abs_diff'] < 1e-3
             assert row['max_rel_grad_diff'] < 1e-3
             assert row['plain_flops'] > row['ours_flops'] > 0
+            assert row['ours_tflops_per_s'] > 0 and 'share_of_peak' not in row
             assert ('plain_note' in row) == (count == '12')
         assert result[count]['text']['plain_text_tokens'] == 77 * int(count)
 

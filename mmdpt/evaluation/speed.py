@@ -4,7 +4,7 @@ import gc
 import statistics
 import time
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Callable, Dict, List, Optional
 
 import torch
 from mmengine.logging import MessageHub
@@ -14,6 +14,12 @@ from mmpretrain.structures import DataSample
 from torch.utils.flop_counter import FlopCounterMode
 
 PARTS = ('text', 'train_step', 'evaluation')
+# Dense TFLOP/s of NVIDIA's data sheets (SXM versions), by part of the name.
+PEAK_TFLOPS = {
+    'A100': dict(fp64=9.7, fp32=19.5, bf16=312., fp16=312.),
+    'H100': dict(fp64=34., fp32=67., bf16=989., fp16=989.),
+    'H200': dict(fp64=34., fp32=67., bf16=989., fp16=989.),
+}
 
 
 def class_names(count: int) -> List[str]:
@@ -168,6 +174,15 @@ def flops(call: Callable) -> float:
     return float(counter.get_total_flops())
 
 
+def peak_tflops(device: str, dtype: str) -> Optional[float]:
+    """What the GPU could do at most; None where it is not known."""
+    if not device.startswith('cuda'):
+        return None
+    name = torch.cuda.get_device_name(device)
+    return next((peak[dtype] for part, peak in PEAK_TFLOPS.items()
+                 if part in name), None)
+
+
 def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
               dtype: str, plain_dtype: str, repeat: int, plain_limit: int,
               warm_up: int = 1, count_flops: bool = True,
@@ -226,6 +241,10 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         plain_text_tokens=count * task.model.text_tower.context_length)
     if count_flops:
         row['ours_flops'] = flops(calls['ours'])
+        row['ours_tflops_per_s'] = row['ours_flops'] / ours[0] / 1e12
+        peak = peak_tflops(device, dtype)
+        if peak:
+            row['share_of_peak'] = row['ours_tflops_per_s'] / peak
         row['plain_flops'] = _extend(
             count, sizes, [flops(calls[s]) for s in sizes])
     if len(sizes) > 1:
