@@ -38,6 +38,7 @@ class ImageTower(nn.Module):
                 f'{type(visual).__name__} without class token: visual prompts '
                 'need a CLIP ViT such as ViT-B-16-quickgelu.')
         self.visual = visual
+        visual.conv1.to(memory_format=torch.channels_last)
         check_blocks(self.blocks, 'image tower')
         self.width = visual.class_embedding.shape[0]
         self.depth = len(self.blocks)
@@ -51,7 +52,10 @@ class ImageTower(nn.Module):
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Turn normalised images (B, 3, H, W) into tokens (B, N, D)."""
         check_image_size(images, self.image_size)
-        return self.visual._embeds(images.to(self.visual.conv1.weight.dtype))
+        # Channels last: the patch embedding comes out as tokens, uncopied.
+        images = images.to(
+            self.visual.conv1.weight.dtype, memory_format=torch.channels_last)
+        return self.visual._embeds(images)
 
     def forward(self, tokens: torch.Tensor, prompt=None,
                 classes: Optional[torch.Tensor] = None):
