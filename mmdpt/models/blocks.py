@@ -60,6 +60,11 @@ def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0,
     return projected + low_rank(tokens, first, last)
 
 
+def split_heads(attn: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    """Give each head its part: (B, L, D) to (B, H, L, D / H)."""
+    return tokens.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
+
+
 def run_block(block: nn.Module,
               tokens: torch.Tensor,
               extra: Optional[torch.Tensor] = None,
@@ -78,9 +83,6 @@ def run_block(block: nn.Module,
     """
     attn = block.attn
 
-    def heads(x):  # (B, L, D) -> (B, H, L, D / H)
-        return x.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
-
     normed = block.ln_1(tokens)
     if read is None:
         query, key, value = project(attn, normed).chunk(3, -1)
@@ -94,7 +96,7 @@ def run_block(block: nn.Module,
         key = torch.cat([key, extra_kv[0]], dim=1)
         value = torch.cat([value, extra_kv[1]], dim=1)
     mixed = F.scaled_dot_product_attention(
-        heads(query), heads(key), heads(value))
+        *(split_heads(attn, t) for t in (query, key, value)))
     mixed = attn.out_proj(mixed.transpose(1, 2).flatten(2))
     return add_mlp(block, tokens + block.ls_1(mixed))
 

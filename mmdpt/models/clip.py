@@ -13,7 +13,7 @@ import torch
 import torch.nn as nn
 from mmengine.logging import print_log
 
-from .clip_weights import read_weights
+from .clip_weights import OPENAI_EXTRAS, read_weights
 
 PRECISIONS = dict(
     fp64=torch.float64,
@@ -21,8 +21,6 @@ PRECISIONS = dict(
     bf16=torch.bfloat16,
     fp16=torch.float16)
 BUILTIN = 'mmdpt-tiny'
-# Keys of an OpenAI archive that describe the model and are not weights.
-OPENAI_EXTRAS = ('input_resolution', 'context_length', 'vocab_size')
 
 
 class CLIPModel(NamedTuple):

@@ -5,6 +5,9 @@ from typing import Dict, Tuple
 
 import torch
 
+# Keys of an OpenAI archive that describe the model and are not weights.
+OPENAI_EXTRAS = ('input_resolution', 'context_length', 'vocab_size')
+
 
 def read_weights(path: Path) -> Tuple[Dict[str, torch.Tensor], bool]:
     """Read a state dict from a weights file.
@@ -23,7 +26,6 @@ def read_weights(path: Path) -> Tuple[Dict[str, torch.Tensor], bool]:
             that only code could load.
     """
     path = Path(path)
-    extras = ('input_resolution', 'context_length', 'vocab_size')
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
@@ -46,7 +48,7 @@ def read_weights(path: Path) -> Tuple[Dict[str, torch.Tensor], bool]:
         raise ValueError(f'{path} holds no state dict: expected tensors by '
                          f'name, found {type(tensors).__name__}.')
     tensors = _without_prefix(tensors)
-    return tensors, any(k in tensors for k in extras) or _named_openai(path)
+    return tensors, any(k in tensors for k in OPENAI_EXTRAS) or _named_openai(path)
 
 
 def _is_torchscript(path: Path) -> bool:

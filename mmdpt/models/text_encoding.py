@@ -18,7 +18,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import add_mlp, project
+from .blocks import add_mlp, project, split_heads
 
 
 class Packing(nn.Module):
@@ -154,7 +154,7 @@ def _run_block(block, x, packing):
     shared = packing.prefix.numel()
     outputs = [
         F.scaled_dot_product_attention(
-            *(_heads(block, t[:, :shared]) for t in (query, key, value)),
+            *(split_heads(block.attn, t[:, :shared]) for t in (query, key, value)),
             is_causal=True)
     ] if shared else []
     outputs += _attend_groups(block, query[:, shared:], key, value, packing)
@@ -171,10 +171,6 @@ def _run_last_block(block, x, packing):
     outputs = _attend_groups(block, query, key, value, packing)
     ends = _close(block, x.index_select(1, ends), outputs)
     return ends.index_select(1, packing.rank)
-
-
-def _heads(block, x):  # (G, L, W) -> (G, H, L, d)
-    return x.unflatten(-1, (block.attn.num_heads, -1)).transpose(1, 2)
 
 
 def _close(block, x, outputs):
@@ -197,7 +193,7 @@ def _attend_groups(block, query, key, value, packing):
         list[Tensor]: One (G, H, queries, d) a group.
     """
     shared = packing.prefix.numel()
-    query, key, value = (_heads(block, t) for t in (query, key, value))
+    query, key, value = (split_heads(block.attn, t) for t in (query, key, value))
     query = query * query.shape[-1]**-0.5
     every = query.shape[2] == packing.own.numel()
     outputs, start, first = [], shared, 0

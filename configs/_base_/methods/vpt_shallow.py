@@ -6,16 +6,8 @@
 hand-written template as classifier, as in section 4 of
 `DPT <https://arxiv.org/abs/2208.08340>`_.
 
-10 tokens, rate 0.01, 10 epochs of warm-up: the visual prompts' settings of
-DPT's 1-shot script, kept for all shots (our choice).
+Everything else, with its sources, as in vpt.py.
 """
-_base_ = ['../runtime.py', '../sgd.py']
+_base_ = ['./vpt.py']
 
-model = dict(
-    type='PromptedCLIP',
-    pretrained='openai',
-    visual_prompt=dict(type='VPT', num_tokens=10, deep=False),
-    head=dict(type='SimilarityHead'))
-
-optim_wrapper = dict(optimizer=dict(lr=0.01))
-param_scheduler = dict(warmup_epochs=10)
+model = dict(visual_prompt=dict(deep=False))
