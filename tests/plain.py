@@ -23,6 +23,17 @@ def small_clip(layers=3, width=64, **text):
             layers=layers, **text))
 
 
+def run_block(block, x, **kwargs):
+    """A block of a tower, low-rank updates merged into its weights."""
+    update = getattr(block.attn, 'low_rank', None)
+    if update is None or not update.enabled:
+        return block(x, **kwargs)
+    parts = [update.parts[p] for p in 'qkv']
+    delta = torch.cat([p.scaling * p.B @ p.A for p in parts])
+    merged = {'attn.in_proj_weight': block.attn.in_proj_weight + delta}
+    return torch.func.functional_call(block, merged, (x, ), kwargs)
+
+
 def encode_text(tower, prompts, deep=()):
     """Encode prompts padded to the full context, (C, E), not normalised.
 
@@ -42,7 +53,7 @@ def encode_text(tower, prompts, deep=()):
         if 1 <= depth <= len(deep):
             tokens = deep[depth - 1].to(x.dtype).expand(len(x), -1, -1)
             x = torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1]:]], 1)
-        x = block(x, attn_mask=mask)
+        x = run_block(block, x, attn_mask=mask)
     x = tower.ln_final(x)
     ends = torch.tensor([len(p) - 1 for p in prompts], device=x.device)
     return x[torch.arange(len(x)), ends] @ tower.text_projection
@@ -65,7 +76,7 @@ def encode_image(tower, images, prompt=None, classes=None):
             if depth == 0 and prompt.pre_norm:
                 extra = visual.ln_pre(extra)
             x = torch.cat([x[:, :count], extra], dim=1)
-        x = block(x)
+        x = run_block(block, x)
         previous = x[:, count:]
         x = x[:, :count]
     return visual.ln_post(x)[:, 0] @ visual.proj, evidence
@@ -101,7 +112,7 @@ def match(model, images, filled):
         Match: As the model's own.
     """
     from mmdpt.models import Match
-    with torch.no_grad():
+    with torch.no_grad(), model._frozen_towers():
         frozen, _ = encode_image(model.backbone, images)
         frozen = frozen.to(model.scale.dtype)
     text = filled if model.text_prompt is None else learnt_text(
@@ -111,7 +122,8 @@ def match(model, images, filled):
         order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(
             dim=1, descending=True)[:, :prompt.top_k]
         classes = text[order]
-    image, evidence = (frozen, []) if prompt is None else encode_image(
+    plain_image = prompt is None and model.lora is None
+    image, evidence = (frozen, []) if plain_image else encode_image(
         model.backbone, images, prompt, classes)
     return Match(
         image.to(model.scale.dtype), text, model.scale, frozen, filled, order,

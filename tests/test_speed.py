@@ -5,8 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 
-from mmdpt.evaluation.speed import _extend, class_names
+from mmdpt.evaluation.speed import _extend, benchmark, class_names
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = {
@@ -36,6 +37,29 @@ def test_tool(tmp_path):
             assert row['ours_tflops_per_s'] > 0 and 'share_of_peak' not in row
             assert ('plain_note' in row) == (count == '12')
         assert result[count]['text']['plain_text_tokens'] == 77 * int(count)
+
+
+METHODS = [
+    'clip_adapter', 'clip_lora', 'cocoop', 'coop', 'dpt', 'kgcoop', 'maple',
+    'prograd', 'promptsrc', 'tip_adapter_f', 'vlp', 'vpt', 'vpt_shallow'
+]
+
+
+@pytest.mark.parametrize('name', METHODS)
+def test_every_method_s_step_equals_its_plain_path(name):
+    path = ROOT / f'configs/_base_/methods/{name}.py'
+    method = Config.fromfile(path).model
+    for prompt in ('text_prompt', 'visual_prompt'):
+        if method.get(prompt) and method[prompt].get('num_layers', 1) > 3:
+            method[prompt].num_layers = 3  # the blocks of the tiny CLIP
+    if name == 'promptsrc':
+        method.templates = method.templates[:1]
+    row = benchmark(
+        'train_step', 4, str(ROOT / 'mmdpt/tiny_clip/config.json'), 2, 'cpu',
+        'fp64', 'fp64', repeat=1, plain_limit=4, warm_up=0, count_flops=False,
+        method=method)
+    assert row['max_abs_diff'] < 1e-9
+    assert row['max_rel_grad_diff'] < 1e-9
 
 
 def test_straight_line():

@@ -4,8 +4,8 @@
 
 The plain path pads every prompt to the full context, shares and caches nothing
 and runs the frozen and the prompted image pass apart (tests/plain.py). Both
-compute DPT (or CoCoOp) with random weights, so only time, memory and equality mean
-something. Where a plain run would not fit (--plain-limit), it is run with
+compute --method, as configs/_base_/methods has it, with random weights, so only
+time, memory and equality mean something. Where a plain run would not fit (--plain-limit), it is run with
 fewer classes, at two sizes, and carried on in a straight line; the result
 says so.
 """
@@ -19,7 +19,15 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tests'))
 
+from mmengine.config import Config  # noqa: E402
+
 from mmdpt.evaluation.speed import PARTS, benchmark  # noqa: E402
+
+METHODS = {
+    path.stem: Config.fromfile(path).model
+    for path in sorted((Path(__file__).resolve().parents[1] /
+                        'configs/_base_/methods').glob('*.py'))
+}
 
 
 def parse_args():
@@ -40,8 +48,9 @@ def parse_args():
         '--plain-dtype', choices=['fp64', 'fp32', 'bf16', 'fp16'],
         help='the same for the plain path; default: as --dtype')
     parser.add_argument(
-        '--method', choices=['dpt', 'cocoop'], default='dpt',
-        help='cocoop has no part "text": its text depends on the images')
+        '--method', choices=list(METHODS), default='dpt',
+        help='methods without a learnt prompt of their own for all images have '
+        'no part "text", those without learning no "train_step"')
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=PARTS)
     parser.add_argument('--repeat', type=int, default=3)
     parser.add_argument(
@@ -54,9 +63,19 @@ def parse_args():
         help='most classes that the plain path runs with')
     parser.add_argument('--json', help='also write the result here')
     args = parser.parse_args()
-    if args.method == 'cocoop':
-        args.parts = [part for part in args.parts if part != 'text']
+    args.parts = [part for part in args.parts if part in parts(args.method)]
     return args
+
+
+def parts(method: str) -> list:
+    """The parts that a method has."""
+    model = METHODS[method]
+    text = (model.get('text_prompt') or {}).get('type')
+    learns = text or model.get('visual_prompt') or model.get('lora') or \
+        model['head']['type'] != 'SimilarityHead'
+    missing = [] if text and text != 'CoCoOp' else ['text']
+    return [part for part in PARTS if part not in missing +
+            ([] if learns and method != 'tip_adapter' else ['train_step'])]
 
 
 def machine(args) -> dict:
@@ -96,7 +115,7 @@ def main():
                 plain_dtype=args.plain_dtype or args.dtype,
                 repeat=args.repeat, plain_limit=args.plain_limit,
                 warm_up=args.warm_up, count_flops=not args.no_flops,
-                method=args.method)
+                method=METHODS[args.method])
             result[str(count)][part] = row
             print(f'{count:7} {part:11} {row["ours_s"]:8.3f} '
                   f'{row["plain_s"]:8.3f} {row["ratio"]:6.2f} '

@@ -1,4 +1,5 @@
 """What ``tools/benchmark_speed.py`` measures."""
+import copy
 import ctypes
 import gc
 import statistics
@@ -30,23 +31,27 @@ def class_names(count: int) -> List[str]:
             for i in range(count)]
 
 
-def build(count: int, arch: str, device: str, dtype: str, method: str):
-    """DPT or CoCoOp as published, with random weights."""
+def build(count: int, arch: str, device: str, dtype: str, method: dict):
+    """A method as its base config has it, with random weights."""
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
-    parts = dict(text_prompt=dict(type='CoCoOp', init_words='a photo of a')) \
-        if method == 'cocoop' else dict(
-            text_prompt=dict(type='CoOp', num_tokens=16),
-            visual_prompt=dict(type='CAVPT', top_k=min(10, count)),
-            head=dict(type='DPTHead', guided_epochs=0))
+    method = copy.deepcopy(dict(method))
+    if (method.get('visual_prompt') or {}).get('top_k'):
+        method['visual_prompt']['top_k'] = min(10, count)
+    if method.get('lora'):  # the plain path merges, and merged has no dropout
+        method['lora']['dropout'] = 0.
     model = MODELS.build(
         dict(
-            type='PromptedCLIP',
+            method,
             arch=arch,
             pretrained=None,
             precision=dtype,
-            classes=class_names(count),
-            **parts))
+            classes=class_names(count)))
+    if hasattr(model.head, 'fill'):
+        keys = model.head.keys.shape[0]
+        model.head.fill(
+            torch.randn(1, keys, model.backbone.embed_dim),
+            torch.arange(keys) % count)
     return model.to(device)
 
 
@@ -98,8 +103,8 @@ class Task:
             found = match(model, self.images, self.filled) if plain_path \
                 else model.match(self.images)
             losses = model.head.loss(found, self.samples)
-            total, _ = model.parse_losses(losses)
-            output = total
+            output, _ = model.parse_losses(losses)  # a pair for ProGrad
+            total = output.sum()
         return [output.detach(), *torch.autograd.grad(total, learnt)]
 
 
@@ -186,7 +191,7 @@ def peak_tflops(device: str, dtype: str) -> Optional[float]:
 def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
               dtype: str, plain_dtype: str, repeat: int, plain_limit: int,
               warm_up: int = 1, count_flops: bool = True,
-              method: str = 'dpt') -> dict:
+              *, method: dict) -> dict:
     """Measure one part with one number of classes.
 
     Args:
@@ -200,8 +205,8 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         repeat (int): Measured rounds; medians are given.
         plain_limit (int): Most classes of the plain path.
         warm_up (int): Rounds that are not counted, first.
-        method (str): 'dpt', or 'cocoop' (its text depends on the images, so
-            it has no part 'text').
+        method (dict): ``model`` of the method's base config. One whose text
+            is hand-written, or depends on the images, has no part 'text'.
         count_flops (bool): Whether to count FLOPs, in one more run of each.
 
     Returns:
@@ -229,7 +234,7 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
              for i in range(2)]
     equal_task = task if count == sizes[-1] else Task(
         part, build(sizes[-1], arch, device, dtype, method), batch_size)
-    packing = task.model.text_prompt.packing
+    packing = (task.model.text_prompt or task.model.templates[0]).packing
     row = dict(
         ours_s=ours[0],
         plain_s=plain[0],

@@ -70,7 +70,8 @@ class PromptSRCHead(TermsHead):
         logits = self(match)
         frozen = similarity(match.frozen_image, match.frozen_text, match.scale)
         divergence = F.kl_div(
-            logits.log_softmax(1), frozen.log_softmax(1), log_target=True)
+            logits.log_softmax(1), frozen.log_softmax(1), log_target=True,
+            reduction='none').mean()
         return dict(
             logits=(1., self.cross_entropy(logits, target)),
             l1_text=(self.text_weight,
