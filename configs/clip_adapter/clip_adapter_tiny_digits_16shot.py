@@ -2,7 +2,8 @@
 
     python tools/train.py configs/clip_adapter/clip_adapter_tiny_digits_16shot.py
 
-All values are our own, after those of CoOp and DPT on the same data.
+All values are our own, chosen on the pool half of the digits, never on the
+test half.
 """
 _base_ = ['../_base_/methods/clip_adapter.py', '../_base_/datasets/digits.py']
 
