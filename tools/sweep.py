@@ -18,8 +18,6 @@ from functools import partial
 
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # see tools/train.py
 
-import cloudpickle
-
 from mmdpt import sweep
 from mmdpt.engine.cli import OptionAction, friendly_errors
 from mmdpt.engine.storage import write_atomically
@@ -125,7 +123,16 @@ def alone(work_dir):
 
 
 def run_all(args, board, runs):
-    """Starts the runs and waits for them."""
+    """Starts the runs and waits for them.
+
+    Raises:
+        ImportError: If submitit is missing.
+    """
+    try:
+        import cloudpickle
+        import submitit  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"sweeps need submitit ({error}): pip install 'mmdpt[sweep]'") from error
     # submitit pickles the job with its code: its process imports nothing of ours
     for module in (job, slurm):
         cloudpickle.register_pickle_by_value(module)
@@ -148,9 +155,10 @@ def main():
     with friendly_errors(args.debug, '; the same command goes on'):
         runs = plan(args)
         if args.list:
-            check_runs(runs, weights=False)
+            check_runs(runs, files=False)
             board = Board(runs, args.work_dir)
             print('\n'.join([*board.lines(), board.summary()]))
+            write_table(args, board)
         else:
             lock = alone(args.work_dir)  # noqa: F841  (held to the end)
             board = Board(runs, args.work_dir)
@@ -161,11 +169,11 @@ def main():
                     forget_failure(run, args.work_dir)
             try:
                 run_all(args, board, pending)
-            finally:
+            finally:  # also when it is interrupted
+                board.refresh()
                 write_table(args, board)
-            print(board.summary())
-        write_table(args, board)
-        report_failures(board, args)
+                print(board.summary())
+            report_failures(board)
 
 
 def write_table(args, board):
@@ -174,15 +182,14 @@ def write_table(args, board):
         write_atomically(json.dumps(board.table(), indent=2).encode(), args.json)
 
 
-def report_failures(board, args):
-    """Lists failed runs; exits with status 1 if there are any."""
+def report_failures(board):
+    """Lists failed runs; exits with status 1 unless all runs are finished."""
     failed = [run.name for run in board.runs if board.states[run.name].state == 'failed']
-    if not args.list:
-        for name in failed:
-            print(f'failed: {name}: {board.states[name].error}', file=sys.stderr)
-        if failed:
-            print('--retry-failed runs them again', file=sys.stderr)
-    if board.count('finished') < len(board.runs) and not args.list:
+    for name in failed:
+        print(f'failed: {name}: {board.states[name].error}', file=sys.stderr)
+    if failed:
+        print('--retry-failed runs them again', file=sys.stderr)
+    if board.count('finished') < len(board.runs):
         sys.exit(1)
 
 

@@ -18,8 +18,12 @@ class Board:
 
     def __init__(self, runs, work_dir):
         self.runs, self.work_dir = runs, work_dir
-        self.states = {run.name: status(run, work_dir) for run in runs}
         self.started, self.ended, self.waiting = time.time(), 0, 0
+        self.refresh()
+
+    def refresh(self):
+        """Reads all states again."""
+        self.states = {run.name: status(run, self.work_dir) for run in self.runs}
 
     def count(self, state):
         """int: Runs in a state."""

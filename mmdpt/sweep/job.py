@@ -14,6 +14,7 @@ import subprocess
 import time
 
 LOG, LOCK, STATE, RESULTS = 'sweep.log', '.sweep.lock', 'sweep_state.json', 'results.json'
+STOP = '.sweep.stop'  # there while the sweep wants the run to stop
 PATIENCE = 30  # seconds that an interrupted training has for its last checkpoint
 KILLS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP)
 
@@ -39,17 +40,17 @@ class Job:
         self.driver, self.metrics, self.results = driver, metrics, results
 
     def __call__(self):
-        """Runs it, unless its results are there.
+        """Runs it, unless its results are there or it is to stop.
 
         Returns:
-            dict: What ``sweep_state.json`` holds.
+            dict | None: What ``sweep_state.json`` holds.
         """
         driver = self.driver and os.pidfd_open(self.driver)
         os.makedirs(self.folder, exist_ok=True)
         with open(self._path(LOCK), 'a+') as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             lock.truncate(0)  # the process number of a former attempt
-            if read_results(self.folder) is not None:
+            if read_results(self.folder) is not None or os.path.exists(self._path(STOP)):
                 return read_json(self._path(STATE))
             return self._run(lock, driver)
 
@@ -92,6 +93,7 @@ class Job:
         if code == 0:
             return dict(state='failed', error='ended well, but without a complete results.json: '
                         'is default_hooks.report switched off?')
+        stopped = stopped or os.path.exists(self._path(STOP))
         if stopped or code == 130 or -code in KILLS:
             # whoever killed it, it can go on; so does the next sweep
             signals = '' if stopped or code > 0 else \

@@ -6,7 +6,9 @@ import signal
 import time
 from collections import deque
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
+from .job import STOP
 from .state import holder
 
 POLL = 0.1  # seconds between two looks at the running jobs
@@ -93,6 +95,8 @@ def forget(job):
 def stop_all(active, work_dir):
     """Interrupts the runs and waits until they have ended; a second Ctrl-C kills them."""
     number, told = signal.SIGINT, set()
+    for name in active:
+        Path(work_dir, name, STOP).touch()
     while any(not job.done() for _, _, job in active.values()):
         try:
             for name, (_, _, job) in active.items():

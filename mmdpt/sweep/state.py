@@ -2,9 +2,10 @@
 import fcntl
 import os
 import os.path as osp
+from contextlib import suppress
 from typing import NamedTuple, Optional
 
-from .job import LOCK, STATE, read_json, read_results, write_json
+from .job import LOCK, STATE, STOP, read_json, read_results, write_json
 
 IDENTITY = 'sweep_run.json'
 # finished: its results are complete; failed: ended with an error; interrupted:
@@ -77,6 +78,8 @@ def claim(run, work_dir):
             moved += '_'
         os.rename(folder, moved)
     os.makedirs(folder, exist_ok=True)
+    with suppress(FileNotFoundError):
+        os.remove(osp.join(folder, STOP))
     write_json(dict(name=run.name, hash=run.hash, config=run.source, tool=run.tool),
                osp.join(folder, IDENTITY))
     return moved
