@@ -1,0 +1,54 @@
+"""The three commands of SLURM that submitit calls, on this machine.
+
+``install(folder)`` writes sbatch, srun and sacct there. A job array runs task
+after task, in the background; each task is a process.
+"""
+import os
+import sys
+from pathlib import Path
+
+SBATCH = r'''
+import os, re, subprocess, sys
+script = open(sys.argv[1]).read()
+open('{folder}/submitted', 'a').write(script)
+count = re.search(r'--array=0-(\d+)', script)
+tasks = re.search(r'--ntasks-per-node=(\d+)', script)
+env = dict(os.environ, SLURM_JOB_ID='17', FAKE_NTASKS=tasks.group(1) if tasks else '1')
+work = ''
+for i in range(int(count.group(1)) + 1) if count else ['']:
+    array = f'SLURM_ARRAY_JOB_ID=17 SLURM_ARRAY_TASK_ID={i} ' if count else ''
+    work += f'{array}bash {sys.argv[1]}\n'
+work += 'touch {folder}/over\n'
+subprocess.Popen(['bash', '-c', work], env=env, start_new_session=True,
+                 stdout=open('{folder}/log', 'a'), stderr=subprocess.STDOUT)
+print('Submitted batch job 17')
+'''
+SRUN = r'''
+import os, subprocess, sys
+command = sys.argv[1:]
+while command[0].startswith('--'):
+    command = command[1:] if command[0] == '--unbuffered' else command[2:]
+count = int(os.environ['FAKE_NTASKS'])
+tasks = [subprocess.Popen(command, env=dict(
+    os.environ, SLURM_NTASKS=str(count), SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)))
+    for rank in range(count)]
+sys.exit(max(task.wait() for task in tasks))
+'''
+SACCT = r'''
+import os
+state = 'COMPLETED' if os.path.exists('{folder}/over') else 'RUNNING'
+print('JobID|State|NodeList')
+for i in range(20):
+    print(f'17_{i}|{state}|here')
+print(f'17|{state}|here')
+'''
+
+
+def install(folder):
+    """str: A PATH with the commands in front."""
+    folder = Path(folder)
+    for name, code in (('sbatch', SBATCH), ('srun', SRUN), ('sacct', SACCT)):
+        path = folder / name
+        path.write_text(f'#!{sys.executable}\n' + code.replace('{folder}', str(folder)))
+        path.chmod(0o755)
+    return f'{folder}{os.pathsep}{os.environ["PATH"]}'
