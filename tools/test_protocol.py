@@ -98,7 +98,8 @@ def run(args):
         path = args.json or osp.join(
             osp.dirname(args.checkpoint), f'protocol_{args.protocol}.json')
         results = dict(protocol=args.protocol, accuracy=accuracies, **figures, **training,
-                       checkpoint=dict(path=args.checkpoint), versions=versions(), commit=commit, finished=now())
+                       checkpoint=dict(path=args.checkpoint), versions=versions(), commit=commit,
+                       finished=now())
         write_atomically(json.dumps(results, indent=1).encode(), path)
         print(f'  results: {path}')
 

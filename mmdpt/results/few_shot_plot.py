@@ -46,7 +46,7 @@ def panels(rows: Sequence[Run], methods: Optional[Sequence[str]] = None,
         ValueError: If a method or a dataset has no runs, or there are none.
     """
     rows = [row for row in rows if row.protocol == 'few-shot' and row.subset == 'all'
-            and row.shots is not None]
+            and row.placed and row.shots is not None]
     name = namer(rows)
     cells, left_out = grid(rows, name), []
     methods = _chosen('method', methods, method_order(rows, name))

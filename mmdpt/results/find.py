@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import List, Sequence
 
-from .read import protocol_rows, result_rows, unfinished_row
+from .read import damaged_row, protocol_rows, result_rows, unfinished_row
 from .run import Run
 
 STAMP = re.compile(r'\d{8}_\d{6}')  # MMEngine's folder for one start of a runner
@@ -72,9 +72,10 @@ def _trained(place, starts, files):
 def _rows(found: Path) -> List[Run]:
     if found.is_dir():
         return [unfinished_row(found)]
+    results = None
     try:
         results = json.loads(found.read_text(encoding='utf-8'))
         rows = protocol_rows if 'protocol' in results else result_rows
         return rows(results, found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return [unfinished_row(found.parent, found, f'{type(error).__name__}: {error}')]
+        return [damaged_row(found, f'{type(error).__name__}: {error}', results)]

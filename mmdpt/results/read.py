@@ -48,25 +48,28 @@ def protocol_rows(results: dict, path: Path) -> List[Run]:
             for target, accuracy in results['accuracy'].items()]
 
 
-def unfinished_row(folder: Path, file: Optional[Path] = None, error: str = '') -> Run:
-    """The row of a training without readable results.
+def unfinished_row(folder: Path) -> Run:
+    """The row of a training without results; the config that the Runner left
+    in its folder says what was trained."""
+    note = f'training started, {_progress(folder)}, no results.json: failed or still running'
+    return replace(_of_config(folder), status='unfinished', source=str(folder), note=note)
+
+
+def damaged_row(file: Path, error: str, results: Optional[dict]) -> Run:
+    """The row of a results file that cannot be used.
 
     Args:
-        folder (Path): Its work directory; the config that the Runner left
-            there says what was trained.
-        file (Path, optional): The results file that cannot be read.
-        error (str): Why not.
+        file (Path): The file.
+        error (str): What is wrong with it.
+        results (dict, optional): Its content, as far as it is JSON.
     """
-    run = _of_config(folder)
-    run.source = str(file or folder)
-    if file:
-        protocol = re.fullmatch(r'protocol_(.+)\.json', file.name)
-        run.protocol = protocol.group(1) if protocol else run.protocol
-        run.status, run.note = 'damaged', f'cannot be read ({error})'
-    else:
-        run.status = 'unfinished'
-        run.note = f'training started, {_progress(folder)}, no results.json: failed or still running'
-    return run
+    try:
+        run = _described(results, file)
+    except (AttributeError, KeyError, TypeError):
+        run = _of_config(file.parent)
+    protocol = re.fullmatch(r'protocol_(.+)\.json', file.name)
+    return replace(run, status='damaged', source=str(file), note=f'cannot be read ({error})',
+                   protocol=protocol.group(1) if protocol else run.protocol)
 
 
 def _described(results: dict, path: Path) -> Run:

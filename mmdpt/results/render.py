@@ -54,7 +54,7 @@ def made_of(rows: Sequence[Run]) -> List[str]:
 def draws(rows: Sequence[Run]) -> List[tuple]:
     """list[tuple]: Dataset, subset, shots, seed and hash of all draws."""
     drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
-        found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
+    found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
     return [(dataset, subset, 'all' if shots is None else shots, seed, draw)
             for dataset, subset, shots, seed, draw in found]
 

@@ -59,6 +59,12 @@ class Run:
                 self.shots, self.seed)
 
     @property
+    def placed(self):
+        """bool: Whether it has a place in a table; failed runs may not even say
+        what they were."""
+        return self.status == 'ok' or '?' not in (self.method, self.dataset)
+
+    @property
     def code(self):
         """tuple[str]: What must be equal to be averaged, beside the draw."""
         return (self.mmdpt, self.torch, self.mmengine, self.mmpretrain,

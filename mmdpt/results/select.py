@@ -89,7 +89,7 @@ def _missing(rows, seeds, warnings):
     """Rows for expected seeds of which there is no trace."""
     known, groups = defaultdict(set), defaultdict(dict)
     for row in rows:
-        if row.seed is not None:
+        if row.seed is not None and row.placed:
             known[row.protocol].add(row.seed)
             groups[replace(row, seed=None).key][row.seed] = row
     added = []

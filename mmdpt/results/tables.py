@@ -29,7 +29,7 @@ def all_tables(rows: Sequence[Run]) -> Tuple[List[Table], List[str]]:
         tuple[list[Table], list[str]]: Tables, and warnings about cells whose
         runs do not belong together.
     """
-    warnings = []
+    warnings, rows = [], [row for row in rows if row.placed]
     doubtful = doubtful_draws(rows, warnings)
     name = namer(rows)
     for same in by(rows, lambda r: (name(r), r.protocol, r.target, r.dataset, r.subset,
@@ -51,7 +51,7 @@ def all_tables(rows: Sequence[Run]) -> Tuple[List[Table], List[str]]:
 
 def namer(rows: Sequence[Run]):
     """A function that names a row's method, with its CLIP if there are several."""
-    several = len({row.arch for row in rows}) > 1
+    several = len({row.arch for row in rows} - {''}) > 1
     return lambda row: f'{row.method} ({row.arch})' if several and row.arch else row.method
 
 
