@@ -35,7 +35,8 @@ def parse_args():
     parser.add_argument('--protocol', required=True, choices=PROTOCOLS)
     parser.add_argument('--datasets', nargs='+', default=[], metavar='NAME',
                         help="benchmarks to test on; by default the protocol's")
-    parser.add_argument('--json', metavar='FILE', help='write the figures here instead of beside the checkpoint')
+    parser.add_argument('--json', metavar='FILE', help='write the figures here instead of '
+                        'beside the checkpoint')
     add_common_arguments(parser)
     return parser.parse_args()
 

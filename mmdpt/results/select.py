@@ -31,7 +31,8 @@ def collect(rows: Sequence[Run], seeds: Optional[Sequence[int]] = None,
     kept = _settle([row for row in own if row.status == 'ok'], latest, warnings)
     failed = _not_repeated([row for row in own if row.status != 'ok'], kept, warnings)
     used = {row.source for row in kept}
-    told = [row for row in rows if reference(row.method) < len(REFERENCES) and row.source in used]
+    told = [row for row in rows
+            if reference(row.method) < len(REFERENCES) and row.source in used]
     kept += _references(told, warnings)
     every = kept + failed
     return sorted(every + _missing(every, seeds, warnings), key=order), warnings
