@@ -41,8 +41,8 @@ def collect(rows: Sequence[Run], seeds: Optional[Sequence[int]] = None,
 def order(row: Run) -> tuple:
     """Sorts references first, then by name, shots and seed."""
     number = [-1 if n is None else n for n in (row.shots, row.seed)]
-    return (row.protocol, row.subset, row.dataset, reference(row.method), row.method, row.arch, *number,
-            row.target, row.source)
+    return (row.protocol, row.subset, row.dataset, reference(row.method), row.method, row.arch,
+            *number, row.target, row.source)
 
 
 def _settle(rows, latest, warnings):
