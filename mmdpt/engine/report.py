@@ -14,7 +14,7 @@ from mmpretrain.registry import HOOKS
 
 from ..version import __version__
 from .checkpoint_hook import belongs_to, unwrapped
-from .measure import BASELINES, measure_baselines, measure_zero_shot
+from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .storage import write_atomically
 
 NAMES = dict(
@@ -28,7 +28,8 @@ class FewShotReportHook(Hook):
 
     The figures are printed, with the checkpoint and the commands to go on,
     and written to ``results.json`` in the work directory. The training itself
-    is the same with and without this hook, bit for bit.
+    is the same with and without this hook, bit for bit. Of a model without
+    ``zero_shot()``, such as MMPretrain's own, only the figures after it.
 
     Args:
         baselines (Sequence[str]): Classifiers to fit on the same few images
@@ -38,7 +39,7 @@ class FewShotReportHook(Hook):
 
     Raises:
         ValueError: On an unknown baseline, or, before the training, if there
-            is nothing to test on.
+            is nothing to test on, or the model has no features for a baseline.
     """
 
     priority = 'LOW'  # after the losses are logged, before checkpoints
@@ -60,6 +61,7 @@ class FewShotReportHook(Hook):
                              'and test_evaluator, or switch it off with '
                              'default_hooks.report.enable=False')
         model = unwrapped(runner.model)
+        check_baselines(self.baselines, model)
         if hasattr(model, 'zero_shot'):
             runner.logger.info(
                 f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images')
