@@ -152,7 +152,7 @@ def test_refused(prompt, error):
                           **SMALL))
 
 
-def test_list_of_init_cfg_is_refused(tmp_path):
+def test_list_of_init_cfg_is_refused():
     with pytest.raises(ValueError, match='random positional embedding'):
         MODELS.build(dict(
             type='PromptedVisionTransformer', prompt=DEEP, **SMALL,
