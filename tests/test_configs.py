@@ -5,7 +5,9 @@ import os
 import re
 from pathlib import Path
 
+import mmpretrain
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, MODELS
@@ -18,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 METHODS = sorted(p.stem for p in (CONFIGS / '_base_/methods').glob('*.py'))
 GRID_METHODS = ('coop', 'dpt')  # with all datasets and shots; others with one
+MODEL_ZOO = ''.join(p.read_text() for p in (
+    Path(mmpretrain.__file__).parent / '.mim/configs').glob('*/metafile.yml'))
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -45,7 +49,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope='module', autouse=True)
 def one_clip():
     """The same small random CLIP for all: loading it anew takes longest."""
-    from mmdpt.models import classifier
+    from mmdpt.models import classifier, clip_backbone
     found, load = {}, classifier.load_clip
 
     def load_once(arch, pretrained, precision='fp32'):
@@ -53,9 +57,9 @@ def one_clip():
             found['clip'] = load(small_clip(), None, precision)
         return copy.deepcopy(found['clip'])
 
-    classifier.load_clip = load_once
+    classifier.load_clip = clip_backbone.load_clip = load_once
     yield
-    classifier.load_clip = load
+    classifier.load_clip = clip_backbone.load_clip = load
 
 
 def build(cfg, data):
@@ -71,6 +75,11 @@ def build(cfg, data):
             prompt.num_layers = 3  # the blocks of the small CLIP
     share_dataset(cfg)
     model = MODELS.build(dict(cfg.model))
+    if hasattr(model, 'classes'):
+        classes = model.classes
+    else:  # MMPretrain's own classifiers know a number only
+        classes = list(get_benchmark(cfg.dataset.name).classes)
+        assert model.head.num_classes == len(classes)
     evaluation = cfg.dataset.name in VARIANTS
     for name in LOADERS[1:] if evaluation else LOADERS:
         # packing the list for worker processes takes a third of a second
@@ -78,7 +87,7 @@ def build(cfg, data):
         if spec.get('shots'):
             spec['allow_fewer'] = True
         dataset = DATASETS.build(spec)
-        assert list(dataset.metainfo['classes']) == model.classes
+        assert list(dataset.metainfo['classes']) == classes
         assert len(dataset) > 0
     return model, dataset
 
@@ -156,8 +165,36 @@ def test_composed_once(method, data, tmp_path):
     str(p.relative_to(CONFIGS)) for p in CONFIGS.glob('*/*_tiny_*.py')))
 def test_built_in_example(path, data):
     cfg = Config.fromfile(CONFIGS / path)
-    assert cfg.dataset.name == 'Digits' and cfg.model.arch == 'mmdpt-tiny'
+    clip = cfg.model if 'arch' in cfg.model else cfg.model.backbone
+    assert cfg.dataset.name == 'Digits' and clip.arch == 'mmdpt-tiny'
     build(cfg, data)
+
+
+@pytest.mark.parametrize('path', sorted(
+    str(p.relative_to(CONFIGS)) for p in (
+        *CONFIGS.glob('mmpretrain/*.py'), *CONFIGS.glob('vpt/*mmpretrain*.py'),
+        CONFIGS / 'vpt/vpt_linear_vitb16_eurosat_16shot.py')))
+def test_mmpretrain_classifier(path, data):
+    """The ViTs with two thin layers; weights are named, not downloaded."""
+    cfg = Config.fromfile(CONFIGS / path)
+    backbone = cfg.model.backbone
+    if backbone.type == 'PromptedCLIPBackbone':
+        assert cfg.model.head.in_channels == 512  # of ViT-B/16
+        cfg.model.head.in_channels = small_clip()['embed_dim']
+    else:
+        assert backbone.init_cfg.checkpoint in MODEL_ZOO
+        assert backbone.init_cfg.prefix == 'backbone'
+    if 'VisionTransformer' in backbone.type:
+        assert backbone.pop('arch') == 'base'
+        backbone.arch = dict(embed_dims=768, num_layers=2, num_heads=12,
+                             feedforward_channels=8)
+        backbone.pop('frozen_stages', None)
+    model, _ = build(cfg, data)
+    model.eval()
+    size = getattr(model.backbone, 'tower', None)
+    side = size.image_size[0] if size else cfg.image_size
+    scores = model(torch.zeros(1, 3, side, side))
+    assert scores.shape == (1, 10)
 
 
 @pytest.mark.parametrize('arch', GRID.ARCHS)

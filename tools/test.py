@@ -19,8 +19,10 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
 from mmdpt.engine import read_checkpoint
+from mmdpt.engine.checkpoint_hook import unwrapped
 from mmdpt.engine.cli import (add_common_arguments, build_runner, friendly_errors, load_config,
                               merge_options, set_loader_defaults)
+from mmdpt.models.learnt_state import check_tensors
 
 
 def parse_args():
@@ -113,16 +115,38 @@ def check_nothing_learnt(model):
             'needs a checkpoint: python tools/test.py CONFIG CHECKPOINT')
 
 
+def check_complete(model, found):
+    """Refuses a checkpoint that lacks a part of the model, or has another one.
+
+    MMEngine would only warn, and test random numbers. A model with ``identity()`` checks by
+    itself.
+
+    Args:
+        model (nn.Module): The model, as it is trained.
+        found (dict[str, Tensor]): The checkpoint's state dict.
+
+    Raises:
+        ValueError: Names the tensors.
+    """
+    if hasattr(model, 'identity'):
+        return
+    expected, found = (
+        {k: v for k, v in state.items() if not k.endswith('num_batches_tracked')}
+        for state in (model.state_dict(), found))  # those serve the training only
+    check_tensors(expected, found)
+
+
 def main():
     """Tests."""
     args = parse_args()
     with friendly_errors(args.debug):
         item = what_to_write(args)
         cfg = configure(args)
-        if args.checkpoint:
-            read_checkpoint(args.checkpoint)
+        checkpoint = args.checkpoint and read_checkpoint(args.checkpoint)
         runner = build_runner(cfg)
-        if not args.checkpoint:
+        if checkpoint:
+            check_complete(unwrapped(runner.model), checkpoint['state_dict'])
+        else:
             check_nothing_learnt(runner.model)
         if item == 'pred':
             runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))

@@ -7,13 +7,25 @@ from mmpretrain.registry import HOOKS
 class CheckClassesHook(Hook):
     """Refuses a dataset whose classes are not the model's.
 
+    MMPretrain's own classifiers know no names: then the number of classes of
+    the head counts, and in a test or a resumed training the names that the
+    checkpoint was trained with.
+
     Raises:
         ValueError: Before the first batch; names the first difference.
     """
     priority = 'VERY_HIGH'
+    trained = None  # class names of the checkpoint
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        """Remember the classes that a checkpoint was trained for."""
+        meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
+        self.trained = meta.get('classes')
 
     def before_train(self, runner):
         """Check all images before the training, not hours later."""
+        if not runner._resume:
+            self.trained = None  # a start for any other classes
         self._check(runner, runner.train_dataloader)
         if runner.val_loop is not None:
             self._check(runner, runner.val_dataloader)
@@ -28,20 +40,47 @@ class CheckClassesHook(Hook):
         """Check the images for the test."""
         self._check(runner, runner.test_dataloader)
 
-    @staticmethod
-    def _check(runner, loader):
+    def _check(self, runner, loader):
         from mmdpt.engine.checkpoint_hook import unwrapped
-        mine = getattr(unwrapped(runner.model), 'classes', None)
+        model = unwrapped(runner.model)
         theirs = getattr(loader.dataset, 'metainfo', {}).get('classes')
-        if mine is None or theirs is None or list(mine) == list(theirs):
+        if theirs is None:
             return
-        where = next((i for i, (a, b) in enumerate(zip(mine, theirs))
-                      if a != b), min(len(mine), len(theirs)))
-        names = [names[where] if where < len(names) else 'none'
-                 for names in (mine, theirs)]
-        raise ValueError(
-            f'The model has {len(mine)} classes and the images have '
-            f'{len(theirs)}: class {where} is {names[0]!r} in the model and '
-            f'{names[1]!r} in the images. Set dataset.name, dataset.data_root '
-            'and dataset.subset only, which the model and all datasets '
-            'follow; or give model.classes the names of the images.')
+        mine = getattr(model, 'classes', None)
+        if mine is not None:
+            check_same(mine, theirs, 'model',
+                       'Set dataset.name, dataset.data_root and dataset.subset'
+                       ' only, which the model and all datasets follow; or '
+                       'give model.classes the names of the images.')
+            return
+        if self.trained is not None:
+            check_same(self.trained, theirs, 'checkpoint',
+                       'Set dataset.name, dataset.data_root and dataset.subset'
+                       ' as in the training.')
+        outputs = getattr(getattr(model, 'head', None), 'num_classes', None)
+        if outputs not in (None, len(theirs)):
+            raise ValueError(
+                f'The head has {outputs} classes and the images have '
+                f'{len(theirs)} ({theirs[0]}, ...): set '
+                f'model.head.num_classes={len(theirs)}.')
+
+
+def check_same(mine, theirs, owner: str, remedy: str) -> None:
+    """Raise ValueError unless class names are the same in the same order.
+
+    Args:
+        mine (Sequence[str]): Of the model, or a checkpoint.
+        theirs (Sequence[str]): Of the images.
+        owner (str): Whose ``mine`` are, for the message.
+        remedy (str): What to do, for the message.
+    """
+    if list(mine) == list(theirs):
+        return
+    where = next((i for i, (a, b) in enumerate(zip(mine, theirs)) if a != b),
+                 min(len(mine), len(theirs)))
+    names = [names[where] if where < len(names) else 'none'
+             for names in (mine, theirs)]
+    raise ValueError(
+        f'The {owner} has {len(mine)} classes and the images have '
+        f'{len(theirs)}: class {where} is {names[0]!r} in the {owner} and '
+        f'{names[1]!r} in the images. {remedy}')

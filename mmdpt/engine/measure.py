@@ -49,6 +49,14 @@ def measure_zero_shot(model, loop):
         return evaluate(model, loop)
 
 
+def check_baselines(names, model):
+    """Raises ValueError if a baseline needs features that a model does not have."""
+    if 'linear_probe' in names and not hasattr(model, 'clip_features'):
+        raise ValueError(
+            f"the baseline 'linear_probe' needs a model with clip_features, which "
+            f'{type(model).__name__} has not: take it out of default_hooks.report.baselines')
+
+
 def measure_baselines(names, model, cfg, test_set):
     """Accuracy of logistic regressions on the same few-shot images.
 

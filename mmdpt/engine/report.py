@@ -10,7 +10,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 from .checkpoint_hook import belongs_to, unwrapped
-from .measure import BASELINES, measure_baselines, measure_zero_shot
+from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .provenance import now, package_commit, versions
 from .storage import write_atomically
 
@@ -25,7 +25,8 @@ class FewShotReportHook(Hook):
 
     The figures are printed, with the checkpoint and the commands to go on,
     and written to ``results.json`` in the work directory. The training itself
-    is the same with and without this hook, bit for bit.
+    is the same with and without this hook, bit for bit. Of a model without
+    ``zero_shot()``, such as MMPretrain's own, only the figures after it.
 
     Args:
         baselines (Sequence[str]): Classifiers to fit on the same few images
@@ -37,7 +38,7 @@ class FewShotReportHook(Hook):
 
     Raises:
         ValueError: On an unknown baseline, or, before the training, if there
-            is nothing to test on.
+            is nothing to test on, or the model has no features for a baseline.
     """
 
     priority = 'LOW'  # after the losses are logged, before checkpoints
@@ -61,6 +62,7 @@ class FewShotReportHook(Hook):
                              'default_hooks.report.enable=False')
         self.commit = package_commit()  # now: the checkout may change during the training
         model = unwrapped(runner.model)
+        check_baselines(self.baselines, model)
         if hasattr(model, 'zero_shot'):
             runner.logger.info(
                 f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images')

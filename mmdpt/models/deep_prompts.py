@@ -78,6 +78,7 @@ class MaPLe(LayeredPrompt):
             the image tower has blocks.
     """
     pre_norm = True
+    needs_text = True
 
     def __init__(self, width: int, depth: int, embed_dim: int,
                  num_classes: int, init_cfg: Optional[dict] = None):

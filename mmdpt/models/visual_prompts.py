@@ -30,10 +30,12 @@ class VisualPrompt(BaseModule):
         has_evidence (bool): Whether it gives class evidence.
         pre_norm (bool): Whether what enters the first block passes through
             the tower's ``ln_pre``, as the image's tokens do.
+        needs_text (bool): Whether it makes its tokens from text.
     """
     top_k = 0
     has_evidence = False
     pre_norm = False
+    needs_text = False
 
     def forward(
         self, depth: int, tokens: torch.Tensor,
@@ -210,6 +212,7 @@ class CAVPT(VisualPrompt):
         ValueError: If a number is out of range.
     """
     has_evidence = True
+    needs_text = True
 
     def __init__(self, width: int, depth: int, embed_dim: int,
                  num_classes: int, num_tokens: int = 10, num_layers: int = 1,
