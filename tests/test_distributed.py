@@ -281,12 +281,11 @@ FAULTS = dict(
 @pytest.mark.parametrize('kind', FAULTS)
 def test_a_fault_on_one_process_ends_all(kind, config):
     """With the error of the process that failed, its rank, and no hang."""
-    options = {'dataset': ['train_dataloader.dataset.type=FaultyDataset']}.get(
-        kind, [f'custom_hooks=[dict(type=FaultHook,kind={kind})]'])
+    options = dict(dataset=['train_dataloader.dataset.type=FaultyDataset'],
+                   hang=['env_cfg.dist_cfg.timeout=40']).get(kind, ['train_cfg.max_epochs=4'])
     if kind != 'dataset':
-        text = config.read_text()
-        config.write_text(text + f"\ncustom_hooks = [dict(type='FaultHook', kind='{kind}')]\n")
-        options = ['env_cfg.dist_cfg.timeout=20']
+        with config.open('a') as file:
+            file.write(f"\ncustom_hooks = [dict(type='FaultHook', kind='{kind}')]\n")
     start = time.time()
     status, output = outcome(script('dist_train.sh', config, 2, '--work-dir', 'out',
                                     '--cfg-options', *options))
