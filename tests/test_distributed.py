@@ -272,7 +272,7 @@ FAULTS = dict(
     dataset=['error (rank 1 of 2', '5.jpg is damaged: replace it', 'Traceback'],
     exit=['rank      : 1', 'exitcode  : 7'],
     kill=['rank      : 1', 'Signal 9 (SIGKILL)'],
-    nan=['training stopped in iteration 5 (epoch 2): the gradient of the loss has the norm nan',
+    nan=['training stopped in iteration 5 (epoch 3): the gradient of the loss has the norm nan',
          'The last good checkpoint is'],
     hang=['the connection to another process broke or timed out', 'rank 0 of 2'])
 
