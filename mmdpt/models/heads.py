@@ -237,10 +237,10 @@ def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
     loss = F.cross_entropy(
         logits.flatten(0, 1), target.repeat(layers), reduction='none')
     mask = hit.any(dim=1).repeat(layers).to(loss)
-    hits = mask.sum()
-    all_reduce(hits)
-    share = batch_share(batch, hits) / get_world_size()
-    return (loss * mask).sum() / hits.clamp(min=1) / share
+    counts = torch.stack([mask.sum(), mask.new_tensor(float(batch))])
+    all_reduce(counts)  # one exchange for both
+    hits, images = counts
+    return (loss * mask).sum() / hits.clamp(min=1) * (images / batch)
 
 
 def batch_share(images: int, like: torch.Tensor):
