@@ -11,8 +11,5 @@ CHECKPOINT=$2
 GPUS=$3
 shift 3
 TOOLS=$(cd "$(dirname "$0")" && pwd)
-PYTHONPATH="$(dirname "$TOOLS"):${PYTHONPATH:-}" exec torchrun \
-    --nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}" \
-    --nproc_per_node="$GPUS" \
-    "$TOOLS/test.py" "$CONFIG" "$CHECKPOINT" --launcher pytorch "$@"
+. "$TOOLS/dist_common.sh"
+launch test.py "$GPUS" "$CONFIG" "$CHECKPOINT" "$@"

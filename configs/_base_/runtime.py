@@ -17,6 +17,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
     epoch_seed=dict(type='EpochSeedHook'),
+    mean_loss=dict(type='MeanLossHook'),  # over several processes
     stop_on_nan=dict(type='StopOnNaNHook'),
     # zero-shot accuracy before, few-shot accuracy after the training; add
     # baselines=['linear_probe'] to compare with
@@ -26,7 +27,8 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    # seconds until the others give up a process that hangs
+    dist_cfg=dict(backend='nccl', timeout=600),
 )
 visualizer = dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(by_epoch=True, window_size=10)

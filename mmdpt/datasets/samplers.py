@@ -1,4 +1,8 @@
 """Batches of few-shot training."""
+from itertools import islice
+from typing import Iterator, List
+
+from mmengine.dataset import DefaultSampler
 from mmpretrain.registry import DATA_SAMPLERS
 from torch.utils.data import BatchSampler, Sampler
 
@@ -10,11 +14,49 @@ class FewShotBatchSampler(BatchSampler):
     The public benchmark's rule (Dassl, ``build_data_loader``): with fewer
     images than a batch holds, the only batch is the incomplete one.
 
+    With N processes the rule holds for the batch of all of them, N times
+    ``batch_size``: together they take the batches of one process, image by
+    image. ``DefaultSampler`` deals out the images in turn and repeats some
+    where N does not divide their number; those repetitions are never used.
+
     Args:
         sampler (Sampler): Gives the order of the samples.
-        batch_size (int): Samples a batch.
+        batch_size (int): Samples a batch and process.
+
+    Raises:
+        ValueError: If there are fewer images than processes.
     """
 
     def __init__(self, sampler: Sampler, batch_size: int) -> None:
         super().__init__(
             sampler, batch_size, drop_last=len(sampler) >= batch_size)
+        # Other samplers give each process a share of its own.
+        self._count = _share(sampler, batch_size) if isinstance(
+            sampler, DefaultSampler) and sampler.world_size > 1 else None
+
+    def __iter__(self) -> Iterator[List[int]]:
+        """Indices of one batch after another."""
+        if self._count is None:
+            yield from super().__iter__()
+            return
+        indices = list(islice(self.sampler, self._count))
+        for start in range(0, self._count, self.batch_size):
+            yield indices[start:start + self.batch_size]
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        if self._count is None:
+            return super().__len__()
+        return -(-self._count // self.batch_size)
+
+
+def _share(sampler: DefaultSampler, batch_size: int) -> int:
+    """How many images this process takes in an epoch."""
+    images, world = len(sampler.dataset), sampler.world_size
+    if images < world:
+        raise ValueError(f'{images} training images are too few for {world} '
+                         'processes: start fewer processes.')
+    batches = images // (batch_size * world)
+    if batches:
+        return batches * batch_size
+    return len(range(sampler.rank, images, world))

@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
 from mmengine.config import Config, DictAction
-from mmengine.dist import get_rank
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from .launch import (join_cpu_processes, leave, let_others_speak, lost_connection,
+                     number_process, place, whose)
 from .options import check_options, with_suggestion
 
 # What a user's mistake raises; everything else is ours, with its traceback.
@@ -63,25 +63,17 @@ def load_config(args):
         FileNotFoundError: If there is no such file.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    number_process(args.launcher)
     if not osp.isfile(args.config):
         raise FileNotFoundError(f'no config file {args.config}: the ones of this project are in '
                                 'configs/')
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
-    if args.launcher == 'pytorch' and not torch.cuda.is_available():
-        join_cpu_processes(cfg)
     if args.work_dir or not cfg.get('work_dir'):
         cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
     if args.seed is not None:
         set_seed(cfg, args.seed)
     return cfg
-
-
-def join_cpu_processes(cfg):
-    """Connects the processes without GPUs, which MMEngine's ``init_dist`` cannot."""
-    if not dist.is_initialized():
-        dist.init_process_group('gloo')
-    cfg.setdefault('model_wrapper_cfg', dict(type='MMDistributedDataParallel', device_ids=None))
 
 
 def set_seed(cfg, seed):
@@ -115,6 +107,8 @@ def merge_options(cfg, options):
 
 def build_runner(cfg):
     """Runner: What the config describes."""
+    if cfg.launcher != 'none' and not torch.cuda.is_available():
+        join_cpu_processes(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
@@ -122,22 +116,36 @@ def build_runner(cfg):
 def friendly_errors(debug=False, if_interrupted=''):
     """Prints a user's mistake as one line and exits with status 1.
 
+    Of several processes the one that failed says which one it is; if all did,
+    the first one speaks for them.
+
     Args:
         debug (bool): Whether to show the traceback, too.
         if_interrupted (str): What to say after Ctrl-C.
     """
     try:
         yield
+        leave()
     except USER_ERRORS as error:
+        let_others_speak(error)
         if debug:
             traceback.print_exc()
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         text = with_suggestion(text)
-        if get_rank() == 0 or debug:
-            print(f'error: {text}', file=sys.stderr)
-            if not debug:
-                print('(--debug shows where it was raised)', file=sys.stderr)
+        print(f'error{whose()}: {text}', file=sys.stderr)
+        if not debug:
+            print('(--debug shows where it was raised)', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print(f'\ninterrupted{if_interrupted}', file=sys.stderr)
+        if place()[0] == 0:
+            print(f'\ninterrupted{if_interrupted}', file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        let_others_speak(error)
+        if not lost_connection(error):
+            if place()[1] > 1:
+                print(f'unexpected error{whose()}:', file=sys.stderr)
+            raise
+        print(f'error{whose()}: the connection to another process broke or timed out; the error '
+              f'of that process is the cause{if_interrupted}\n{error}', file=sys.stderr)
+        sys.exit(1)

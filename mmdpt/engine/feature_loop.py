@@ -54,8 +54,8 @@ class FrozenFeatureTestLoop(TestLoop):
         loader, dataset = self.dataloader, self.dataloader.dataset
         indices = list(loader.sampler)  # this process's share
         features = frozen_features(
-            self._model(), dataset, indices, loader.batch_size or 100,
-            loader.num_workers, self.cache_dir)
+            self._model(), dataset, None, loader.batch_size or 100,
+            loader.num_workers, self.cache_dir, together=True)[indices]
         batch = 1000
         for start in range(0, len(indices), batch):
             samples = [self._sample(i) for i in indices[start:start + batch]]

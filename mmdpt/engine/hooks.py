@@ -1,8 +1,9 @@
 """Hooks: randomness of an epoch, and a stop before NaN does harm."""
 import numpy as np
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import all_reduce, get_rank, get_world_size
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.runner import set_random_seed
 from mmpretrain.registry import HOOKS
 
@@ -34,8 +35,31 @@ class EpochSeedHook(Hook):
         for dataset in inner_datasets(runner.train_dataloader.dataset):
             if hasattr(type(dataset), 'set_epoch'):
                 dataset.set_epoch(runner.epoch)
+        # what is drawn for an image must not depend on the process that has it
+        MessageHub.get_current_instance().update_info('seed', runner.seed)
         key = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])
         set_random_seed(int(key.generate_state(1)[0]))
+
+
+@HOOKS.register_module()
+class MeanLossHook(Hook):
+    """Averages the losses of an iteration over the processes.
+
+    So the log shows the loss of the whole batch, not of the first process's
+    share, and all processes judge the same numbers. It works for any model.
+    """
+
+    priority = 'HIGHEST'  # before they are logged and looked at
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Puts the means in place of the losses."""
+        if get_world_size() == 1 or not outputs:
+            return
+        values = torch.stack([
+            torch.as_tensor(value).detach().double().cpu() for value in outputs.values()])
+        all_reduce(values, 'mean')
+        for name, value in zip(list(outputs), values):
+            outputs[name] = value
 
 
 @HOOKS.register_module()

@@ -93,8 +93,17 @@ def few_shot_set(cfg, split, pipeline):
     return dataset
 
 
-def features(name, model, dataset, cfg):
-    """tuple[np.ndarray, np.ndarray]: Features (N, D) and labels (N,)."""
+def features(name, model, dataset, cfg, cache=True, together=False):
+    """tuple[np.ndarray, np.ndarray]: Features (N, D) and labels (N,).
+
+    Args:
+        name (str): 'raw_pixels', or else frozen image features.
+        model (nn.Module): With ``clip_features``.
+        dataset (Dataset): The images.
+        cfg (Config): Gives batch size, workers and cache of the test.
+        cache (bool): Whether they may be kept: not with random transforms.
+        together (bool): Whether all processes call this.
+    """
     from ..evaluation import frozen_features, pixel_features, stored_images
     if name == 'raw_pixels':
         images, labels = stored_images(dataset)
@@ -103,7 +112,7 @@ def features(name, model, dataset, cfg):
     loader = cfg.test_dataloader
     found = frozen_features(
         model, dataset, batch_size=loader.batch_size, num_workers=loader.get('num_workers', 0),
-        cache_dir=cfg.test_cfg.get('cache_dir'))
+        cache_dir=cfg.test_cfg.get('cache_dir') if cache else None, together=together)
     labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
     return found.float().numpy(), np.array(labels)
 

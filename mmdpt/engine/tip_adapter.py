@@ -50,7 +50,8 @@ class TipAdapterHook(Hook):
             for inner in inner_datasets(dataset):
                 if hasattr(type(inner), 'set_epoch'):
                     inner.set_epoch(view)
-            values, labels = features('clip', model, dataset, runner.cfg)
+            values, labels = features('clip', model, dataset, runner.cfg,
+                                      cache=False, together=True)
             views.append(torch.from_numpy(values))
         keys = model.head.keys
         model.head.fill(torch.stack(views).to(keys),
@@ -62,7 +63,7 @@ class TipAdapterHook(Hook):
             return
         model, cfg = unwrapped(runner.model), runner.cfg
         val = few_shot_set(cfg, 'val', cfg.test_dataloader.dataset.pipeline)
-        values, labels = features('clip', model, val, cfg)
+        values, labels = features('clip', model, val, cfg, together=True)
         keys = model.head.keys
         match = model.match_features(torch.from_numpy(values).to(keys))
         found = model.head.search(

@@ -12,6 +12,8 @@ from typing import List, Optional, Sequence
 import numpy as np
 import torch
 from mmengine.dataset import default_collate
+from mmengine.dist import (all_gather_object, broadcast_object_list, get_rank, get_world_size,
+                           is_main_process)
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Subset
 
@@ -23,7 +25,8 @@ def frozen_features(model,
                     indices: Optional[Sequence[int]] = None,
                     batch_size: int = 100,
                     num_workers: int = 0,
-                    cache_dir: Optional[str] = None) -> torch.Tensor:
+                    cache_dir: Optional[str] = None,
+                    together: bool = False) -> torch.Tensor:
     """Compute the features of a fixed set, or read them from the cache.
 
     Args:
@@ -37,24 +40,45 @@ def frozen_features(model,
         cache_dir (str, optional): Keep the features there. The file's name is
             a hash of CLIP's weights, the transforms, and the files' names,
             sizes and times: with any other of these it is not found.
+        together (bool): All processes call this with the same arguments: each
+            computes a share, all get everything, and the first one alone
+            reads and writes the cache. Defaults to False.
 
     Returns:
         Tensor: (N, E), not normalised, on the CPU.
     """
     indices = list(range(len(dataset))) if indices is None else list(indices)
-    path = None
-    if cache_dir is not None:
+    together = together and get_world_size() > 1
+    path = kept = None
+    if cache_dir is not None and (not together or is_main_process()):
         path = Path(cache_dir) / f'{cache_key(model, dataset, indices)}.npy'
         kept = _read(path, len(indices))
-        if kept is not None:
-            print_log(f'Image features read from {path}', logger='current')
-            return kept
-    features = _compute(model, dataset, indices, batch_size, num_workers)
+    if cache_dir is not None and together:
+        found = [kept]
+        broadcast_object_list(found)
+        kept, = found
+    if kept is not None:
+        print_log(f'Image features read from {cache_dir}', logger='current')
+        return kept
+    compute = _compute_together if together else _compute
+    features = compute(model, dataset, indices, batch_size, num_workers)
     if path is not None:
         file = io.BytesIO()
         np.save(file, features.numpy(), allow_pickle=False)
         write_atomically(file.getvalue(), str(path))
         print_log(f'Image features kept in {path}', logger='current')
+    return features
+
+
+def _compute_together(model, dataset, indices, *options):
+    rank, world = get_rank(), get_world_size()
+    if len(indices) < world:
+        return _compute(model, dataset, indices, *options)
+    shares = all_gather_object(
+        _compute(model, dataset, indices[rank::world], *options))
+    features = shares[0].new_empty(len(indices), shares[0].shape[1])
+    for first, share in enumerate(shares):
+        features[first::world] = share
     return features
 
 

@@ -12,7 +12,7 @@ from mmpretrain.structures import DataSample
 from .class_names import resolve_classes
 from .class_shards import ClassShards, use_shards
 from .clip import load_clip
-from .heads import Match, SimilarityHead, similarity
+from .heads import Match, SimilarityHead, batch_share, similarity
 from .learnt_state import keep_learnt_only
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
@@ -248,7 +248,8 @@ class PromptedCLIP(ImageClassifier):
             ])
 
         def compute():
-            if use_shards(self.shard_classes, len(self.classes)):
+            if not self._drops_text() and use_shards(self.shard_classes,
+                                                     len(self.classes)):
                 features = self._encode_share()
             else:
                 features = self.text_tower(self.text_prompt())
@@ -260,6 +261,12 @@ class PromptedCLIP(ImageClassifier):
         if self.lora is not None:
             sources += self.lora.parameters()
         return self._learnt_text.get(sources, compute)
+
+    def _drops_text(self) -> bool:
+        """Whether all processes must encode all classes, because the dropout
+        in their features has to be the same."""
+        return self.training and self.lora is not None and \
+            self.lora.drops_text
 
     def _encode_share(self) -> torch.Tensor:
         if self._shards is None:
@@ -344,8 +351,15 @@ class PromptedCLIP(ImageClassifier):
 
     def loss(self, inputs: torch.Tensor,
              data_samples: List[DataSample]) -> dict:
-        """Loss terms by name."""
-        return self.head.loss(self.match(inputs), data_samples)
+        """Loss terms by name. With data-parallel training their mean over the
+        processes is the loss of the whole batch, also where the processes
+        have different numbers of images."""
+        if self.lora is not None:
+            by_image = self.text_prompt.needs_image
+            self.lora.begin_step(data_samples, inputs.device, by_image)
+        losses = self.head.loss(self.match(inputs), data_samples)
+        share = batch_share(len(inputs), self.scale)
+        return {name: value * share for name, value in losses.items()}
 
     def parse_losses(self, losses: dict) -> tuple:
         """The sum of the losses and what is logged; with a head that has a

@@ -220,7 +220,7 @@ def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
     classes; zero if there is none. It is a masked mean, not a filtered one:
     every parameter takes part in every step, as data-parallel training needs.
     There, pairs are counted over all processes, so that the average of their
-    losses is the loss of the whole batch.
+    losses, weighted by :func:`batch_share`, is the loss of the whole batch.
 
     Args:
         evidence (Tensor): (M, B, K, C).
@@ -237,9 +237,32 @@ def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
     loss = F.cross_entropy(
         logits.flatten(0, 1), target.repeat(layers), reduction='none')
     mask = hit.any(dim=1).repeat(layers).to(loss)
-    count = mask.sum()
-    all_reduce(count)
-    return (loss * mask).sum() * get_world_size() / count.clamp(min=1)
+    counts = torch.stack([mask.sum(), mask.new_tensor(float(batch))])
+    all_reduce(counts)  # one exchange for both
+    hits, images = counts
+    return (loss * mask).sum() / hits.clamp(min=1) * (images / batch)
+
+
+def batch_share(images: int, like: torch.Tensor):
+    """What the mean over this process's images weighs in the whole batch.
+
+    Data-parallel training averages over processes. That is the mean over the
+    images of all only if each mean is weighted by the number of its images,
+    times the number of processes, over the number of all images.
+
+    Args:
+        images (int): In the batch of this process.
+        like (Tensor): On the device, of the type of the losses.
+
+    Returns:
+        float | Tensor: 1 for equal shares. Every process must ask together.
+    """
+    world = get_world_size()
+    if world == 1:
+        return 1.
+    total = like.new_tensor(float(images))
+    all_reduce(total)
+    return images * world / total
 
 
 def check_weight(name: str, value: float) -> None:

@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
 from .heads import check_weight
+from .sample_dropout import SampleDropout, sample_keys, step_seed
 from .visual_prompts import check_count
 
 PARTS = 'qkv'  # the order of their thirds in in_proj_weight
@@ -29,12 +30,11 @@ class LowRank(nn.Module):
         self.A = nn.Parameter(
             torch.empty(rank, width).uniform_(-width**-0.5, width**-0.5))
         self.B = nn.Parameter(torch.zeros(width, rank))
-        self.scaling, self.dropout = scaling, dropout
+        self.scaling, self.dropout = scaling, SampleDropout(dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map tokens (..., D) to (..., D)."""
-        x = F.dropout(x, self.dropout, self.training)
-        down = F.linear(x, self.A.to(x.dtype))
+        down = F.linear(self.dropout(x), self.A.to(x.dtype))
         return self.scaling * F.linear(down, self.B.to(x.dtype))
 
 
@@ -118,6 +118,25 @@ class LoRA(BaseModule):
                 # Not as a submodule: what is learnt lies here alone.
                 object.__setattr__(block.attn, 'low_rank', update)
             setattr(self, name, updates)
+        self.drops_text = dropout > 0 and 'text' in towers
+
+    def begin_step(self, samples: Sequence, device: torch.device,
+                   text_by_image: bool = False) -> None:
+        """Make this step's dropout a function of seed, iteration and sample.
+
+        Args:
+            samples (Sequence[DataSample]): Of this process's images.
+            device (torch.device): Of the images.
+            text_by_image (bool): Whether the text depends on the image.
+        """
+        seed = step_seed()
+        keys = sample_keys(samples, seed, device)
+        for name, tower in self.named_children():
+            for place, module in enumerate(tower.modules()):
+                if isinstance(module, SampleDropout):
+                    of_images = name == 'image' or text_by_image
+                    module.begin_step((*seed, len(name), place),
+                                      keys if of_images else None)
 
     @contextmanager
     def off(self):

@@ -1,0 +1,47 @@
+"""Faults on one of several processes, for tests/test_distributed.py."""
+import os
+import signal
+import time
+
+from engine_toy import ToyDataset
+from mmengine.dist import get_rank
+from mmengine.hooks import Hook
+from mmpretrain.registry import DATASETS, HOOKS
+
+
+@HOOKS.register_module()
+class FaultHook(Hook):
+    """The last process fails in the fifth iteration."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == 4 and get_rank() == 1:
+            getattr(self, self.kind)(runner)
+
+    def exit(self, runner):
+        os._exit(7)
+
+    def kill(self, runner):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def error(self, runner):
+        raise RuntimeError('something unforeseen')
+
+    def nan(self, runner):
+        inner = runner.model.module
+        inner.poison = inner.calls + 1
+
+    def hang(self, runner):
+        time.sleep(1000)
+
+
+@DATASETS.register_module()
+class FaultyDataset(ToyDataset):
+    """The last process cannot read its images in the second epoch."""
+
+    def __getitem__(self, index):
+        if get_rank() == 1 and len(self.epochs) > 1:
+            raise ValueError('5.jpg is damaged: replace it')
+        return super().__getitem__(index)
