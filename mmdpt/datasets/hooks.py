@@ -32,7 +32,8 @@ class CheckClassesHook(Hook):
     def _check(runner, loader):
         from mmdpt.engine.checkpoint_hook import unwrapped
         mine = getattr(unwrapped(runner.model), 'classes', None)
-        theirs = getattr(loader.dataset, 'metainfo', {}).get('classes')
+        # (None in the place of a dataset's: MMPretrain's vis_scheduler.py)
+        theirs = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
         if mine is None or theirs is None or list(mine) == list(theirs):
             return
         where = next((i for i, (a, b) in enumerate(zip(mine, theirs))
