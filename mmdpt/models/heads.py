@@ -129,13 +129,13 @@ class SimilarityHead(ClsHead):
                        target: torch.Tensor) -> dict:
         """``accuracy_top-K`` in per cent where ``cal_acc`` asks for it.
 
-        MMPretrain's counts no hit whose score is at most 0, which cosines
-        often are; probabilities are not.
+        MMPretrain's head counts no hit whose logit is at most 0, which scaled
+        cosines may be; here there is no such threshold.
         """
         if not self.cal_acc:
             return {}
-        found = Accuracy.calculate(logits.softmax(1), target, topk=self.topk)
-        return {f'accuracy_top-{k}': a for k, a in zip(self.topk, found)}
+        found = Accuracy.calculate(logits, target, self.topk, thrs=(None, ))
+        return {f'accuracy_top-{k}': a for k, (a, ) in zip(self.topk, found)}
 
 
 def labels(data_samples: List[DataSample]) -> torch.Tensor:
