@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MessageHub
+from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, OPTIM_WRAPPERS
@@ -15,7 +16,7 @@ from short_runs import Recorder, leaf, short_config, train
 from test_classifier import METHODS, build
 from test_tools import tool
 
-from mmdpt.engine import read_checkpoint
+from mmdpt.engine import LearntEMA, read_checkpoint
 from mmdpt.engine.cli import build_runner
 
 CONTEXT = 'text_prompt.context'
@@ -51,10 +52,32 @@ def test_ema_averages_what_is_learnt(tmp_path):
     assert runner.test_loop.run() == wanted
 
 
-def test_ema_resumes_exactly(tmp_path):
-    whole = with_hook('dpt', tmp_path / 'whole', EMA, epochs=3)
+def test_shared_towers_give_the_same_average():
+    model = build('dpt')
+    stock = ExponentialMovingAverage(model, momentum=.1)
+    ours = LearntEMA(model, momentum=.1)
+    for _ in range(3):
+        for p in model.parameters():
+            p.data += .1 * torch.randn_like(p) if p.requires_grad else 0
+        stock.update_parameters(model)
+        ours.update_parameters(model)
+    one, other = stock.state_dict(), ours.state_dict()
+    assert list(one) == list(other) and all(torch.equal(one[k], other[k]) for k in one)
+    mine = dict(ours.module.named_parameters())
+    for name, p in model.named_parameters():
+        assert (mine[name] is p) == (not p.requires_grad), name
+        assert not mine[name].requires_grad
+    for option in (dict(device='cpu'), dict(update_buffers=True)):
+        with pytest.raises(ValueError, match=f'takes no {next(iter(option))}'):
+            LearntEMA(model, **option)
+
+
+@pytest.mark.parametrize('kind', ['ExponentialMovingAverage', 'LearntEMA'])
+def test_ema_resumes_exactly(tmp_path, kind):
+    hook = dict(EMA, ema_type=kind)
+    whole = with_hook('dpt', tmp_path / 'whole', hook, epochs=3)
     train(whole)
-    part = with_hook('dpt', tmp_path / 'part', EMA, epochs=3)
+    part = with_hook('dpt', tmp_path / 'part', hook, epochs=3)
     part.resume, part.load_from = True, str(tmp_path / 'whole' / 'epoch_1.pth')
     train(part)
     files = [read_checkpoint(tmp_path / name / 'epoch_3.pth') for name in ('whole', 'part')]
