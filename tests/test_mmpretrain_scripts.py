@@ -15,7 +15,7 @@ from mmdpt.compat import run, scripts, token_hooks, with_gradients
 from mmdpt.datasets.digits import digit_images, load_digits
 from mmdpt.engine import read_checkpoint
 
-LAYER = 'backbone.visual.transformer.resblocks.2.ln_1'
+LAYER = 'backbone.visual.transformer.resblocks.3.ln_1'
 
 
 @pytest.fixture(scope='module')
