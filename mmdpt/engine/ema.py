@@ -1,4 +1,6 @@
 """A moving average of what is learnt, beside towers that are shared."""
+from copy import deepcopy
+
 from mmengine.model import ExponentialMovingAverage
 from mmpretrain.registry import MODELS
 
@@ -27,11 +29,18 @@ class LearntEMA(ExponentialMovingAverage):
             if kwargs.get(name):
                 raise ValueError(f'LearntEMA shares the frozen towers with the model and takes no '
                                  f'{name}: leave it out, or use ExponentialMovingAverage')
-        super().__init__(model, **kwargs)
+        super().__init__(_WithoutFrozen(model), **kwargs)
         learnt = {name for name, p in model.named_parameters() if p.requires_grad}
-        for copy, original in zip(self.module.modules(), model.modules()):
-            for name, p in original._parameters.items():
-                if p is not None and not p.requires_grad:
-                    copy._parameters[name] = p
         self.avg_parameters = {
             name: p for name, p in self.module.named_parameters() if name in learnt}
+
+
+class _WithoutFrozen:
+    """Copies a model, except for its frozen parameters."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def __deepcopy__(self, memo):
+        memo.update({id(p): p for p in self.model.parameters() if not p.requires_grad})
+        return deepcopy(self.model, memo)
