@@ -1,7 +1,9 @@
 """Installation of mmdpt; see README.md for the commands."""
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 
@@ -19,7 +21,9 @@ REQUIREMENTS = [
     'safetensors',
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
-TEST = ['pytest']
+TEST = ['pytest', 'tensorboard']
+# What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
+MIM = ['configs', 'tools', 'model-index.yml']
 EXTRAS = {
     # mmcv and mmcv-lite share one import name: neither is a requirement.
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
@@ -27,6 +31,34 @@ EXTRAS = {
     'sweep': ['submitit>=1.5'],  # tools/sweep.py
     'dev': TEST + ['yapf', 'flake8', 'isort'],
 }
+
+
+class BuildPy(build_py):
+    """Adds ``mmdpt/.mim``: copies in a wheel, links in an editable install."""
+
+    def run(self):
+        """Builds the package, then its ``.mim``."""
+        super().run()
+        if getattr(self, 'editable_mode', False):
+            self.fill(HERE / 'mmdpt' / '.mim', lambda source, target: target.symlink_to(
+                Path('..', '..', source.name), target_is_directory=source.is_dir()))
+        else:
+            self.fill(Path(self.build_lib) / 'mmdpt' / '.mim', copy)
+
+    def fill(self, folder, place):
+        """Makes the folder anew."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for name in MIM:
+            place(HERE / name, folder / name)
+
+
+def copy(source, target):
+    """Copies a file or a folder, without what Python left in it."""
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+    else:
+        shutil.copy2(source, target)
 
 
 def version():
@@ -51,6 +83,7 @@ setup(
     license='Apache-2.0',
     packages=find_packages(include=['mmdpt', 'mmdpt.*']),
     package_data={'mmdpt.tiny_clip': ['*.json', '*.gz', '*.safetensors']},
+    cmdclass=dict(build_py=BuildPy),
     python_requires='>=3.11,<3.12',  # the version that was tried
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,

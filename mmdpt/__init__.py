@@ -21,5 +21,8 @@ except ModuleNotFoundError as error:
         name='mmcv') from error
 
 from . import datasets, engine, evaluation, models  # noqa: E402
+from .hub import register_models  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']
+__all__ = [
+    '__version__', 'datasets', 'engine', 'evaluation', 'models', 'register_models'
+]

@@ -43,7 +43,8 @@ class CheckClassesHook(Hook):
     def _check(self, runner, loader):
         from mmdpt.engine.checkpoint_hook import unwrapped
         model = unwrapped(runner.model)
-        theirs = getattr(loader.dataset, 'metainfo', {}).get('classes')
+        # (None in the place of a dataset's: MMPretrain's vis_scheduler.py)
+        theirs = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
         if theirs is None:
             return
         mine = getattr(model, 'classes', None)

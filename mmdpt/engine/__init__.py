@@ -2,6 +2,7 @@
 from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import PromptCheckpointHook
+from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, MeanLossHook, StopOnNaNHook
 from .optim import PromptOptimWrapperConstructor
@@ -13,6 +14,7 @@ from .storage import AtomicBackend, write_atomically
 
 __all__ = [
     'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
-    'FewShotReportHook', 'GaussianAggregationHook', 'MeanLossHook', 'ProGradOptimWrapper', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
+    'FewShotReportHook', 'GaussianAggregationHook', 'LearntEMA', 'MeanLossHook', 'ProGradOptimWrapper',
+    'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
     'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint', 'write_atomically'
 ]

@@ -5,11 +5,12 @@ import os.path as osp
 import shlex
 import time
 
-from mmengine.dist import is_main_process, master_only
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 from .checkpoint_hook import belongs_to, unwrapped
+from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .provenance import now, package_commit, versions
 from .storage import write_atomically
@@ -68,9 +69,10 @@ class FewShotReportHook(Hook):
                 f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images')
             self.zero_shot = measure_zero_shot(model, runner.test_loop)
             runner.logger.info(f'Zero-shot CLIP: {_metrics(self.zero_shot)}')
-        if is_main_process():
-            self.compared = measure_baselines(self.baselines, model, runner.cfg,
-                                              runner.test_dataloader.dataset)
+        with main_process_alone() as works:  # longer than a collective would wait
+            if works:
+                self.compared = measure_baselines(self.baselines, model, runner.cfg,
+                                                  runner.test_dataloader.dataset)
         for name, accuracy in self.compared.items():
             runner.logger.info(f'For comparison, {NAMES[name]}: {accuracy:.2f} %')
         self.started = time.time()

@@ -20,6 +20,7 @@ from .towers import TextTower, build_image_tower
 
 CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
 CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
+STAGES = ('backbone', 'neck', 'pre_logits')
 IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
 
 
@@ -65,7 +66,8 @@ class PromptedCLIP(ImageClassifier):
             classes. Contexts, visual prompts and attention are taken over;
             the class evidence of CAVPT, which serves the training only, is
             not. Defaults to False.
-        train_cfg (dict, optional): MMPretrain's batch augmentations.
+        train_cfg (dict, optional): MMPretrain's batch augmentations (mixup,
+            cutmix), for heads that take soft labels.
         init_cfg (dict, optional): See MMEngine's ``BaseModule``.
 
     Raises:
@@ -95,14 +97,14 @@ class PromptedCLIP(ImageClassifier):
         clip = load_clip(arch, pretrained, precision)
         prompting = visual_prompt or lora
         tower = build_image_tower(clip, prompting and prompting['type'])
+        tower.out_indices = (max(tower.depth - 1, 0), )  # of extract_feat
         super().__init__(
             backbone=tower,
             head=head,
             train_cfg=train_cfg,
-            data_preprocessor=data_preprocessor or dict(
-                mean=CLIP_MEAN, std=CLIP_STD, to_rgb=True),
+            data_preprocessor=preprocessing(data_preprocessor, len(classes)),
             init_cfg=init_cfg)
-        self.classes = classes
+        self.classes, self._other_meta = classes, {}
         self.clip_identity = clip.identity
         self.text_tower = TextTower(clip, text_checkpointing)
         scale = clip.logit_scale if logit_scale is None else \
@@ -156,6 +158,8 @@ class PromptedCLIP(ImageClassifier):
     def _check_parts(self) -> None:
         head, visual = self.head, self.visual_prompt
         name = type(head).__name__
+        if getattr(self.data_preprocessor, 'batch_augments', None):
+            head.check_soft_labels()
         if head.needs_evidence and not (visual and visual.has_evidence):
             raise ValueError(
                 f'{name} needs class evidence, but visual_prompt is '
@@ -336,9 +340,36 @@ class PromptedCLIP(ImageClassifier):
         finally:
             self._zero_shot = False
 
-    def extract_feat(self, inputs: torch.Tensor, stage: str = 'neck') -> tuple:
-        """MMPretrain's interface: a tuple with the image features, (B, E)."""
-        return (self.match(inputs).image, )
+    @property
+    def _dataset_meta(self) -> dict:
+        """What MMPretrain's inferencers read: the classes are the model's,
+        whatever data or checkpoint say (after a transfer they differ)."""
+        return dict(self._other_meta, classes=list(self.classes))
+
+    @_dataset_meta.setter
+    def _dataset_meta(self, meta: Optional[dict]) -> None:
+        self._other_meta = dict(meta or {})
+
+    def extract_feat(self, inputs: torch.Tensor, stage: str = 'neck'):
+        """MMPretrain's interface: the image features, not normalised.
+
+        Args:
+            inputs (Tensor): Normalised images, (B, 3, H, W).
+            stage (str): 'backbone' or 'neck', which are the same here, or
+                'pre_logits'.
+
+        Returns:
+            tuple[Tensor] | Tensor: One (B, E) in a tuple; for 'pre_logits'
+            without the tuple.
+
+        Raises:
+            ValueError: If there is no such stage.
+        """
+        if stage not in STAGES:
+            raise ValueError(f'stage must be one of {", ".join(STAGES)}, but '
+                             f'is {stage!r}.')
+        image = self.match(inputs).image
+        return image if stage == 'pre_logits' else (image, )
 
     def forward(self,
                 inputs: torch.Tensor,
@@ -377,3 +408,13 @@ class PromptedCLIP(ImageClassifier):
         """Predictions with scores (C,) and label."""
         return self._active_head.predict(
             self.match(inputs), data_samples, **kwargs)
+
+
+def preprocessing(config, num_classes: int):
+    """A data preprocessor's config, by default CLIP's, that knows the number
+    of classes, which batch augmentations need; a module stays as it is."""
+    if isinstance(config, torch.nn.Module):
+        return config
+    config = dict(config or dict(mean=CLIP_MEAN, std=CLIP_STD, to_rgb=True))
+    config.setdefault('num_classes', num_classes)
+    return config

@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce, get_world_size
 from mmengine.logging import MessageHub
+from mmpretrain.evaluation import Accuracy
 from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -72,9 +73,12 @@ class SimilarityHead(ClsHead):
         needs_text_prompt (bool): Whether it needs learnt text features.
         needs_shared_text (bool): Whether these must be the same for all
             images.
+        takes_soft_labels (bool): Whether its loss is defined for the mixed
+            labels of batch augmentations.
         second_loss (str, optional): Name of a loss that is not added to the
             others but handed to the optimizer's wrapper beside them.
     """
+    takes_soft_labels = True
     needs_frozen = False
     needs_evidence = False
     needs_text_prompt = False
@@ -89,9 +93,56 @@ class SimilarityHead(ClsHead):
             num_classes (int): C.
         """
 
+    def check_soft_labels(self) -> None:
+        """Raise ValueError unless labels may be mixed."""
+        if not self.takes_soft_labels:
+            raise ValueError(
+                f'{type(self).__name__} needs one label an image, which batch '
+                'augmentation (mixup, cutmix) mixes: take it out of '
+                'model.train_cfg.augments, or take a head without class-aware '
+                'loss, such as GuidedHead.')
+        if self.cal_acc:
+            raise ValueError('cal_acc=True needs one label an image, which '
+                             'batch augmentation (mixup, cutmix) mixes: take '
+                             'one of the two out.')
+
     def forward(self, match: Match) -> torch.Tensor:
         """Logits (B, C)."""
         return similarity(match.image, match.text, match.scale)
+
+    def loss(self, match: Match, data_samples: List[DataSample],
+             **kwargs) -> dict:
+        """``loss``, and with ``cal_acc`` the accuracy on the batch.
+
+        Args:
+            match (Match): The forward pass.
+            data_samples (list[DataSample]): With ``gt_label``, or with
+                ``gt_score`` where labels were mixed.
+        """
+        logits, target = self(match), labels(data_samples)
+        losses = dict(loss=self.loss_module(
+            logits, target, avg_factor=len(target), **kwargs))
+        return {**losses, **self.batch_accuracy(logits, target)}
+
+    @torch.no_grad()
+    def batch_accuracy(self, logits: torch.Tensor,
+                       target: torch.Tensor) -> dict:
+        """``accuracy_top-K`` in per cent where ``cal_acc`` asks for it.
+
+        MMPretrain's head counts no hit whose logit is at most 0, which scaled
+        cosines may be; here there is no such threshold.
+        """
+        if not self.cal_acc:
+            return {}
+        found = Accuracy.calculate(logits, target, self.topk, thrs=(None, ))
+        return {f'accuracy_top-{k}': a for k, (a, ) in zip(self.topk, found)}
+
+
+def labels(data_samples: List[DataSample]) -> torch.Tensor:
+    """Labels (B,), or mixed ones (B, C) after batch augmentation."""
+    if 'gt_score' in data_samples[0]:
+        return torch.stack([i.gt_score for i in data_samples])
+    return torch.cat([i.gt_label for i in data_samples])
 
 
 class TermsHead(SimilarityHead):
@@ -103,7 +154,7 @@ class TermsHead(SimilarityHead):
 
         Args:
             match (Match): The forward pass.
-            target (Tensor): Labels, (B,).
+            target (Tensor): Labels, (B,), or mixed ones, (B, C).
         """
         raise NotImplementedError
 
@@ -114,20 +165,22 @@ class TermsHead(SimilarityHead):
 
     def loss(self, match: Match, data_samples: List[DataSample],
              **kwargs) -> dict:
-        """Weighted loss terms as ``loss_NAME``.
+        """Weighted loss terms as ``loss_NAME``, and with ``cal_acc`` the
+        accuracy on the batch.
 
         Raises:
-            ValueError: If batch augmentation has mixed the labels.
+            ValueError: If labels are mixed that must not be.
         """
-        if 'gt_score' in data_samples[0]:
-            raise ValueError(f'{type(self).__name__} needs one label an image;'
-                             ' take the batch augmentation (mixup, cutmix) '
-                             'out of train_cfg.augments.')
-        target = torch.cat([i.gt_label for i in data_samples])
-        return {
+        target = labels(data_samples)
+        if target.dim() > 1:
+            self.check_soft_labels()
+        losses = {
             f'loss_{name}': weight * value
             for name, (weight, value) in self.terms(match, target).items()
         }
+        if self.cal_acc:
+            losses.update(self.batch_accuracy(self(match), target))
+        return losses
 
 
 @MODELS.register_module()
@@ -199,6 +252,7 @@ class DPTHead(GuidedHead):
         **kwargs: See :class:`GuidedHead`.
     """
     needs_evidence = True
+    takes_soft_labels = False  # the class-aware loss: is *the* label selected?
 
     def __init__(self, guided_epochs: int, aux_weight: float = 0.3, **kwargs):
         super().__init__(guided_epochs, **kwargs)
