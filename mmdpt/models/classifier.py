@@ -54,6 +54,8 @@ class PromptedCLIP(ImageClassifier):
         logit_scale (float, optional): Use this instead of CLIP's own.
         precision (str): Of the frozen towers, see :func:`load_clip`. What is
             learnt stays in (at least) single precision.
+        tokenizer (str, optional): Folder of a Hugging Face tokenizer, see
+            :func:`load_clip`.
         text_checkpointing (bool): Save memory in the text tower at the cost of
             time, for tens of thousands of classes.
         shard_classes (str | bool): With data-parallel training, let each
@@ -85,6 +87,7 @@ class PromptedCLIP(ImageClassifier):
                  lora: Optional[dict] = None,
                  logit_scale: Optional[float] = None,
                  precision: str = 'fp32',
+                 tokenizer: Optional[str] = None,
                  text_checkpointing: bool = False,
                  shard_classes: Union[str, bool] = 'auto',
                  transfer: bool = False,
@@ -92,7 +95,7 @@ class PromptedCLIP(ImageClassifier):
                  train_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
         classes, templates = resolve_classes(classes, templates)
-        clip = load_clip(arch, pretrained, precision)
+        clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or lora
         tower = build_image_tower(clip, prompting and prompting['type'])
         super().__init__(
