@@ -4,6 +4,7 @@ from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import PromptCheckpointHook
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, StopOnNaNHook
+from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
@@ -13,6 +14,6 @@ from .storage import AtomicBackend, write_atomically
 
 __all__ = [
     'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
-    'FewShotReportHook', 'GaussianAggregationHook', 'ProGradOptimWrapper', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
+    'FewShotReportHook', 'GaussianAggregationHook', 'LinearProbeHook', 'ProGradOptimWrapper', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
     'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint', 'write_atomically'
 ]

@@ -4,15 +4,17 @@ from .classifier import PromptedCLIP
 from .cocoop import CoCoOp
 from .deep_prompts import DeepCoOp, MaPLe
 from .heads import DPTHead, GuidedHead, Match, SimilarityHead
+from .linear_probe_head import LinearProbeHead
 from .lora import LoRA
 from .regularised_heads import KgCoOpHead, ProGradHead, PromptSRCHead
 from .text_prompts import CoOp, TemplatePrompt, TextPrompt
-from .towers import ImageTower, TextTower
+from .timm_tower import TimmTower
+from .towers import FrozenTower, ImageTower, TextTower
 from .visual_prompts import CAVPT, VPT, VisualPrompt
 
 __all__ = [
     'CAVPT', 'CLIPAdapterHead', 'LoRA', 'TipAdapterHead', 'CoCoOp', 'CoOp', 'DPTHead', 'DeepCoOp', 'GuidedHead',
-    'ImageTower', 'KgCoOpHead', 'MaPLe', 'Match', 'ProGradHead',
+    'FrozenTower', 'ImageTower', 'KgCoOpHead', 'LinearProbeHead', 'MaPLe', 'Match', 'ProGradHead',
     'PromptSRCHead', 'PromptedCLIP', 'SimilarityHead', 'TemplatePrompt',
-    'TextPrompt', 'TextTower', 'VPT', 'VisualPrompt'
+    'TextPrompt', 'TextTower', 'TimmTower', 'VPT', 'VisualPrompt'
 ]
