@@ -4,8 +4,8 @@
 
 100 epochs: the authors' default file. The 30 guided epochs of their 1-shot
 script are kept: our choice. Trained by open_clip with GELU, so the
-architecture has no -quickgelu in its name; other tags of it: datacomp_xl_s13b_b90k,
-dfn2b, laion400m_e32.
+architecture has no -quickgelu in its name; other tags of it:
+datacomp_xl_s13b_b90k, laion400m_e32.
 """
 _base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/eurosat.py']
 

@@ -14,12 +14,12 @@ from .class_shards import ClassShards, use_shards
 from .clip import load_clip
 from .heads import Match, SimilarityHead, similarity
 from .learnt_state import keep_learnt_only
+from .normalisation import (CLIP_MEAN, CLIP_STD, Normalisation,
+                            check_normalisation)
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
 from .towers import TextTower, build_image_tower
 
-CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
-CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
 IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
 
 
@@ -61,8 +61,9 @@ class PromptedCLIP(ImageClassifier):
         shard_classes (str | bool): With data-parallel training, let each
             process encode its share of the classes: True, False, or 'auto',
             from 256 classes on. The result is the same.
-        data_preprocessor (dict, optional): Defaults to CLIP's normalisation
-            of BGR images as MMPretrain's pipelines give them.
+        data_preprocessor (dict, optional): Defaults to the normalisation
+            that the weights were trained with (where open_clip does not know
+            it: CLIP's), of BGR images as MMPretrain's pipelines give them.
         transfer (bool): Accept a checkpoint that was trained for other
             classes. Contexts, visual prompts and attention are taken over;
             the class evidence of CAVPT, which serves the training only, is
@@ -98,12 +99,17 @@ class PromptedCLIP(ImageClassifier):
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or lora
         tower = build_image_tower(clip, prompting and prompting['type'])
+        usual = clip.normalisation or Normalisation(CLIP_MEAN, CLIP_STD)
+        data_preprocessor = data_preprocessor or dict(
+            usual._asdict(), to_rgb=True)
+        if isinstance(data_preprocessor, dict):
+            check_normalisation(data_preprocessor, clip.normalisation,
+                                f'{clip.identity["arch"]} {pretrained}')
         super().__init__(
             backbone=tower,
             head=head,
             train_cfg=train_cfg,
-            data_preprocessor=data_preprocessor or dict(
-                mean=CLIP_MEAN, std=CLIP_STD, to_rgb=True),
+            data_preprocessor=data_preprocessor,
             init_cfg=init_cfg)
         self.classes = classes
         self.clip_identity = clip.identity

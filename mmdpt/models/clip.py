@@ -14,6 +14,7 @@ import torch.nn as nn
 from mmengine.logging import print_log
 
 from .clip_weights import OPENAI_EXTRAS, read_weights
+from .normalisation import Normalisation, trained_normalisation
 from .tokenizer import build_tokenizer
 
 PRECISIONS = dict(
@@ -35,12 +36,15 @@ class CLIPModel(NamedTuple):
         identity (dict): ``arch`` (str), ``pretrained`` (str or None) and
             ``fingerprint`` (str) of the weights; plain Python.
         embed_dim (int): E, size of the joint space.
+        normalisation (Normalisation, optional): Of the images that the
+            weights were trained on, where it is known.
     """
     model: nn.Module
     tokenizer: Callable
     logit_scale: torch.Tensor
     identity: Dict[str, Optional[str]]
     embed_dim: int
+    normalisation: Optional[Normalisation] = None
 
 
 def load_clip(arch: Union[str, dict],
@@ -103,7 +107,8 @@ def load_clip(arch: Union[str, dict],
         pretrained=None if pretrained is None else Path(pretrained).name,
         fingerprint=fingerprint)
     return CLIPModel(model.to(dtype), words, logit_scale, identity,
-                     config['embed_dim'])
+                     config['embed_dim'],
+                     trained_normalisation(name, pretrained and str(pretrained)))
 
 
 def read_config(arch: Union[str, dict]):
