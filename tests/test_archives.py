@@ -9,6 +9,8 @@ from test_clip import save
 from test_methods import RESNET
 
 from mmdpt.models.clip import load_clip, read_config
+from mmdpt.models.normalisation import (check_normalisation,
+                                        trained_normalisation)
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 LARGE = dict(  # the proportions of L/14 at 336
@@ -82,6 +84,8 @@ def test_leaves(leaf):
     _, config = read_config(arch)
     assert zoo.get_pretrained_cfg(arch, tag).get(
         'quick_gelu', False) == config.get('quick_gelu', False)
+    check_normalisation(cfg.data_preprocessor,
+                        trained_normalisation(arch, tag), leaf)
     size = config['vision_cfg']['image_size']
     for loader in (cfg.train_dataloader, cfg.val_dataloader,
                    cfg.test_dataloader):
