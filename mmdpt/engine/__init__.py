@@ -13,7 +13,11 @@ from .tip_adapter import CacheTrainLoop, TipAdapterHook
 from .storage import AtomicBackend, write_atomically
 
 __all__ = [
-    'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
-    'FewShotReportHook', 'GaussianAggregationHook', 'LinearProbeHook', 'ProGradOptimWrapper', 'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
-    'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint', 'write_atomically'
+    'AtomicBackend', 'CacheTrainLoop', 'CheckpointError',
+    'ConstantWarmupCosineLR', 'EpochSeedHook', 'FewShotReportHook',
+    'FrozenFeatureTestLoop', 'GaussianAggregationHook', 'LinearProbeHook',
+    'ProGradOptimWrapper', 'PromptCheckpointHook',
+    'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
+    'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint',
+    'read_checkpoint', 'write_atomically'
 ]

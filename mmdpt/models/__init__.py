@@ -13,8 +13,10 @@ from .towers import FrozenTower, ImageTower, TextTower
 from .visual_prompts import CAVPT, VPT, VisualPrompt
 
 __all__ = [
-    'CAVPT', 'CLIPAdapterHead', 'LoRA', 'TipAdapterHead', 'CoCoOp', 'CoOp', 'DPTHead', 'DeepCoOp', 'GuidedHead',
-    'FrozenTower', 'ImageTower', 'KgCoOpHead', 'LinearProbeHead', 'MaPLe', 'Match', 'ProGradHead',
+    'CAVPT', 'CLIPAdapterHead', 'CoCoOp', 'CoOp', 'DPTHead', 'DeepCoOp',
+    'FrozenTower', 'GuidedHead', 'ImageTower', 'KgCoOpHead',
+    'LinearProbeHead', 'LoRA', 'MaPLe', 'Match', 'ProGradHead',
     'PromptSRCHead', 'PromptedCLIP', 'SimilarityHead', 'TemplatePrompt',
-    'TextPrompt', 'TextTower', 'TimmTower', 'VPT', 'VisualPrompt'
+    'TextPrompt', 'TextTower', 'TimmTower', 'TipAdapterHead', 'VPT',
+    'VisualPrompt'
 ]
