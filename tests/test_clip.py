@@ -128,7 +128,7 @@ def test_vocabulary_beside_the_json(tmp_path):
     (dict(embed_dim=3), ValueError, 'lacks text_cfg, vision_cfg'),
     (17, TypeError, 'must be a name, a JSON file or a dict'),
     (dict(small_clip(), colour='red'), ValueError, 'colour'),
-    ('ViT-B-16-SigLIP', ValueError, 'not supported yet'),
+    ('coca_ViT-B-32', ValueError, 'not supported'),
     ('RN50-nonsense', ValueError, 'RN50'),
 ])
 def test_bad_arch(arch, error, message):

@@ -52,7 +52,7 @@ def one_clip():
     from mmdpt.models import classifier, clip_backbone
     found, load = {}, classifier.load_clip
 
-    def load_once(arch, pretrained, precision='fp32'):
+    def load_once(arch, pretrained, precision='fp32', tokenizer=None):
         if 'clip' not in found:
             found['clip'] = load(small_clip(), None, precision)
         return copy.deepcopy(found['clip'])

@@ -19,7 +19,8 @@ import mmdpt.engine  # noqa: F401
 
 METHODS = {
     **{name: parts for name, parts in PROMPTS.items() if name != 'zeroshot'},
-    **PARTS, 'lora_dropout': dict(lora=dict(type='LoRA', dropout=.25)),
+    **PARTS, 'linear_probe': dict(head=dict(type='LinearProbeHead')),
+    'lora_dropout': dict(lora=dict(type='LoRA', dropout=.25)),
     'coop_lora': dict(text_prompt=dict(type='CoOp', num_tokens=4),
                       lora=dict(type='LoRA'))
 }

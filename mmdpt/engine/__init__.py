@@ -5,6 +5,7 @@ from .checkpoint_hook import PromptCheckpointHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, MeanLossHook, StopOnNaNHook
+from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
@@ -13,8 +14,10 @@ from .tip_adapter import CacheTrainLoop, TipAdapterHook
 from .storage import AtomicBackend, write_atomically
 
 __all__ = [
-    'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR', 'EpochSeedHook',
-    'FewShotReportHook', 'GaussianAggregationHook', 'LearntEMA', 'MeanLossHook', 'ProGradOptimWrapper',
+    'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR',
+    'EpochSeedHook', 'FewShotReportHook', 'FrozenFeatureTestLoop', 'GaussianAggregationHook',
+    'LearntEMA', 'LinearProbeHook', 'MeanLossHook', 'ProGradOptimWrapper',
     'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
-    'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint', 'write_atomically'
+    'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint',
+    'write_atomically'
 ]

@@ -117,10 +117,10 @@ def features(name, model, dataset, cfg, cache=True, together=False):
     return found.float().numpy(), np.array(labels)
 
 
-def check_apart(val, test):
+def check_apart(val, test,
+                remedy='Take the baselines out of default_hooks.report'):
     """Raises ValueError if the regularisation would be chosen on test images."""
     paths = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (val, test)]
     if paths[0] == paths[1]:
         raise ValueError('the val list of this benchmark is its test list: a linear probe would '
-                         'be tuned on the test images. Take the baselines out of '
-                         'default_hooks.report')
+                         f'be tuned on the test images. {remedy}')

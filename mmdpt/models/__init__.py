@@ -5,17 +5,21 @@ from .clip_backbone import PromptedCLIPBackbone
 from .cocoop import CoCoOp
 from .deep_prompts import DeepCoOp, MaPLe
 from .heads import DPTHead, GuidedHead, Match, SimilarityHead
+from .linear_probe_head import LinearProbeHead
 from .lora import LoRA
 from .regularised_heads import KgCoOpHead, ProGradHead, PromptSRCHead
 from .text_prompts import CoOp, TemplatePrompt, TextPrompt
-from .towers import ImageTower, TextTower
+from .timm_tower import TimmTower
+from .towers import FrozenTower, ImageTower, TextTower
 from .visual_prompts import CAVPT, VPT, VisualPrompt
 from .vit import PromptedVisionTransformer
 
 __all__ = [
-    'CAVPT', 'CLIPAdapterHead', 'LoRA', 'TipAdapterHead', 'CoCoOp', 'CoOp', 'DPTHead', 'DeepCoOp', 'GuidedHead',
-    'ImageTower', 'KgCoOpHead', 'MaPLe', 'Match', 'ProGradHead',
+    'CAVPT', 'CLIPAdapterHead', 'CoCoOp', 'CoOp', 'DPTHead', 'DeepCoOp',
+    'FrozenTower', 'GuidedHead', 'ImageTower', 'KgCoOpHead',
+    'LinearProbeHead', 'LoRA', 'MaPLe', 'Match', 'ProGradHead',
     'PromptSRCHead', 'PromptedCLIP', 'PromptedCLIPBackbone',
     'PromptedVisionTransformer', 'SimilarityHead', 'TemplatePrompt',
-    'TextPrompt', 'TextTower', 'VPT', 'VisualPrompt'
+    'TextPrompt', 'TextTower', 'TimmTower', 'TipAdapterHead', 'VPT',
+    'VisualPrompt'
 ]

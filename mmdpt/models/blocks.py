@@ -3,7 +3,7 @@
 Only what is read is computed: no query and no MLP for a token whose output
 nobody uses. That is exact.
 """
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -103,7 +103,9 @@ def run_block(block: nn.Module,
 
 def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
                    classes: Optional[torch.Tensor] = None,
-                   pre_norm: Optional[nn.Module] = None
+                   pre_norm: Optional[nn.Module] = None,
+                   run: Callable = run_block,
+                   read: Optional[int] = 1
                    ) -> Tuple[torch.Tensor, List[torch.Tensor]]:
     """Walk the blocks and ask the prompt, before each, what enters with the
     image.
@@ -116,10 +118,13 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             (B, K, E), for class-aware prompts.
         pre_norm (nn.Module, optional): Applied to what enters the first block
             if the prompt asks for it.
+        run (Callable): Runs one block, as :func:`run_block` does.
+        read (int, optional): How many tokens are read after the last block;
+            None for all.
 
     Returns:
-        tuple: The class token after the last block, (B, D), and the class
-        evidence (B, K, C) of every class-aware layer.
+        tuple: These tokens, (B, read or N, D), and the class evidence
+        (B, K, C) of every class-aware layer.
     """
     num_tokens, previous, evidence = tokens.shape[1], None, []
     for depth, block in enumerate(blocks):
@@ -134,10 +139,10 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
                 extra = pre_norm(extra)
         if extra is not None and not last and prompt.stays(depth):
             extra = extra.expand(len(tokens), -1, -1)
-            tokens = run_block(block, torch.cat([tokens, extra], dim=1))
+            tokens = run(block, torch.cat([tokens, extra], dim=1))
             previous = tokens[:, num_tokens:]
             tokens = tokens[:, :num_tokens]
         else:
-            tokens = run_block(block, tokens, extra, read=1 if last else None)
+            tokens = run(block, tokens, extra, read=read if last else None)
             previous = None
-    return tokens[:, 0], evidence
+    return tokens, evidence

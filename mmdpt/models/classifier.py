@@ -14,12 +14,12 @@ from .class_shards import ClassShards, use_shards
 from .clip import load_clip
 from .heads import Match, SimilarityHead, batch_share, similarity
 from .learnt_state import keep_learnt_only
+from .normalisation import (CLIP_MEAN, CLIP_STD, Normalisation,
+                            check_normalisation)
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
 from .towers import TextTower, build_image_tower
 
-CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
-CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
 STAGES = ('backbone', 'neck', 'pre_logits')
 IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
 
@@ -55,13 +55,16 @@ class PromptedCLIP(ImageClassifier):
         logit_scale (float, optional): Use this instead of CLIP's own.
         precision (str): Of the frozen towers, see :func:`load_clip`. What is
             learnt stays in (at least) single precision.
+        tokenizer (str, optional): Folder of a Hugging Face tokenizer, see
+            :func:`load_clip`.
         text_checkpointing (bool): Save memory in the text tower at the cost of
             time, for tens of thousands of classes.
         shard_classes (str | bool): With data-parallel training, let each
             process encode its share of the classes: True, False, or 'auto',
             from 256 classes on. The result is the same.
-        data_preprocessor (dict, optional): Defaults to CLIP's normalisation
-            of BGR images as MMPretrain's pipelines give them.
+        data_preprocessor (dict, optional): Defaults to the normalisation
+            that the weights were trained with (where open_clip does not know
+            it: CLIP's), of BGR images as MMPretrain's pipelines give them.
         transfer (bool): Accept a checkpoint that was trained for other
             classes. Contexts, visual prompts and attention are taken over;
             the class evidence of CAVPT, which serves the training only, is
@@ -87,6 +90,7 @@ class PromptedCLIP(ImageClassifier):
                  lora: Optional[dict] = None,
                  logit_scale: Optional[float] = None,
                  precision: str = 'fp32',
+                 tokenizer: Optional[str] = None,
                  text_checkpointing: bool = False,
                  shard_classes: Union[str, bool] = 'auto',
                  transfer: bool = False,
@@ -94,7 +98,7 @@ class PromptedCLIP(ImageClassifier):
                  train_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
         classes, templates = resolve_classes(classes, templates)
-        clip = load_clip(arch, pretrained, precision)
+        clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or lora
         tower = build_image_tower(clip, prompting and prompting['type'])
         tower.out_indices = (max(tower.depth - 1, 0), )  # of extract_feat
@@ -102,7 +106,8 @@ class PromptedCLIP(ImageClassifier):
             backbone=tower,
             head=head,
             train_cfg=train_cfg,
-            data_preprocessor=preprocessing(data_preprocessor, len(classes)),
+            data_preprocessor=preprocessing(data_preprocessor, clip,
+                                            len(classes)),
             init_cfg=init_cfg)
         self.classes, self._other_meta = classes, {}
         self.clip_identity = clip.identity
@@ -410,11 +415,16 @@ class PromptedCLIP(ImageClassifier):
             self.match(inputs), data_samples, **kwargs)
 
 
-def preprocessing(config, num_classes: int):
-    """A data preprocessor's config, by default CLIP's, that knows the number
-    of classes, which batch augmentations need; a module stays as it is."""
+def preprocessing(config, clip, num_classes: int):
+    """A data preprocessor's config: by default the one that CLIP's weights
+    want, which another normalisation is checked against; it knows the number
+    of classes, which batch augmentations need. A module stays as it is."""
     if isinstance(config, torch.nn.Module):
         return config
-    config = dict(config or dict(mean=CLIP_MEAN, std=CLIP_STD, to_rgb=True))
+    usual = clip.normalisation or Normalisation(CLIP_MEAN, CLIP_STD)
+    config = dict(config or dict(usual._asdict(), to_rgb=True))
+    check_normalisation(
+        config, clip.normalisation,
+        f'{clip.identity["arch"]} {clip.identity["pretrained"]}')
     config.setdefault('num_classes', num_classes)
     return config

@@ -14,6 +14,8 @@ import torch.nn as nn
 from mmengine.logging import print_log
 
 from .clip_weights import OPENAI_EXTRAS, read_weights
+from .normalisation import Normalisation, trained_normalisation
+from .tokenizer import build_tokenizer
 
 PRECISIONS = dict(
     fp64=torch.float64,
@@ -33,16 +35,22 @@ class CLIPModel(NamedTuple):
             precision.
         identity (dict): ``arch`` (str), ``pretrained`` (str or None) and
             ``fingerprint`` (str) of the weights; plain Python.
+        embed_dim (int): E, size of the joint space.
+        normalisation (Normalisation, optional): Of the images that the
+            weights were trained on, where it is known.
     """
     model: nn.Module
     tokenizer: Callable
     logit_scale: torch.Tensor
     identity: Dict[str, Optional[str]]
+    embed_dim: int
+    normalisation: Optional[Normalisation] = None
 
 
 def load_clip(arch: Union[str, dict],
               pretrained: Optional[str],
-              precision: str = 'fp32') -> CLIPModel:
+              precision: str = 'fp32',
+              tokenizer: Optional[str] = None) -> CLIPModel:
     """Load CLIP through open_clip and freeze it.
 
     Args:
@@ -54,6 +62,9 @@ def load_clip(arch: Union[str, dict],
             random weights, which is logged.
         precision (str): In which type the frozen weights are held and the
             towers compute: 'fp64', 'fp32', 'bf16' or 'fp16'.
+        tokenizer (str, optional): Local folder of the tokenizer, where the
+            architecture reads one of Hugging Face's (SigLIP), which open_clip
+            would download.
 
     Returns:
         CLIPModel: The frozen model, its tokenizer and its identity.
@@ -63,7 +74,9 @@ def load_clip(arch: Union[str, dict],
             weights and architecture do not fit, or if the activation is not
             the one that the weights were trained with.
         FileNotFoundError: If a file does not exist.
-        ConnectionError: If a tag's weights cannot be downloaded.
+        ConnectionError: If a tag's weights, or the tokenizer, cannot be
+            downloaded.
+        ImportError: If the tokenizer needs a package that is not installed.
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision={precision!r} is unknown; use one of '
@@ -75,7 +88,8 @@ def load_clip(arch: Union[str, dict],
         weights, from_openai = read_weights(path)
         if from_openai and not config.get('quick_gelu', False):
             raise ValueError(_wrong_activation(name, pretrained, True))
-    tokenizer = build_tokenizer(name, config)
+    _check_supported(name, config)
+    words = build_tokenizer(name, config, tokenizer)
     model = build_model(name, config, weights, str(path))
     fingerprint = weights_fingerprint(model.state_dict())
     if weights is None:
@@ -92,7 +106,9 @@ def load_clip(arch: Union[str, dict],
         arch=name,
         pretrained=None if pretrained is None else Path(pretrained).name,
         fingerprint=fingerprint)
-    return CLIPModel(model.to(dtype), tokenizer, logit_scale, identity)
+    return CLIPModel(model.to(dtype), words, logit_scale, identity,
+                     config['embed_dim'],
+                     trained_normalisation(name, pretrained and str(pretrained)))
 
 
 def read_config(arch: Union[str, dict]):
@@ -129,10 +145,14 @@ def _read_json(path: Path) -> dict:
     except ValueError as error:
         raise ValueError(f'{path} is not valid JSON: {error}') from error
     config = _check_config(config, str(path))
-    # A vocabulary that lies beside the JSON file is named relative to it.
-    kwargs = config['text_cfg'].get('tokenizer_kwargs') or {}
+    # What lies beside the JSON file is named relative to it.
+    text = config['text_cfg']
+    kwargs = text.get('tokenizer_kwargs') or {}
     if 'bpe_path' in kwargs:
         kwargs['bpe_path'] = str(path.parent / kwargs['bpe_path'])
+    hf_name = text.get('hf_tokenizer_name')
+    if hf_name and (path.parent / hf_name).exists():
+        text['hf_tokenizer_name'] = str(path.parent / hf_name)
     return config
 
 
@@ -196,44 +216,61 @@ def _wrong_activation(name: str, pretrained: str, quick_gelu: bool) -> str:
             f'quick_gelu={quick_gelu}).')
 
 
-def build_tokenizer(name: str, config: dict) -> Callable:
-    """Build open_clip's byte-pair tokenizer for a config."""
-    from open_clip.tokenizer import SimpleTokenizer
-    text = config['text_cfg']
-    if text.get('hf_tokenizer_name') or text.get('hf_model_name'):
-        raise ValueError(f'{name} needs a Hugging Face tokenizer, which is not'
-                         ' supported yet; use a CLIP with the byte-pair '
-                         'vocabulary, such as ViT-B-16-quickgelu.')
-    return SimpleTokenizer(
-        context_length=text.get('context_length', 77),
-        **(text.get('tokenizer_kwargs') or {}))
+def _check_supported(name: str, config: dict) -> None:
+    if 'multimodal_cfg' in config:
+        raise ValueError(f'{name} is a CoCa, which writes captions; that is '
+                         'not supported. Use a plain CLIP.')
+    if config['text_cfg'].get('hf_model_name'):
+        raise ValueError(
+            f'The text tower of {name} is a Hugging Face model '
+            f'({config["text_cfg"]["hf_model_name"]}), whose blocks take no '
+            'prompts; use a CLIP with a text tower of its own, such as '
+            'ViT-B-16-quickgelu.')
 
 
 def build_model(name: str, config: dict, weights: Optional[dict],
                 source: str) -> nn.Module:
     """Build open_clip's CLIP and fill in the weights (None: random)."""
-    from open_clip.model import CLIP
-    config = dict(config)
-    if config.pop('custom_text', False) or 'multimodal_cfg' in config:
-        raise ValueError(f'{name} keeps its text tower apart (custom_text), '
-                         'which is not supported yet; use a plain CLIP.')
-    if config['text_cfg'].get('no_causal_mask'):
-        raise ValueError(f'The text tower of {name} is not causal, which is '
-                         'not supported yet; use a plain CLIP.')
     try:
         if weights is None:
-            return CLIP(**config)
+            return _construct(config)
         with torch.device('meta'):  # no time spent on random weights
-            model = CLIP(**config)
-    except TypeError as error:
+            model = _construct(config)
+    except (TypeError, RuntimeError) as error:
         raise ValueError(f'The config of {name} is not one that open_clip '
                          f'takes: {error}.') from error
+    if _constants(model):  # timm's, which no file holds
+        model = _construct(config)
     weights = {k: v for k, v in weights.items() if k not in OPENAI_EXTRAS}
+    if hasattr(model, 'text') and 'token_embedding.weight' in weights:
+        from open_clip.model import convert_to_custom_text_state_dict
+        weights = convert_to_custom_text_state_dict(weights)
     _check_fit(name, model.state_dict(), weights, source)
-    model.load_state_dict({k: v.float() for k, v in weights.items()},
-                          assign=True)
-    model.attn_mask = None  # left on the meta device; the towers need none
+    model.load_state_dict(
+        {k: v.float() if v.is_floating_point() else v
+         for k, v in weights.items()}, assign=True)
+    text = getattr(model, 'text', model)
+    if text.attn_mask is not None:
+        text.attn_mask = torch.full(text.attn_mask.shape,
+                                    float('-inf')).triu(1)
     return model
+
+
+def _construct(config: dict) -> nn.Module:
+    """open_clip's CLIP, or its form with a text tower apart."""
+    from open_clip.model import CLIP, CustomTextCLIP
+    config = dict(config)
+    if config.pop('custom_text', False):
+        return CustomTextCLIP(**config)
+    return CLIP(**config)
+
+
+def _constants(model: nn.Module) -> list:
+    """Buffers that are made by the constructor and not stored, beside the
+    causal mask."""
+    stored = model.state_dict()
+    return [n for n, _ in model.named_buffers()
+            if n not in stored and n not in ('attn_mask', 'text.attn_mask')]
 
 
 def _check_fit(name, expected, weights, source):

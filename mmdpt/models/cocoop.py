@@ -44,7 +44,7 @@ class CoCoOp(CoOp):
         super().__init__(
             tower, classes, num_tokens, init_words=init_words,
             init_cfg=init_cfg)
-        width = tower.text_projection.shape[1]
+        width = tower.embed_dim
         if not isinstance(reduction, int) or not 1 <= reduction <= width:
             raise ValueError(f'reduction must be a whole number from 1 to '
                              f'{width} (the size of an image feature), but is '

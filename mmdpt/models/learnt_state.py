@@ -81,6 +81,10 @@ def transferred(model: nn.Module, old: list) -> set:
             'transfer=True cannot carry the cache of Tip-Adapter to other '
             'classes: it holds labelled images of the old ones. Fill a new '
             'one.')
+    if hasattr(model.head, 'take_over'):
+        raise ValueError(
+            'transfer=True cannot carry a linear probe to other classes: its '
+            f'{len(old)} rows belong to the old ones. Fit a new one.')
     bound = {
         f'{name}.evidence.weight'
         for name, module in model.named_modules()

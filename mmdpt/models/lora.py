@@ -108,6 +108,11 @@ class LoRA(BaseModule):
             raise ValueError(f'dropout must be below 1, but is {dropout!r}.')
         for name in towers:
             tower = both[name]
+            if not getattr(tower, 'takes_lora', True):
+                raise ValueError(
+                    f'LoRA updates the attention of open_clip, but the blocks '
+                    f"of the {name} tower are timm's: set towers=('text',), "
+                    'or use a CLIP ViT such as ViT-B-16-quickgelu.')
             check_count('rank', rank, 1, tower.width,
                         f'tokens of the {name} tower have {tower.width} values')
             updates = nn.ModuleList(

@@ -99,10 +99,10 @@ class PackedPrompts(NamedTuple):
             images where the context depends on the image.
         own (Tensor): The classes' own tokens, (G or 1, T, W).
         packing (Packing): Which rows are whose.
-        deep (Tensor, optional): What stands at positions 1 to n before block
-            1, 2, ... instead of the outputs of the block before,
-            (J - 1, n, W); the same for all classes, so the prefix stays
-            shared.
+        deep (Tensor, optional): What stands at the n positions behind the
+            start of text before block 1, 2, ... instead of the outputs of the
+            block before, (J - 1, n, W); the same for all classes, so the
+            prefix stays shared.
     """
     prefix: torch.Tensor
     own: torch.Tensor
@@ -130,22 +130,31 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     x = torch.cat([prefix, own.expand(len(prefix), -1, -1)], dim=1)
     x = x + tower.positional_embedding[packing.position].to(x.dtype)
     for depth, block in enumerate(tower.blocks[:-1]):
-        x = _replace(x, deep, depth)
+        x = replace_tokens(x, deep, depth, len(tower.start))
         if tower.checkpointing and torch.is_grad_enabled():
             x = checkpoint(_run_block, block, x, packing, use_reentrant=False)
         else:
             x = _run_block(block, x, packing)
-    x = _replace(x, deep, len(tower.blocks) - 1)
+    x = replace_tokens(x, deep, len(tower.blocks) - 1, len(tower.start))
     ends = _run_last_block(tower.blocks[-1], x, packing)
-    return tower.ln_final(ends) @ tower.text_projection
+    return tower.project(tower.ln_final(ends))
 
 
-def _replace(x, deep, depth):
-    """Put the tokens that block ``depth`` has of its own into the prefix."""
+def replace_tokens(x: torch.Tensor, deep: Optional[torch.Tensor], depth: int,
+                   start: int) -> torch.Tensor:
+    """Put the tokens that block ``depth`` has of its own behind the start.
+
+    Args:
+        x (Tensor): Tokens entering the block, (G, T, W).
+        deep (Tensor, optional): See :class:`PackedPrompts`.
+        depth (int): Index of the block.
+        start (int): Number of tokens in front of the context.
+    """
     if deep is None or not 1 <= depth <= len(deep):
         return x
     tokens = deep[depth - 1].to(x.dtype).expand(len(x), -1, -1)  # (G, n, W)
-    return torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1]:]], dim=1)
+    return torch.cat([x[:, :start], tokens, x[:, start + tokens.shape[1]:]],
+                     dim=1)
 
 
 def _run_block(block, x, packing):

@@ -32,20 +32,23 @@ def prompt_tokens(tower: TextTower, name: str, text: str,
         ValueError: If the prompt is longer than the context, or the text
             holds a start or end mark.
     """
-    tokenizer = tower.tokenizer
-    start, end = tokenizer.sot_token_id, tokenizer.eot_token_id
-    body = tokenizer.encode(text)
-    if start in body or end in body:
+    body = tower.tokenizer.encode(text)
+    if {*tower.start, *tower.end} & {*body}:
         raise ValueError(f'The prompt {text!r} holds the mark of a start or '
                          'end of text; leave it out of the template.')
-    count = len(body) + num_context + 2
+    count = len(tower.start) + len(body) + len(tower.end) + num_context
     if count > tower.context_length:
         context = f' with {num_context} context tokens' if num_context else ''
         raise ValueError(
             f'The prompt of class {name!r}{context} has {count} tokens, but '
             f'the text tower takes {tower.context_length}: shorten the class '
             'name or the template, or lower num_tokens.')
-    return [start, *body, end]
+    known = tower.token_embedding.num_embeddings
+    if max(body, default=0) >= known:
+        raise ValueError(f'The tokenizer gives {text!r} the token {max(body)},'
+                         f' but the text tower knows {known}: it is the '
+                         'tokenizer of another model.')
+    return [*tower.start, *body, *tower.end]
 
 
 class FrozenBank(nn.Module):
@@ -255,8 +258,10 @@ def split_prompt(tower: TextTower, name: str,
     if length == 0:
         raise ValueError(f'Class name {name!r} is empty; give every class a '
                          'name.')
-    cut = min(1 + length, len(tokens) - 1)  # never past the end of text
-    return tokens[:1], tokens[1:cut], tokens[cut:]
+    first = len(tower.start)
+    # never past the end of text
+    cut = min(first + length, len(tokens) - len(tower.end))
+    return tokens[:first], tokens[first:cut], tokens[cut:]
 
 
 def _initial_context(tower: TextTower, num_tokens: Optional[int],

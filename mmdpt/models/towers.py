@@ -8,6 +8,9 @@ from mmpretrain.registry import MODELS
 from .blocks import check_blocks, through_blocks
 from .clip import CLIPModel
 from .text_encoding import PackedPrompts, encode
+from .timm_tower import TimmTower, has_timm_blocks
+from .tokenizer import marks
+from .whole_encoding import encode_whole
 
 
 @MODELS.register_module()
@@ -24,19 +27,18 @@ class ImageTower(nn.Module):
         image_size (tuple[int, int]): Height and width of an input.
 
     Raises:
-        ValueError: If the tower is not a CLIP ViT with a class token.
+        ValueError: If its blocks are not open_clip's standard ones, or it has
+            an attention pool.
     """
 
     def __init__(self, clip: CLIPModel):
         super().__init__()
-        from open_clip.transformer import VisionTransformer
         visual = clip.model.visual
-        if not isinstance(visual, VisionTransformer) or \
-                visual.pool_type != 'tok' or visual.attn_pool is not None:
+        if visual.attn_pool is not None or visual.pool_type == 'none':
             raise ValueError(
-                f'The image tower of {clip.identity["arch"]} is a '
-                f'{type(visual).__name__} without class token: visual prompts '
-                'need a CLIP ViT such as ViT-B-16-quickgelu.')
+                f'The image tower of {clip.identity["arch"]} pools by '
+                'attention of its own (CoCa), which is not supported; use a '
+                'CLIP ViT such as ViT-B-16-quickgelu.')
         self.visual = visual
         visual.conv1.to(memory_format=torch.channels_last)
         check_blocks(self.blocks, 'image tower')
@@ -70,15 +72,21 @@ class ImageTower(nn.Module):
             tuple: Image features (B, E), not normalised, and the list of
             class evidence (B, K, C), one entry a class-aware layer.
         """
-        token, evidence = through_blocks(self.blocks, tokens, prompt, classes,
-                                         self.visual.ln_pre)
-        return self.visual.ln_post(token) @ self.visual.proj, evidence
+        by_token = self.visual.pool_type == 'tok'
+        tokens, evidence = through_blocks(
+            self.blocks, tokens, prompt, classes, self.visual.ln_pre,
+            read=1 if by_token else None)
+        if by_token:
+            pooled = self.visual.ln_post(tokens[:, 0])
+        else:  # the mean of the patches (CLIPA)
+            pooled, _ = self.visual._pool(tokens)
+        return pooled @ self.visual.proj, evidence
 
 
 @MODELS.register_module()
 class FrozenTower(nn.Module):
-    """An image tower that is only read, such as CLIP's ResNets: for methods
-    that leave the image alone.
+    """An image tower that is only read, such as CLIP's ResNets and timm's
+    convolutional ones: for methods that leave the image alone.
 
     Args:
         clip (CLIPModel): The loaded CLIP.
@@ -94,7 +102,7 @@ class FrozenTower(nn.Module):
     def __init__(self, clip: CLIPModel):
         super().__init__()
         self.visual = clip.model.visual
-        self.embed_dim = self.visual.output_dim
+        self.embed_dim = clip.embed_dim
         size = self.visual.image_size
         self.image_size = (size, size) if isinstance(size, int) else \
             tuple(size)
@@ -123,13 +131,18 @@ def build_image_tower(clip: CLIPModel, why: Optional[str] = None) -> nn.Module:
     Raises:
         ValueError: If there is none, but it is needed.
     """
-    from open_clip.modified_resnet import ModifiedResNet
-    if not isinstance(clip.model.visual, ModifiedResNet):
+    from open_clip.transformer import VisionTransformer
+    visual = clip.model.visual
+    if isinstance(visual, VisionTransformer):
         return ImageTower(clip)
+    if has_timm_blocks(visual):
+        return TimmTower(clip)
     if why is not None:
+        kind = type(getattr(visual, 'trunk', visual)).__name__
+        kind = 'ResNet' if kind == 'ModifiedResNet' else kind
         raise ValueError(
             f'{why} needs a vision transformer, but the image tower of '
-            f'{clip.identity["arch"]} is a ResNet: use a CLIP ViT such as '
+            f'{clip.identity["arch"]} is a {kind}: use a CLIP ViT such as '
             'ViT-B-16-quickgelu, or a method that leaves the image alone '
             '(CoOp, CoCoOp, KgCoOp, ProGrad, CLIP-Adapter, Tip-Adapter).')
     return FrozenTower(clip)
@@ -145,7 +158,11 @@ def check_image_size(images: torch.Tensor, size: Tuple[int, int]) -> None:
 
 
 class TextTower(nn.Module):
-    """CLIP's causal text transformer.
+    """CLIP's text transformer.
+
+    A causal tower that reads the end of text encodes what prompts share once
+    (:func:`encode`). In others (SigLIP) every prompt goes through the tower
+    whole (:func:`encode_whole`).
 
     Args:
         clip (CLIPModel): The loaded CLIP.
@@ -155,33 +172,79 @@ class TextTower(nn.Module):
 
     Attributes:
         width (int): W, size of a token.
+        embed_dim (int): E, size of the joint space.
         context_length (int): Most tokens of a prompt, start and end included.
         tokenizer (Callable): open_clip's tokenizer.
+        start (list[int]): Tokens in front of every prompt.
+        end (list[int]): Tokens behind every prompt.
+        padding (int): Token that fills the context.
+        causal (bool): Whether tokens see only those before them.
 
     Raises:
-        ValueError: If the tower is not a plain causal CLIP transformer.
+        ValueError: If the tower is none of open_clip's own, or pools in a way
+            that is not supported.
     """
 
     def __init__(self, clip: CLIPModel, checkpointing: bool = False):
         super().__init__()
         self.checkpointing = checkpointing
-        model = clip.model
-        if model.text_pool_type != 'argmax' or not isinstance(
-                model.text_projection, torch.Tensor):
-            raise ValueError(
-                f'The text tower of {clip.identity["arch"]} does not project '
-                'the end-of-text token, which is not supported yet; use a '
-                'CLIP such as ViT-B-16-quickgelu.')
-        self.blocks = model.transformer.resblocks
+        text = getattr(clip.model, 'text', clip.model)
+        check_text(clip.model, clip.identity['arch'])
+        self.blocks = text.transformer.resblocks
         check_blocks(self.blocks, 'text tower')
-        self.token_embedding = model.token_embedding
-        self.positional_embedding = model.positional_embedding
-        self.ln_final = model.ln_final
-        self.text_projection = model.text_projection
+        self.token_embedding = text.token_embedding
+        self.positional_embedding = text.positional_embedding
+        self.ln_final = text.ln_final
+        self.text_projection = text.text_projection
+        self.pool = text_pool(clip.model)
+        self.causal = text.attn_mask is not None
+        self.embed_dim = clip.embed_dim
         self.width = self.positional_embedding.shape[1]
         self.context_length = self.positional_embedding.shape[0]
         self.tokenizer: Callable = clip.tokenizer
+        self.start, self.end, self.padding = marks(clip.tokenizer)
 
     def forward(self, prompts: PackedPrompts) -> torch.Tensor:
         """Encode packed prompts: text features (G, C, E), not normalised."""
-        return encode(self, prompts)
+        return encode(self, prompts) if self.causal else \
+            encode_whole(self, prompts)
+
+    def project(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Map tokens (..., W) to the joint space, (..., E)."""
+        if isinstance(self.text_projection, nn.Module):
+            return self.text_projection(tokens)
+        return tokens if self.text_projection is None else \
+            tokens @ self.text_projection
+
+    def pooled(self, ends: torch.Tensor) -> torch.Tensor:
+        """Which token is read, (C,), of prompts that end at ``ends``."""
+        if self.pool in ('last', 'first'):
+            place = self.context_length - 1 if self.pool == 'last' else 0
+            return torch.full_like(ends, place)
+        return ends
+
+
+def text_pool(model: nn.Module) -> str:
+    """How the text tower of an open_clip model pools its tokens."""
+    return model.text.pool_type if hasattr(model, 'text') else \
+        model.text_pool_type
+
+
+def check_text(model: nn.Module, name: str) -> None:
+    """Raise ValueError unless prompts can enter a model's text tower."""
+    from open_clip.transformer import TextTransformer
+    text = getattr(model, 'text', None)
+    if text is not None and not isinstance(text, TextTransformer):
+        raise ValueError(f'The text tower of {name} is a '
+                         f'{type(text).__name__}, whose blocks take no '
+                         'prompts; use a CLIP with a text tower of its own, '
+                         'such as ViT-B-16-quickgelu.')
+    causal = getattr(text or model, 'attn_mask', None) is not None
+    known = ('argmax', 'eos') if causal else ('argmax', 'eos', 'last', 'first')
+    if text_pool(model) not in known or \
+            getattr(text, 'cls_emb', None) is not None:
+        raise ValueError(
+            f'The text tower of {name} does not read one of the tokens of a '
+            f'prompt (pool_type={text_pool(model)!r}, or a class token of its '
+            'own), which is not supported; use a CLIP such as '
+            'ViT-B-16-quickgelu.')

@@ -1,0 +1,53 @@
+"""Logistic regression on frozen features as a head."""
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+
+from .heads import Match, SimilarityHead
+
+
+@MODELS.register_module()
+class LinearProbeHead(SimilarityHead):
+    """A linear layer on the frozen image features, not normalised.
+
+    The classifier that the public protocol fits with scikit-learn (CoOp,
+    ``lpclip/linear_probe.py``); :class:`LinearProbeHook` fills it in. The
+    text features do not matter.
+
+    Args:
+        **kwargs: See :class:`SimilarityHead`.
+    """
+
+    def couple(self, embed_dim: int, num_classes: int) -> None:
+        self.weight = nn.Parameter(torch.zeros(num_classes, embed_dim))
+        self.bias = nn.Parameter(torch.zeros(num_classes))
+
+    def forward(self, match: Match) -> torch.Tensor:
+        return F.linear(match.image, self.weight, self.bias)
+
+    @torch.no_grad()
+    def take_over(self, classifier) -> None:
+        """Become a fitted classifier: the same probabilities.
+
+        Args:
+            classifier (sklearn.linear_model.LogisticRegression): Fitted on
+                (N, E) features with labels 0 to C - 1. Of two classes it has
+                one row, the second's logit; the first's is 0.
+
+        Raises:
+            ValueError: If it has not seen every class.
+        """
+        found, count = [int(c) for c in classifier.classes_], len(self.bias)
+        if found != list(range(count)):
+            absent = sorted(set(range(count)) - set(found))
+            raise ValueError(
+                f'The linear probe has seen {len(found)} of {count} classes; '
+                f'class {absent[0] if absent else found[-1]} is not among '
+                'them: every class needs a training image.')
+        weight, bias = classifier.coef_, classifier.intercept_
+        if len(weight) == 1:
+            weight, bias = (np.concatenate([0 * x, x]) for x in (weight, bias))
+        self.weight.copy_(torch.from_numpy(weight))
+        self.bias.copy_(torch.from_numpy(bias))
