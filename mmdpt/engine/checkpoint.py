@@ -80,7 +80,7 @@ def read_checkpoint(path, map_location='cpu'):
     if not osp.isfile(path):
         raise FileNotFoundError(f'no checkpoint file {path}: training writes them into its work '
                                 'directory, by default work_dirs/CONFIG_NAME/epoch_N.pth')
-    _check_archive(path)
+    check_archive(path)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -94,8 +94,12 @@ def read_checkpoint(path, map_location='cpu'):
     return checkpoint
 
 
-def _check_archive(path):
-    """Recomputes the checksums, which ``torch.load`` does not."""
+def check_archive(path):
+    """Recomputes the checksums, which ``torch.load`` does not.
+
+    Raises:
+        CheckpointError: If one is wrong, or the file is no archive.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             torn = archive.testzip()
