@@ -146,19 +146,32 @@ def latest_checkpoint(work_dir):
     Raises:
         CheckpointError: If ``last_checkpoint`` names a file that is gone.
     """
-    pointer = osp.join(work_dir, 'last_checkpoint')
-    if osp.isfile(pointer):
-        with open(pointer) as file:
-            named = file.read().strip()
-        moved = osp.join(work_dir, osp.basename(named))
-        for path in (named, moved):
-            if osp.isfile(path):
-                return path
-        raise CheckpointError(f'{pointer} names {named}, which does not exist. Resume from a file '
-                              'that does: --resume FILE')
+    pointer, newest = osp.join(work_dir, 'last_checkpoint'), _newest(work_dir)
+    if not osp.isfile(pointer):
+        return newest
+    with open(pointer, errors='replace') as file:
+        named = file.read().strip()
+    moved = osp.join(work_dir, osp.basename(named))
+    for path in (named, moved):
+        if osp.isfile(path):
+            return path
+    raise CheckpointError(f'{pointer} names {named[:200]!r}, which does not exist. Resume from a '
+                          f'file that does: --resume {newest or "FILE"}')
+
+
+def others(path):
+    """list[str]: Other checkpoints beside a file, the newest first."""
+    return [p for p in _numbered(osp.dirname(path)) if osp.basename(p) != osp.basename(path)]
+
+
+def _newest(work_dir):
+    return next(iter(_numbered(work_dir)), None)
+
+
+def _numbered(work_dir):
     if not osp.isdir(work_dir):
-        return None
+        return []
     numbered = [(int(found.group(1)), name)
                 for name in list_dir_or_file(work_dir, list_dir=False)
                 if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', name))]
-    return osp.join(work_dir, max(numbered)[1]) if numbered else None
+    return [osp.join(work_dir, name) for _, name in sorted(numbered, reverse=True)]

@@ -17,6 +17,9 @@ from mmengine.dist import get_rank
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from .config_check import check_config
+from .explain import explain, without_worker
+from .interrupts import Stopped, status_of, stop_signals
 from .options import check_options, with_suggestion
 
 # What a user's mistake raises; everything else is ours, with its traceback.
@@ -114,30 +117,48 @@ def merge_options(cfg, options):
 
 
 def build_runner(cfg):
-    """Runner: What the config describes."""
+    """Runner: What the config describes.
+
+    Raises:
+        ValueError: If a setting does not exist; see :func:`check_config`.
+    """
+    check_config(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 @contextmanager
-def friendly_errors(debug=False, if_interrupted=''):
-    """Prints a user's mistake as one line and exits with status 1.
+def friendly_errors(debug=False):
+    """Prints a user's mistake, or what can be done about a fault, and exits.
+
+    The exit status is 1; after Ctrl-C it is 130, after SIGTERM 143.
 
     Args:
         debug (bool): Whether to show the traceback, too.
-        if_interrupted (str): What to say after Ctrl-C.
     """
     try:
-        yield
-    except USER_ERRORS as error:
+        with stop_signals():
+            yield
+    except Stopped as stop:
+        _say(f'\n{stop}')
+        sys.exit(stop.status)
+    except KeyboardInterrupt as stop:
+        _say('\ninterrupted')
+        sys.exit(status_of(stop))
+    except Exception as error:
+        text = explain(error)
+        if text is None and not isinstance(error, USER_ERRORS):
+            raise
         if debug:
             traceback.print_exc()
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        text = with_suggestion(text)
+        if text is None:
+            text = error.args[0] if isinstance(error, KeyError) and error.args else error
+            text = with_suggestion(without_worker(str(text)))
         if get_rank() == 0 or debug:
-            print(f'error: {text}', file=sys.stderr)
-            if not debug:
-                print('(--debug shows where it was raised)', file=sys.stderr)
+            hint = '' if debug else '\n(--debug shows where it was raised)'
+            print(f'error: {text}{hint}', file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print(f'\ninterrupted{if_interrupted}', file=sys.stderr)
-        sys.exit(130)
+
+
+def _say(text):
+    if get_rank() == 0:
+        print(text, file=sys.stderr)
