@@ -8,7 +8,6 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from test_tools import ROOT  # noqa: F401  (tools on the path)
 
 from mmdpt.datasets import LoadPILImage, read_image
 from mmdpt.datasets.doctor import _read, read_all
@@ -36,6 +35,7 @@ def test_modes_equal_the_reference(tmp_path, mode, suffix):
     assert _read(str(path), deep=True) == ''
 
 
+@pytest.mark.filterwarnings('ignore:Palette images')
 def test_palette_with_transparency(tmp_path):
     """Transparency is dropped, as by the reference."""
     path = tmp_path / 'image.png'
@@ -77,7 +77,7 @@ def test_wrong_extension(tmp_path):
     assert np.array_equal(rgb(path), NOISE)
 
 
-@pytest.mark.parametrize('size', [(1, 1), (20000, 40), (20000, 5000)])
+@pytest.mark.parametrize('size', [(1, 1), (20000, 40), (20000, 500)])
 def test_sizes(tmp_path, size, recwarn):
     path = tmp_path / 'image.png'
     Image.new('RGB', size, 'red').save(path, compress_level=1)

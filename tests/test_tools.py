@@ -131,18 +131,6 @@ def test_test_refuses(config, capsys, arguments, words):
     assert words in refused(capsys, 'test', config, *arguments)
 
 
-def test_interrupted(config, capsys, monkeypatch):
-    from mmengine.runner import Runner
-
-    def interrupt(self):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Runner, 'train', interrupt)
-    with pytest.raises(SystemExit) as end:
-        tool('train', config)
-    assert end.value.code == 130 and '--resume' in capsys.readouterr().err
-
-
 def test_test_leaves_the_config_of_the_training(config):
     tool('train', config)
     work_dir = osp.join('work_dirs', config.stem)
