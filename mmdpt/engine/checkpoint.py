@@ -103,12 +103,19 @@ def check_archive(path):
     try:
         with zipfile.ZipFile(path) as archive:
             torn = archive.testzip()
+            # torch reads nothing of what is marked as a folder, and leaves
+            # the tensor with whatever was in memory
+            folders = [e.filename for e in archive.infolist()
+                       if e.is_dir() or e.external_attr & 0x10]
     except Exception as error:  # a flipped bit can upset zipfile in many ways
         raise CheckpointError(
             f'{path} is damaged, cut short or no checkpoint at all ({_reason(error)}); '
             f'{CHOOSE_OTHER}') from error
     if torn:
         raise CheckpointError(f'{path} is damaged: the checksum of its part {torn} is wrong; '
+                              f'{CHOOSE_OTHER}')
+    if folders:
+        raise CheckpointError(f'{path} is damaged: its part {folders[0]} is marked as a folder; '
                               f'{CHOOSE_OTHER}')
 
 

@@ -27,7 +27,8 @@ def explain(error):
         return f'out of memory: {text.splitlines()[0] if text else "no more to be had"}{LEVERS}'
     killed = re.search(r'DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\).*', text)
     if isinstance(error, RuntimeError) and killed:
-        return (f'the loading process {killed.group(1).strip()} died ({_reason(text)}). The '
+        reason = _reason(f'{text} {error.__cause__}')
+        return (f'the loading process {killed.group(1).strip()} died ({reason}). The '
                 'system kills processes when memory runs out: try '
                 '--cfg-options train_dataloader.num_workers=0 test_dataloader.num_workers=0, '
                 'or fewer. --resume goes on with a training')
