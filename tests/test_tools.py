@@ -80,7 +80,7 @@ def test_resume(config, capsys):
 
 @pytest.mark.parametrize('arguments, words', [
     (['--cfg-options', 'train_cfg.max_epoch=1'], 'did you mean train_cfg.max_epochs'),
-    (['--cfg-options', 'model.type=NoSuchModel'], 'NoSuchModel is not in the mmpretrain::model'),
+    (['--cfg-options', 'model.type=NoSuchModel'], "model.type: 'NoSuchModel' is in no registry"),
     (['--resume', 'nowhere.pth'], 'no checkpoint file nowhere.pth'),
     (['--seed', '-1'], '--seed must not be negative, got -1'),
     (['--auto-scale-lr'], 'auto_scale_lr=dict(base_batch_size=N)'),
