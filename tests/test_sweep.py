@@ -195,6 +195,7 @@ def test_killed_training_can_go_on(sweep):
     _, table = sweep([1], '--list', epochs=40)
     assert table['seed1']['state'] == 'interrupted' and 'memory' in table['seed1']['error']
     assert sweep([1], epochs=40)[0] == 0 and sweep.starts('seed1')[1] != '0'
+    assert json.load(open(sweep.out / 'seed1/sweep_state.json'))['attempts'] == 2
 
 
 def test_two_sweeps_in_one_folder(sweep, capfd):
