@@ -142,7 +142,7 @@ def test_resolved_config_is_what_the_training_tool_would_run(tmp_path):
     args = Namespace(config=str(COOP), launcher='none', local_rank=0, work_dir='x', seed=5)
     cfg = load_config(args)
     merge_options(cfg, options)
-    del cfg.work_dir, cfg.launcher
+    cfg.pop('work_dir'), cfg.pop('launcher')
     assert written.to_dict() == cfg.to_dict() == run.content
 
 
