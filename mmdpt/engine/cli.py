@@ -115,7 +115,7 @@ def build_runner(cfg):
         ValueError: If a setting does not exist; see :func:`check_config`.
     """
     check_config(cfg)
-    if cfg.launcher != 'none' and not torch.cuda.is_available():
+    if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         join_cpu_processes(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
