@@ -20,6 +20,9 @@ except ModuleNotFoundError as error:
         "pip install 'mmcv>=2.0.0,<2.4.0'.",
         name='mmcv') from error
 
-from . import datasets, engine, evaluation, models  # noqa: E402
+from . import datasets, engine, evaluation, models, visualization  # noqa: E402
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']
+__all__ = [
+    '__version__', 'datasets', 'engine', 'evaluation', 'models',
+    'visualization'
+]
