@@ -41,8 +41,9 @@ def draw_attention(image: np.ndarray,
     aware = attention.class_aware
     rows = 0 if aware is None else math.ceil(len(attention.class_ids) / COLUMNS)
     aspect = min(max(image.shape[0] / image.shape[1], 0.5), 2)
-    heights = [0.55 + 1.7 * aspect, *[0.5 + 1.25 * aspect] * rows]
-    figure = Figure(figsize=(SIZE, sum(heights) + 0.1), layout='constrained')
+    heights = [0.8 + 1.4 * aspect, *[0.65 + 1.25 * aspect] * rows]
+    figure = Figure(figsize=(SIZE, sum(heights) + 0.2), layout='constrained')
+    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.03)
     parts = figure.subfigures(
         2 if rows else 1, 1, squeeze=False,
         height_ratios=[heights[0], sum(heights[1:])] if rows else None)[:, 0]
@@ -74,10 +75,11 @@ def _draw_top(part, image, attention, classes, name, label) -> None:
     lines = [name] if name else []
     if label is not None:
         lines.append(f'label: {_short(classes[label])}')
-    lines.append(f'predicted: {_short(classes[best])} '
-                 f'{_percent(attention.probabilities[best])}')
+    lines.append(f'predicted: {_short(classes[best])}')
     _show(axes[0], image)
-    axes[0].set_title('\n'.join(map(_middle, lines)), **TEXT)
+    axes[0].set_title('\n'.join(map(_middle, lines)), loc='left', **TEXT)
+    axes[0].set_xlabel(
+        f'probability {_percent(attention.probabilities[best])}', **TEXT)
     _draw_classes(axes[1], attention, classes)
     _draw_maps(part, axes[2:], image, weights, titles, attention.grid,
                'prompts')
@@ -112,7 +114,7 @@ def _draw_classes(axis, attention, classes) -> None:
     axis.tick_params(labelsize=7, length=2)
     axis.spines[['top', 'right']].set_visible(False)
     axis.legend(fontsize=6, frameon=False, loc='upper center', ncols=2,
-                bbox_to_anchor=(0.4, -0.3), handlelength=1, columnspacing=1)
+                bbox_to_anchor=(0.4, -0.25), handlelength=1, columnspacing=1)
 
 
 def _draw_maps(part, axes, image, weights, titles, grid, learnt,
@@ -120,7 +122,8 @@ def _draw_maps(part, axes, image, weights, titles, grid, learnt,
     maps = [100 * patch_map(w, grid) for w in weights]
     top = max(m.max() for m in maps)
     for axis, values, weight, title in zip(axes, maps, weights, titles):
-        _show(axis, image.mean(-1), cmap='gray', vmin=0, vmax=255)
+        # Pale and gray, lest the image's own light passes for attention.
+        _show(axis, image.mean(-1), cmap='gray', vmin=-128, vmax=384)
         drawn = _show(axis, values, image.shape, cmap='viridis', vmin=0,
                       vmax=top, alpha=0.65, interpolation='nearest')
         axis.set_title(title, **TEXT)
@@ -132,6 +135,7 @@ def _draw_maps(part, axes, image, weights, titles, grid, learnt,
     bar = part.colorbar(drawn, ax=axes if all_axes is None else all_axes,
                         fraction=0.03, pad=0.01, aspect=25)
     bar.set_label('attention a patch (%)', **TEXT)
+    bar.ax.set_facecolor('0.5')  # under the same transparency
     bar.ax.tick_params(labelsize=6, length=2)
 
 
@@ -144,7 +148,9 @@ def _show(axis, values, shape=None, **options):
 
 
 def _percent(share) -> str:
-    return f'{100 * share:.0f} %' if share >= 0.095 else f'{100 * share:.1f} %'
+    if share < 0.0005:
+        return '<0.1 %'
+    return f'{100 * share:.0f} %' if share >= 0.0995 else f'{100 * share:.1f} %'
 
 
 def _short(name: str) -> str:
@@ -153,4 +159,4 @@ def _short(name: str) -> str:
 
 def _middle(name: str) -> str:
     """Long file names keep both ends."""
-    return name if len(name) <= 30 else f'{name[:14]}…{name[-15:]}'
+    return name if len(name) <= 29 else f'{name[:13]}…{name[-15:]}'
