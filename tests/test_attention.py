@@ -234,17 +234,19 @@ def test_texts_are_whole_and_apart(classes, aware, axes):
                             'DSC_0000_a_very_long_name_of_a_file_20260101.jpg', label=3)
     pixels = to_array(figure)
     assert len(figure.axes) == axes
-    texts = [t for a in figure.axes for t in [a.title, a._left_title, a.xaxis.label, a.yaxis.label,
-                                              *a.get_xticklabels(), *a.get_yticklabels()]]
-    texts += [t for a in figure.axes if a.get_legend() for t in a.get_legend().get_texts()]
+    shown = [a for a in figure.axes if a.axison]
+    texts = [t for a in shown for t in [a.title, a._left_title, a.xaxis.label, a.yaxis.label,
+                                        *a.get_xticklabels(), *a.get_yticklabels()]]
+    texts += [t for a in shown if a.get_legend() for t in a.get_legend().get_texts()]
     texts += [part._suptitle for part in figure.subfigs if part._suptitle]
+    texts = [t for t in texts if t.get_text().strip() and t.get_visible()]
     words = [t.get_text() for t in texts]
-    assert '1. long $class_0$ of …' in words and 'label: long $class_3$ of …' in '\n'.join(words)
-    boxes = [t.get_window_extent() for t in texts if t.get_text().strip() and t.get_visible()]
+    assert '1. long $class_0$ of…' in words and 'label: long $class_3$ of…' in '\n'.join(words)
+    boxes = [t.get_window_extent() for t in texts]
     for i, box in enumerate(boxes):
-        assert 0 <= box.x0 and box.x1 <= pixels.shape[1], texts[i]
-        assert 0 <= box.y0 and box.y1 <= pixels.shape[0], texts[i]
-        assert not any(box.overlaps(other) for other in boxes[i + 1:])
+        assert 0 <= box.x0 and box.x1 <= pixels.shape[1], words[i]
+        assert 0 <= box.y0 and box.y1 <= pixels.shape[0], words[i]
+        assert not [w for w, other in zip(words[i + 1:], boxes[i + 1:]) if box.overlaps(other)]
 
 
 class Photos(torch.utils.data.Dataset):
