@@ -19,7 +19,7 @@ REQUIREMENTS = [
     'safetensors',
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
-TEST = ['pytest']
+TEST = ['pytest', 'tensorboard']
 EXTRAS = {
     # mmcv and mmcv-lite share one import name: neither is a requirement.
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
