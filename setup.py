@@ -24,6 +24,7 @@ EXTRAS = {
     # mmcv and mmcv-lite share one import name: neither is a requirement.
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
     'test': TEST,
+    'sweep': ['submitit>=1.5'],  # tools/sweep.py
     'dev': TEST + ['yapf', 'flake8', 'isort'],
 }
 

@@ -1,0 +1,131 @@
+"""The few-line config of a method, a tower, a dataset and a number of shots."""
+from pathlib import Path
+from textwrap import wrap
+
+from .published import EVALUATION_ONLY, METHODS, settings
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+DATASETS = dict(  # file name: title
+    imagenet='ImageNet', caltech101='Caltech101', oxfordpets='OxfordPets',
+    stanfordcars='StanfordCars', flowers102='Flowers102', food101='Food101',
+    fgvcaircraft='FGVC-Aircraft', sun397='SUN397', dtd='DTD',
+    eurosat='EuroSAT', ucf101='UCF101')
+VARIANTS = dict(  # to test on only
+    imagenetv2='ImageNetV2', imagenetsketch='ImageNet-Sketch', imageneta='ImageNet-A',
+    imagenetr='ImageNet-R')
+ARCHS = dict(  # file name: (title, open_clip name)
+    vitb16=('ViT-B/16', 'ViT-B-16-quickgelu'),
+    vitb32=('ViT-B/32', 'ViT-B-32-quickgelu'),
+    vitl14=('ViT-L/14', 'ViT-L-14-quickgelu'),
+    rn50=('ResNet-50', 'RN50-quickgelu'),
+    rn101=('ResNet-101', 'RN101-quickgelu'))
+TITLES = dict(
+    dpt='DPT', coop='CoOp', cocoop='CoCoOp', kgcoop='KgCoOp', prograd='ProGrad', maple='MaPLe',
+    promptsrc='PromptSRC', vlp='VLP', vpt='VPT-deep', vpt_shallow='VPT-shallow',
+    clip_adapter='CLIP-Adapter', clip_lora='CLIP-LoRA', tip_adapter='Tip-Adapter',
+    tip_adapter_f='Tip-Adapter-F', zeroshot='Zero-shot CLIP',
+    zeroshot_ensemble='Zero-shot CLIP with 8 templates')
+
+
+def epochs(method, dataset, shots):
+    """(int, str): Number of epochs, and where it comes from."""
+    found = settings(method, dataset, shots)
+    return found.epochs, found.source
+
+
+def notes(method, dataset, shots):
+    """Where the values come from, in sentences."""
+    found = settings(method, dataset, shots)
+    text = f'{found.epochs} epochs: {found.source}.' if found.epochs else ''
+    return '\n'.join(wrap((text + found.notes).strip(), 79))
+
+
+def stem(method, arch, dataset, shots=None):
+    """Name of the config file, without its ending."""
+    name = f'{method}_{arch}_{dataset}'
+    return name if method in EVALUATION_ONLY else f'{name}_{shots}shot'
+
+
+def file_name(method, arch, dataset, shots=None):
+    """Path under ``configs``."""
+    return f'{method}/{stem(method, arch, dataset, shots)}.py'
+
+
+def find_leaf(method, arch, dataset, shots=None):
+    """Path | None: The config file of a combination, if there is one."""
+    found = sorted(CONFIGS.glob(f'*/{stem(method, arch, dataset, shots)}.py'))
+    return found[0] if found else None
+
+
+def leaf(method, arch, dataset, shots=None, base='..', command=None):
+    """The text of a config file.
+
+    Args:
+        method (str): A file of ``_base_/methods``.
+        arch (str): A key of ``ARCHS``.
+        dataset (str): A file of ``_base_/datasets``.
+        shots (int, optional): Training images a class; None for methods that
+            learn nothing.
+        base (str): Where ``_base_`` lies, seen from the file.
+        command (str, optional): The command of the docstring.
+
+    Raises:
+        ValueError: If a name is unknown, if the dataset has nothing to train
+            on, or if shots are missing.
+    """
+    learns = method not in EVALUATION_ONLY
+    check_names(method, arch, dataset)
+    if learns and not (isinstance(shots, int) and shots > 0):
+        raise ValueError(f'{method} is trained, so it needs a positive number of shots, got '
+                         f'{shots!r}')
+    title, name = ARCHS[arch]
+    head = f"{TITLES[method]}, {title}, {(DATASETS | VARIANTS)[dataset]}"
+    if learns:
+        head += f", {shots} {'shot' if shots == 1 else 'shots'}"
+    tool = 'train' if learns else 'test'
+    path = file_name(method, arch, dataset, shots)
+    command = command or f'python tools/{tool}.py configs/{path}'
+    body = _training(method, name, dataset, shots) if learns else \
+        f"model = dict(arch='{name}', classes=_base_.dataset.name)\n"
+    sources = f'\n{notes(method, dataset, shots)}\n' if learns else ''
+    return f'''"""{head}.
+
+    {command}
+{sources}"""
+_base_ = ['{base}/_base_/methods/{method}.py', '{base}/_base_/datasets/{dataset}.py']
+
+{body}'''
+
+
+def _training(method, name, dataset, shots):
+    found = settings(method, dataset, shots)
+    more = ''.join(f', {key}={_code(value)}' for key, value in found.model.items())
+    batch = f'batch_size={found.batch_size}, ' if found.batch_size else ''
+    loop = f'max_epochs={found.epochs}' if found.epochs else \
+        "_delete_=True, type='CacheTrainLoop'"
+    return f'''model = dict(arch='{name}', classes=_base_.dataset.name{more})
+train_dataloader = dict({batch}dataset=dict(shots={shots}))
+train_cfg = dict({loop})
+{found.lines}'''
+
+
+def _code(value):
+    if isinstance(value, dict):
+        return f"dict({', '.join(f'{k}={_code(v)}' for k, v in value.items())})"
+    return repr(value)
+
+
+def check_names(method, arch, dataset):
+    """Raises ValueError unless the three can be composed."""
+    _check('method', method, [*METHODS, *EVALUATION_ONLY])
+    _check('architecture', arch, ARCHS)
+    _check('dataset', dataset, DATASETS | VARIANTS)
+    if dataset in VARIANTS and method not in EVALUATION_ONLY:
+        raise ValueError(f'{dataset} is for evaluation only: {method} cannot be trained on it. '
+                         'Train on imagenet and use tools/test_protocol.py')
+
+
+def _check(kind, name, known):
+    if name not in known:
+        raise ValueError(f"no config file has the {kind} '{name}', and it cannot be composed "
+                         f"either: choose among {', '.join(known)}, or write the file")

@@ -1,0 +1,179 @@
+"""One run of a sweep, as submitit starts it.
+
+Plain Python, nothing of mmdpt or torch: the process that only waits for a
+training must start in no time. The class is pickled with its code.
+"""
+import ctypes
+import fcntl
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+
+LOG, LOCK, STATE, RESULTS = 'sweep.log', '.sweep.lock', 'sweep_state.json', 'results.json'
+PATIENCE = 30  # seconds that an interrupted training has for its last checkpoint
+KILLS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP)
+
+
+class Job:
+    """Trains or tests in a process of its own, and writes down how it ended.
+
+    It holds the lock of its folder from start to end, the training's own
+    process included: a second one waits, and then finds the results there.
+
+    Args:
+        command (list[str]): To run.
+        folder (str): Work directory of the run; holds log, lock and state.
+        env (dict): Environment variables to set.
+        driver (int, optional): Process to die with: the sweep on this machine.
+        metrics (str, optional): File of figures that the command writes; they
+            become ``results.json``.
+        results (dict, optional): The rest of that ``results.json``.
+    """
+
+    def __init__(self, command, folder, env=None, driver=None, metrics=None, results=None):
+        self.command, self.folder, self.env = command, folder, env or {}
+        self.driver, self.metrics, self.results = driver, metrics, results
+
+    def __call__(self):
+        """Runs it, unless its results are there.
+
+        Returns:
+            dict: What ``sweep_state.json`` holds.
+        """
+        driver = self.driver and os.pidfd_open(self.driver)
+        os.makedirs(self.folder, exist_ok=True)
+        with open(self._path(LOCK), 'a+') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.truncate(0)  # the process number of a former attempt
+            if read_results(self.folder) is not None:
+                return read_json(self._path(STATE))
+            return self._run(lock, driver)
+
+    def checkpoint(self):
+        """What submitit submits again after a preemption: the same, which goes on."""
+        from submitit.helpers import DelayedSubmission
+        return DelayedSubmission(self)
+
+    def _path(self, name):
+        return os.path.join(self.folder, name)
+
+    def _run(self, lock, driver):
+        started, code, stopped = time.time(), None, False
+        attempt = (read_json(self._path(STATE)) or {}).get('attempts', 0) + 1
+        with open(self._path(LOG), 'ab') as log:
+            log.write(f'--- attempt {attempt}: {" ".join(self.command)}\n'.encode())
+            log.flush()
+            process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, **self.env}, pass_fds=[lock.fileno()],
+                start_new_session=True, preexec_fn=_prepare)
+            lock.write(str(process.pid))
+            lock.flush()
+            try:
+                stopped = wait(process, driver)
+            finally:  # also when submitit's signal handlers leave
+                code = stop(process)
+        state = dict(attempts=attempt, seconds=round(time.time() - started, 3), code=code)
+        state.update(self._outcome(code, stopped))
+        write_json(state, self._path(STATE))
+        return state
+
+    def _outcome(self, code, stopped):
+        if code == 0 and self.metrics:
+            found = read_json(self.metrics)
+            write_json(dict(self.results or {}, zero_shot=found), self._path(RESULTS))
+        if read_results(self.folder) is not None:
+            return dict(state='finished', error=None)
+        error = last_error(self._path(LOG))
+        if code == 0:
+            return dict(state='failed', error='ended well, but without a complete results.json: '
+                        'is default_hooks.report switched off?')
+        if stopped or code == 130 or -code in KILLS:
+            # whoever killed it, it can go on; so does the next sweep
+            signals = '' if stopped or code > 0 else \
+                f' by signal {-code}' + (' (out of memory?)' if code == -signal.SIGKILL else '')
+            return dict(state='interrupted', error=f'stopped{signals}')
+        return dict(state='failed', error=error or f'exit status {code}')
+
+
+def _prepare():
+    """In the new process: heed Ctrl-C again, and stop if the job is killed."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for submitit
+    ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG
+
+
+def wait(process, driver=None):
+    """Waits for the end of a process, or of the driver.
+
+    Returns:
+        bool: Whether it was the driver's.
+    """
+    poller, own = select.poll(), os.pidfd_open(process.pid)
+    poller.register(own, select.POLLIN)
+    if driver:
+        poller.register(driver, select.POLLIN)
+    ended = [fd for fd, _ in poller.poll()]
+    os.close(own)
+    return own not in ended
+
+
+def stop(process, patience=PATIENCE):
+    """Interrupts a process that still runs, and kills it if that takes too long.
+
+    Returns:
+        int: Its exit status.
+    """
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+    return process.wait()
+
+
+def last_error(path):
+    """str | None: The last line of a log that tells an error, else the last one."""
+    with open(path, 'rb') as file:
+        file.seek(max(0, os.path.getsize(path) - 20000))
+        lines = file.read().decode(errors='replace').splitlines()
+    lines = [line.strip() for line in lines if line.strip()]
+    begin = max((i for i, line in enumerate(lines) if line.startswith('--- attempt')), default=-1)
+    lines = [line for line in lines[begin + 1:] if not line.startswith('(--debug')]
+    told = [line for line in lines
+            if re.match(r'error: |[\w.]*(Error|Exception|Interrupt)\b', line)]
+    return (told or lines or [None])[-1]
+
+
+def read_results(folder):
+    """dict | None: The figures of a finished run; None unless they are complete."""
+    found = read_json(os.path.join(folder, RESULTS))
+    if isinstance(found, dict) and (found.get('few_shot') or found.get('zero_shot')
+                                    and found.get('evaluation_only')):
+        return found
+    return None
+
+
+def read_json(path):
+    """The content of a JSON file; None if there is none, or a torn one."""
+    try:
+        with open(path, encoding='utf-8') as file:
+            return json.load(file)
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def write_json(value, path):
+    """Writes a JSON file that is complete or not there."""
+    temporary = f'{path}.{os.getpid()}.tmp'
+    with open(temporary, 'w', encoding='utf-8') as file:
+        json.dump(value, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)

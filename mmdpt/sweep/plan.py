@@ -1,0 +1,140 @@
+"""Which runs: a grid of names, or a sweep file."""
+import fnmatch
+import os.path as osp
+from itertools import product
+from pathlib import Path
+
+from mmengine.config import Config
+
+from ..engine.storage import write_atomically
+from .compose import CONFIGS, check_names, find_leaf, leaf, stem
+from .published import EVALUATION_ONLY
+from .runs import resolve
+
+ROOT = CONFIGS.parent
+KEYS = {'name', 'config', 'options', 'seed', 'test'}
+
+
+def plan_grid(methods, archs, datasets, shots, seeds, options=None, folder='.'):
+    """Runs of all combinations.
+
+    A combination is its config file, where there is one; otherwise it is
+    composed, as tools/make_configs.py composes those files. Methods that learn
+    nothing take one run a dataset and architecture.
+
+    Args:
+        methods, archs, datasets (Sequence[str]): As in names of config files.
+        shots, seeds (Sequence[int]): For methods that learn.
+        options (dict, optional): ``--cfg-options``, for all.
+        folder (str): For the composed files.
+
+    Returns:
+        list[Run]: In the order of datasets, architectures, shots, seeds,
+        methods.
+
+    Raises:
+        ValueError: Names all combinations that are impossible.
+    """
+    wanted = []
+    for dataset, arch, n, seed, method in product(datasets, archs, shots, seeds, methods):
+        if method in EVALUATION_ONLY:
+            wanted.append((method, arch, dataset, None, None))
+        else:
+            wanted.append((method, arch, dataset, n, seed))
+    cache, runs, errors = {}, [], []
+    for method, arch, dataset, n, seed in dict.fromkeys(wanted):
+        name = stem(method, arch, dataset, n)
+        try:
+            config = find_leaf(method, arch, dataset, n) or compose(
+                method, arch, dataset, n, folder)
+            full = name if seed is None else f'{name}_seed{seed}'
+            runs.append(resolve(full, config, options, seed, n is None, cache))
+        except (ValueError, OSError) as error:
+            errors.append(str(error))
+    refuse(errors)
+    return runs
+
+
+def compose(method, arch, dataset, shots, folder):
+    """str: A config file for a combination that has none, written to ``folder``."""
+    check_names(method, arch, dataset)
+    path = osp.join(folder, f'{stem(method, arch, dataset, shots)}.py')
+    text = leaf(method, arch, dataset, shots, osp.relpath(CONFIGS, folder),
+                'Composed by tools/sweep.py')
+    write_atomically(text.encode(), path)
+    return path
+
+
+def plan_file(path, options=None):
+    """Runs of a sweep file: a Python config with a list ``runs``.
+
+    Each is ``dict(name=..., config=..., options={...}, seed=N)``; ``config``
+    is relative to the project, ``options`` are those of ``--cfg-options``,
+    ``test=True`` stands for methods that learn nothing.
+
+    Args:
+        path (str): The file.
+        options (dict, optional): ``--cfg-options``, for all; they win.
+
+    Returns:
+        list[Run]: As listed.
+
+    Raises:
+        ValueError: Names everything that is wrong.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'no sweep file {path}: the ones of this project are in '
+                                'configs/sweeps/')
+    entries = Config.fromfile(path).get('runs')
+    if not isinstance(entries, list) or not entries:
+        raise ValueError(f"{path} has no list 'runs' of dict(name=..., config=..., options=..., "
+                         'seed=...)')
+    cache, runs, errors, names = {}, [], [], set()
+    for i, entry in enumerate(entries):
+        try:
+            _check_entry(i, entry, names)
+            runs.append(resolve(
+                entry['name'], _find(entry['config']), {**entry.get('options', {}),
+                                                        **(options or {})},
+                entry.get('seed'), entry.get('test', False), cache))
+        except (ValueError, OSError) as error:
+            errors.append(str(error))
+    refuse(errors)
+    return runs
+
+
+def _check_entry(i, entry, names):
+    missing, unknown = {'name', 'config'} - set(entry), set(entry) - KEYS
+    if missing or unknown:
+        what = f"lacks {', '.join(sorted(missing))}" if missing else \
+            f"has the unknown key {', '.join(sorted(unknown))}"
+        raise ValueError(f"runs[{i}] {what}: give {', '.join(sorted(KEYS))}")
+    if entry['name'] in names:
+        raise ValueError(f"runs[{i}]: the name {entry['name']} stands twice, and names are folders")
+    names.add(entry['name'])
+
+
+def _find(config):
+    path = Path(config)
+    return path if path.is_absolute() or path.is_file() else ROOT / path
+
+
+def select(runs, patterns):
+    """list[Run]: Those whose name fits one of the patterns.
+
+    Raises:
+        ValueError: If a pattern fits none.
+    """
+    refuse(f"--only {p} fits none of the {len(runs)} runs, such as {runs[0].name}"
+           for p in patterns if not fnmatch.filter((r.name for r in runs), p))
+    return [r for r in runs if any(fnmatch.fnmatch(r.name, p) for p in patterns)]
+
+
+def refuse(errors):
+    """Raises one ValueError for all of them, each once."""
+    errors = list(dict.fromkeys(errors))
+    if len(errors) == 1:
+        raise ValueError(errors[0])
+    if errors:
+        raise ValueError(f'{len(errors)} runs are impossible, so none is started:\n  ' +
+                         '\n  '.join(errors))

@@ -1,0 +1,158 @@
+"""Epochs, batch sizes and the like of each method, by dataset and shots.
+
+What the authors published goes into a config as it is; where they published
+nothing, the choice is ours and the config says so.
+"""
+from dataclasses import dataclass, field
+from typing import Optional
+
+from ..datasets.benchmarks import get_benchmark
+
+EVALUATION_ONLY = ('zeroshot', 'zeroshot_ensemble')  # nothing to train
+
+CITED_SHOTS = (1, 2, 4, 8, 16)  # of the public benchmark
+OTHER_SHOTS = 'none is published for these shots, so that of the next of 1, 2, 4, 8 and 16: our ' \
+              'choice'
+DPT_GUIDED = ' The 30 guided epochs of their 1-shot script are kept: our choice.'
+TIP_ALPHA = dict(
+    eurosat=2., imagenet=1.17, oxfordpets=1.17, food101=1.17, sun397=1.17, caltech101=3.,
+    stanfordcars=3., ucf101=3., dtd=2., fgvcaircraft=5., flowers102=10.)
+SRC_EARLY = ('imagenet', 'caltech101', 'oxfordpets', 'food101', 'ucf101', 'sun397')
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a composed config sets beside method, tower, dataset and shots.
+
+    Args:
+        epochs (int, optional): None: no epochs, the method takes no step.
+        source (str): Where the number comes from.
+        notes (str): Further sentences for the docstring.
+        batch_size (int, optional): None: that of ``_base_/few_shot.py``, 32.
+        model (dict): Further settings of the model.
+        lines (str): Further lines of the config.
+    """
+    epochs: Optional[int]
+    source: str
+    notes: str = ''
+    batch_size: Optional[int] = None
+    model: dict = field(default_factory=dict)
+    lines: str = ''
+
+
+def settings(method, dataset, shots):
+    """Settings: Of a method on a dataset with so many shots.
+
+    Sources: the docstrings of ``configs/_base_/methods/*.py``, which name the
+    authors' files.
+
+    Raises:
+        ValueError: If nothing is known about the method.
+    """
+    if method not in METHODS:
+        raise ValueError(f"no epochs are known for the method '{method}': known are "
+                         f"{', '.join(METHODS)}. Write a config file for it")
+    return METHODS[method](dataset, shots)
+
+
+def _coop(dataset, shots):
+    if dataset == 'imagenet':
+        return Settings(50, "the authors' setting for ImageNet")
+    number = 50 if shots == 1 else 100 if shots <= 4 else 200
+    return Settings(number, "the authors' setting for these shots"
+                    if shots in CITED_SHOTS else OTHER_SHOTS)
+
+
+def _dpt(dataset, shots):
+    number, source = (60, "the authors' 1-shot script") if shots == 1 else (
+        100, "the authors' default file")
+    notes = DPT_GUIDED if shots > 1 else ''
+    if dataset == 'imagenet':
+        return Settings(number, source, notes + ' 1 epoch of warm-up on ImageNet: their code.',
+                        lines='param_scheduler = dict(warmup_epochs=1)\n')
+    return Settings(number, source, notes)
+
+
+def _vlp(dataset, shots):
+    dpt = _dpt(dataset, shots)
+    return Settings(dpt.epochs, 'none is published for VLP alone, so those of DPT', dpt.notes,
+                    lines=dpt.lines)
+
+
+def _vpt(dataset, shots):
+    return Settings(_dpt(dataset, shots).epochs, 'none is published for VPT on CLIP, so those of '
+                    'DPT, whose visual prompts these are: our choice')
+
+
+def _clip_adapter(dataset, shots):
+    return Settings(_coop(dataset, shots).epochs, 'the authors publish none ("follow CoOp\'s '
+                    'command"), so those of CoOp for these shots')
+
+
+def _prograd(dataset, shots):
+    if dataset == 'imagenet':
+        return Settings(50, 'as CoOp on ImageNet; that ProGrad\'s authors do the same is our '
+                        'assumption')
+    return _coop(dataset, shots)
+
+
+def _kgcoop(dataset, shots):
+    model = dict(templates='a photo of a {}, a type of texture.') if dataset == 'dtd' else {}
+    notes = ' Batch 128: theirs.' + (' Their own template of DTD.' if model else '')
+    return Settings(100, "the authors' setting for all shots", notes, 128, model)
+
+
+def _cocoop(dataset, shots):
+    return Settings(10, "the authors' setting for all shots", ' Batch 1: theirs.', 1)
+
+
+def _maple(dataset, shots):
+    return Settings(5, "the authors' setting (16 shots)" if shots == 16 else "the authors' 16-shot "
+                    'setting; none is published for fewer, so the same: our choice',
+                    ' Batch 4: theirs.', 4)
+
+
+def _promptsrc(dataset, shots):
+    mean, deviation = (30, 30) if dataset in SRC_EARLY else (45, 5)
+    return Settings(50, "the authors' few-shot setting", f' Batch 4, and a mean and deviation of '
+                    f'the aggregation of {mean} and {deviation}: theirs for this dataset.', 4,
+                    lines='default_hooks = dict(\n    aggregation=dict('
+                    f'mean={mean}, deviation={deviation}))\n')
+
+
+def _cache(dataset, shots):
+    keys = shots * num_classes(dataset)
+    alpha = TIP_ALPHA[dataset]
+    return dict(head=dict(num_keys=keys, alpha=alpha)), \
+        f' Alpha {alpha:g}: theirs for this dataset.'
+
+
+def _tip_adapter(dataset, shots):
+    model, notes = _cache(dataset, shots)
+    return Settings(None, '', notes, model=model)
+
+
+def _tip_adapter_f(dataset, shots):
+    model, notes = _cache(dataset, shots)
+    number = 100 if dataset == 'eurosat' else 20
+    return Settings(number, "the authors' setting for this dataset", notes + ' Batch 256: theirs.',
+                    256, model)
+
+
+def _clip_lora(dataset, shots):
+    # FewShotBatchSampler: an incomplete batch is dropped unless it is the only one
+    steps = max(1, shots * num_classes(dataset) // 32)
+    return Settings(round(500 * shots / steps), f"the authors' 500 steps times the shots, {steps} "
+                    f"step{'s' if steps > 1 else ''} an epoch")
+
+
+def num_classes(dataset):
+    """int: The published number of classes of a file of ``_base_/datasets``."""
+    benchmark = get_benchmark(dataset)
+    return len(benchmark.classes) or benchmark.num_classes
+
+
+METHODS = dict(
+    dpt=_dpt, coop=_coop, cocoop=_cocoop, kgcoop=_kgcoop, prograd=_prograd, maple=_maple,
+    promptsrc=_promptsrc, vlp=_vlp, vpt=_vpt, vpt_shallow=_vpt, clip_adapter=_clip_adapter,
+    clip_lora=_clip_lora, tip_adapter=_tip_adapter, tip_adapter_f=_tip_adapter_f)

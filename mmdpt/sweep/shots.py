@@ -1,0 +1,35 @@
+"""A config for 16 shots, with fewer."""
+from functools import lru_cache
+
+from mmengine.config import Config
+
+read = lru_cache(Config.fromfile)  # a sweep asks for the same few files again and again
+
+
+def fewer_shots(config, shots, factor=1):
+    """Options that turn a config into one with other shots and more epochs.
+
+    Everything that counts in epochs is multiplied: the epochs, the guided ones
+    of DPT and VLP, mean and deviation of PromptSRC's aggregation. The cache of
+    Tip-Adapter has one key an image.
+
+    Args:
+        config (str): The config file, of which the numbers are read.
+        shots (int): Training images a class.
+        factor (int): Of the epochs.
+
+    Returns:
+        dict: For ``--cfg-options``.
+    """
+    cfg = read(config)
+    options = {'train_dataloader.dataset.shots': shots}
+    head, hooks = cfg.model.head, cfg.get('default_hooks', {})
+    places = [(cfg.train_cfg, 'train_cfg', ('max_epochs', )),
+              (head, 'model.head', ('guided_epochs', )),
+              (hooks.get('aggregation', {}), 'default_hooks.aggregation', ('mean', 'deviation'))]
+    for place, name, keys in places:
+        options.update({f'{name}.{key}': place[key] * factor for key in keys if key in place})
+    if 'num_keys' in head:
+        before = cfg.train_dataloader.dataset.shots
+        options['model.head.num_keys'] = head.num_keys * shots // before
+    return options

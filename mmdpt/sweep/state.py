@@ -1,0 +1,95 @@
+"""What has become of a run, read from its folder alone."""
+import fcntl
+import os
+import os.path as osp
+from typing import NamedTuple, Optional
+
+from .job import LOCK, STATE, read_json, read_results, write_json
+
+IDENTITY = 'sweep_run.json'
+# finished: its results are complete; failed: ended with an error; interrupted:
+# begun, and it can go on; running: a process holds its lock; changed: the
+# folder belongs to another config of this name; new: nothing there yet
+STATES = ('finished', 'failed', 'interrupted', 'running', 'changed', 'new')
+
+
+class Status(NamedTuple):
+    """State of a run (one of ``STATES``), and what is known about it."""
+    state: str
+    error: Optional[str] = None
+    results: Optional[dict] = None
+    seconds: Optional[float] = None
+
+
+def status(run, work_dir):
+    """Status: Of a run.
+
+    Raises:
+        ValueError: If its folder was not made by a sweep.
+    """
+    folder = osp.join(work_dir, run.name)
+    if not osp.isdir(folder) or all(f.endswith('.tmp') for f in os.listdir(folder)):
+        return Status('new')
+    identity = read_json(osp.join(folder, IDENTITY))
+    if identity is None:
+        raise ValueError(f'{folder} holds files, but no {IDENTITY}: no sweep made it. Move it '
+                         'away, or choose another --work-dir')
+    if identity['hash'] != run.hash:
+        return Status('changed', f"made with another config (hash {identity['hash'][:8]}, now "
+                      f'{run.hash[:8]})')
+    before = read_json(osp.join(folder, STATE)) or {}
+    results, seconds = read_results(folder), before.get('seconds')
+    if results is not None:
+        return Status('finished', None, results, seconds)
+    if holder(folder) is not None:
+        return Status('running')
+    return Status('failed' if before.get('state') == 'failed' else 'interrupted',
+                  before.get('error'), None, seconds)
+
+
+def holder(folder):
+    """int | None: The process that trains in a folder; 0 if it is about to."""
+    try:
+        with open(osp.join(folder, LOCK), 'r+') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0)
+    except FileNotFoundError:
+        return None
+    return None
+
+
+def claim(run, work_dir):
+    """Marks a folder as this run's.
+
+    A folder of the same name with another config is moved aside, never
+    overwritten.
+
+    Returns:
+        str | None: Where the other one lies now.
+    """
+    folder, moved = osp.join(work_dir, run.name), None
+    identity = read_json(osp.join(folder, IDENTITY))
+    if identity is not None and identity['hash'] != run.hash:
+        moved = f"{folder}.{identity['hash'][:8]}"
+        while osp.exists(moved):
+            moved += '_'
+        os.rename(folder, moved)
+    os.makedirs(folder, exist_ok=True)
+    write_json(dict(name=run.name, hash=run.hash, config=run.source, tool=run.tool),
+               osp.join(folder, IDENTITY))
+    return moved
+
+
+def forget_failure(run, work_dir):
+    """Lets a failed run go on."""
+    path = osp.join(work_dir, run.name, STATE)
+    before = read_json(path) or {}
+    write_json(dict(before, state='interrupted'), path)
+
+
+def accuracy(results):
+    """float: Of a finished run, in per cent."""
+    figures = results.get('few_shot') or results['zero_shot']
+    return figures.get('accuracy/top1', next(iter(figures.values())))
