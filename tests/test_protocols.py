@@ -70,6 +70,8 @@ def test_few_shot_and_base_to_new(place, capsys):
     base, new = found['accuracy']['base'], found['accuracy']['new']
     assert found['harmonic_mean'] == pytest.approx(
         2 * base * new / (base + new) if base + new else 0)
+    assert [found[key] for key in ('benchmark', 'subset', 'shots', 'seed')] == [
+        'EuroSAT', 'base', 2, 1] and len(found['draw_hash']) == 64
     assert 'Not transferred: visual_prompt.layers.0.evidence.weight' in \
         capsys.readouterr().out
     # one part alone

@@ -5,16 +5,13 @@ import os.path as osp
 import shlex
 import time
 
-import mmengine
-import mmpretrain
-import torch
 from mmengine.dist import is_main_process, master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
-from ..version import __version__
 from .checkpoint_hook import belongs_to, unwrapped
 from .measure import BASELINES, measure_baselines, measure_zero_shot
+from .provenance import now, package_commit, versions
 from .storage import write_atomically
 
 NAMES = dict(
@@ -35,6 +32,8 @@ class FewShotReportHook(Hook):
             for comparison: 'linear_probe' on the frozen image features,
             'raw_pixels' on images that the dataset keeps in memory.
         enable (bool): Whether to do anything.
+        method (str, optional): What tables and figures call this training;
+            see docs/results.md. By default the beginning of the config's name.
 
     Raises:
         ValueError: On an unknown baseline, or, before the training, if there
@@ -43,12 +42,13 @@ class FewShotReportHook(Hook):
 
     priority = 'LOW'  # after the losses are logged, before checkpoints
 
-    def __init__(self, baselines=(), enable=True):
+    def __init__(self, baselines=(), enable=True, method=None):
         for name in baselines:
             if name not in BASELINES:
                 raise ValueError(f"unknown baseline '{name}': choose among {', '.join(BASELINES)}")
         self.baselines = baselines
         self.enable = enable
+        self.method = method
         self.zero_shot, self.compared, self.final = None, {}, None
 
     def before_train(self, runner):
@@ -59,6 +59,7 @@ class FewShotReportHook(Hook):
             raise ValueError('FewShotReportHook has no test images: give test_dataloader, test_cfg '
                              'and test_evaluator, or switch it off with '
                              'default_hooks.report.enable=False')
+        self.commit = package_commit()  # now: the checkout may change during the training
         model = unwrapped(runner.model)
         if hasattr(model, 'zero_shot'):
             runner.logger.info(
@@ -121,24 +122,27 @@ class FewShotReportHook(Hook):
 
     def _results(self, runner, seconds):
         meta = getattr(runner.train_dataloader.dataset, 'metainfo', {})
+        identity = belongs_to(runner)
         last = runner.message_hub.runtime_info.get('last_ckpt')
         return dict(
             config=_dumped_config(runner),
+            method=self.method,
             benchmark=meta.get('benchmark'),
             shots=meta.get('shots'),
             seed=runner.seed,
-            draw_hash=belongs_to(runner).get('draw_hash'),
+            subset=meta.get('subset'),
+            draw_hash=identity.get('draw_hash'),
+            clip=identity.get('clip'),
             epochs=runner.epoch,
             zero_shot=self.zero_shot,
+            templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
             baselines=self.compared,
             few_shot=self.final,
             train_seconds=round(seconds, 3),
             checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
-            versions=dict(
-                mmdpt=__version__,
-                torch=torch.__version__,
-                mmengine=mmengine.__version__,
-                mmpretrain=mmpretrain.__version__))
+            versions=versions(),
+            commit=self.commit,
+            finished=now())
 
 
 def _dumped_config(runner):

@@ -1,0 +1,49 @@
+"""The long table as a CSV file, there and back."""
+import csv
+import os
+from dataclasses import asdict, fields
+from typing import List, Sequence
+
+from .run import COLUMNS, Run
+
+KINDS = dict(shots=int, seed=int, epochs=int, accuracy=float, train_seconds=float,
+             dirty='True'.__eq__)
+
+
+def write_csv(rows: Sequence[Run], path: str) -> None:
+    """Write one line for each row; None is an empty field."""
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def read_csv(path: str) -> List[Run]:
+    """Read what :func:`write_csv` wrote.
+
+    Raises:
+        ValueError: If the columns are others, or a number is none.
+    """
+    with open(path, newline='', encoding='utf-8') as file:
+        reader = csv.DictReader(file)
+        absent = {'method', 'dataset', 'shots', 'seed', 'accuracy'} - set(reader.fieldnames or ())
+        if absent:
+            raise ValueError(f'{path} has no column {", ".join(sorted(absent))}: give a file that '
+                             'tools/collect_results.py --csv wrote')
+        return [_run(line, path, number) for number, line in enumerate(reader, 2)]
+
+
+def _run(line, path, number):
+    defaults = {field.name: field.default for field in fields(Run)}
+    try:
+        return Run(**{
+            name: _value(name, line[name]) for name in defaults if line.get(name) is not None})
+    except ValueError as error:
+        raise ValueError(f'{path}, line {number}: {error}') from error
+
+
+def _value(name, text):
+    if name not in KINDS:
+        return text
+    return KINDS[name](text) if text else None

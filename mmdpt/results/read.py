@@ -1,0 +1,134 @@
+"""What the files of a run say, as rows."""
+import math
+import os
+import re
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import List, Optional
+
+from .run import Run, parse_name, zero_shot_name
+
+METRIC = 'accuracy/top1'
+VERSIONS = ('mmdpt', 'torch', 'mmengine', 'mmpretrain')
+
+
+def result_rows(results: dict, path: Path) -> List[Run]:
+    """Rows of a training's ``results.json``: its own, zero-shot, baselines.
+
+    Raises:
+        KeyError, TypeError, ValueError: If figures are missing or no numbers.
+    """
+    own = _described(results, path)
+    own.accuracy = _number(results['few_shot'][METRIC])
+    own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
+    other = dict(epochs=None, train_seconds=None)
+    rows = [own]
+    if results.get('zero_shot'):
+        rows.append(replace(
+            own, method=zero_shot_name(results.get('templates')), shots=0, seed=None, draw_hash='',
+            accuracy=_number(results['zero_shot'][METRIC]), **other))
+    for name, accuracy in (results.get('baselines') or {}).items():
+        rows.append(replace(own, method=name, accuracy=_number(accuracy), **other))
+    return rows
+
+
+def protocol_rows(results: dict, path: Path) -> List[Run]:
+    """Rows of a ``protocol_*.json``, one for each target.
+
+    Raises:
+        KeyError, TypeError, ValueError: If it does not say which training it
+            tests, or figures are no numbers.
+    """
+    if not results.get('benchmark'):
+        raise ValueError('it does not say which training it tests; run tools/test_protocol.py '
+                         'again')
+    common = replace(_described(results, path), protocol=results['protocol'])
+    return [replace(common, target=target, accuracy=_number(accuracy))
+            for target, accuracy in results['accuracy'].items()]
+
+
+def unfinished_row(folder: Path) -> Run:
+    """The row of a training without results; the config that the Runner left
+    in its folder says what was trained."""
+    note = f'training started, {_progress(folder)}, no results.json: failed or still running'
+    return replace(_of_config(folder), status='unfinished', source=str(folder), note=note)
+
+
+def damaged_row(file: Path, error: str, results: Optional[dict]) -> Run:
+    """The row of a results file that cannot be used.
+
+    Args:
+        file (Path): The file.
+        error (str): What is wrong with it.
+        results (dict, optional): Its content, as far as it is JSON.
+    """
+    try:
+        run = _described(results, file)
+    except (AttributeError, KeyError, TypeError):
+        run = _of_config(file.parent)
+    protocol = re.fullmatch(r'protocol_(.+)\.json', file.name)
+    return replace(run, status='damaged', source=str(file), note=f'cannot be read ({error})',
+                   protocol=protocol.group(1) if protocol else run.protocol)
+
+
+def _described(results: dict, path: Path) -> Run:
+    method, arch, dataset = parse_name(results.get('config'))
+    clip, commit = results.get('clip') or {}, results.get('commit') or {}
+    versions = {name: results.get('versions', {}).get(name, '') for name in VERSIONS}
+    return Run(
+        method=results.get('method') or method,
+        arch=str(clip.get('arch') or arch),
+        dataset=results.get('benchmark') or dataset or '?',
+        subset=results.get('subset') or 'all',
+        shots=results['shots'],
+        seed=results['seed'],
+        draw_hash=results.get('draw_hash') or '',
+        clip_fingerprint=str(clip.get('fingerprint') or ''),
+        **versions,
+        commit=commit.get('commit', ''),
+        dirty=commit.get('dirty'),
+        finished=results.get('finished') or _changed(path),
+        source=str(path))
+
+
+def _of_config(folder: Path) -> Run:
+    """What the dumped config says; '?' for what it does not."""
+    configs = sorted(folder.glob('*.py'), key=os.path.getmtime)
+    if not configs:
+        return Run()
+    from mmengine.config import Config
+    try:
+        cfg = Config.fromfile(configs[-1], import_custom_modules=False)
+    except Exception:  # torn, too: the row still names the folder
+        return Run()
+    method, arch, dataset = parse_name(configs[-1].name)
+    train = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    while 'dataset' in train:  # RepeatDataset and the like
+        train = train.dataset
+    shared, report = cfg.get('dataset') or {}, (cfg.get('default_hooks') or {}).get('report') or {}
+    return Run(
+        method=report.get('method') or method,
+        arch=str((cfg.get('model') or {}).get('arch') or arch),
+        dataset=shared.get('name') or dataset or '?',
+        subset=shared.get('subset') or 'all',
+        shots=train.get('shots'),
+        seed=(cfg.get('randomness') or {}).get('seed'))
+
+
+def _progress(folder: Path) -> str:
+    epochs = [int(found.group(1)) for name in os.listdir(folder)
+              if (found := re.fullmatch(r'epoch_(\d+)\.pth', name))]
+    return f'epoch {max(epochs)} saved' if epochs else 'no epoch saved'
+
+
+def _number(value) -> float:
+    value = float(value)
+    if not math.isfinite(value):
+        raise ValueError(f'an accuracy is {value}')
+    return value
+
+
+def _changed(path: Path) -> str:
+    moment = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+    return moment.isoformat(timespec='seconds')

@@ -1,0 +1,132 @@
+"""Tables as Markdown, LaTeX and JSON, with what they are made of."""
+from dataclasses import asdict
+from typing import List, Sequence
+
+from .cells import MARKS, Cell, by, draw_of
+from .run import Run
+from .tables import Table
+
+LATEX_MARKS = {'*': '*', '†': r'\dagger', '‡': r'\ddagger', '§': r'\S'}
+ESCAPES = {'\\': r'\textbackslash{}', '_': r'\_', '%': r'\%', '&': r'\&', '#': r'\#', '$': r'\$',
+           '{': r'\{', '}': r'\}', '~': r'\textasciitilde{}', '^': r'\textasciicircum{}'}
+
+
+def usual_n(tables: Sequence[Table]) -> int:
+    """int: Seeds of most cells; cells with another number say theirs."""
+    counts = by([one.n for one in _cells(tables) if one.n and None not in one.values], int)
+    return max(counts, key=lambda n: (len(counts[n]), n), default=0)
+
+
+def cell_text(one: Cell, usual: int) -> str:
+    """str: As in ``92.43 ± 0.55 (n=2)*``."""
+    marks = ''.join(mark for mark in MARKS if mark in one.marks)
+    if one.mean is None:
+        return one.text + marks
+    text = f'{one.mean:.2f}' + ('' if one.std is None else f' ± {one.std:.2f}')
+    if one.part:
+        text += f' ({one.part})'
+    elif one.n and one.n != usual and None not in one.values:
+        text += f' (n={one.n})'
+    return text + marks
+
+
+def legend(tables: Sequence[Table]) -> List[str]:
+    """list[str]: What the figures and the marks in these tables mean."""
+    used = set().union(*(one.marks for one in _cells(tables)))
+    lines = ['Top-1 accuracy in per cent: mean ± sample standard deviation (divisor n - 1) over '
+             f'seeds, n = {usual_n(tables)} where not said otherwise; — means no run.']
+    if any('H' in table.columns for table in tables):
+        lines.append('H: harmonic mean of the averaged base and new accuracies.')
+    return lines + [f'{mark} {text}' for mark, text in MARKS.items() if mark in used]
+
+
+def made_of(rows: Sequence[Run]) -> List[str]:
+    """list[str]: Versions, commits and CLIP weights of all finished runs."""
+    lines = []
+    for code, some in by([r for r in rows if r.status == 'ok'], lambda r: r.code).items():
+        mmdpt, torch, mmengine, mmpretrain, commit, clip = (part or 'unknown' for part in code)
+        lines.append(f'{len({row.source for row in some})} result files: mmdpt {mmdpt} (commit '
+                     f'{commit}), torch {torch}, mmengine {mmengine}, mmpretrain {mmpretrain}, '
+                     f'CLIP weights {clip}')
+    return lines
+
+
+def draws(rows: Sequence[Run]) -> List[tuple]:
+    """list[tuple]: Dataset, subset, shots, seed and hash of all draws."""
+    drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
+    found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
+    return [(dataset, subset, 'all' if shots is None else shots, seed, draw)
+            for dataset, subset, shots, seed, draw in found]
+
+
+def markdown(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> str:
+    """str: All tables, the legend, the warnings and the provenance."""
+    usual, lines = usual_n(tables), []
+    for table in tables:
+        lines += [f'### {table.title}', '']
+        body = [[*labels, *(cell_text(one, usual) for one in cells)]
+                for labels, cells in table.rows]
+        lines += _markdown_table([*table.labels, *table.columns], body, len(table.labels)) + ['']
+    lines += [f'{line}  ' for line in legend(tables)] + ['']
+    lines += ['### Warnings', '', *(f'- {line}' for line in warnings), ''] if warnings else []
+    lines += ['### Made of', '', *(f'- {line}' for line in made_of(rows)), '']
+    lines += _markdown_table(['Dataset', 'Classes', 'Shots', 'Seed', 'Draw'],
+                             [[str(part)[:16] for part in draw] for draw in draws(rows)], 5)
+    return '\n'.join(lines) + '\n'
+
+
+def _markdown_table(head, body, labels):
+    rule = [':--'] * labels + ['--:'] * (len(head) - labels)
+    return ['| ' + ' | '.join(text.replace('|', r'\|') for text in line) + ' |'
+            for line in [head, rule, *body]]
+
+
+def latex(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> str:
+    """str: Table environments for the package booktabs; comments say the rest."""
+    lines = ['% needs \\usepackage{booktabs}']
+    lines += [f'% {line}' for line in [*warnings, *made_of(rows)]]
+    lines += ['% draw: ' + ', '.join(map(str, draw)) for draw in draws(rows)]
+    for table in tables:
+        usual = usual_n([table])
+        lines += ['', r'\begin{table}', r'\centering', rf'\caption{{{_caption(table)}}}',
+                  rf'\begin{{tabular}}{{{"l" * len(table.labels)}{"r" * len(table.columns)}}}',
+                  r'\toprule', _latex_row([*table.labels, *table.columns]), r'\midrule']
+        lines += [_latex_row([*labels, *(cell_text(one, usual) for one in cells)])
+                  for labels, cells in table.rows]
+        lines += [r'\bottomrule', r'\end{tabular}', r'\end{table}']
+    return '\n'.join(lines) + '\n'
+
+
+def _caption(table):
+    return _escape(' '.join([f'{table.title}.', *legend([table])]))
+
+
+def _latex_row(parts):
+    return ' & '.join(map(_escape, parts)) + r' \\'
+
+
+def _escape(text):
+    text = ''.join(ESCAPES.get(char, char) for char in text)
+    for mark, symbol in LATEX_MARKS.items():
+        text = text.replace(mark, f'$^{{{symbol}}}$')
+    return text.replace('±', r'$\pm$').replace('—', '--')
+
+
+def as_json(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> dict:
+    """dict: Runs, tables with unrounded figures, warnings."""
+    def plain(one):
+        return dict(mean=one.mean, std=one.std, n=one.n, marks=sorted(one.marks), part=one.part,
+                    text=one.text if one.mean is None else None,
+                    values=[dict(seed=s, accuracy=v) for s, v in one.values.items()])
+
+    return dict(
+        runs=[asdict(row) for row in rows],
+        tables=[dict(title=table.title, labels=table.labels, columns=table.columns,
+                     rows=[dict(labels=labels, cells=[plain(one) for one in cells])
+                           for labels, cells in table.rows]) for table in tables],
+        marks=MARKS,
+        warnings=list(warnings))
+
+
+def _cells(tables):
+    return [one for table in tables for _, cells in table.rows for one in cells]

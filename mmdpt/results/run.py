@@ -1,0 +1,108 @@
+"""One figure of one run: a row of the long table."""
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Optional
+
+REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
+
+
+@dataclass
+class Run:
+    """One figure and where it comes from.
+
+    Attributes:
+        protocol: 'few-shot', 'base-to-new', 'cross-dataset' or
+            'domain-generalisation'.
+        method, arch, dataset, subset: What was trained on what; ``arch`` is
+            CLIP's, ``subset`` 'all' or 'base' classes.
+        shots: Training images a class; 0 for zero-shot, None for whole lists.
+        seed: None for zero-shot.
+        target: What was tested: '' (few-shot: the same classes), 'base',
+            'new' or another dataset.
+        status: 'ok', 'unfinished' (training started, no results), 'damaged'
+            (results cannot be read) or 'missing' (expected, nothing there).
+        accuracy: Top-1 in per cent; None unless ``status`` is 'ok'.
+        draw_hash, clip_fingerprint, mmdpt, torch, mmengine, mmpretrain,
+        commit, dirty: Images, weights and code.
+        source: The file, or the folder of a run without one.
+        note: What is wrong with it.
+    """
+    protocol: str = 'few-shot'
+    method: str = '?'
+    arch: str = ''
+    dataset: str = '?'
+    subset: str = 'all'
+    shots: Optional[int] = None
+    seed: Optional[int] = None
+    target: str = ''
+    status: str = 'ok'
+    accuracy: Optional[float] = None
+    draw_hash: str = ''
+    clip_fingerprint: str = ''
+    epochs: Optional[int] = None
+    train_seconds: Optional[float] = None
+    mmdpt: str = ''
+    torch: str = ''
+    mmengine: str = ''
+    mmpretrain: str = ''
+    commit: str = ''
+    dirty: Optional[bool] = None
+    finished: str = ''
+    source: str = ''
+    note: str = ''
+
+    @property
+    def key(self):
+        """tuple: What makes two runs the same experiment."""
+        return (self.protocol, self.target, self.method, self.arch, self.dataset, self.subset,
+                self.shots, self.seed)
+
+    @property
+    def placed(self):
+        """bool: Whether it has a place in a table; failed runs may not even say
+        what they were."""
+        return self.status == 'ok' or '?' not in (self.method, self.dataset)
+
+    @property
+    def code(self):
+        """tuple[str]: What must be equal to be averaged, beside the draw."""
+        return (self.mmdpt, self.torch, self.mmengine, self.mmpretrain,
+                self.commit + ('+changes' if self.dirty else ''), self.clip_fingerprint)
+
+
+COLUMNS = [field.name for field in fields(Run)]
+
+
+def reference(method):
+    """int: The place of a reference among ``REFERENCES``; their number for other methods."""
+    kind = 'zero_shot' if method.startswith('zero_shot') else method
+    return REFERENCES.index(kind) if kind in REFERENCES else len(REFERENCES)
+
+
+def zero_shot_name(templates):
+    """str: What zero-shot CLIP is called.
+
+    Args:
+        templates (str | list[str] | None): The config's; None for the
+            benchmark's own. Other templates give other figures.
+    """
+    if templates is None:
+        return 'zero_shot'
+    count = 1 if isinstance(templates, str) else len(templates)
+    return f'zero_shot_{count}_template{"" if count == 1 else "s"}'
+
+
+def parse_name(config):
+    """Reads a config's name, ``<method>_<arch>_<dataset>[_<shots>shot]``.
+
+    Args:
+        config (str): A path or a name.
+
+    Returns:
+        tuple[str, str, str]: Method, arch, dataset; of any other name, the
+        name itself and two empty strings.
+    """
+    name = Path(config or '?').stem
+    found = re.fullmatch(r'(.+?)_(tiny|(?:vit|rn)[^_]*)_([^_]+)(?:_\d+shot)?', name)
+    return found.groups() if found else (name, '', '')
