@@ -16,6 +16,7 @@ from test_classifier import build
 from test_tools import ROOT, refused, tool
 from torch import nn
 
+from mmdpt.engine.recipe import make_recipe
 from mmdpt.visualization import (AttentionVisualizationHook, ImageAttention, attention_maps,
                                  class_token_attention, draw_attention, hooks, patch_map, shares,
                                  to_array, visible_image)
@@ -317,14 +318,15 @@ def test_hook_keeps_its_interval_and_the_main_process(monkeypatch, epoch, main, 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
-    """Checkpoints with their configs, as training leaves them."""
+    """Checkpoints as training leaves them."""
 
     def save(method):
         folder = tmp_path_factory.mktemp(method)
         cfg = Config.fromfile(f'{ROOT}/configs/{method}/{method}_tiny_digits_16shot.py')
-        cfg.dump(folder / 'config.py')
-        model = MODELS.build(dict(cfg.model, classes=cfg.dataset.name))
-        torch.save(dict(state_dict=model.state_dict(), meta={}), folder / 'epoch_1.pth')
+        cfg.model.classes = cfg.dataset.name
+        model = MODELS.build(dict(cfg.model))
+        meta = dict(mmdpt=dict(recipe=make_recipe(cfg)))
+        torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'epoch_1.pth')
         return folder / 'epoch_1.pth'
 
     return {method: save(method) for method in ('dpt', 'coop')}

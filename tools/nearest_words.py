@@ -12,16 +12,17 @@ from pathlib import Path
 # models 15 times slower. To be set before torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
+from mmdpt.apis import PromptInferencer
 from mmdpt.engine.cli import friendly_errors
 from mmdpt.visualization import nearest_words
-from mmdpt.visualization.loading import load_inferencer
 
 
 def parse_args():
     """The command line."""
     parser = argparse.ArgumentParser(description='The words nearest to a learnt context')
     parser.add_argument('checkpoint', help='checkpoint of the training')
-    parser.add_argument('--config', help='config file; by default the one beside the checkpoint')
+    parser.add_argument('--config', help='config file, for checkpoints that do not carry '
+                        'their own')
     parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words a position')
     parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts these only')
     parser.add_argument('--exclude-special', action='store_true',
@@ -34,7 +35,7 @@ def parse_args():
 
 def find_words(args):
     """list[dict]: For each class (None: all) and position the nearest words."""
-    infer = load_inferencer(args.checkpoint, args.config, args.device)
+    infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
     classes = args.classes and [name.strip() for name in args.classes.split(',')]
     found = nearest_words(infer.model, args.top_k, classes, args.exclude_special)
     return [

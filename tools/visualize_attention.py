@@ -13,11 +13,10 @@ from pathlib import Path
 # models 15 times slower. To be set before torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from mmdpt.datasets import read_image
+from mmdpt.apis import PromptInferencer
 from mmdpt.engine.cli import friendly_errors
 from mmdpt.visualization import attention_maps, draw_attention, visible_image
 from mmdpt.visualization.attention import check_model
-from mmdpt.visualization.loading import load_inferencer
 
 FORMATS = ('.png', '.pdf')
 
@@ -27,7 +26,8 @@ def parse_args():
     parser = argparse.ArgumentParser(description='Draw where a trained model looks')
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('images', nargs='+', metavar='image', help='image files')
-    parser.add_argument('--config', help='config file; by default the one beside the checkpoint')
+    parser.add_argument('--config', help='config file, for checkpoints that do not carry '
+                        'their own')
     parser.add_argument('--out', default='attention', metavar='DIR|FILE',
                         help='folder for IMAGE.png of each image, or, of one image, the .png or '
                         '.pdf file to write; by default the folder attention')
@@ -70,7 +70,7 @@ def output_files(images, out):
 def visualize(args):
     """Draws one figure an image, and says what it cannot show."""
     files = output_files(args.images, args.out)
-    infer = load_inferencer(args.checkpoint, args.config, args.device)
+    infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
     model = infer.model
     check_model(model)
     files[0].parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def visualize(args):
         print(f'{type(model.visual_prompt or model.lora).__name__} has no class-aware prompts, so '
               'only the class token is compared')
     for path, file in zip(args.images, files):
-        batch = next(iter(infer.preprocess([read_image(path)])))
+        batch = next(iter(infer.preprocess([path])))
         inputs = model.data_preprocessor(batch, False)['inputs']
         attention = attention_maps(model, inputs, args.top_k)[0]
         seen = visible_image(model.data_preprocessor, inputs[0])
