@@ -325,7 +325,7 @@ def trained(tmp_path_factory):
         cfg = Config.fromfile(f'{ROOT}/configs/{method}/{method}_tiny_digits_16shot.py')
         cfg.model.classes = cfg.dataset.name
         model = MODELS.build(dict(cfg.model))
-        meta = dict(mmdpt=dict(recipe=make_recipe(cfg)))
+        meta = dict(mmdpt=dict(model.identity(), recipe=make_recipe(cfg)))
         torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'epoch_1.pth')
         return folder / 'epoch_1.pth'
 
