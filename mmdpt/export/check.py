@@ -2,7 +2,6 @@
 from typing import Callable, Dict, Sequence
 
 import torch
-
 from mmpretrain.structures import DataSample
 
 TOLERANCE = 1e-4

@@ -1,4 +1,5 @@
 """Writing, reading back and checking the files."""
+import json
 import os
 import os.path as osp
 import tempfile
@@ -33,13 +34,12 @@ def trace(classifier: ExportedClassifier, batch: Union[str, int] = 'dynamic'
 
 def save_torch(program, path: str, about: Dict, opset: Optional[int] = None) -> None:
     """Write a ``.pt2`` file with the metadata as ``about.json``."""
-    import json
     torch.export.save(program, path, extra_files={
         ABOUT: json.dumps(about, ensure_ascii=False, indent=1)})
 
 
-def load_torch(path: str) -> Callable:
-    """A function from images to probabilities."""
+def load_torch(path: str, threads: int = 0) -> Callable:
+    """A function from images to probabilities; threads are PyTorch's."""
     return torch.export.load(path).module()
 
 
@@ -53,16 +53,19 @@ def save_onnx(program, path: str, about: Dict, opset: Optional[int] = None) -> N
     if size > ONNX_LIMIT:
         raise ValueError(f'the weights are {size / 2**30:.1f} GB, and one ONNX file holds 2 at '
                          'most: use --format torch')
+    names = dict(image={0: 'batch'}) if about['batch'] == 'dynamic' else None
     onnx = torch.onnx.export(program, input_names=['image'], output_names=['probabilities'],
-                             opset_version=opset, verbose=False)
+                             dynamic_shapes=names, opset_version=opset, verbose=False)
     onnx.model.metadata_props.update(as_strings(about))
     onnx.save(path, external_data=False)
 
 
-def load_onnx(path: str) -> Callable:
-    """A function from images to probabilities."""
+def load_onnx(path: str, threads: int = 0) -> Callable:
+    """A function from images to probabilities; 0 threads: as many as cores."""
     import onnxruntime
-    session = onnxruntime.InferenceSession(path, providers=['CPUExecutionProvider'])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
     return lambda images: torch.from_numpy(session.run(None, {'image': images.numpy()})[0])
 
 
