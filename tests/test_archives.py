@@ -73,8 +73,8 @@ def test_activation(arch, tmp_path):
 
 
 @pytest.mark.parametrize('leaf', [
-    'coop/coop_rn50', 'coop/coop_rn101', 'dpt/dpt_vitl14_336',
-    'dpt/dpt_vitb16_laion2b'])
+    'coop/coop_rn50', 'coop/coop_rn101', 'dpt/dpt_vitl14-336',
+    'dpt/dpt_vitb16-laion2b'])
 def test_leaves(leaf):
     """Architecture and tag belong together; the pipelines give its size."""
     import open_clip.pretrained as zoo

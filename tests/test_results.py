@@ -242,7 +242,8 @@ def test_cross_dataset(tmp_path):
 
 
 def test_names_of_methods():
-    leaves = [path for path in Path(ROOT, 'configs').glob('[!_]*/*.py')]
+    leaves = [path for path in Path(ROOT, 'configs').glob('[!_]*/*.py')
+              if path.parent.name not in ('mmpretrain', 'sweeps')]
     assert len(leaves) > 60
     for path in leaves:
         method, arch, dataset = parse_name(path)
@@ -401,3 +402,22 @@ def test_package_commit(tmp_path):
     assert package_commit(package)['dirty'] is False
     (package / '__init__.py').write_text('changed = 1')
     assert package_commit(package)['dirty'] is True
+
+
+def test_runs_of_a_sweep(tmp_path):
+    """The method without the seed; an evaluation's figure; a linear probe of
+    its own beside that which other runs report."""
+    assert parse_name('a/tip_adapter_f_tiny_digits_8shot_seed2.py') == (
+        'tip_adapter_f', 'tiny', 'digits')
+    write_run(tmp_path, 'dpt', seed=1, baselines=dict(linear_probe=61.), zero_shot=40.)
+    folder = write_run(tmp_path, 'linear_probe', seed=1, accuracy=61., zero_shot=40.)
+    clip = json.loads((folder / 'results.json').read_text())['clip']
+    (tmp_path / 'ensemble').mkdir()
+    (tmp_path / 'ensemble' / 'results.json').write_text(json.dumps(dict(
+        config='zeroshot_ensemble_tiny_digits.py', evaluation_only=True, benchmark='Digits',
+        clip=clip, shots=None, seed=None, few_shot=None, zero_shot={'accuracy/top1': 45.})))
+    found, warnings = tables(tmp_path)
+    cells = {key[1:]: text for key, text in found.items() if key[0] == 'Digits by shots'}
+    assert cells['linear_probe', '4 shots'] == '61.00' and cells['zero_shot', '0 shots'] == '40.00'
+    assert cells['zero_shot_ensemble', '0 shots'].startswith('45.00')
+    assert not [w for w in warnings if 'linear_probe' in w]

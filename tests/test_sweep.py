@@ -134,7 +134,8 @@ def test_places_share_cores_and_gpus(sweep, monkeypatch):
     (['--slots', 2, '--gpus', 0], 'give one of them'),
     (['--methods', 'dpt'], 'leave --methods out'),
     (['--only', 'nothing*'], 'fits none of the 1 runs'),
-    (['--executor', 'slurm'], '--executor slurm: Could not detect "srun"')])
+    (['--executor', 'slurm'], 'needs timeout_min=MINUTES'),
+    (['--executor', 'slurm', '--slurm-options', 'timeout_min=9'], 'Could not detect "srun"')])
 def test_refusals(sweep, capfd, args, message):
     try:
         code, _ = sweep([1], *args)
@@ -194,6 +195,7 @@ def test_killed_training_can_go_on(sweep):
     _, table = sweep([1], '--list', epochs=40)
     assert table['seed1']['state'] == 'interrupted' and 'memory' in table['seed1']['error']
     assert sweep([1], epochs=40)[0] == 0 and sweep.starts('seed1')[1] != '0'
+    assert json.load(open(sweep.out / 'seed1/sweep_state.json'))['attempts'] == 2
 
 
 def test_two_sweeps_in_one_folder(sweep, capfd):
@@ -227,7 +229,7 @@ def test_slurm_watches_jobs_of_an_earlier_call(sweep, tmp_path, monkeypatch):
     (tmp_path / 'bin').mkdir()
     monkeypatch.setenv('PATH', fake_slurm.install(tmp_path / 'bin'))
     monkeypatch.setattr(slurm, 'POLL', 0.1)
-    args = ([1, 2], '--executor', 'slurm')
+    args = ([1, 2], '--executor', 'slurm', '--slurm-options', 'timeout_min=9')
     driver = multiprocessing.get_context('fork').Process(
         target=sweep, args=args, kwargs=dict(epochs=40))
     driver.start()
@@ -240,8 +242,28 @@ def test_slurm_watches_jobs_of_an_earlier_call(sweep, tmp_path, monkeypatch):
     assert sweep.starts('seed1') == ['0']  # it never stopped
 
 
+def test_slurm_preemption(sweep, tmp_path, monkeypatch):
+    """SLURM's warning makes submitit queue the job again; the run goes on from its step."""
+    (tmp_path / 'bin').mkdir()
+    monkeypatch.setenv('PATH', fake_slurm.install(tmp_path / 'bin'))
+    monkeypatch.setattr(slurm, 'POLL', 0.1)
+    args = ([1], '--executor', 'slurm', '--slurm-options', 'timeout_min=9')
+    driver = multiprocessing.get_context('fork').Process(
+        target=sweep, args=args, kwargs=dict(epochs=40))
+    driver.start()
+    wait_for(lambda: (sweep.out / 'seed1/step').exists())
+    training = holder(sweep.out / 'seed1')
+    waiting = int(open(f'/proc/{training}/stat').read().split()[3])  # its parent
+    os.kill(waiting, signal.SIGUSR2)
+    driver.join()
+    assert (tmp_path / 'bin/scontrol_called').read_text() == 'requeue 17'
+    _, table = sweep(*args, '--list', epochs=40)
+    assert table['seed1']['state'] == 'interrupted' and holder(sweep.out / 'seed1') is None
+    assert sweep(*args, epochs=40)[0] == 0 and int(sweep.starts('seed1')[1]) > 0
+
+
 @pytest.mark.parametrize('text, message', [
-    ('partition', "'partition' is not NAME=VALUE"), ('colour=red', 'colour')])
+    ('partition', "'partition' is not NAME=VALUE"), ('colour=red,timeout_min=9', 'colour')])
 def test_slurm_options_are_checked(tmp_path, monkeypatch, text, message):
     monkeypatch.setenv('PATH', fake_slurm.install(tmp_path))
     with pytest.raises(ValueError, match=message):

@@ -80,7 +80,7 @@ def test_resume(config, capsys):
 
 @pytest.mark.parametrize('arguments, words', [
     (['--cfg-options', 'train_cfg.max_epoch=1'], 'did you mean train_cfg.max_epochs'),
-    (['--cfg-options', 'model.type=NoSuchModel'], 'NoSuchModel is not in the mmpretrain::model'),
+    (['--cfg-options', 'model.type=NoSuchModel'], "model.type: 'NoSuchModel' is in no registry"),
     (['--resume', 'nowhere.pth'], 'no checkpoint file nowhere.pth'),
     (['--seed', '-1'], '--seed must not be negative, got -1'),
     (['--auto-scale-lr'], 'auto_scale_lr=dict(base_batch_size=N)'),
@@ -129,18 +129,6 @@ def test_test_refuses(config, capsys, arguments, words):
     with open('torn.pth', 'wb') as file:
         file.write(b'PK\x03\x04')
     assert words in refused(capsys, 'test', config, *arguments)
-
-
-def test_interrupted(config, capsys, monkeypatch):
-    from mmengine.runner import Runner
-
-    def interrupt(self):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Runner, 'train', interrupt)
-    with pytest.raises(SystemExit) as end:
-        tool('train', config)
-    assert end.value.code == 130 and '--resume' in capsys.readouterr().err
 
 
 def test_test_leaves_the_config_of_the_training(config):

@@ -12,6 +12,7 @@ import json
 import os
 import os.path as osp
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 from mmdpt.datasets import BENCHMARKS, get_layout, own_benchmark
 from mmdpt.datasets.doctor import check_dataset
@@ -54,7 +55,11 @@ def main():
     result = {}
     for name, found in todo.items():
         print(f'\n{name}', flush=True)
-        findings = check_dataset(found, args.deep, args.workers)
+        try:
+            findings = check_dataset(found, args.deep, args.workers)
+        except BrokenProcessPool:
+            sys.exit('error: a process that read images was killed, which the system does when '
+                     'memory runs out: try --workers 1')
         for finding in findings:
             print(f'  {"ok   " if finding.ok else "WRONG"} {finding.text}')
         result[name] = dict(ok=all(f.ok for f in findings),

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MEASURED = dict(
     zeroshot_tiny_digits=71.2, coop_tiny_digits_4shot=85.5, coop_tiny_digits_16shot=89.4,
     dpt_tiny_digits_4shot=89.5, dpt_tiny_digits_16shot=92.5)
+NO_MODELS = ('_base_', 'sweeps')  # folders of configs
 LINK = re.compile(r'`([^`<]+)\s<(https://[^>]+)>`_')
 
 
@@ -29,6 +30,10 @@ def docstring(path):
 
 def collection(method):
     """The entry of a method, from its file in ``configs/_base_/methods``."""
+    if method is None:
+        return dict(
+            Name='MMPretrain classifiers on few-shot data',
+            Metadata=dict(Architecture=['MMPretrain']), README='docs/mmpretrain.md')
     text = docstring(ROOT / 'configs' / '_base_' / 'methods' / f'{method}.py')
     name = re.split('[:,.]', text)[0]
     entry = dict(Name=name, Metadata=dict(Architecture=['CLIP', name]))
@@ -40,13 +45,14 @@ def collection(method):
 
 
 def base(path, kind):
-    """The file of ``_base_/methods`` or ``_base_/datasets`` behind a config."""
+    """The file of ``_base_/methods`` or ``_base_/datasets`` behind a config;
+    None for a method that has none: MMPretrain's classifiers."""
     text = path.read_text(encoding='utf-8')
     found = re.search(rf'_base_/{kind}/(\w+)\.py', text)
     if found:
         return found[1]
-    parent = re.search(r"_base_ = \[?'([^']+)'", text)[1]
-    return base(path.parent / parent, kind)
+    parent = re.search(r"_base_ = \[?\s*'([^']+)'", text)[1]
+    return None if '/_base_/' in parent else base(path.parent / parent, kind)
 
 
 def model(path, title):
@@ -67,7 +73,7 @@ def metafile(folder):
     """The content of a folder's metafile."""
     leaves = sorted(folder.glob('*.py'), key=natural)
     methods = [base(leaf, 'methods') for leaf in leaves]
-    entries = {name: collection(name) for name in sorted(set(methods))}
+    entries = {name: collection(name) for name in sorted(set(methods), key=str)}
     return dict(
         Collections=list(entries.values()),
         Models=[model(leaf, entries[m]['Name']) for leaf, m in zip(leaves, methods)])
@@ -81,7 +87,7 @@ def natural(path):
 def files():
     """dict: What belongs into each file, by its path."""
     folders = [f for f in sorted((ROOT / 'configs').iterdir())
-               if f.is_dir() and not f.name.startswith('_') and list(f.glob('*.py'))]
+               if f.is_dir() and f.name not in NO_MODELS and list(f.glob('*.py'))]
     found = {folder / 'metafile.yml': metafile(folder) for folder in folders}
     index = [path.relative_to(ROOT).as_posix() for path in found]
     found[ROOT / 'model-index.yml'] = dict(Import=index)

@@ -52,7 +52,9 @@ def predict(args):
         raise ValueError(f'--top-k must be at least 1, got {args.top_k}')
     read_checkpoint(args.checkpoint)  # refuses what is damaged or carries code
     cfg = Config.fromfile(args.config or find_config(args.checkpoint))
-    images = [read_image(path) for path in args.images]
+    load = cfg.test_dataloader.dataset.pipeline[0]
+    upright = load.get('type') == 'LoadPILImage' and load.get('upright', False)
+    images = [read_image(path, upright=upright) for path in args.images]
     infer = ImageClassificationInferencer(cfg, pretrained=args.checkpoint, device=args.device)
     predictions = []
     for path, batch in zip(args.images, infer.preprocess(images)):

@@ -20,6 +20,7 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # see tools/train.py
 
 from mmdpt import sweep
 from mmdpt.engine.cli import OptionAction, friendly_errors
+from mmdpt.engine.provenance import package_commit, versions
 from mmdpt.engine.storage import write_atomically
 from mmdpt.sweep import job, local, slurm
 from mmdpt.sweep.board import Board
@@ -103,7 +104,7 @@ def make_job(work_dir, driver, run, env):
     return start([*command, '--out', metrics], metrics=metrics, results=dict(
         config=osp.join(folder, osp.basename(config)), evaluation_only=True,
         benchmark=(run.content.get('dataset') or {}).get('name'), shots=None, seed=None,
-        few_shot=None))
+        few_shot=None, versions=versions(), commit=package_commit()))
 
 
 def alone(work_dir):

@@ -4,6 +4,7 @@ The options are those of MMPretrain's tools/train.py, and --seed.
 """
 import argparse
 import os
+import os.path as osp
 
 # Waiting threads must not spin: on a machine with other work that makes small
 # models 15 times slower. To be set before torch is imported.
@@ -11,9 +12,11 @@ os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
 import torch
 
-from mmdpt.engine import latest_checkpoint, read_checkpoint
+from mmdpt.engine import CheckpointError, latest_checkpoint, read_checkpoint
+from mmdpt.engine.checkpoint import others
 from mmdpt.engine.cli import (add_common_arguments, build_runner, friendly_errors, load_config,
                               merge_options, set_loader_defaults)
+from mmdpt.engine.interrupts import train_or_stop
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -61,6 +64,8 @@ def configure(args):
     merge_options(cfg, args.cfg_options)
     if args.resume:
         resume_from(cfg, args.resume)
+    elif cfg.get('load_from') and osp.isfile(osp.expanduser(cfg.load_from)):
+        read_checkpoint(cfg.load_from)
     return cfg
 
 
@@ -101,15 +106,21 @@ def resume_from(cfg, which):
     if path is None:
         print(f'no checkpoint in {cfg.work_dir} yet: training starts at the beginning')
         return
-    read_checkpoint(path)
+    try:
+        read_checkpoint(path)
+    except CheckpointError as error:
+        found = others(path)
+        if which == 'auto' and found:
+            raise CheckpointError(f'{error}: there is {found[0]} (--resume {found[0]})') from error
+        raise
     cfg.resume, cfg.load_from = True, path
 
 
 def main():
     """Trains."""
     args = parse_args()
-    with friendly_errors(args.debug, '; go on with the same command and --resume'):
-        build_runner(configure(args)).train()
+    with friendly_errors(args.debug):
+        train_or_stop(build_runner(configure(args)))
 
 
 if __name__ == '__main__':

@@ -3,7 +3,9 @@ import logging
 import os
 import os.path as osp
 import sys
+import warnings
 from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from typing import Dict, Iterable, List, NamedTuple, Sequence
@@ -137,15 +139,19 @@ def missing_images(folder: str, paths: Iterable[str]) -> List[str]:
 
 
 def read_all(paths: Sequence[str], deep: bool, workers: int):
-    """Yield the path of each image that cannot be read, else ''."""
+    """Yield the path of each image that cannot be read and why, else ''.
+
+    Raises:
+        BrokenProcessPool: If a reading process is killed.
+    """
     read = partial(_read, deep=deep)
     if not paths:
         return
     steps = 100
     bar, done = ProgressBar(steps, file=sys.stderr), 0
-    with get_context('fork').Pool(max(workers, 1)) as pool:
-        for i, bad in enumerate(
-                pool.imap_unordered(read, paths, chunksize=64), 1):
+    # unlike multiprocessing's pool, it raises if a process is killed
+    with ProcessPoolExecutor(max(workers, 1), get_context('fork')) as pool:
+        for i, bad in enumerate(pool.map(read, paths, chunksize=64), 1):
             if i * steps // len(paths) > done:  # a line of per cent
                 bar.update(i * steps // len(paths) - done)
                 done = i * steps // len(paths)
@@ -158,8 +164,11 @@ def _read(path: str, deep: bool) -> str:
         if deep:
             read_image(path)
         else:
-            with Image.open(path):
-                pass
-    except Exception:  # Pillow raises nearly anything on damaged files
-        return path
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+                with Image.open(path):
+                    pass
+    except Exception as error:  # Pillow raises nearly anything on damaged files
+        text = str(error).replace(repr(path), '').replace('The image ', '').strip()
+        return f'{path} ({text or type(error).__name__})'
     return ''

@@ -11,7 +11,7 @@ from .benchmarks import Benchmark
 from .layouts import get_layout
 from .own_data import with_classes
 from .split_files import Item, Split
-from .transforms import read_image
+from .transforms import LoadPILImage, read_image
 
 CACHE_BYTES = 2**30  # decoded images kept in memory by default, at most
 
@@ -82,9 +82,9 @@ class FewShotDataset(BaseFewShotDataset):
             self._keep_images(paths)
 
     def _keep_images(self, paths) -> None:
-        size = 0
+        size, read = 0, self._reader()
         for count, path in enumerate(paths, 1):
-            self.images[path] = read_image(path)
+            self.images[path] = read(path)
             size += self.images[path].nbytes
             # a few dozen tell how much all will take
             expected = size * len(paths) / count if count >= 50 else size
@@ -97,3 +97,9 @@ class FewShotDataset(BaseFewShotDataset):
                     'damaged ones are found only then: tools/check_dataset.py '
                     '--deep finds them before.')
                 return
+
+    def _reader(self):
+        """As the pipeline would read, where its first step is our loader."""
+        steps = self.pipeline.transforms
+        loads = steps and isinstance(steps[0], LoadPILImage)
+        return steps[0].read if loads else read_image

@@ -15,7 +15,14 @@ class FewShotRunner(Runner):
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
-        """Build a runner; see the base class."""
+        """Build a runner; see the base class.
+
+        Raises:
+            ValueError: If a setting does not exist, see
+                :func:`mmdpt.engine.config_check.check_config`.
+        """
+        from mmdpt.engine.config_check import check_config
+        check_config(cfg)
         return super().from_cfg(share_dataset(cfg))
 
 

@@ -1,24 +1,41 @@
 """Image loading that equals ``PIL.Image.open(path).convert('RGB')``."""
 import io
+import warnings
 from typing import Optional
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mmpretrain.registry import TRANSFORMS
 
 
-def read_image(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
+MAX_RATIO = 1000  # of the sides: resized to 224 the longer has 224,000 pixels
+REMEDY = 'It may be damaged or no image at all; replace it by an intact copy.'
+
+
+def read_image(path: str, backend_args: Optional[dict] = None,
+               upright: bool = False) -> np.ndarray:
     """Decode an image as the reference does: by Pillow, EXIF rotation ignored.
+
+    Transparency is dropped, of an animation the first frame counts, and the
+    file's name says nothing about its format. Unlike there, 16 bits a pixel
+    are scaled to 8 (Pillow cuts at 255, which leaves a white image).
+
+    Args:
+        path (str): The file.
+        backend_args (dict, optional): See :func:`mmengine.fileio.get`.
+        upright (bool): Rotate as EXIF says, as viewers show the image.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 in BGR order, as mmcv's loaders give it.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it does not decode; the message names the file.
+        ValueError: If it does not decode, is larger than Pillow's limit of
+            179 million pixels, or is a thousand times as long as wide; the
+            message names the file.
     """
     try:
         content = fileio.get(path, backend_args=backend_args)
@@ -26,16 +43,41 @@ def read_image(path: str, backend_args: Optional[dict] = None) -> np.ndarray:
         raise FileNotFoundError(
             f'The image {path!r} does not exist.') from None
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            rgb = np.asarray(image.convert('RGB'))
+        with warnings.catch_warnings():
+            # from half its limit on Pillow warns, without a name
+            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(content)) as image:
+                rgb = np.asarray(_as_rgb(image, upright))
     # Pillow's decoders raise nearly anything on damaged files
     except Exception as error:
-        reason = ('unknown format'
-                  if isinstance(error, UnidentifiedImageError) else error)
-        raise ValueError(
-            f'The image {path!r} does not decode ({reason}). It may be damaged '
-            'or no image at all; replace it by an intact copy.') from error
+        raise ValueError(_why_not(path, content, error)) from error
+    height, width = rgb.shape[:2]
+    if max(height, width) > MAX_RATIO * min(height, width):
+        raise ValueError(f'The image {path!r} has {width} x {height} pixels: so long a strip '
+                         'cannot be resized; crop it.')
     return np.ascontiguousarray(rgb[..., ::-1])
+
+
+def _as_rgb(image: Image.Image, upright: bool) -> Image.Image:
+    if upright:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith('I'):  # 16 bits, or 16 in 32
+        pixels = np.asarray(image)
+        if pixels.min() < 0 or pixels.max() > 65535:
+            raise ValueError('32 bits a pixel: convert it to 8')
+        image = Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
+    elif image.mode == 'F':
+        raise ValueError('fractions as pixels: convert it to 8 bits')
+    return image.convert('RGB')
+
+
+def _why_not(path: str, content: bytes, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return (f'The image {path!r} is too large ({error}). Make it smaller: the model sees '
+                'a few hundred pixels a side.')
+    reason = 'unknown format' if isinstance(error, UnidentifiedImageError) else error
+    return (f'The image {path!r} does not decode '
+            f'({"the file is empty" if not content else reason}). {REMEDY}')
 
 
 @TRANSFORMS.register_module()
@@ -53,18 +95,26 @@ class LoadPILImage(BaseTransform):
     Args:
         backend_args (dict, optional): Arguments of the file backend, see
             :func:`mmengine.fileio.get`. Defaults to None.
+        upright (bool): Rotate as EXIF says. The public benchmark does not;
+            for your own photos it may help. Defaults to False.
     """
 
-    def __init__(self, backend_args: Optional[dict] = None) -> None:
+    def __init__(self, backend_args: Optional[dict] = None, upright: bool = False) -> None:
         self.backend_args = backend_args
+        self.upright = upright
 
     def transform(self, results: dict) -> dict:
         """Add the image; raises as :func:`read_image`."""
         if 'img' not in results:
-            results['img'] = read_image(results['img_path'], self.backend_args)
+            results['img'] = self.read(results['img_path'])
         results['img_shape'] = results['img'].shape[:2]
         results['ori_shape'] = results['img'].shape[:2]
         return results
 
+    def read(self, path: str) -> np.ndarray:
+        """The image of a file; see :func:`read_image`."""
+        return read_image(path, self.backend_args, self.upright)
+
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(backend_args={self.backend_args})'
+        upright = ', upright=True' if self.upright else ''
+        return f'{type(self).__name__}(backend_args={self.backend_args}{upright})'

@@ -80,7 +80,7 @@ def read_checkpoint(path, map_location='cpu'):
     if not osp.isfile(path):
         raise FileNotFoundError(f'no checkpoint file {path}: training writes them into its work '
                                 'directory, by default work_dirs/CONFIG_NAME/epoch_N.pth')
-    _check_archive(path)
+    check_archive(path)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
@@ -94,17 +94,28 @@ def read_checkpoint(path, map_location='cpu'):
     return checkpoint
 
 
-def _check_archive(path):
-    """Recomputes the checksums, which ``torch.load`` does not."""
+def check_archive(path):
+    """Recomputes the checksums, which ``torch.load`` does not.
+
+    Raises:
+        CheckpointError: If one is wrong, or the file is no archive.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             torn = archive.testzip()
+            # torch reads nothing of what is marked as a folder, and leaves
+            # the tensor with whatever was in memory
+            folders = [e.filename for e in archive.infolist()
+                       if e.is_dir() or e.external_attr & 0x10]
     except Exception as error:  # a flipped bit can upset zipfile in many ways
         raise CheckpointError(
             f'{path} is damaged, cut short or no checkpoint at all ({_reason(error)}); '
             f'{CHOOSE_OTHER}') from error
     if torn:
         raise CheckpointError(f'{path} is damaged: the checksum of its part {torn} is wrong; '
+                              f'{CHOOSE_OTHER}')
+    if folders:
+        raise CheckpointError(f'{path} is damaged: its part {folders[0]} is marked as a folder; '
                               f'{CHOOSE_OTHER}')
 
 
@@ -142,19 +153,32 @@ def latest_checkpoint(work_dir):
     Raises:
         CheckpointError: If ``last_checkpoint`` names a file that is gone.
     """
-    pointer = osp.join(work_dir, 'last_checkpoint')
-    if osp.isfile(pointer):
-        with open(pointer) as file:
-            named = file.read().strip()
-        moved = osp.join(work_dir, osp.basename(named))
-        for path in (named, moved):
-            if osp.isfile(path):
-                return path
-        raise CheckpointError(f'{pointer} names {named}, which does not exist. Resume from a file '
-                              'that does: --resume FILE')
+    pointer, newest = osp.join(work_dir, 'last_checkpoint'), _newest(work_dir)
+    if not osp.isfile(pointer):
+        return newest
+    with open(pointer, errors='replace') as file:
+        named = file.read().strip()
+    moved = osp.join(work_dir, osp.basename(named))
+    for path in (named, moved):
+        if osp.isfile(path):
+            return path
+    raise CheckpointError(f'{pointer} names {named[:200]!r}, which does not exist. Resume from a '
+                          f'file that does: --resume {newest or "FILE"}')
+
+
+def others(path):
+    """list[str]: Other checkpoints beside a file, the newest first."""
+    return [p for p in _numbered(osp.dirname(path)) if osp.basename(p) != osp.basename(path)]
+
+
+def _newest(work_dir):
+    return next(iter(_numbered(work_dir)), None)
+
+
+def _numbered(work_dir):
     if not osp.isdir(work_dir):
-        return None
+        return []
     numbered = [(int(found.group(1)), name)
                 for name in list_dir_or_file(work_dir, list_dir=False)
                 if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', name))]
-    return osp.join(work_dir, max(numbered)[1]) if numbered else None
+    return [osp.join(work_dir, name) for _, name in sorted(numbered, reverse=True)]

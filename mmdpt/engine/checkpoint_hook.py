@@ -1,4 +1,5 @@
 """Checkpoints that survive a crash at any moment."""
+import copy
 import os.path as osp
 
 import torch
@@ -8,8 +9,8 @@ from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
 
 from ..version import __version__
-from .checkpoint import CheckpointError, check_content, plain
-from .storage import remove_leftovers
+from .checkpoint import CheckpointError, check_archive, check_content, plain
+from .storage import remove_leftovers, write_atomically
 
 
 def unwrapped(model):
@@ -21,7 +22,7 @@ def unwrapped(model):
 
 @HOOKS.register_module()
 class PromptCheckpointHook(CheckpointHook):
-    """MMEngine's CheckpointHook, with three promises.
+    """MMEngine's CheckpointHook, with four promises.
 
     * A checkpoint holds tensors and plain Python only, so that torch's safe
       loader (``weights_only=True``) reads it. The stock one holds
@@ -29,6 +30,8 @@ class PromptCheckpointHook(CheckpointHook):
     * A file is complete or not there: see :mod:`mmdpt.engine.storage`. The
       former checkpoint is removed only after the new one is on the disk and
       ``last_checkpoint`` names it.
+    * The end of each epoch can still be saved when the training is stopped
+      (:meth:`save_pending`), also with an ``interval`` of many epochs.
     * It is resumed only with the images and the seed it was trained with.
       (That it fits the model, the model itself checks.)
 
@@ -47,6 +50,8 @@ class PromptCheckpointHook(CheckpointHook):
     def __init__(self, *args, backend_args=None, **kwargs):
         backend_args = backend_args or dict(backend='mmdpt.atomic')
         super().__init__(*args, backend_args=backend_args, **kwargs)
+        self.pending = {}  # path -> bytes, of an epoch that is not on the disk
+        self._formatted = (None, '')  # the config, and as text
 
     def before_train(self, runner):
         """Prepares the folder; see the base class."""
@@ -75,11 +80,45 @@ class PromptCheckpointHook(CheckpointHook):
 
     def after_load_checkpoint(self, runner, checkpoint):
         """Refuses to resume another training, or one whose file carries code."""
+        if osp.isfile(str(runner._load_from)):
+            check_archive(runner._load_from)  # torch.load looks at no checksum
         check_content(checkpoint, runner._load_from)
         if runner._resume:
             # with no seed in the config, the Runner takes the checkpoint's
             seed = runner._randomness_cfg.get('seed')
             check_same_training(checkpoint['meta'], belongs_to(runner), seed)
+
+    def after_train_epoch(self, runner):
+        """Saves if it is time to; else keeps the bytes for :meth:`save_pending`."""
+        super().after_train_epoch(runner)
+        path = self._path(runner.epoch + 1)
+        if self.by_epoch and getattr(self, 'last_ckpt', None) != path:
+            self.pending.clear()
+            self._save(runner, runner.epoch + 1, self._meta(runner),
+                       dict(backend='mmdpt.memory', files=self.pending))
+
+    def save_pending(self, runner):
+        """Writes the end of the last complete epoch, if it is not on the disk.
+
+        Returns:
+            str | None: The newest checkpoint; None if no epoch is complete.
+
+        Raises:
+            OSError: If it cannot be written.
+        """
+        for path, data in self.pending.items():
+            if is_main_process():
+                write_atomically(data, path)
+                self._point_to(runner, path)
+            self.last_ckpt = path
+        self.pending.clear()
+        return getattr(self, 'last_ckpt', None)
+
+    def _meta(self, runner):
+        return dict(epoch=runner.epoch + 1, iter=runner.iter)
+
+    def _path(self, step):
+        return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
 
     def _save_checkpoint_with_step(self, runner, step, meta):
         """Saves, then points to the file, and only then removes old ones.
@@ -87,32 +126,71 @@ class PromptCheckpointHook(CheckpointHook):
         The saved list of kept checkpoints still has the old one: if the
         process dies in between, the base class removes it on resuming.
         """
-        kept = list(getattr(self, 'keep_ckpt_ids', []))
-        if step not in kept:
-            kept.append(step)
-        if self.max_keep_ckpts > 0:
-            runner.message_hub.update_info('keep_ckpt_ids', kept)
-        path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
-        runner.message_hub.update_info('last_ckpt', path)
-        runner.save_checkpoint(
-            self.out_dir,
-            osp.basename(path),
-            save_optimizer=self.save_optimizer,
-            save_param_scheduler=self.save_param_scheduler,
-            meta=meta,
-            by_epoch=self.by_epoch,
-            backend_args=self.backend_args,
-            **self.args)
+        kept = self._save(runner, step, meta, self.backend_args)
+        self.pending.clear()
         if is_main_process():
-            self.file_backend.put_text(path, osp.join(runner.work_dir, 'last_checkpoint'))
-        self.last_ckpt = path
+            self._point_to(runner, self._path(step))
+        self.last_ckpt = self._path(step)
         if self.max_keep_ckpts > 0:
             self._remove_outdated(kept)
             runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
 
+    def _save(self, runner, step, meta, backend_args):
+        """list[int]: The checkpoints there are with this one, before old ones go."""
+        hub, before = runner.message_hub, dict(runner.message_hub.runtime_info)
+        kept = list(getattr(self, 'keep_ckpt_ids', []))
+        if step not in kept:
+            kept.append(step)
+        if self.max_keep_ckpts > 0:
+            hub.update_info('keep_ckpt_ids', kept)
+        path = self._path(step)
+        hub.update_info('last_ckpt', path)
+        cfg, runner.cfg = runner.cfg, self._with_text(runner.cfg)
+        try:
+            runner.save_checkpoint(
+                self.out_dir,
+                osp.basename(path),
+                save_optimizer=self.save_optimizer,
+                save_param_scheduler=self.save_param_scheduler,
+                meta=meta,
+                by_epoch=self.by_epoch,
+                backend_args=backend_args,
+                **self.args)
+        finally:
+            runner.cfg = cfg
+            if backend_args is not self.backend_args:  # not on the disk
+                hub.runtime_info.clear()
+                hub.runtime_info.update(before)
+        return kept
+
+    def _with_text(self, cfg):
+        """A copy that knows its text: formatting takes a tenth of a second."""
+        content = cfg.to_dict()
+        if self._formatted[0] != content:
+            self._formatted = content, cfg.pretty_text
+        known = copy.copy(cfg)
+        kind = type(cfg).__name__, (type(cfg), ), dict(pretty_text=self._formatted[1])
+        object.__setattr__(known, '__class__', type(*kind))
+        return known
+
+    def _point_to(self, runner, path):
+        self.file_backend.put_text(path, osp.join(runner.work_dir, 'last_checkpoint'))
+
+    def _save_best_checkpoint(self, runner, metrics):
+        """Removes the former best one only after the new one is on the disk."""
+        backend, later = self.file_backend, []
+        self.file_backend = copy.copy(backend)
+        self.file_backend.remove = later.append
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+        finally:
+            self.file_backend = backend
+        for path in later:
+            backend.remove(path)
+
     def _remove_outdated(self, kept):
         for step in kept[:-self.max_keep_ckpts]:
-            path = self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
+            path = self._path(step)
             if is_main_process() and self.file_backend.isfile(path):
                 self.file_backend.remove(path)
         self.keep_ckpt_ids.clear()

@@ -15,6 +15,9 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from .config_check import check_config
+from .explain import explain, without_worker
+from .interrupts import Stopped, status_of, stop_signals
 from .launch import (join_cpu_processes, leave, let_others_speak, lost_connection,
                      number_process, place, whose)
 from .options import check_options, with_suggestion
@@ -106,17 +109,23 @@ def merge_options(cfg, options):
 
 
 def build_runner(cfg):
-    """Runner: What the config describes."""
-    if cfg.launcher != 'none' and not torch.cuda.is_available():
+    """Runner: What the config describes.
+
+    Raises:
+        ValueError: If a setting does not exist; see :func:`check_config`.
+    """
+    check_config(cfg)
+    if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available():
         join_cpu_processes(cfg)
     return RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
 
 
 @contextmanager
 def friendly_errors(debug=False, if_interrupted=''):
-    """Prints a user's mistake as one line and exits with status 1.
+    """Prints a user's mistake, or what can be done about a fault, and exits.
 
-    Of several processes the one that failed says which one it is; if all did,
+    The exit status is 1; after Ctrl-C it is 130, after SIGTERM 143. Of
+    several processes the one that failed says which one it is; if all did,
     the first one speaks for them.
 
     Args:
@@ -124,28 +133,41 @@ def friendly_errors(debug=False, if_interrupted=''):
         if_interrupted (str): What to say after Ctrl-C.
     """
     try:
-        yield
-        leave()
-    except USER_ERRORS as error:
-        let_others_speak(error)
-        if debug:
-            traceback.print_exc()
-        text = error.args[0] if isinstance(error, KeyError) and error.args else error
-        text = with_suggestion(text)
-        print(f'error{whose()}: {text}', file=sys.stderr)
-        if not debug:
-            print('(--debug shows where it was raised)', file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        if place()[0] == 0:
-            print(f'\ninterrupted{if_interrupted}', file=sys.stderr)
-        sys.exit(130)
+        with stop_signals():
+            yield
+            leave()
+    except Stopped as stop:
+        _say(f'\n{stop}')
+        sys.exit(stop.status)
+    except KeyboardInterrupt as stop:
+        _say(f'\ninterrupted{if_interrupted}')
+        sys.exit(status_of(stop))
     except Exception as error:
         let_others_speak(error)
-        if not lost_connection(error):
+        text = _text(error)
+        if text is None:
             if place()[1] > 1:
                 print(f'unexpected error{whose()}:', file=sys.stderr)
             raise
-        print(f'error{whose()}: the connection to another process broke or timed out; the error '
-              f'of that process is the cause{if_interrupted}\n{error}', file=sys.stderr)
+        if debug:
+            traceback.print_exc()
+        hint = '' if debug else '\n(--debug shows where it was raised)'
+        print(f'error{whose()}: {text}{hint}', file=sys.stderr)
         sys.exit(1)
+
+
+def _text(error):
+    """str | None: What to tell a user of an error; None if it is ours."""
+    if lost_connection(error):
+        return ('the connection to another process broke or timed out; the error of that process '
+                f'is the cause\n{error}')
+    text = explain(error)
+    if text is None and isinstance(error, USER_ERRORS):
+        text = error.args[0] if isinstance(error, KeyError) and error.args else error
+        text = with_suggestion(without_worker(str(text)))
+    return text
+
+
+def _say(text):
+    if place()[0] == 0:
+        print(text, file=sys.stderr)

@@ -1,7 +1,6 @@
 """An optimizer over the learnt tensors only."""
-import logging
+import difflib
 
-from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
 from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
@@ -17,7 +16,8 @@ class PromptOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     as ``warmup_epochs``, land in the parameter group.
 
     Raises:
-        ValueError: If the model has nothing to train.
+        ValueError: If the model has nothing to train, or a custom key matches
+            no learnt parameter.
     """
 
     def __call__(self, model):
@@ -36,17 +36,20 @@ class PromptOptimWrapperConstructor(DefaultOptimWrapperConstructor):
                 f'{type(module).__name__} has nothing to train: every parameter is frozen. '
                 'Configure a text_prompt or a visual_prompt, or evaluate the model as it is '
                 'with tools/test.py')
-        self._tell_unused_keys(module)
+        self._check_keys(module)
         params[:] = _merged(params)
 
-    def _tell_unused_keys(self, model):
+    def _check_keys(self, model):
         names = [name for name, p in model.named_parameters() if p.requires_grad]
         for key in self.paramwise_cfg.get('custom_keys', {}):
             if not any(key in name for name in names):
-                print_log(
-                    f"paramwise_cfg: the custom key '{key}' matches no learnt parameter",
-                    logger='current',
-                    level=logging.WARNING)
+                parts = {'.'.join(name.split('.')[:i + 1])
+                         for name in names for i in range(name.count('.') + 1)}
+                near = difflib.get_close_matches(key, sorted(parts), n=2, cutoff=0.5)
+                raise ValueError(
+                    f"paramwise_cfg.custom_keys: '{key}' matches no learnt parameter"
+                    + (f'; did you mean {" or ".join(near)}?' if near else
+                       f'; learnt are {", ".join(names[:10])}'))
 
 
 def _merged(groups):

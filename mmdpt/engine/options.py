@@ -1,8 +1,11 @@
-"""Refuses ``--cfg-options`` that name nothing."""
+"""Refuses ``--cfg-options`` that name nothing, or are of the wrong kind."""
 import difflib
+import functools
 import inspect
 import re
+import typing
 
+import mmengine.registry
 import mmpretrain.registry
 from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, set_random_seed
@@ -21,6 +24,7 @@ PLACES = {
     'train_cfg': {*inspect.signature(EpochBasedTrainLoop).parameters} | {'by_epoch', 'type'},
     'val_cfg': LOOP | {'type'},
     'test_cfg': LOOP | {'type'},
+    'param_scheduler': {'convert_to_iter_based'},
     'randomness': {*inspect.signature(set_random_seed).parameters},
     'auto_scale_lr': {'enable', 'base_batch_size'},
     'optim_wrapper': {'type', 'optimizer', 'constructor', 'paramwise_cfg', 'clip_grad',
@@ -30,6 +34,7 @@ PLACES = {
                                     'dcn_offset_lr_mult', 'bypass_duplicate'},
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
 }
+WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text'}
 # Dicts whose keys the user makes up.
 FREE = ('optim_wrapper.paramwise_cfg.custom_keys', 'model_wrapper_cfg', 'env_cfg.')
 
@@ -60,6 +65,8 @@ def check_options(cfg, options):
                                  f'{value!r} and has no settings inside')
             if key not in known:
                 raise ValueError(_message(option, keys[:depth], key, known))
+            if depth + 1 == len(keys):
+                check_value(option, value, key, options[option])
             value = value[int(key)] if isinstance(value, (list, tuple)) else value.get(key)
             path = f'{path}.{key}' if path else key
 
@@ -90,25 +97,93 @@ def _known(value, path, new_type=None):
 
 def _arguments(name):
     """set[str]: Arguments of all registered classes and functions of a name."""
-    found = set()
-    for registry in vars(mmpretrain.registry).values():
-        if isinstance(registry, Registry):
-            built = registry.get(name)
-            found |= _signature(built) if built else set()
+    return set().union(*(signature(built)[0] for built in registered(name)))
+
+
+def registered(name):
+    """list: What the registries know by a name, with or without its scope."""
+    name = re.sub(r'^(mmpretrain|mmengine)\.', '', name)
+    # not Registry.get, which tries to import what it does not find
+    return [r.module_dict[name] for r in registries() if name in r.module_dict]
+
+
+@functools.lru_cache(maxsize=None)
+def registries():
+    """list[Registry]: Those of MMPretrain and of MMEngine, filled."""
+    found = [*vars(mmpretrain.registry).values(), *vars(mmengine.registry).values()]
+    found = [registry for registry in found if isinstance(registry, Registry)]
+    for registry in found:
+        registry.import_from_location()
     return found
 
 
-def _signature(built):
-    """set[str]: Arguments, also those that ``**kwargs`` hands to base classes."""
-    names, classes = set(), inspect.getmro(built) if inspect.isclass(built) else [built]
-    for step in classes:
+@functools.lru_cache(maxsize=None)
+def signature(built):
+    """Arguments of a class or function, also those ``**kwargs`` hands to base classes.
+
+    Returns:
+        tuple: The parameters by name, and whether any other name is taken, too.
+    """
+    names, takes_any = {}, False
+    for step in inspect.getmro(built) if inspect.isclass(built) else [built]:
         if step is object or inspect.isclass(step) and '__init__' not in vars(step):
             continue
-        parameters = inspect.signature(step).parameters.values()
-        names |= {p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+        try:
+            parameters = inspect.signature(step).parameters.values()
+        except ValueError:  # written in C
+            return names, True
+        for p in parameters:
+            if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                names.setdefault(p.name, p)
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        if not takes_any:
             break
-    return names
+    return names, takes_any
+
+
+def check_value(option, place, key, new):
+    """Raises ValueError if an option's value is of another kind than the setting.
+
+    Args:
+        option (str): Its dotted name.
+        place (dict | list): Where in the config the setting stands.
+        key (str): The last part of the name.
+        new (Any): The value.
+    """
+    if hasattr(place, 'keys') and isinstance(place.get('type'), str):
+        for built in registered(place['type']):
+            parameter = signature(built)[0].get(key)
+            if parameter is not None and _plain_kinds(parameter.annotation):
+                check_type(option, new, parameter.annotation)
+                return
+    old = place[int(key)] if isinstance(place, (list, tuple)) else place.get(key)
+    if hasattr(old, 'keys') and 'type' in old and isinstance(new, (str, int, float)):
+        raise ValueError(f'{option} must be None or a dict, but is {new!r}: did you mean '
+                         f'{option}.type={new}?')
+    if isinstance(old, bool) and not isinstance(new, bool) or \
+            isinstance(old, (int, float)) and isinstance(new, (str, bool)) and new != 'dynamic':
+        check_type(option, new, float if type(old) is int else type(old))
+
+
+def check_type(name, value, annotation):
+    """Raises ValueError if text or a fraction stands where a number is meant."""
+    kinds = _plain_kinds(annotation)
+    if kinds is None or value is None or isinstance(value, (dict, list, tuple)):
+        return
+    fits = (isinstance(value, kinds) or float in kinds and isinstance(value, int)
+            or int in kinds and isinstance(value, float) and value.is_integer()
+            or bool in kinds and value in (0, 1))
+    if not fits or isinstance(value, bool) and bool not in kinds:
+        wanted = ' or '.join(sorted(WORDS[kind] for kind in kinds))
+        raise ValueError(f'{name} must be {wanted}, but is {value!r}')
+
+
+def _plain_kinds(annotation):
+    """tuple | None: Of int, float, bool and str; None if others are allowed, too."""
+    kinds = [k for k in typing.get_args(annotation) or (annotation, ) if k is not type(None)]
+    if not kinds or any(kind not in tuple(WORDS) for kind in kinds):
+        return None
+    return tuple(kinds)
 
 
 def _message(option, place, key, known):

@@ -75,3 +75,20 @@ class AtomicBackend(LocalBackend):
     def put_text(self, obj, filepath, encoding='utf-8'):
         """Writes a string; see :func:`write_atomically`."""
         write_atomically(obj.encode(encoding), filepath)
+
+
+@register_backend('mmdpt.memory', force=True)
+class MemoryBackend(LocalBackend):
+    """MMEngine's local storage, but what is written stays in memory.
+
+    Args:
+        files (dict): Gets the bytes by path.
+    """
+
+    def __init__(self, files, **kwargs):
+        super().__init__(**kwargs)
+        self.files = files
+
+    def put(self, obj, filepath):
+        """Keeps bytes."""
+        self.files[filepath] = obj

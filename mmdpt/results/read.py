@@ -14,12 +14,16 @@ VERSIONS = ('mmdpt', 'torch', 'mmengine', 'mmpretrain')
 
 
 def result_rows(results: dict, path: Path) -> List[Run]:
-    """Rows of a training's ``results.json``: its own, zero-shot, baselines.
+    """Rows of a ``results.json``: of a training its own, zero-shot and the
+    baselines; of an evaluation, as a sweep has it, the one of zero-shot CLIP.
 
     Raises:
         KeyError, TypeError, ValueError: If figures are missing or no numbers.
     """
     own = _described(results, path)
+    if results.get('evaluation_only'):
+        return [replace(own, method=own.method.replace('zeroshot', 'zero_shot'), shots=0,
+                        accuracy=_number(results['zero_shot'][METRIC]))]
     own.accuracy = _number(results['few_shot'][METRIC])
     own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
     other = dict(epochs=None, train_seconds=None)

@@ -94,7 +94,8 @@ def zero_shot_name(templates):
 
 
 def parse_name(config):
-    """Reads a config's name, ``<method>_<arch>_<dataset>[_<shots>shot]``.
+    """Reads a config's name, ``<method>_<arch>_<dataset>[_<shots>shot]``; a
+    sweep's ends in ``_seed<seed>``.
 
     Args:
         config (str): A path or a name.
@@ -104,5 +105,5 @@ def parse_name(config):
         name itself and two empty strings.
     """
     name = Path(config or '?').stem
-    found = re.fullmatch(r'(.+?)_(tiny|(?:vit|rn)[^_]*)_([^_]+)(?:_\d+shot)?', name)
+    found = re.fullmatch(r'(.+?)_(tiny|(?:vit|rn)[^_]*)_([^_]+)(?:_\d+shot)?(?:_seed\d+)?', name)
     return found.groups() if found else (name, '', '')

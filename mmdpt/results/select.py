@@ -30,9 +30,10 @@ def collect(rows: Sequence[Run], seeds: Optional[Sequence[int]] = None,
     own = [row for row in rows if reference(row.method) == len(REFERENCES)]
     kept = _settle([row for row in own if row.status == 'ok'], latest, warnings)
     failed = _not_repeated([row for row in own if row.status != 'ok'], kept, warnings)
-    used = {row.source for row in kept}
+    # Of a duplicate that was left out, its references are left out, too.
+    left_out = {row.source for row in own} - {row.source for row in kept}
     told = [row for row in rows
-            if reference(row.method) < len(REFERENCES) and row.source in used]
+            if reference(row.method) < len(REFERENCES) and row.source not in left_out]
     kept += _references(told, warnings)
     every = kept + failed
     return sorted(every + _missing(every, seeds, warnings), key=order), warnings

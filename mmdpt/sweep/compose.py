@@ -24,7 +24,8 @@ TITLES = dict(
     promptsrc='PromptSRC', vlp='VLP', vpt='VPT-deep', vpt_shallow='VPT-shallow',
     clip_adapter='CLIP-Adapter', clip_lora='CLIP-LoRA', tip_adapter='Tip-Adapter',
     tip_adapter_f='Tip-Adapter-F', zeroshot='Zero-shot CLIP',
-    zeroshot_ensemble='Zero-shot CLIP with 8 templates')
+    zeroshot_ensemble='Zero-shot CLIP with 8 templates',
+    zeroshot_ensemble80='Zero-shot CLIP with 80 templates', linear_probe='Linear probe')
 
 
 def epochs(method, dataset, shots):
@@ -101,8 +102,7 @@ def _training(method, name, dataset, shots):
     found = settings(method, dataset, shots)
     more = ''.join(f', {key}={_code(value)}' for key, value in found.model.items())
     batch = f'batch_size={found.batch_size}, ' if found.batch_size else ''
-    loop = f'max_epochs={found.epochs}' if found.epochs else \
-        "_delete_=True, type='CacheTrainLoop'"
+    loop = f'max_epochs={found.epochs}' if found.epochs else found.loop
     return f'''model = dict(arch='{name}', classes=_base_.dataset.name{more})
 train_dataloader = dict({batch}dataset=dict(shots={shots}))
 train_cfg = dict({loop})

@@ -64,8 +64,9 @@ class Job:
 
     def _run(self, lock, driver):
         started, code, stopped = time.time(), None, False
-        attempt = (read_json(self._path(STATE)) or {}).get('attempts', 0) + 1
-        with open(self._path(LOG), 'ab') as log:
+        with open(self._path(LOG), 'a+b') as log:
+            log.seek(0)
+            attempt = log.read().count(b'--- attempt ') + 1
             log.write(f'--- attempt {attempt}: {" ".join(self.command)}\n'.encode())
             log.flush()
             process = subprocess.Popen(

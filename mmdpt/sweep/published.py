@@ -8,7 +8,7 @@ from typing import Optional
 
 from ..datasets.benchmarks import get_benchmark
 
-EVALUATION_ONLY = ('zeroshot', 'zeroshot_ensemble')  # nothing to train
+EVALUATION_ONLY = ('zeroshot', 'zeroshot_ensemble', 'zeroshot_ensemble80')  # nothing to train
 
 CITED_SHOTS = (1, 2, 4, 8, 16)  # of the public benchmark
 OTHER_SHOTS = 'none is published for these shots, so that of the next of 1, 2, 4, 8 and 16: our ' \
@@ -25,12 +25,14 @@ class Settings:
     """What a composed config sets beside method, tower, dataset and shots.
 
     Args:
-        epochs (int, optional): None: no epochs, the method takes no step.
+        epochs (int, optional): None: no epochs, the method takes no step but
+            runs ``loop``.
         source (str): Where the number comes from.
         notes (str): Further sentences for the docstring.
         batch_size (int, optional): None: that of ``_base_/few_shot.py``, 32.
         model (dict): Further settings of the model.
         lines (str): Further lines of the config.
+        loop (str): What ``train_cfg`` says instead of epochs.
     """
     epochs: Optional[int]
     source: str
@@ -38,6 +40,7 @@ class Settings:
     batch_size: Optional[int] = None
     model: dict = field(default_factory=dict)
     lines: str = ''
+    loop: str = "_delete_=True, type='CacheTrainLoop'"
 
 
 def settings(method, dataset, shots):
@@ -139,6 +142,13 @@ def _tip_adapter_f(dataset, shots):
                     256, model)
 
 
+def _linear_probe(dataset, shots):
+    return Settings(
+        None, '', 'All values are those of the public protocol.',
+        loop="_delete_=True, type='CacheTrainLoop', val_begin=2",  # tested once, at the end
+        lines="test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')\n")
+
+
 def _clip_lora(dataset, shots):
     # FewShotBatchSampler: an incomplete batch is dropped unless it is the only one
     steps = max(1, shots * num_classes(dataset) // 32)
@@ -155,4 +165,5 @@ def num_classes(dataset):
 METHODS = dict(
     dpt=_dpt, coop=_coop, cocoop=_cocoop, kgcoop=_kgcoop, prograd=_prograd, maple=_maple,
     promptsrc=_promptsrc, vlp=_vlp, vpt=_vpt, vpt_shallow=_vpt, clip_adapter=_clip_adapter,
-    clip_lora=_clip_lora, tip_adapter=_tip_adapter, tip_adapter_f=_tip_adapter_f)
+    clip_lora=_clip_lora, tip_adapter=_tip_adapter, tip_adapter_f=_tip_adapter_f,
+    linear_probe=_linear_probe)

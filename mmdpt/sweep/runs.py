@@ -6,7 +6,6 @@ import os.path as osp
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Optional
 
 from mmengine.config import Config
 
@@ -117,11 +116,6 @@ def _literal(content):
 def _short(path):
     relative = osp.relpath(path)
     return str(path) if relative.startswith('..') else relative
-
-
-def seed_of(run) -> Optional[int]:
-    """int | None: The seed of a run."""
-    return (run.content.get('randomness') or {}).get('seed')
 
 
 def find_tool(run):

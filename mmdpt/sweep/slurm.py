@@ -55,6 +55,9 @@ def make_executor(folder, options, per_job=1):
         ValueError: If submitit or SLURM does not take them.
     """
     import submitit
+    if not {'timeout_min', 'slurm_time'} & set(options):
+        raise ValueError('--slurm-options needs timeout_min=MINUTES, the longest that a job may '
+                         "take: submitit's default is 5")
     try:
         executor = submitit.AutoExecutor(folder, cluster='slurm')
         executor.update_parameters(

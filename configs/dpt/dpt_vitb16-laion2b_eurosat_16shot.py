@@ -1,6 +1,6 @@
 """DPT, ViT-B/16 of LAION-2B, EuroSAT, 16 shots.
 
-    python tools/train.py configs/dpt/dpt_vitb16_laion2b_eurosat_16shot.py
+    python tools/train.py configs/dpt/dpt_vitb16-laion2b_eurosat_16shot.py
 
 100 epochs: the authors' default file. The 30 guided epochs of their 1-shot
 script are kept: our choice. Trained by open_clip with GELU, so the

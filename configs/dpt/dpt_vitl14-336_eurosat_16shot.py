@@ -1,6 +1,6 @@
 """DPT, ViT-L/14 at 336 x 336, EuroSAT, 16 shots.
 
-    python tools/train.py configs/dpt/dpt_vitl14_336_eurosat_16shot.py
+    python tools/train.py configs/dpt/dpt_vitl14-336_eurosat_16shot.py
 
 100 epochs: the authors' default file. The 30 guided epochs of their 1-shot
 script are kept: our choice.

@@ -1,0 +1,230 @@
+"""Faults caused on purpose: what is said, and that nothing is lost."""
+import os
+import random
+import shlex
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+import torch
+from engine_toy import ToyDataset
+from mmengine.config import Config
+from mmengine.hooks import Hook
+from mmpretrain.registry import DATASETS, HOOKS
+from test_tools import config, refused, tool  # noqa: F401
+
+from mmdpt.engine import CheckpointError, latest_checkpoint, read_checkpoint
+from mmdpt.engine.explain import explain
+from mmdpt.engine.interrupts import same_command
+
+FOUR = 'epoch_4.pth'
+
+
+@HOOKS.register_module(force=True)
+class Fault(Hook):
+    """Does something bad in the second iteration of the third epoch."""
+
+    def __init__(self, kind, place=None):
+        self.kind, self.place = kind, place
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter != 7:
+            return
+        if self.kind in ('SIGINT', 'SIGTERM'):
+            os.kill(os.getpid(), getattr(signal, self.kind))
+        elif self.kind == 'torch':
+            torch.empty(2**55)
+        elif self.kind == 'numpy':
+            np.empty(2**55)
+        elif self.kind == 'cuda':
+            raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB.')
+        elif self.kind == 'disk':
+            fill(self.place)
+
+
+@DATASETS.register_module(force=True)
+class DeadlyDataset(ToyDataset):
+    """Kills the process that loads its eleventh image, or fails there."""
+
+    def __init__(self, kind='kill', **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def __getitem__(self, index):
+        if index == 10 and self.kind == 'kill':
+            os.kill(os.getpid(), signal.SIGKILL)
+        if index == 10:
+            raise ValueError("The image 'x/10.jpg' does not decode (truncated).")
+        return super().__getitem__(index)
+
+
+def faulty(path, **changes):
+    """Changes a config file."""
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(changes)
+    cfg.default_hooks.report.enable = False
+    cfg.dump(path)
+
+
+def fill(folder):
+    """Leaves no byte free."""
+    with open(os.path.join(folder, 'filler'), 'wb') as file:
+        for size in (4096, 64):
+            try:
+                while True:
+                    os.write(file.fileno(), b'x' * size)
+            except OSError:
+                pass
+
+
+def equal_after_resume(config, capsys):
+    """Whether the resumed training in 'run' ends as one without a fault."""
+    faulty(config, custom_hooks=[])
+    tool('train', config, '--work-dir', 'run', '--resume')
+    tool('train', config, '--work-dir', 'whole')
+    wanted, found = (read_checkpoint(f'{d}/{FOUR}')['state_dict'] for d in ('whole', 'run'))
+    return all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+@pytest.mark.parametrize('kind, status', [('SIGINT', 130), ('SIGTERM', 143)])
+@pytest.mark.parametrize('interval', [1, 10])
+def test_stopped_by_a_signal(config, capsys, kind, status, interval):  # noqa: F811
+    """The last complete epoch is saved, also if it was not yet time to."""
+    before = signal.getsignal(signal.SIGTERM)
+    faulty(config, custom_hooks=[dict(type='Fault', kind=kind)],
+           **{'default_hooks.checkpoint.interval': interval, 'model.noise': 0.3})
+    with pytest.raises(SystemExit) as end:
+        tool('train', config, '--work-dir', 'run')
+    told = capsys.readouterr().err
+    assert end.value.code == status and 'Traceback' not in told
+    assert 'stopped in epoch 3; what was complete is in' in told and 'run/epoch_2.pth' in told
+    command = told.strip().splitlines()[-1].strip()
+    assert shlex.split(command)[2:] == [str(config), '--work-dir', 'run', '--resume']
+    assert latest_checkpoint('run').endswith('epoch_2.pth')
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert equal_after_resume(config, capsys)
+
+
+def test_command_to_go_on(monkeypatch):
+    monkeypatch.setattr('sys.argv', ['tools/train.py', 'c.py', '--resume', 'a b.pth', '--seed', '3',
+                                     '--cfg-options', 'x=a photo'])
+    assert same_command(True) == \
+        "python tools/train.py c.py --seed 3 --cfg-options 'x=a photo' --resume"
+    assert "--resume 'a b.pth'" in same_command(False)
+
+
+@pytest.mark.parametrize('kind', ['torch', 'numpy', 'cuda'])
+def test_out_of_memory(config, capsys, kind):  # noqa: F811
+    """The first two are real: no computer has 32 petabytes."""
+    faulty(config, custom_hooks=[dict(type='Fault', kind=kind)])
+    with pytest.raises(SystemExit) as end:
+        tool('train', config, '--work-dir', 'run')
+    told = capsys.readouterr().err
+    assert end.value.code == 1 and 'error: out of memory: ' in told
+    for lever in ('train_dataloader.batch_size', 'accumulative_counts', 'text_checkpointing',
+                  'bf16', 'shard_classes', 'test_dataloader.batch_size'):
+        assert lever in told
+    assert latest_checkpoint('run').endswith('epoch_2.pth')
+
+
+def test_other_errors_are_not_explained():
+    assert explain(RuntimeError('mat1 and mat2 shapes cannot be multiplied')) is None
+
+
+@pytest.mark.parametrize('kind, words', [
+    ('kill', r'the loading process \d+ died \(.*num_workers=0'),
+    ('image', r"^error: The image 'x/10.jpg' does not decode \(truncated\).$")])
+def test_loading_process(config, capsys, kind, words):  # noqa: F811
+    """Killed, or with an image that fails: one line, and no waiting."""
+    import re
+    faulty(config, **{
+        'train_dataloader.dataset.type': 'DeadlyDataset', 'train_dataloader.dataset.kind': kind,
+        'train_dataloader.num_workers': 1})
+    assert re.search(words, refused(capsys, 'train', config, '--work-dir', 'run'))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of half a megabyte."""
+    place = tmp_path / 'disk'
+    place.mkdir()
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', str(place)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip('only root may mount a small disk; test_checkpoint_hook.py fakes the error')
+    yield place
+    subprocess.run(['umount', '-l', str(place)])
+
+
+def test_full_disk(config, capsys, small_disk):  # noqa: F811
+    """The former checkpoint stays; with space again, training goes on."""
+    faulty(config, custom_hooks=[dict(type='Fault', kind='disk', place=str(small_disk))])
+    run = small_disk / 'run'
+    with pytest.raises(SystemExit):
+        tool('train', config, '--work-dir', run)
+    told = capsys.readouterr().err
+    assert 'cannot write ' in told and 'epoch_3.pth' in told and 'No space left' in told \
+        and 'free some space' in told
+    assert latest_checkpoint(str(run)).endswith('epoch_2.pth')
+    assert sorted(p.name for p in run.glob('*.pth')) == ['epoch_1.pth', 'epoch_2.pth']
+    (small_disk / 'filler').unlink()
+    os.symlink(run, 'run')
+    assert equal_after_resume(config, capsys)
+
+
+@pytest.mark.parametrize('content', [b'', b'/some/where/epo', b'\xff\x00garbage', b'epoch_9.pth'])
+def test_torn_pointer(config, capsys, content):  # noqa: F811
+    faulty(config)
+    tool('train', config, '--work-dir', 'run')
+    with open('run/last_checkpoint', 'wb') as file:
+        file.write(content)
+    line = refused(capsys, 'train', config, '--work-dir', 'run', '--resume')
+    assert 'run/last_checkpoint names' in line and line.endswith('--resume run/epoch_4.pth')
+
+
+def test_damaged_newest_names_the_one_before(config, capsys):  # noqa: F811
+    faulty(config)
+    tool('train', config, '--work-dir', 'run')
+    with open(f'run/{FOUR}', 'r+b') as file:
+        file.truncate(3000)
+    line = refused(capsys, 'train', config, '--work-dir', 'run', '--resume')
+    assert f'{FOUR} is damaged' in line and '--resume ' in line and 'epoch_3.pth' in line
+    line = refused(capsys, 'train', config, '--work-dir', 'new', '--cfg-options',
+                   f'load_from=run/{FOUR}')
+    assert f'{FOUR} is damaged' in line
+
+
+def test_checkpoint_of_a_training_cut_and_flipped(config, capsys):  # noqa: F811
+    """200 lengths and 600 bytes, among them all parts of the zip's directory."""
+    from kill_and_resume import differences
+    faulty(config)
+    tool('train', config, '--work-dir', 'run')
+    with open(f'run/{FOUR}', 'rb') as file:
+        data = file.read()
+    whole, rng, refusals = read_checkpoint(f'run/{FOUR}'), random.Random(0), 0
+
+    def same_or_refused(damaged):
+        with open('damaged.pth', 'wb') as file:
+            file.write(damaged)
+        try:
+            found = read_checkpoint('damaged.pth')
+        except CheckpointError as error:
+            assert 'damaged.pth' in str(error)
+            return 1
+        assert differences(found, whole) == []
+        return 0
+
+    for length in rng.sample(range(len(data)), 200):
+        assert same_or_refused(data[:length])
+    directory = data.rindex(b'PK\x05\x06') - 2000
+    places = rng.sample(range(len(data)), 200) + rng.sample(range(directory, len(data)), 400)
+    for place in places:
+        damaged = bytearray(data)
+        damaged[place] ^= rng.randrange(1, 256)
+        refusals += same_or_refused(bytes(damaged))
+    assert refusals > 200
+
+
+def test_work_dir_that_cannot_be(config, capsys):  # noqa: F811
+    open('file', 'w').close()
+    assert 'file' in refused(capsys, 'train', config, '--work-dir', 'file/run')
