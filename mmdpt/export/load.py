@@ -1,5 +1,4 @@
 """The model of a checkpoint, ready to be exported."""
-from pathlib import Path
 from typing import NamedTuple, Optional
 
 import torch.nn as nn
@@ -7,6 +6,7 @@ from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 
 from mmdpt.engine import read_checkpoint
+from mmdpt.visualization.loading import find_config
 
 
 class Loaded(NamedTuple):
@@ -37,24 +37,11 @@ def load_for_export(checkpoint: Optional[str], config: Optional[str] = None) -> 
         raise ValueError('without a checkpoint a config is needed: --config FILE')
     cfg = Config.fromfile(config or find_config(checkpoint))
     precision = cfg.model.get('precision', 'fp32')
-    cfg.model.precision = 'fp32'
+    if precision != 'fp32':
+        cfg.model.precision = 'fp32'
     built = ImageClassificationInferencer(cfg, pretrained=checkpoint or False, device='cpu').model
     learnt = getattr(built, 'learnt_names', ())
     if checkpoint is None and learnt:
         raise ValueError(f'{config} learns {sorted(learnt)[0]} and more: give the checkpoint that '
                          'holds them')
     return Loaded(built.eval(), cfg.test_dataloader.dataset.pipeline, precision, checkpoint)
-
-
-def find_config(checkpoint: str) -> str:
-    """The config file that training left beside a checkpoint.
-
-    Raises:
-        FileNotFoundError: If there is not exactly one.
-    """
-    found = sorted(Path(checkpoint).parent.glob('*.py'))
-    if len(found) != 1:
-        names = ', '.join(path.name for path in found) or 'none'
-        raise FileNotFoundError(f'expected one config file beside {checkpoint}, found {names}: '
-                                'give it with --config FILE')
-    return str(found[0])
