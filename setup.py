@@ -29,6 +29,8 @@ EXTRAS = {
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
     'test': TEST,
     'sweep': ['submitit>=1.5'],  # tools/sweep.py
+    # tools/export.py --format onnx: onnxscript is what torch.onnx writes with
+    'export': ['onnx', 'onnxscript', 'onnxruntime'],
     # tokenizers of SigLIP and other text towers that read no byte pairs
     'hf': ['transformers', 'sentencepiece'],
     'dev': TEST + ['yapf', 'flake8', 'isort'],

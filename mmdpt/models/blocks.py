@@ -92,7 +92,7 @@ def run_block(block: nn.Module,
         key, value = project(attn, normed, first=1).chunk(2, -1)
     if extra is not None:
         extra_kv = project(attn, block.ln_1(extra), first=1)
-        extra_kv = extra_kv.expand(len(tokens), -1, -1).chunk(2, -1)
+        extra_kv = extra_kv.expand(tokens.shape[0], -1, -1).chunk(2, -1)
         key = torch.cat([key, extra_kv[0]], dim=1)
         value = torch.cat([value, extra_kv[1]], dim=1)
     mixed = F.scaled_dot_product_attention(
@@ -138,7 +138,7 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             if depth == 0 and prompt.pre_norm:
                 extra = pre_norm(extra)
         if extra is not None and not last and prompt.stays(depth):
-            extra = extra.expand(len(tokens), -1, -1)
+            extra = extra.expand(tokens.shape[0], -1, -1)
             tokens = run(block, torch.cat([tokens, extra], dim=1))
             previous = tokens[:, num_tokens:]
             tokens = tokens[:, :num_tokens]

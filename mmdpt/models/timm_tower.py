@@ -80,7 +80,7 @@ class TimmTower(nn.Module):
         def run(block, tokens, extra=None, read=None):
             going = tokens.shape[1]
             if extra is not None:
-                extra = extra.expand(len(tokens), -1, -1)
+                extra = extra.expand(tokens.shape[0], -1, -1)
                 tokens = torch.cat([tokens, extra], dim=1)
             if rope is None:
                 return block(tokens)[:, :going]

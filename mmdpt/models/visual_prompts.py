@@ -169,7 +169,7 @@ class ClassAwareLayer(BaseModule):
             tuple: What each class found (B, K, D), and its weights over the
             image tokens, then the learnt ones, (B, K, N + 10).
         """
-        learnt = self.tokens.expand(len(tokens), -1, -1)
+        learnt = self.tokens.expand(tokens.shape[0], -1, -1)
         keys = torch.cat([tokens.detach().to(learnt.dtype), learnt], dim=1)
         query, key = self.query(query), self.key(keys)
         scores = query @ key.transpose(1, 2) * key.shape[-1]**-0.5

@@ -1,0 +1,156 @@
+"""What is left of a trained model when its classes no longer change."""
+import copy
+from typing import NamedTuple
+
+import torch
+import torch.nn as nn
+
+from mmdpt.models import PromptedCLIP
+from mmdpt.models.visual_prompts import LayeredPrompt
+
+
+class FixedText(NamedTuple):
+    """Stands for a text prompt whose features are constants."""
+    needs_image = False
+
+
+class FixedTokens(LayeredPrompt):
+    """Visual prompts as constants, wherever they came from (MaPLe: the text).
+
+    Args:
+        prompt (LayeredPrompt): The learnt one.
+    """
+
+    def __init__(self, prompt: LayeredPrompt):
+        super().__init__()
+        self.num_layers, self.pre_norm = prompt.num_layers, prompt.pre_norm
+        layers = [prompt.layer(i) for i in range(prompt.num_layers)]
+        self.register_buffer('tokens', torch.stack(layers).detach().clone())
+
+    def layer(self, depth: int) -> torch.Tensor:
+        return self.tokens[depth]
+
+
+class ExportedClassifier(nn.Module):
+    """Image in, probabilities out; text features are constants.
+
+    It runs :meth:`PromptedCLIP.match` and the head as they are, on copies:
+    the model that it is made of stays as it was. There is no text tower in it.
+    Low-rank updates are merged into the weights.
+
+    Args:
+        model (PromptedCLIP): The trained model, in single precision.
+
+    Attributes:
+        image_size (tuple[int, int]): Height and width of the input.
+
+    Raises:
+        ValueError: If it is no such model, or its text depends on the image
+            (CoCoOp).
+    """
+    _zero_shot = False
+    lora = None
+    match = PromptedCLIP.match
+    _frozen_towers = PromptedCLIP._frozen_towers
+    _wide = PromptedCLIP._wide
+
+    def __init__(self, model: PromptedCLIP):
+        super().__init__()
+        check_exportable(model)
+        model.eval()
+        self.image_size = model.backbone.image_size
+        self.backbone = copy.deepcopy(model.backbone)
+        if model.lora is not None:
+            merge_low_rank(self.backbone)
+        self.visual_prompt = fixed(model.visual_prompt)
+        self.head = copy.deepcopy(model.head)
+        self._keep_text(model)
+        self._keep_normalisation(model.data_preprocessor)
+        self.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def _keep_text(self, model: PromptedCLIP) -> None:
+        self.register_buffer('scale', model.scale.clone())
+        self.register_buffer('frozen_text', model.frozen_text_features().clone())
+        self.text_prompt = learnt = None
+        if model.text_prompt is not None:
+            self.text_prompt = FixedText()
+            learnt = model.text_features().clone()
+        self.register_buffer('learnt_text', learnt)
+
+    def _keep_normalisation(self, preprocessor: nn.Module) -> None:
+        mean, std = normalisation(preprocessor)
+        self.register_buffer('mean', mean.float().reshape(3, 1, 1).clone())
+        self.register_buffer('std', std.float().reshape(3, 1, 1).clone())
+        self.to_bgr = not preprocessor.to_rgb  # files of images are read as BGR
+
+    def text_features(self, image=None) -> torch.Tensor:
+        """The learnt text features, (C, E)."""
+        return self.learnt_text
+
+    def frozen_text_features(self) -> torch.Tensor:
+        """The features of the templates, (C, E)."""
+        return self.frozen_text
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Classify.
+
+        Args:
+            image (Tensor): RGB from 0 to 255, uint8, (B, 3, H, W).
+
+        Returns:
+            Tensor: Probabilities, (B, C).
+        """
+        if self.to_bgr:
+            image = image.flip(1)
+        inputs = (image.float() - self.mean) / self.std
+        return self.head(self.match(inputs)).softmax(dim=1)
+
+
+def check_exportable(model: nn.Module) -> None:
+    """Raise ValueError unless a model can become an ExportedClassifier."""
+    if not isinstance(model, PromptedCLIP):
+        raise ValueError(f'only PromptedCLIP is exported here, but the model is a '
+                         f'{type(model).__name__}: for other classifiers of MMPretrain use '
+                         'MMDeploy, or torch.export itself')
+    if model.text_prompt is not None and model.text_prompt.needs_image:
+        name = type(model.text_prompt).__name__
+        raise ValueError(
+            f'{name} cannot be exported: its text features depend on the image, so the file '
+            'would have to hold the text tower and run it for every image and every class. Use '
+            'tools/predict.py, or train a method with a fixed text (CoOp, KgCoOp, DPT, ...)')
+    found = {p.dtype for p in model.backbone.parameters()}
+    if found != {torch.float32}:
+        names = ', '.join(str(d).replace('torch.', '') for d in found)
+        raise ValueError(f'the image tower is in {names}, but files are exported in single '
+                         "precision: build the model with precision='fp32'")
+    if model.data_preprocessor.pad_size_divisor > 1:
+        raise ValueError('data_preprocessor.pad_size_divisor > 1 has no meaning for a CLIP, whose '
+                         'images have one size: leave it out')
+
+
+def fixed(prompt):
+    """A copy of a visual prompt that depends on nothing outside; None of None."""
+    if isinstance(prompt, LayeredPrompt):
+        return FixedTokens(prompt)
+    return copy.deepcopy(prompt)
+
+
+@torch.no_grad()
+def merge_low_rank(tower: nn.Module) -> None:
+    """Add the low-rank updates of a tower's blocks to their weights."""
+    for block in tower.blocks:
+        update = block.attn.__dict__.pop('low_rank', None)
+        if update is None:
+            continue
+        weight = block.attn.in_proj_weight
+        identity = torch.eye(weight.shape[1], dtype=weight.dtype, device=weight.device)
+        weight += update(identity, 0, 3).t()  # linear: its matrix is its answer to the unit vectors
+
+
+def normalisation(preprocessor: nn.Module):
+    """tuple: Mean and standard deviation, (3,), of what the model is given,
+    RGB from 0 to 255 (BGR if the model was trained so)."""
+    if not preprocessor._enable_normalize:
+        return torch.zeros(3), torch.ones(3)
+    return preprocessor.mean.flatten(), preprocessor.std.flatten()
