@@ -101,7 +101,8 @@ def config(name, work_dir, **options):
 RUNS = {
     'lora': ('clip_lora/clip_lora_tiny_digits_16shot.py', {}),
     'tip': ('tip_adapter/tip_adapter_tiny_digits_16shot.py', {
-        'model.head.num_keys': 15, 'default_hooks.tip_adapter.views': 2}),
+        'model.head.num_keys': 15, 'default_hooks.tip_adapter.views': 2,
+        'default_hooks.tip_adapter.search_scale': (7, 3)}),
     'promptsrc': ('promptsrc/promptsrc_tiny_digits_16shot.py', {
         'custom_hooks': [dict(type='GaussianAggregationHook', mean=2, deviation=1)]}),
 }

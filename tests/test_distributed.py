@@ -26,7 +26,7 @@ ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 def spawn(world, folder, runs):
     mp.start_processes(
         gloo.process, args=(world, str(folder), runs), nprocs=world, start_method='spawn')
-    return [torch.load(folder / f'{world}_{rank}.pt') for rank in range(world)]
+    return [torch.load(folder / f'{world}_{rank}.pt', weights_only=False) for rank in range(world)]
 
 
 @pytest.fixture(scope='module')
@@ -356,6 +356,6 @@ def patient(rank, folder):
 @pytest.mark.slow
 def test_others_wait_for_the_first_process(tmp_path):
     mp.start_processes(patient, args=(str(tmp_path), ), nprocs=2, start_method='spawn')
-    found = [torch.load(tmp_path / f'wait_{rank}.pt') for rank in range(2)]
+    found = [torch.load(tmp_path / f'wait_{rank}.pt', weights_only=False) for rank in range(2)]
     assert [works for works, _ in found] == [True, False]
     assert all(value.item() == 2 for _, value in found)

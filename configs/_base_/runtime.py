@@ -10,7 +10,7 @@ default_scope = 'mmpretrain'
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
     # a line at least once an epoch, with the estimated time left
-    logger=dict(type='LoggerHook', interval=50),
+    logger=dict(type='MainProcessLoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # the newest two, so that a good one is on the disk at any moment
     checkpoint=dict(type='PromptCheckpointHook', interval=1, max_keep_ckpts=2),

@@ -4,7 +4,7 @@ from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import PromptCheckpointHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
-from .hooks import EpochSeedHook, MeanLossHook, StopOnNaNHook
+from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
 from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
@@ -16,7 +16,7 @@ from .storage import AtomicBackend, write_atomically
 __all__ = [
     'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR',
     'EpochSeedHook', 'FewShotReportHook', 'FrozenFeatureTestLoop', 'GaussianAggregationHook',
-    'LearntEMA', 'LinearProbeHook', 'MeanLossHook', 'ProGradOptimWrapper',
+    'LearntEMA', 'LinearProbeHook', 'MainProcessLoggerHook', 'MeanLossHook', 'ProGradOptimWrapper',
     'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
     'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint',
     'write_atomically'

@@ -1,8 +1,8 @@
-"""Hooks: randomness of an epoch, and a stop before NaN does harm."""
+"""Hooks: randomness of an epoch, a stop before NaN does harm, logs of several processes."""
 import numpy as np
 import torch
-from mmengine.dist import all_reduce, get_rank, get_world_size
-from mmengine.hooks import Hook
+from mmengine.dist import all_reduce, get_rank, get_world_size, master_only
+from mmengine.hooks import Hook, LoggerHook
 from mmengine.logging import MessageHub
 from mmengine.runner import set_random_seed
 from mmpretrain.registry import HOOKS
@@ -115,3 +115,14 @@ class StopOnNaNHook(Hook):
             f'learning rate {", ".join(f"{rate:g}" for rate in rates)}. {good}. Lower the learning '
             'rate (optim_wrapper.optimizer.lr) or warm up longer, check the images, and with '
             '--amp try without it')
+
+
+@HOOKS.register_module()
+class MainProcessLoggerHook(LoggerHook):
+    """MMEngine's logger; the figures of a test are written by the first
+    process alone, instead of by all of them to one file."""
+
+    @master_only
+    def after_test_epoch(self, runner, metrics=None):
+        """Logs and writes them."""
+        super().after_test_epoch(runner, metrics)
