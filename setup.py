@@ -21,7 +21,7 @@ REQUIREMENTS = [
     'safetensors',
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
-TEST = ['pytest', 'tensorboard']
+TEST = ['mkdocs>=1.5', 'pytest', 'tensorboard']  # 1.5: validation of links
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
 EXTRAS = {
