@@ -237,6 +237,7 @@ def test_other_commands(place, words):
 
 def few_shot_data(root):
     write_tree(root / 'data', 'EuroSAT')
+    write_tree(root / 'data', 'ImageNet')
 
 
 def photos(root):
