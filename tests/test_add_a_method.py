@@ -43,7 +43,7 @@ def test_it_trains(project, monkeypatch):
     assert (setting, python, script) == ('PYTHONPATH=.', 'python', 'tools/train.py')
     tool('train', *arguments)
     results = json.loads(next(root.glob('work_dirs/*/results.json')).read_text())
-    assert results['epochs'] == 2 and results['experiment'].startswith('shared_vpt')
+    assert results['epochs'] == 2 and Path(results['config']).stem == Path(FILES[2]).stem
 
 
 def test_its_row_of_the_matrix(project, monkeypatch):
