@@ -19,8 +19,8 @@ NEEDS = dict(
     minutes='more time than a test should take', network='a download',
     checkpoint='a checkpoint of your own')
 SHELLS = ('bash', 'sh', 'shell', 'console')
-PROGRAMS = ('python', 'python3', 'pip', 'mim', 'pytest', 'mkdocs', 'tensorboard', 'TOOL', 'cd', 'git',
-            'apt-get')
+PROGRAMS = ('python', 'python3', 'pip', 'mim', 'pytest', 'mkdocs', 'tensorboard', 'TOOL', 'cd',
+            'git', 'apt-get')
 COMMENT = re.compile(r'<!--\s*((?:run|needs|ci)\b[^>]*?)\s*-->\s*$')
 
 
@@ -109,6 +109,7 @@ def inline_commands(page):
     text = page.read_text(encoding='utf-8')
     for block in blocks(page):
         text = text.replace(block.text, '')
-    spans = re.findall(r'`([^`\n]+(?:\n[^`\n]+)?)`', re.sub(r'```.*?```', '', text, flags=re.DOTALL))
+    text = re.sub(r'```.*?```', '', text, flags=re.DOTALL)
+    spans = re.findall(r'`([^`\n]+(?:\n[^`\n]+)?)`', text)
     return [part for span in spans for part in commands(span.replace('\n', ' '))
             if is_program(part[:1])]

@@ -80,7 +80,7 @@ def test_files_that_pages_name_exist():
     missing = []
     for page in PAGES:
         for span in re.findall(r'`([^`\n]+)`', page.read_text(encoding='utf-8')):
-            for path in re.findall(r'(?<![\w./])((?:configs|tools|tests|mmdpt|docs)/[\w./{},*-]+)', span):
+            for path in NAMED.findall(span):
                 names = braces(re.sub(r'\b[A-Z]{4,}\b', '*', path.rstrip('.,/')))
                 found = [file for name in names for file in ROOT.glob(name)]
                 if not found and not path.endswith('...') and path not in MADE:
@@ -88,9 +88,37 @@ def test_files_that_pages_name_exist():
     assert not missing
 
 
+NAMED = re.compile(r'(?<![\w./])((?:configs|tools|tests|mmdpt|docs)/[\w./{},*-]+)')
 # Files that a reader makes, by the page that tells how.
 MADE = {'configs/dpt/mugs.py', 'mmdpt/.mim', 'configs/_base_/methods/shared_vpt.py',
         'configs/shared_vpt/shared_vpt_tiny_digits_16shot.py'}
+
+
+def test_maths_names_what_the_code_has():
+    """Identifiers between backticks in maths.md stand in the package."""
+    page = (ROOT / 'docs' / 'maths.md').read_text(encoding='utf-8')
+    code = '\n'.join(path.read_text(encoding='utf-8') for path in (ROOT / 'mmdpt').rglob('*.py'))
+    names = set(re.findall(r'`([A-Za-z_]\w*(?:\.\w+)?)`', page))
+    assert len(names) > 40
+    logged = {name for name in names if name.startswith('loss_')}  # loss_NAME, in parts
+    wanted = {part for name in names - logged for part in name.split('.')}
+    wanted |= {name.removeprefix('loss_') for name in logged}
+    missing = [name for name in wanted if not re.search(rf'\b{name}\b', code)]
+    assert not missing
+
+
+def test_lists_begin_after_an_empty_line():
+    """Else the site runs them into the paragraph before, though GitHub does not."""
+    bad = []
+    for page in PAGES[1:]:
+        text = page.read_text(encoding='utf-8')
+        for block in blocks(page):
+            text = text.replace(block.text, '')
+        lines = ['', *text.splitlines()]
+        bad += [f'{page.name}: {line}' for before, line in zip(lines, lines[1:])
+                if re.match(r'([*-]|\d+\.) ', line) and before.strip()
+                and not re.match(r'([*-]|\d+\.) |\s|#', before)]
+    assert not bad
 
 
 def braces(text):
@@ -134,7 +162,8 @@ def runs_it(block, name):
 def runs_page(page):
     """Whether the page has a test file that reads its blocks and runs them."""
     test = ROOT / 'tests' / f'test_{page.stem}.py'
-    return test.is_file() and f"'{page.name}'" in test.read_text() and '<!-- run' in test.read_text()
+    text = test.read_text() if test.is_file() else ''
+    return f"'{page.name}'" in text and '<!-- run' in text
 
 
 # ---- commands exist
