@@ -16,7 +16,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 from .config_check import check_config
-from .explain import explain, without_worker
+from .explain import explain, first_cause, without_worker
 from .interrupts import Stopped, status_of, stop_signals
 from .launch import (join_cpu_processes, leave, let_others_speak, lost_connection,
                      number_process, place, whose)
@@ -142,7 +142,8 @@ def friendly_errors(debug=False, if_interrupted=''):
     except KeyboardInterrupt as stop:
         _say(f'\ninterrupted{if_interrupted}')
         sys.exit(status_of(stop))
-    except Exception as error:
+    except Exception as caught:
+        error = first_cause(caught)
         let_others_speak(error)
         text = _text(error)
         if text is None:

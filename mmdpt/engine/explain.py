@@ -1,5 +1,6 @@
 """One line, with a remedy, for faults that arise far below."""
 import re
+import time
 
 import torch
 
@@ -33,6 +34,20 @@ def explain(error):
                 '--cfg-options train_dataloader.num_workers=0 test_dataloader.num_workers=0, '
                 'or fewer. --resume goes on with a training')
     return None
+
+
+def first_cause(error):
+    """Exception: Of an error that may follow from a loading process's death, that death.
+
+    PyTorch raises it from a signal handler, which may come after the broken
+    connection has been noticed.
+    """
+    try:
+        if isinstance(error, (ConnectionError, EOFError)):
+            time.sleep(1)
+    except RuntimeError as death:
+        return death
+    return error
 
 
 def _reason(text):
