@@ -47,7 +47,7 @@ def read_image(path: str, backend_args: Optional[dict] = None,
             # from half its limit on Pillow warns, without a name
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content)) as image:
-                rgb = np.asarray(_as_rgb(image, upright))
+                rgb = np.asarray(as_rgb(image, upright))
     # Pillow's decoders raise nearly anything on damaged files
     except Exception as error:
         raise ValueError(_why_not(path, content, error)) from error
@@ -58,7 +58,8 @@ def read_image(path: str, backend_args: Optional[dict] = None,
     return np.ascontiguousarray(rgb[..., ::-1])
 
 
-def _as_rgb(image: Image.Image, upright: bool) -> Image.Image:
+def as_rgb(image: Image.Image, upright: bool) -> Image.Image:
+    """Eight bits a channel, RGB; raises ValueError where that would guess."""
     if upright:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith('I'):  # 16 bits, or 16 in 32
