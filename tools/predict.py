@@ -9,6 +9,7 @@ See docs/predict.md.
 import argparse
 import os
 import sys
+import time
 from contextlib import ExitStack, closing
 
 # Waiting threads must not spin: on a machine with other work that makes small
@@ -118,7 +119,7 @@ def predict(args):
     workers = args.workers
     if workers is None:
         workers = 0 if inferencer.device.type == 'cpu' else min(8, os.cpu_count())
-    bad = []
+    bad, start = [], time.perf_counter()
     with ExitStack() as stack:
         outputs = [stack.enter_context(closing(o)) for o in open_outputs(args, paths, inferencer)]
         bar = progress(args, len(paths))
@@ -130,6 +131,8 @@ def predict(args):
                 bad.append(row)
             if bar:
                 bar.update()
+    seconds = time.perf_counter() - start
+    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} a second', file=sys.stderr)
     report(bad, paths, named)
 
 
@@ -141,10 +144,10 @@ def open_outputs(args, paths, inferencer):
 
 
 def progress(args, count):
-    """ProgressBar | None: None where the table itself shows the progress."""
+    """ProgressBar | None: Unless the table itself is seen, or nobody looks."""
     table_is_seen = sys.stdout.isatty() and not args.quiet
-    return None if table_is_seen or count <= args.batch_size else \
-        ProgressBar(count, file=sys.stderr)
+    seen = sys.stderr.isatty() and not table_is_seen
+    return ProgressBar(count, file=sys.stderr) if seen and count > args.batch_size else None
 
 
 def report(bad, paths, named):
@@ -156,7 +159,7 @@ def report(bad, paths, named):
     text = f'{len(bad)} of {len(paths)} images could not be read: {shown}{more}'
     if len(bad) == len(paths) or named & {row['image'] for row in bad}:
         raise ValueError(text)
-    print(f'\nnote: {text}', file=sys.stderr)
+    print(f'note: {text}', file=sys.stderr)
 
 
 def main():
