@@ -341,3 +341,34 @@ def test_two_classes_of_one_name(folder):
 def test_find_images(folder):
     found = find_images([folder / 'notes.txt', folder])
     assert found[0] == 'mine/notes.txt' and len(found) == 6
+
+
+def test_classifier_of_mmpretrain(folder, capsys):
+    """One that reads no class names: with its config file."""
+    cfg = Config(dict(
+        model=dict(
+            type='ImageClassifier', backbone=dict(type='MobileNetV2', widen_factor=0.1),
+            neck=dict(type='GlobalAveragePooling'),
+            head=dict(type='LinearClsHead', num_classes=3, in_channels=1280)),
+        data_preprocessor=dict(mean=[99., 99., 99.], std=[50., 50., 50.], to_rgb=True),
+        test_dataloader=dict(dataset=dict(pipeline=PIPELINE))))
+    cfg.dump('net.py')
+    model = MODELS.build(dict(cfg.model, data_preprocessor=cfg.data_preprocessor)).eval()
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(
+        dataset_meta=dict(classes=NAMES), mmdpt=dict(recipe=make_recipe(cfg)))), 'net.pth')
+    assert 'ImageClassifier is no PromptedCLIP): give the config' in refused(
+        capsys, 'predict', 'net.pth', folder)
+    made = PromptInferencer('net.pth', config='net.py', device='cpu')
+    batch = next(made.preprocess([folder / 'a.png']))
+    with torch.no_grad():
+        wanted, = model.test_step(batch)
+    found, = made(folder / 'a.png')
+    np.testing.assert_allclose(found['pred_scores'], wanted.pred_score, rtol=1e-5)
+    assert found['pred_class'] == NAMES[int(wanted.pred_label)]
+    assert 'ImageClassifier, which reads no class names' in refused(
+        capsys, 'predict', 'net.pth', folder, '--config', 'net.py', '--classes', 'a,b')
+    checkpoint = read_checkpoint('net.pth')
+    checkpoint['state_dict'].popitem()
+    torch.save(checkpoint, 'torn.pth')
+    assert 'torn.pth does not fit the config' in refused(
+        capsys, 'predict', 'torn.pth', folder, '--config', 'net.py')
