@@ -34,7 +34,8 @@ def test_content(tmp_path):
     assert set(checkpoint['state_dict']) == {
         'visual_prompt', 'text_prompt.weight', 'text_prompt.bias'}
     assert checkpoint['meta']['mmdpt'] == dict(
-        classes=['a', 'b', 'c'], clip=dict(fingerprint='toy'), draw_hash='draw-1', version='0.1.0')
+        classes=['a', 'b', 'c'], clip=dict(fingerprint='toy'), draw_hash='draw-1', version='0.1.0',
+        recipe=dict(version=1, missing='ToyPrompted is no PromptedCLIP'))
     assert checkpoint['message_hub']['log_scalars'] == {}
     assert checkpoint['message_hub']['runtime_info']['epoch'] == 3
     assert os.path.getsize(tmp_path / 'epoch_4.pth') < 20_000

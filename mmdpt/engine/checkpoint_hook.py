@@ -10,6 +10,7 @@ from mmpretrain.registry import HOOKS
 
 from ..version import __version__
 from .checkpoint import CheckpointError, check_archive, check_content, plain
+from .recipe import make_recipe
 from .storage import remove_leftovers, write_atomically
 
 
@@ -36,7 +37,8 @@ class PromptCheckpointHook(CheckpointHook):
       (That it fits the model, the model itself checks.)
 
     ``meta['mmdpt']`` holds the version, the model's ``identity()`` and the
-    training set's ``draw_hash``, where they have them.
+    training set's ``draw_hash``, where they have them, and the ``recipe`` to
+    predict without the config file (:mod:`mmdpt.engine.recipe`).
 
     Args:
         interval, max_keep_ckpts and the others: As in the base class.
@@ -68,7 +70,7 @@ class PromptCheckpointHook(CheckpointHook):
             runtime_info=hub['runtime_info'],
             resumed_keys={k: v
                           for k, v in hub['resumed_keys'].items() if k in hub['runtime_info']})
-        checkpoint['meta']['mmdpt'] = belongs_to(runner)
+        checkpoint['meta']['mmdpt'] = dict(belongs_to(runner), recipe=make_recipe(runner.cfg))
         for key in list(checkpoint):
             checkpoint[key] = plain(checkpoint[key], f'checkpoint[{key!r}]')
         for name, tensor in checkpoint['state_dict'].items():

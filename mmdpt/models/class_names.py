@@ -1,6 +1,8 @@
 """Class names and templates of a classifier."""
 from mmengine.logging import print_log
 
+DEFAULT_TEMPLATE = 'a photo of a {}.'
+
 
 def resolve_classes(classes, templates):
     """Class names and templates as lists, from names or a benchmark.
@@ -9,7 +11,7 @@ def resolve_classes(classes, templates):
     as they are, with a warning; in a list of names they are an error.
     """
     from mmdpt import datasets
-    default, benchmark = 'a photo of a {}.', None
+    default, benchmark = DEFAULT_TEMPLATE, None
     if isinstance(classes, (str, dict)):
         source = dict(classes) if isinstance(classes, dict) else \
             dict(benchmark=classes)
@@ -37,6 +39,11 @@ def resolve_classes(classes, templates):
             f'{", ".join(double)}. As in the public benchmark they stay; '
             'prompts that all classes share cannot tell them apart.',
             logger='current', level=30)
+    return classes, resolve_templates(templates, default)
+
+
+def resolve_templates(templates, default):
+    """Templates as a list; None, or None among them, stands for the default."""
     templates = default if templates is None else templates
     default = [default] if isinstance(default, str) else list(default)
     templates = [templates] if isinstance(templates, str) else list(templates)
@@ -45,4 +52,4 @@ def resolve_classes(classes, templates):
     if not templates:
         raise ValueError('templates is empty; give at least one, such as '
                          "'a photo of a {}.', or None.")
-    return classes, templates
+    return templates

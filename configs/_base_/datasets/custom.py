@@ -1,4 +1,4 @@
-"""Your own photos; see docs/own_data.md.
+"""Your own photos; see docs/tutorial.md and docs/own_data.md.
 
 Either a folder with one subfolder a class, a folder with train/, test/ and
 perhaps val/, a CSV file (path, label), or a split file:
@@ -16,5 +16,11 @@ dataset = dict(
     image_dir='',  # where the paths of a CSV or split file start
     fractions=(0.5, 0.2, 0.3))  # train, val, test, if the data do not say
 
+# Phones store photos lying on their side; the benchmarks leave them so.
+train_pipeline = [dict(type='LoadPILImage', upright=True), *_base_.train_pipeline[1:]]
+test_pipeline = [dict(type='LoadPILImage', upright=True), *_base_.test_pipeline[1:]]
+
 # all training images there are
-train_dataloader = dict(dataset=dict(shots=None))
+train_dataloader = dict(dataset=dict(shots=None, pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

@@ -1,0 +1,191 @@
+"""MMPretrain's inferencer for trained prompts and for zero-shot CLIP."""
+import os
+from typing import Callable, Iterator, List, Optional, Sequence, Union
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, default_collate
+from mmengine.device import get_device
+from mmpretrain.apis import ImageClassificationInferencer
+from mmpretrain.registry import TRANSFORMS
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from mmdpt.datasets.transforms import as_rgb, read_image
+
+from .photos import Photos, collate, find_images
+from .plan import Plan, build, plan_of_checkpoint, zero_shot_plan
+
+LOADING = ('LoadPILImage', 'LoadImageFromFile')
+
+
+class PromptInferencer(ImageClassificationInferencer):
+    """Classifies photos with a trained checkpoint; no training data needed.
+
+    Args:
+        checkpoint (str): A file that training wrote. It carries the model's
+            config and class names, but not CLIP's weights. Nothing in it is
+            run as code.
+        classes (Sequence[str], optional): Other class names, where the method
+            allows it: contexts shared by all classes, visual prompts, DPT,
+            LoRA, CLIP-Adapter. Defaults to those of the training.
+        templates (Sequence[str], optional): Other hand-written prompts.
+        config (str, optional): Config file of the training, for checkpoints
+            that carry none. It is run, as all configs are Python.
+        pretrained (str, optional): Where CLIP's weights are on this machine.
+        device (str | torch.device, optional): Defaults to the best there is.
+        upright (bool): Turn photos as EXIF says. The benchmarks do not, so
+            ``tools/test.py`` does not. Defaults to True.
+
+    Attributes:
+        classes (list[str]): Names, in the order of the scores.
+        model (nn.Module): The model.
+        device (torch.device): Where it is.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        ValueError: If the checkpoint is damaged or does not fit, or the method
+            cannot take other classes.
+
+    Example:
+        >>> from mmdpt.apis import PromptInferencer
+        >>> inferencer = PromptInferencer('work_dirs/mugs/epoch_100.pth')
+        >>> inferencer('photo.jpg')[0]['pred_class']
+        'tea cup'
+        >>> for result in inferencer.stream(find_images('photos')):
+        ...     print(result['img_path'], result.get('pred_class'))
+    """
+
+    def __init__(self, checkpoint: str, classes: Optional[Sequence[str]] = None,
+                 templates: Optional[Sequence[str]] = None, config: Optional[str] = None,
+                 pretrained: Optional[str] = None,
+                 device: Union[str, torch.device, None] = None, upright: bool = True):
+        plan = plan_of_checkpoint(checkpoint, config)
+        self._start(plan, build(plan, classes, templates, pretrained), device, upright)
+
+    @classmethod
+    def zero_shot(cls, classes: Sequence[str], templates: Optional[Sequence[str]] = None,
+                  arch: str = 'ViT-B-16-quickgelu', pretrained: Optional[str] = 'openai',
+                  device: Union[str, torch.device, None] = None,
+                  upright: bool = True) -> 'PromptInferencer':
+        """Frozen CLIP with class names only; nothing is learnt.
+
+        Args:
+            classes (Sequence[str]): Class names, at least two.
+            templates (Sequence[str], optional): Prompts with one ``{}``.
+                Defaults to 'a photo of a {}.'.
+            arch (str), pretrained (str): See :func:`mmdpt.models.clip.load_clip`.
+            device, upright: As above.
+        """
+        self = cls.__new__(cls)
+        plan = zero_shot_plan(classes, templates, arch, pretrained)
+        self._start(plan, build(plan), device, upright)
+        return self
+
+    def _start(self, plan: Plan, model, device, upright: bool) -> None:
+        self.upright = upright
+        # where the base class looks for the transforms
+        model._config = Config(dict(
+            model=plan.model, test_dataloader=dict(dataset=dict(pipeline=plan.pipeline))))
+        self.device = usable_device(device or get_device())
+        super().__init__(model, pretrained=False, device=self.device, classes=model.classes)
+
+    def _init_pipeline(self, cfg: Config) -> Callable:
+        steps = cfg.test_dataloader.dataset.pipeline
+        return Compose([TRANSFORMS.build(s) for s in steps if s['type'] not in LOADING])
+
+    def load(self, image) -> dict:
+        """Read an image.
+
+        Args:
+            image (str | Path | PIL.Image.Image | np.ndarray): A file, an
+                image, or (H, W, 3) uint8 in BGR order.
+
+        Returns:
+            dict: ``img`` (H, W, 3) uint8 in BGR order, and its shape.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If it does not decode, or is too large.
+            TypeError: If it is no image.
+        """
+        if isinstance(image, (str, os.PathLike)):
+            image = read_image(os.fspath(image), upright=self.upright)
+        elif isinstance(image, Image.Image):
+            image = np.asarray(as_rgb(image, self.upright))[..., ::-1].copy()
+        if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or \
+                image.dtype != np.uint8:
+            raise TypeError('an image must be a file name, a PIL image or an array (H, W, 3) of '
+                            f'uint8, BGR, but is {getattr(image, "shape", type(image))}')
+        return dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+
+    def _inputs_to_list(self, inputs) -> list:
+        if isinstance(inputs, (str, os.PathLike)):
+            return find_images(inputs)
+        return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+
+    def visualize(self, ori_inputs: list, preds: list, **kwargs):
+        """Draw the predictions; the base class takes names, and arrays as RGB."""
+        if not kwargs.get('show') and kwargs.get('show_dir') is None:
+            return None
+        shown = [os.fspath(image) if isinstance(image, (str, os.PathLike)) else
+                 self.load(image)['img'][..., ::-1] for image in ori_inputs]
+        return super().visualize(shown, preds, **kwargs)
+
+    def preprocess(self, inputs: list, batch_size: int = 32) -> Iterator[dict]:
+        """Yield batches of loaded and transformed images."""
+        transform = Compose([self.load, self.pipeline])
+        yield from map(default_collate, self._get_chunk_data(map(transform, inputs), batch_size))
+
+    def __call__(self, inputs, return_datasamples: bool = False, batch_size: int = 32,
+                 **kwargs) -> List[dict]:
+        """Classify images; all results are kept, see :meth:`stream`.
+
+        Args:
+            inputs (str | Path | PIL.Image.Image | np.ndarray | list): See
+                :meth:`load`; a folder stands for all images below it.
+            return_datasamples (bool): Give MMPretrain's ``DataSample``.
+            batch_size (int): Images at once. Defaults to 32.
+            **kwargs: ``show_dir`` and others, see MMPretrain's
+                ``ImageClassificationInferencer``.
+
+        Returns:
+            list[dict]: ``pred_scores`` (C,), ``pred_label``, ``pred_score``
+            and ``pred_class`` of each image.
+        """
+        return super().__call__(inputs, return_datasamples, batch_size, **kwargs)
+
+    def stream(self, paths: Sequence[str], batch_size: int = 32,
+               num_workers: int = 0) -> Iterator[dict]:
+        """Classify any number of image files in constant memory.
+
+        Args:
+            paths (Sequence[str]): Image files.
+            batch_size (int): Images at once. Defaults to 32.
+            num_workers (int): Processes that load images. Defaults to 0.
+
+        Yields:
+            dict: As :meth:`__call__`, with ``img_path``; of an unreadable file
+            ``img_path`` and ``error``. In the order of ``paths``.
+        """
+        photos = Photos(paths, Compose([self.load, self.pipeline]))
+        loader = DataLoader(photos, batch_size, num_workers=num_workers, collate_fn=collate)
+        for files, batch in loader:
+            found = iter(self.postprocess(self.forward(batch), None) if batch else ())
+            for path, why in files:
+                yield dict(img_path=path, error=why) if why else dict(next(found), img_path=path)
+
+
+def usable_device(name: Union[str, torch.device]) -> torch.device:
+    """A device that this machine has.
+
+    Raises:
+        ValueError: If it has none of that name.
+    """
+    try:
+        torch.zeros(1, device=name)
+        return torch.device(name)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f'the device {str(name)!r} cannot be used here '
+                         f'({str(error).splitlines()[0]}): cpu always can') from error

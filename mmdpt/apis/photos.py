@@ -1,0 +1,85 @@
+"""Image files: finding them, and loading them so that a bad one stops nothing."""
+import os
+import os.path as osp
+from collections import Counter
+from typing import Callable, List, Sequence, Union
+
+from mmengine.dataset import default_collate
+from torch.utils.data import Dataset
+
+from mmdpt.datasets.index import SUFFIXES
+
+
+def find_images(paths: Union[str, Sequence[str]]) -> List[str]:
+    """Image files, from files and folders.
+
+    A file is taken whatever its name; a folder gives all files below it whose
+    name ends like an image's, sorted, without hidden ones.
+
+    Args:
+        paths (str | Sequence[str]): Files and folders.
+
+    Returns:
+        list[str]: Paths, in the order given.
+
+    Raises:
+        FileNotFoundError: If one does not exist.
+        ValueError: If a folder has no image.
+    """
+    found = []
+    for path in [paths] if isinstance(paths, (str, os.PathLike)) else paths:
+        path = osp.expanduser(os.fspath(path))
+        if osp.isdir(path):
+            found += _in_folder(path)
+        elif osp.isfile(path):
+            found.append(path)
+        else:
+            raise FileNotFoundError(f'no image file or folder {path}')
+    return found
+
+
+def _in_folder(folder: str) -> List[str]:
+    found, others = [], Counter()
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith('.'))
+        for name in sorted(names):
+            if name.lower().endswith(SUFFIXES) and not name.startswith('.'):
+                found.append(osp.join(place, name))
+            else:
+                others[osp.splitext(name)[1] or name] += 1
+    if not found:
+        there = ', '.join(f'{n} {kind}' for kind, n in others.most_common(3)) or 'nothing'
+        raise ValueError(f'no image in the folder {folder} (there is {there}): names of images '
+                         f'end in {", ".join(SUFFIXES)}')
+    return found
+
+
+class Photos(Dataset):
+    """Files and what the transforms make of them.
+
+    Args:
+        paths (Sequence[str]): Image files.
+        transform (Callable): From a path to a dict, see
+            :class:`mmpretrain.datasets.PackInputs`.
+    """
+
+    def __init__(self, paths: Sequence[str], transform: Callable):
+        self.paths, self.transform = paths, transform
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int):
+        """tuple: Path, data or None, and why there are none or ''."""
+        path = self.paths[index]
+        try:
+            return path, self.transform(path), ''
+        except (ValueError, OSError) as error:
+            return path, None, str(error)
+
+
+def collate(items: list):
+    """tuple: ``[(path, why it is unreadable or '')]`` and the batch of the
+    others, None if there are none."""
+    good = [data for _, data, _ in items if data is not None]
+    return [(path, why) for path, _, why in items], default_collate(good) if good else None

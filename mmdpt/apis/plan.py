@@ -1,0 +1,182 @@
+"""Which model, which weights, which transforms: from a checkpoint, a config, or neither."""
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Sequence
+
+import mmpretrain.datasets  # noqa: F401  registers the transforms
+import mmpretrain.models  # noqa: F401
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmpretrain.registry import MODELS
+
+from mmdpt.datasets import Benchmark
+from mmdpt.datasets.own_data import check_template
+from mmdpt.engine import CheckpointError, read_checkpoint
+from mmdpt.engine.recipe import check_recipe, model_of, pipeline_of
+from mmdpt.models.class_names import DEFAULT_TEMPLATE
+from mmdpt.models.clip import read_config
+
+
+class Plan(NamedTuple):
+    """All that a model for predicting is made of."""
+    model: dict
+    pipeline: List[dict]
+    classes: Optional[List[str]]
+    state_dict: Optional[dict] = None  # None: nothing is learnt
+    source: str = 'zero-shot'
+
+
+def plan_of_checkpoint(path: str, config: Optional[str] = None) -> Plan:
+    """The plan that a checkpoint carries, or its config file.
+
+    Args:
+        path (str): A checkpoint that training wrote; no code in it is run.
+        config (str, optional): Config file of the training, which is run, as
+            all configs are Python. Needed for checkpoints without a recipe.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        CheckpointError: If the checkpoint is damaged, or carries code, or no
+            recipe while there is no ``config``.
+    """
+    checkpoint = read_checkpoint(path)
+    about = checkpoint['meta'].get('mmdpt', {})
+    classes = about.get('classes') or \
+        (checkpoint['meta'].get('dataset_meta') or {}).get('classes')
+    if config is not None:
+        model, pipeline = _read_config_file(config)
+    else:
+        model, pipeline = _read_recipe(about, path)
+    return Plan(model, pipeline, classes and list(classes), checkpoint['state_dict'], str(path))
+
+
+def _read_recipe(about: dict, path: str):
+    advice = 'give the config file that training left beside it: --config WORK_DIR/NAME.py'
+    if 'recipe' not in about:
+        raise CheckpointError(f'{path} does not carry the config of its model (an older mmdpt '
+                              f'wrote it): {advice}')
+    try:
+        check_recipe(about['recipe'])
+    except ValueError as error:
+        raise CheckpointError(f'{path} does not carry all that predicting needs ({error}): '
+                              f'{advice}') from error
+    return dict(about['recipe']['model']), about['recipe']['pipeline']
+
+
+def _read_config_file(path: str):
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no config file {path}')
+    cfg = Config.fromfile(path)
+    if 'arch' in cfg.model and 'classes' in cfg.model:
+        from mmdpt.datasets import share_dataset
+        return model_of(share_dataset(cfg)), pipeline_of(cfg)
+    model = cfg.model.to_dict()
+    model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
+    return model, pipeline_of(cfg)
+
+
+def zero_shot_plan(classes: Sequence[str], templates: Optional[Sequence[str]], arch: str,
+                   pretrained: Optional[str]) -> Plan:
+    """Frozen CLIP with class names; the transforms are CLIP's."""
+    size = read_config(arch)[1]['vision_cfg'].get('image_size', 224)
+    size = size[0] if isinstance(size, (list, tuple)) else size
+    pipeline = [
+        dict(type='LoadPILImage'),
+        dict(type='ResizeEdge', scale=size, edge='short', interpolation='bicubic',
+             backend='pillow'),
+        dict(type='CenterCrop', crop_size=size),
+        dict(type='PackInputs')]
+    model = dict(type='PromptedCLIP', arch=arch, pretrained=pretrained,
+                 templates=list(templates or [DEFAULT_TEMPLATE]))
+    return Plan(model, pipeline, list(classes))
+
+
+def build(plan: Plan, classes: Optional[Sequence[str]] = None,
+          templates: Optional[Sequence[str]] = None, pretrained: Optional[str] = None):
+    """Build and load the model of a plan, perhaps for other classes.
+
+    Args:
+        plan (Plan): See above.
+        classes (Sequence[str], optional): Other class names.
+        templates (Sequence[str], optional): Other hand-written prompts.
+        pretrained (str, optional): Where CLIP's weights are now.
+
+    Returns:
+        nn.Module: In evaluation mode, on the CPU.
+
+    Raises:
+        ValueError: If the method cannot take other classes or templates, or
+            the checkpoint does not fit.
+        FileNotFoundError: If CLIP's weights are missing.
+    """
+    model = dict(plan.model)
+    if 'arch' not in model:
+        return _build_other(plan, classes, templates, pretrained)
+    if plan.classes is None:
+        raise CheckpointError(f'{plan.source} does not name its classes: choose a checkpoint that '
+                              'mmdpt wrote')
+    names = list(plan.classes if classes is None else classes)
+    if templates is not None:
+        _check_templates(model, templates)
+        model['templates'] = list(templates)
+    if pretrained is not None:
+        model['pretrained'] = pretrained
+    if names != plan.classes or plan.state_dict is None:
+        _check_count(names)
+        model = _with_few_classes(dict(model, transfer=True), len(names))
+        source = names
+    else:  # as in the training, where a benchmark may name two classes alike
+        source = dict(benchmark=Benchmark('The checkpoint', tuple(names), ()))
+    built = _build_model(dict(model, classes=source), plan.source)
+    if plan.state_dict is not None:
+        built.load_state_dict(plan.state_dict)
+    return built.eval()
+
+
+def _build_model(model: dict, source: str):
+    try:
+        return MODELS.build(model)
+    except (FileNotFoundError, ConnectionError) as error:
+        raise type(error)(f"{source} needs CLIP's weights: {error} Here: --pretrained FILE"
+                          ) from error
+
+
+def _build_other(plan: Plan, classes, templates, pretrained):
+    """One of MMPretrain's own classifiers, whose outputs are what they are."""
+    given = dict(classes=classes, templates=templates, pretrained=pretrained)
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(f'{plan.source} is a {plan.model.get("type")}, which reads no class '
+                             f'names: --{name} has no meaning for it')
+    built = MODELS.build(plan.model)
+    try:
+        built.load_state_dict(plan.state_dict)
+    except RuntimeError as error:
+        raise ValueError(f'{plan.source} does not fit the config: '
+                         f'{" ".join(str(error).split())[:300]}') from error
+    built.classes = plan.classes
+    return built.eval()
+
+
+def _check_count(names: Sequence[str]) -> None:
+    if len(names) < 2:
+        raise ValueError(f'--classes names {len(names)} class(es), {names}: at least 2 are needed, '
+                         'as in "cat,dog"')
+
+
+def _check_templates(model: dict, templates: Sequence[str]) -> None:
+    for template in templates:
+        check_template(template)
+    visual = model.get('visual_prompt') or {}
+    if model.get('text_prompt') and not visual.get('type') == 'CAVPT':
+        raise ValueError(f'--templates would change nothing: the {model["text_prompt"]["type"]} '
+                         'prompts were learnt, and no template is used beside them')
+
+
+def _with_few_classes(model: dict, count: int) -> dict:
+    """Class-aware prompts stand for at most as many classes as there are."""
+    visual = model.get('visual_prompt') or {}
+    if visual.get('type') != 'CAVPT' or visual.get('top_k', 10) <= count:
+        return model
+    print_log(f'Class-aware prompts for all {count} classes, instead of the '
+              f'{visual.get("top_k", 10)} most likely ones as in the training.', logger='current')
+    return dict(model, visual_prompt=dict(visual, top_k=count))
