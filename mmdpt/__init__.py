@@ -20,9 +20,10 @@ except ModuleNotFoundError as error:
         "pip install 'mmcv>=2.0.0,<2.4.0'.",
         name='mmcv') from error
 
-from . import datasets, engine, evaluation, models  # noqa: E402
+from . import datasets, engine, evaluation, models, visualization  # noqa: E402
 from .hub import register_models  # noqa: E402
 
 __all__ = [
-    '__version__', 'datasets', 'engine', 'evaluation', 'models', 'register_models'
+    '__version__', 'datasets', 'engine', 'evaluation', 'models', 'register_models',
+    'visualization'
 ]
