@@ -9,7 +9,7 @@ from mmdpt.datasets import repeated
 from mmdpt.datasets.transforms import read_image
 
 # Pillow knows more, some of which it hands to other programs (EPS).
-FORMATS = ('JPEG', 'MPO', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
+FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
 
 
 class Limits(NamedTuple):
