@@ -191,8 +191,9 @@ def load(name):
     """A tool as a module, once."""
     if name not in LOADED:
         spec = importlib.util.spec_from_file_location(f'tool_{name}', ROOT / 'tools' / f'{name}.py')
-        LOADED[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(LOADED[name])
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        LOADED[name] = module
     return LOADED[name]
 
 
@@ -260,6 +261,31 @@ def test_other_commands(place, words):
     for extras in re.findall(r'(?:mmdpt|\.)\[([\w,-]+)\]', ' '.join(words)):
         known = re.findall(r"^    '([\w-]+)': ", (ROOT / 'setup.py').read_text(), re.MULTILINE)
         assert set(extras.split(',')) <= set(known), f'{place}: setup.py has no extra {extras}'
+
+
+TRAIN = 'python tools/train.py configs/dpt/dpt_tiny_digits_16shot.py'
+
+
+@pytest.mark.parametrize('marker, command, words', [
+    ('', TRAIN, 'has no marker'),
+    ('<!-- needs: luck -->', TRAIN, 'luck'),
+    ('<!-- run: test_clip.py -->', TRAIN, 'does not have'),
+    ('<!-- needs: minutes -->', f'{TRAIN} --sede 3', 'unrecognized arguments'),
+    ('<!-- needs: minutes -->', TRAIN.replace('16shot', '17shot'), 'there is no'),
+    ('<!-- needs: minutes -->', f'{TRAIN} --cfg-options model.hat.loss=1', 'hat'),
+    ('<!-- needs: gpu -->', 'tools/no_train.sh CONFIG 8', 'cannot be run'),
+    ('<!-- needs: network -->', "pip install 'mmdpt[hat]'", 'no extra')])
+def test_what_the_checks_refuse(marker, command, words, tmp_path, monkeypatch, capsys):
+    page = tmp_path / 'page.md'
+    page.write_text(f'# Page\n\n{marker}\n```bash\n{command}\n```\n')
+    block, = blocks(page)
+    parts, = commands(block.text)
+    with pytest.raises((AssertionError, ValueError, KeyError), match=words):
+        test_each_block_is_run_or_says_what_it_needs(block)
+        if is_tool(parts):
+            test_tools_take_their_options(block.place, parts, monkeypatch, capsys)
+        else:
+            test_other_commands(block.place, parts)
 
 
 # ---- commands that are run here
