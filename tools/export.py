@@ -25,7 +25,8 @@ def parse_args():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the training; left out for '
                         'zero-shot CLIP, with --config')
-    parser.add_argument('--config', help='config file; by default the one beside the checkpoint')
+    parser.add_argument('--config', help='config file, for checkpoints that do not carry their '
+                        'own, and for methods that learn nothing')
     parser.add_argument('--format', nargs='+', choices=list(FORMATS), default=list(FORMATS),
                         help='torch: torch.export, .pt2; onnx: .onnx; by default both')
     parser.add_argument('--out', metavar='DIR|PREFIX', help='an existing folder (or a name with / '

@@ -5,8 +5,7 @@ import torch.nn as nn
 from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 
-from mmdpt.engine import read_checkpoint
-from mmdpt.visualization.loading import find_config
+from mmdpt.apis.plan import build, plan_of_checkpoint
 
 
 class Loaded(NamedTuple):
@@ -23,25 +22,33 @@ def load_for_export(checkpoint: Optional[str], config: Optional[str] = None) -> 
     Args:
         checkpoint (str, optional): File that training wrote. None: the method
             learns nothing (zero-shot CLIP); then ``config`` is needed.
-        config (str, optional): Config file; by default the one that training
-            left beside the checkpoint.
+        config (str, optional): Config file, for checkpoints that do not carry
+            their own, and for methods that learn nothing.
 
     Raises:
         FileNotFoundError: If a file is missing.
         ValueError: If the checkpoint is damaged, or missing though there is
             something to learn.
     """
-    if checkpoint is not None:
-        read_checkpoint(checkpoint)  # refuses what is damaged or carries code
-    elif config is None:
+    if checkpoint is None:
+        return _without_checkpoint(config)
+    plan = plan_of_checkpoint(checkpoint, config)
+    precision = plan.model.get('precision', 'fp32')
+    if precision != 'fp32':
+        plan = plan._replace(model=dict(plan.model, precision='fp32'))
+    return Loaded(build(plan), plan.pipeline, precision, checkpoint)
+
+
+def _without_checkpoint(config: Optional[str]) -> Loaded:
+    if config is None:
         raise ValueError('without a checkpoint a config is needed: --config FILE')
-    cfg = Config.fromfile(config or find_config(checkpoint))
+    cfg = Config.fromfile(config)
     precision = cfg.model.get('precision', 'fp32')
     if precision != 'fp32':
         cfg.model.precision = 'fp32'
-    built = ImageClassificationInferencer(cfg, pretrained=checkpoint or False, device='cpu').model
+    built = ImageClassificationInferencer(cfg, pretrained=False, device='cpu').model
     learnt = getattr(built, 'learnt_names', ())
-    if checkpoint is None and learnt:
+    if learnt:
         raise ValueError(f'{config} learns {sorted(learnt)[0]} and more: give the checkpoint that '
                          'holds them')
-    return Loaded(built.eval(), cfg.test_dataloader.dataset.pipeline, precision, checkpoint)
+    return Loaded(built.eval(), cfg.test_dataloader.dataset.pipeline, precision, None)
