@@ -306,7 +306,7 @@ class Visitor:
 
     def drop(self, path):
         """Put a photo into the field, in place of the one that is there."""
-        for old in self.find('#photo button[aria-label="Clear"], #photo button[title="Clear"]'):
+        for old in self.find('#photo button[aria-label="Remove Image"]'):
             old.click()
         field, = self.until(lambda: self.find('#photo input[type=file]'))
         field.send_keys(str(path))
@@ -377,9 +377,8 @@ def click_through(visitor, folder):
     assert visitor.best() == 'three'
     visitor.until(lambda: visitor.find('#figure img') and 'class-aware' in
                   visitor.find('#note')[0].text)
-    size = visitor.driver.execute_script(
-        'const i = document.querySelector("#figure img"); return i.complete && i.naturalWidth')
-    assert size > 500
+    visitor.until(lambda: visitor.driver.execute_script(  # the figure is there in full
+        'const i = document.querySelector("#figure img"); return i.complete && i.naturalWidth > 500'))
     SCREENSHOT.parent.mkdir(exist_ok=True)
     visitor.driver.save_screenshot(str(SCREENSHOT))
     Image.open(SCREENSHOT).convert('RGB').quantize(128).save(SCREENSHOT, optimize=True)

@@ -31,7 +31,9 @@ def classify(models: Models, limits: Limits, photo: Optional[str], name: str, te
     """
     image = read_photo(photo, limits)
     inferencer = models.get(name, parse_names(text, models.choice(name).classes, limits))
-    scores = inferencer(image)[0]['pred_scores']
+    # as inferencer(image), without the progress bar on the screen
+    batch = next(inferencer.preprocess([image]))
+    scores = inferencer.postprocess(inferencer.forward(batch), None)[0]['pred_scores']
     first = np.argsort(-scores, kind='stable')[:SHOWN]
     return {_label(inferencer.classes, i): float(scores[i]) for i in first}
 
@@ -55,7 +57,7 @@ def attend(models: Models, limits: Limits, photo: Optional[str], name: str, text
     image = read_photo(photo, limits)
     inferencer = models.get(name, parse_names(text, models.choice(name).classes, limits))
     model = inferencer.model
-    batch = next(iter(inferencer.preprocess([image])))
+    batch = next(inferencer.preprocess([image]))
     inputs = model.data_preprocessor(batch)['inputs']
     try:
         maps = attention_maps(model, inputs)[0]

@@ -9,7 +9,7 @@ from .models import Models
 
 # What a visitor's mistake raises; everything else is ours, with its traceback.
 USER_ERRORS = (ValueError, OSError)
-CLEAR = '() => [null, null, ""]'  # in the browser, without asking the server
+CLEAR = '() => [{}, null, ""]'  # in the browser, without asking the server
 
 
 def import_gradio():
