@@ -33,7 +33,8 @@ METHODS = dict(
     csc=dict(text_prompt=dict(type='CoOp', num_tokens=4, class_specific=True)),
     cocoop=dict(text_prompt=dict(type='CoCoOp', num_tokens=4)),
     vpt=dict(visual_prompt=dict(type='VPT', num_tokens=2)),
-    dpt=dict(text_prompt=dict(type='CoOp', num_tokens=4), head=dict(type='DPTHead', guided_epochs=1),
+    dpt=dict(text_prompt=dict(type='CoOp', num_tokens=4),
+             head=dict(type='DPTHead', guided_epochs=1),
              visual_prompt=dict(type='CAVPT', num_tokens=2, top_k=3)),
     adapter=dict(head=dict(type='CLIPAdapterHead')),
     tip=dict(head=dict(type='TipAdapterHead', num_keys=6)))

@@ -114,8 +114,9 @@ def predict(args):
     paths = find_images(args.images)
     named = {path for path in args.images if not os.path.isdir(path)}
     inferencer = build_inferencer(args)
-    if args.top_k > len(inferencer.classes):
-        raise ValueError(f'--top-k is {args.top_k}, but there are {len(inferencer.classes)} classes')
+    count = len(inferencer.classes)
+    if args.top_k > count:
+        raise ValueError(f'--top-k is {args.top_k}, but there are {count} classes')
     workers = args.workers
     if workers is None:
         workers = 0 if inferencer.device.type == 'cpu' else min(8, os.cpu_count())
