@@ -207,34 +207,57 @@ def test_tool(gradio, models, monkeypatch, capsys):
     httpx = pytest.importorskip('httpx')
     Path('torn.pth').write_bytes(b'PK')
     port, seen = free_port(), {}
+    url = f'http://127.0.0.1:{port}'
+    photo = Path(write_digit('a.png')).read_bytes()
 
     def visit(page):
-        url = f'http://127.0.0.1:{port}'
-        seen.update(page=httpx.get(url), config=httpx.get(f'{url}/config').json(),
-                    file=httpx.get(f'{url}/gradio_api/file={os.path.abspath("dpt.pth")}'))
-        body = dict(data=[dict(path=os.path.abspath('dpt.pth'), meta=dict(_type='gradio.FileData')),
-                          'dpt.pth', 'one\nfour'])
-        for i, _ in enumerate(seen['config']['dependencies']):
-            for path in ('/etc/hostname', 'http://127.0.0.1:9/a.png'):
-                body['data'][0]['path'] = path
-                answer = httpx.post(f'{url}/gradio_api/run/predict', json=dict(body, fn_index=i))
-                seen[path, i] = answer.status_code
-        page.close()
+        try:
+            seen.update(page=httpx.get(url), config=httpx.get(f'{url}/config').json(),
+                        file=httpx.get(f'{url}/gradio_api/file={os.path.abspath("dpt.pth")}'),
+                        vast=upload(url, b'0' * 2**20), rebound=httpx.get(url, headers=dict(
+                            host='web.site')))
+            good, = upload(url, photo).json()
+            for path, name in ((good, 'dpt'), (good, 'dpt.pth'), (os.path.abspath('a.png'), 'dpt'),
+                               ('a.png', 'dpt'), (f'{url}/favicon.ico', 'dpt')):
+                seen[path, name] = answered(url, path, name)
+            seen['good'] = seen.pop((good, 'dpt'))
+        finally:
+            page.close()
 
     monkeypatch.setattr(gradio.Blocks, 'block_thread', visit)
-    tool('demo', '--checkpoint-dir', '.', '--port', port, '--device', 'cpu')
+    tool('demo', '--checkpoint-dir', '.', '--port', port, '--device', 'cpu', '--max-megabytes', 0.5)
     told = capsys.readouterr()
     assert f'2 model(s) on http://127.0.0.1:{port}' in told.out
     assert 'warning: left out:' in told.err and 'torn.pth' in told.err
     assert 'everybody' not in told.err
     assert "default-src 'self'" in seen['page'].headers['content-security-policy']
     assert 'fonts.googleapis' not in seen['page'].text
-    assert seen['file'].status_code in (403, 404)
-    assert 200 not in [code for key, code in seen.items() if isinstance(key, tuple) and key[1] > 1]
+    assert (seen['file'].status_code, seen['vast'].status_code) == (403, 413)
+    assert seen['rebound'].status_code == 400
+    assert seen['good'] and not any(ok for key, ok in seen.items() if isinstance(key, tuple))
     assert seen['config']['analytics_enabled'] is False
     choices = [c['props']['choices'] for c in seen['config']['components']
                if c['type'] == 'dropdown']
-    assert choices == [[['csc.pth'] * 2, ['dpt.pth'] * 2]]
+    assert choices == [[['csc'] * 2, ['dpt'] * 2]]
+
+
+def upload(url, content):
+    """Response: To a file that a browser sends."""
+    import httpx
+    return httpx.post(f'{url}/gradio_api/upload', files=dict(files=('a.png', content)))
+
+
+def answered(url, path, name):
+    """bool: Whether the page classifies what is sent to it past its fields."""
+    import httpx
+    photo = dict(path=path, meta=dict(_type='gradio.FileData'))
+    visit = dict(session_hash=f'{path}{name}')
+    asked = httpx.post(f'{url}/gradio_api/queue/join', json=dict(
+        visit, data=[photo, name, 'one\nfour'], fn_index=2, event_data=None, trigger_id=None))
+    assert asked.status_code == 200
+    with httpx.stream('GET', f'{url}/gradio_api/queue/data', params=visit, timeout=60) as events:
+        done = next(line for line in events.iter_lines() if 'process_completed' in line)
+    return json.loads(done.removeprefix('data:'))['success']
 
 
 @pytest.mark.slow
@@ -272,7 +295,7 @@ def browser():
     options = selenium.ChromeOptions()
     options.binary_location = program
     for argument in ('--headless=new', '--no-sandbox', '--disable-dev-shm-usage',
-                     '--window-size=1200,1350'):
+                     '--window-size=1200,1000'):
         options.add_argument(argument)
     options.set_capability('goog:loggingPrefs', dict(performance='ALL', browser='ALL'))
     started = selenium.Chrome(options, selenium.ChromeService(driver))
@@ -356,7 +379,7 @@ def test_click_through(gradio, browser, trained, tmp_path, monkeypatch):
     (tmp_path / 'vast.png').write_bytes(b'\0' * 2**21)
     monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path / 'uploads'))
     limits = Limits(megabytes=1)
-    models = Models({'dpt/epoch_4.pth': checkpoint_choice(str(trained), device='cpu'),
+    models = Models({'dpt/epoch_4': checkpoint_choice(str(trained), device='cpu'),
                      'zero-shot': zero_shot_choice(DIGITS, **TINY)})
     page = build_page(models, limits)
     try:

@@ -87,7 +87,8 @@ def find_choices(args):
         if os.path.realpath(path) in given:
             continue
         try:
-            choices[os.path.relpath(path, args.checkpoint_dir)] = checkpoint_choice(path, **common)
+            name = os.path.splitext(os.path.relpath(path, args.checkpoint_dir))[0]
+            choices[path if name in choices else name] = checkpoint_choice(path, **common)
         except ValueError as error:
             bad.append(str(error))
     for text in bad:
@@ -98,8 +99,8 @@ def find_choices(args):
 
 
 def short_name(path, taken):
-    """str: Folder and file of a checkpoint; all of its path if that is taken."""
-    name = '/'.join(Path(path).absolute().parts[-2:])
+    """str: Folder and file of a checkpoint; its whole path if that is taken."""
+    name = '/'.join(Path(path).absolute().with_suffix('').parts[-2:])
     return path if name in taken else name
 
 

@@ -55,7 +55,7 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
                                    max_lines=12, elem_id='names',
                                    max_length=limits.classes * (limits.name_length + 1))
                 with gr.Row():
-                    restore = gr.Button("The model's own names", elem_id='restore')
+                    restore = gr.Button('Restore names', elem_id='restore')
                     button = gr.Button('Classify', variant='primary', elem_id='classify')
             with gr.Column(scale=3):
                 label = gr.Label(label='Probability', num_top_classes=5, elem_id='label')

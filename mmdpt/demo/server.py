@@ -6,8 +6,9 @@ from .page import import_gradio
 
 # The browser loads nothing from elsewhere, whatever gradio's files ask for.
 POLICY = b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
-FONT = ['system-ui', 'sans-serif']
-MONO = ['ui-monospace', 'monospace']
+FONT, MONO = ['system-ui', 'sans-serif'], ['ui-monospace', 'monospace']
+# gradio lays label and buttons over an image
+STYLE = '#figure img {padding-top: 2.4rem}'
 
 
 class SameOrigin:
@@ -58,11 +59,21 @@ def launch(page, host: str = '127.0.0.1', port: int = 7860, limits: Limits = Lim
         OSError: If the port is in use.
     """
     gr = import_gradio()
-    from starlette.middleware import Middleware
     _, url, _ = page.launch(
         server_name=host, server_port=port, share=False, inbrowser=False, quiet=True,
         prevent_thread_lock=True, max_file_size=int(limits.megabytes * 2**20), footer_links=[],
         run_history=False, enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
         allowed_paths=[], theme=gr.themes.Default(font=FONT, font_mono=MONO),
-        app_kwargs=dict(middleware=[Middleware(SameOrigin)]))
+        css=STYLE, app_kwargs=dict(middleware=_middleware(host)))
     return url
+
+
+def _middleware(host: str) -> list:
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    layers = [Middleware(SameOrigin)]
+    if is_loopback(host) and ':' not in host:
+        # no web site that gives itself this machine's address (DNS rebinding)
+        layers.append(Middleware(TrustedHostMiddleware,
+                                 allowed_hosts=['localhost', '127.0.0.1', host]))
+    return layers
