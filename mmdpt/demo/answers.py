@@ -1,0 +1,82 @@
+"""From a photo, a model's name and class names to what the page shows."""
+from typing import Dict, Optional, Tuple
+
+import numpy as np
+
+from mmdpt.visualization import (attention_maps, draw_attention, to_array,
+                                 visible_image)
+
+from .inputs import Limits, parse_names, read_photo
+from .models import Models
+
+SHOWN = 10  # classes
+
+
+def classify(models: Models, limits: Limits, photo: Optional[str], name: str, text: str
+             ) -> Dict[str, float]:
+    """Probabilities of the most likely classes.
+
+    Args:
+        models (Models): What the page offers.
+        limits (Limits): The most that is accepted.
+        photo (str, optional): The uploaded file.
+        name (str): The chosen model.
+        text (str): Class names, one a line.
+
+    Returns:
+        dict[str, float]: At most 10, the likeliest first.
+
+    Raises:
+        ValueError: In words for the page.
+    """
+    image = read_photo(photo, limits)
+    inferencer = models.get(name, parse_names(text, models.choice(name).classes, limits))
+    # as inferencer(image), without the progress bar on the screen
+    batch = next(inferencer.preprocess([image]))
+    scores = inferencer.postprocess(inferencer.forward(batch), None)[0]['pred_scores']
+    first = np.argsort(-scores, kind='stable')[:SHOWN]
+    return {_label(inferencer.classes, i): float(scores[i]) for i in first}
+
+
+def _label(classes, index: int) -> str:
+    """Benchmarks have classes of the same name, which a dict would merge."""
+    name, before = classes[index], list(classes[:index]).count(classes[index])
+    return f'{name} ({before + 1})' if before else name
+
+
+def attend(models: Models, limits: Limits, photo: Optional[str], name: str, text: str
+           ) -> Tuple[Optional[np.ndarray], str]:
+    """The figure of :func:`mmdpt.visualization.draw_attention`.
+
+    Args: As of :func:`classify`.
+
+    Returns:
+        tuple: RGB pixels (H, W, 3) uint8, or None, and a line about what is
+        shown or why not.
+    """
+    image = read_photo(photo, limits)
+    inferencer = models.get(name, parse_names(text, models.choice(name).classes, limits))
+    model = inferencer.model
+    batch = next(inferencer.preprocess([image]))
+    inputs = model.data_preprocessor(batch)['inputs']
+    try:
+        maps = attention_maps(model, inputs)[0]
+    except ValueError as error:  # ResNet towers, other classifiers
+        return None, str(error)
+    figure = draw_attention(visible_image(model.data_preprocessor, inputs[0]), maps,
+                            inferencer.classes)
+    return to_array(figure), about(model)
+
+
+def about(model) -> str:
+    """What the figure of a model shows, in a line."""
+    if model.visual_prompt is not None and model.visual_prompt.top_k:
+        return ('Class token of the last block without and with prompts; below, the class-aware '
+                'prompts of the likeliest classes.')
+    changed = model.visual_prompt if model.visual_prompt is not None else model.lora
+    if changed is not None:
+        return (f'{type(changed).__name__} has no class-aware prompts: the class token of the '
+                'last block without and with what was learnt.')
+    learnt = 'Zero-shot CLIP' if model.text_prompt is None else type(model.text_prompt).__name__
+    return (f'{learnt} leaves the image tower as it is, so there is no class-aware attention: '
+            'the class token of the last block.')

@@ -1,0 +1,106 @@
+"""The page itself, in gradio."""
+import html
+import os
+from functools import partial, wraps
+
+from .answers import attend, classify
+from .inputs import Limits
+from .models import Models
+
+# What a visitor's mistake raises; everything else is ours, with its traceback.
+USER_ERRORS = (ValueError, OSError)
+CLEAR = '() => [{}, null, ""]'  # in the browser, without asking the server
+
+
+def import_gradio():
+    """gradio, with its telemetry switched off before it is imported.
+
+    Raises:
+        ModuleNotFoundError: Names the extra.
+    """
+    os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
+    os.environ['HF_HUB_DISABLE_TELEMETRY'] = '1'
+    try:
+        import gradio
+    except ModuleNotFoundError as error:
+        if error.name != 'gradio':
+            raise
+        raise ModuleNotFoundError("the page needs gradio: pip install 'mmdpt[demo]' (from a "
+                                  "checkout: pip install -e '.[demo]')", name='gradio') from error
+    return gradio
+
+
+def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
+    """Build the page; :func:`mmdpt.demo.launch` serves it.
+
+    Args:
+        models (Models): What can be chosen on it.
+        limits (Limits): The most that it accepts.
+        about (str): Markdown under the title.
+
+    Returns:
+        gradio.Blocks: The page.
+    """
+    gr = import_gradio()
+    own = {name: '\n'.join(models.choice(name).classes) for name in models.names}
+    first = models.names[0]
+    # uploads and figures are deleted within two hours, and when it stops
+    with gr.Blocks(title='mmdpt', analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        gr.Markdown('# Classify a photo\n' + about)
+        with gr.Row():
+            with gr.Column(scale=2):
+                photo = _photo(gr)
+                model = gr.Dropdown(models.names, value=first, label='Model', elem_id='model')
+                names = gr.Textbox(own[first], label='Class names, one a line', lines=5,
+                                   max_lines=12, elem_id='names',
+                                   max_length=limits.classes * (limits.name_length + 1))
+                with gr.Row():
+                    restore = gr.Button('Restore names', elem_id='restore')
+                    button = gr.Button('Classify', variant='primary', elem_id='classify')
+            with gr.Column(scale=3):
+                label = gr.Label(label='Probability', num_top_classes=5, elem_id='label')
+                figure = gr.Image(label='What the model looks at', format='png', elem_id='figure',
+                                  interactive=False, buttons=['download', 'fullscreen'])
+                note = gr.Markdown(elem_id='note')
+        outputs, inputs = [label, figure, note], [photo, model, names]
+        private = dict(api_visibility='private')
+        # one at a time: the photos of several visitors would compete for the processor
+        heavy = dict(private, concurrency_limit=1, concurrency_id='model')
+        # an old answer must not stand beside a new question
+        gr.on([button.click, photo.change, model.change, names.change], None, js=CLEAR,
+              outputs=outputs, **private)
+        gr.on([model.change, restore.click], own.get, model, names, **private)
+        answer = button.click(_told(gr, partial(classify, models, limits)), inputs, label, **heavy)
+        # the figure takes longer than the answer, which does not wait for it
+        answer.success(_told(gr, partial(attend, models, limits)), inputs, [figure, note], **heavy)
+    return page
+
+
+def _photo(gr):
+    """The field for the photo. Gradio would decode it, whatever its size, and
+    fetch one whose address a client names."""
+    field = gr.Image(label='Photo', type='filepath', sources=['upload', 'clipboard'],
+                     elem_id='photo', height=300)
+    move = field.async_move_resource_to_block_cache
+
+    async def only_uploads(path):
+        if path is not None and '://' in str(path):
+            raise gr.Error('Only uploaded photos are read.', print_exception=False)
+        return await move(path)
+
+    field.async_move_resource_to_block_cache = only_uploads
+    field.preprocess = lambda payload: None if payload is None else payload.path
+    return field
+
+
+def _told(gr, function):
+    """Show mistakes on the page, as text, without a traceback."""
+
+    @wraps(function)
+    def handler(*args):
+        try:
+            return function(*args)
+        except USER_ERRORS as error:
+            raise gr.Error(html.escape(str(error)), print_exception=False) from error
+
+    return handler

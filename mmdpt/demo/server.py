@@ -1,0 +1,79 @@
+"""Serving the page: to this machine alone, from this machine alone."""
+import ipaddress
+
+from .inputs import Limits
+from .page import import_gradio
+
+# The browser loads nothing from elsewhere, whatever gradio's files ask for.
+POLICY = b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
+FONT, MONO = ['system-ui', 'sans-serif'], ['ui-monospace', 'monospace']
+# gradio lays label and buttons over an image
+STYLE = '#figure img {padding-top: 2.4rem}'
+
+
+class SameOrigin:
+    """ASGI middleware that adds the content security policy.
+
+    Args:
+        app (Callable): The application.
+    """
+
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        """Pass a request on, and its response back with the header."""
+
+        async def with_header(message):
+            if message['type'] == 'http.response.start':
+                message['headers'] = [*message.get('headers', ()),
+                                      (b'content-security-policy', POLICY)]
+            await send(message)
+
+        await self.app(scope, receive, with_header)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'
+
+
+def launch(page, host: str = '127.0.0.1', port: int = 7860, limits: Limits = Limits()) -> str:
+    """Serve a page in a thread of its own.
+
+    No public link, no telemetry, no other server's scripts or fonts.
+
+    Args:
+        page (gradio.Blocks): See :func:`build_page`.
+        host (str): The address. Defaults to the loopback one.
+        port (int): The port.
+        limits (Limits): Of which the size of a file counts here.
+
+    Returns:
+        str: Where the page is.
+
+    Raises:
+        OSError: If the port is in use.
+    """
+    gr = import_gradio()
+    _, url, _ = page.launch(
+        server_name=host, server_port=port, share=False, inbrowser=False, quiet=True,
+        prevent_thread_lock=True, max_file_size=int(limits.megabytes * 2**20), footer_links=[],
+        run_history=False, enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
+        allowed_paths=[], theme=gr.themes.Default(font=FONT, font_mono=MONO),
+        css=STYLE, app_kwargs=dict(middleware=_middleware(host)))
+    return url
+
+
+def _middleware(host: str) -> list:
+    from starlette.middleware import Middleware
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+    layers = [Middleware(SameOrigin)]
+    if is_loopback(host) and ':' not in host:
+        # no web site that gives itself this machine's address (DNS rebinding)
+        layers.append(Middleware(TrustedHostMiddleware,
+                                 allowed_hosts=['localhost', '127.0.0.1', host]))
+    return layers

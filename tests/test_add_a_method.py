@@ -1,0 +1,69 @@
+"""docs/add_a_method.md: the worked example, from the page itself."""
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import test_classifier
+import test_methods
+from test_tools import ROOT, tool
+
+PAGE = Path(ROOT, 'docs', 'add_a_method.md')
+BLOCK = re.compile(r'<!-- run -->\n```(\w+)\n(.*?)```', re.DOTALL)
+FILES = ('shared_vpt.py', 'configs/_base_/methods/shared_vpt.py',
+         'configs/shared_vpt/shared_vpt_tiny_digits_16shot.py')
+
+
+@pytest.fixture(scope='module')
+def project(tmp_path_factory):
+    """A folder with the page's files, the configs that they build on; its command and its row."""
+    root = tmp_path_factory.mktemp('project')
+    languages, texts = zip(*BLOCK.findall(PAGE.read_text(encoding='utf-8')))
+    assert languages == ('python', 'python', 'python', 'bash', 'python')
+    for base in Path(ROOT, 'configs', '_base_').rglob('*.py'):
+        copy = root / base.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(base.read_text())
+    for name, text in zip(FILES, texts):
+        assert f'`{name}`' in PAGE.read_text(encoding='utf-8')
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    sys.path.insert(0, str(root))
+    import shared_vpt  # noqa: F401
+    yield root, texts[3], texts[4]
+    sys.path.remove(str(root))
+
+
+def test_it_trains(project, monkeypatch):
+    root, command, _ = project
+    monkeypatch.chdir(root)
+    setting, python, script, *arguments = shlex.split(command)
+    assert (setting, python, script) == ('PYTHONPATH=.', 'python', 'tools/train.py')
+    tool('train', *arguments)
+    results = json.loads(next(root.glob('work_dirs/*/results.json')).read_text())
+    assert results['epochs'] == 2 and Path(results['config']).stem == Path(FILES[2]).stem
+
+
+def test_its_row_of_the_matrix(project, monkeypatch):
+    name, parts = re.match(r'(\w+) = (.*)', project[2], re.DOTALL).groups()
+    row = eval(parts)
+    monkeypatch.setitem(test_classifier.METHODS, name, row)
+    monkeypatch.setitem(test_methods.METHODS, name, row)
+    images = test_classifier.torch.randn(5, 3, 32, 32)
+    test_classifier.test_equals_the_plain_path(name, images)
+    for tower, precision in (('small', 'fp32'), ('small', 'bf16'), ('uneven', 'fp32')):
+        test_methods.test_train_save_load_predict(name, tower, precision)
+    test_methods.test_resnet(name)
+
+
+def test_what_it_promises(project):
+    """12 times fewer values than VPT-deep; bad options are refused."""
+    from mmdpt.models import VPT
+    from shared_vpt import SharedVPT
+    sizes = dict(width=768, depth=12, embed_dim=512, num_classes=10)
+    count = [sum(p.numel() for p in prompt(**sizes).parameters()) for prompt in (VPT, SharedVPT)]
+    assert count[0] == 12 * count[1]
+    with pytest.raises(ValueError, match='num_tokens must be a whole number from 1'):
+        SharedVPT(**sizes, num_tokens=0)
