@@ -21,7 +21,13 @@ REQUIREMENTS = [
     'safetensors',
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
-TEST = ['mkdocs>=1.5', 'pytest', 'tensorboard']  # 1.5: validation of links
+SWEEP = ['submitit>=1.5']  # tools/sweep.py
+# tools/export.py --format onnx: onnxscript is what torch.onnx writes with
+EXPORT = ['onnx', 'onnxscript', 'onnxruntime']
+# tokenizers of SigLIP and other text towers that read no byte pairs
+HF = ['transformers', 'sentencepiece']
+# mkdocs 1.5: validation of links
+TEST = ['mkdocs>=1.5', 'pytest', 'tensorboard', *SWEEP, *EXPORT, *HF]
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
 EXTRAS = {
@@ -29,11 +35,9 @@ EXTRAS = {
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
     'test': TEST,
     'demo': ['gradio>=6.31,<7'],  # tools/demo.py
-    'sweep': ['submitit>=1.5'],  # tools/sweep.py
-    # tools/export.py --format onnx: onnxscript is what torch.onnx writes with
-    'export': ['onnx', 'onnxscript', 'onnxruntime'],
-    # tokenizers of SigLIP and other text towers that read no byte pairs
-    'hf': ['transformers', 'sentencepiece'],
+    'sweep': SWEEP,
+    'export': EXPORT,
+    'hf': HF,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
     'dev': TEST + ['yapf', 'flake8', 'isort'],
 }
