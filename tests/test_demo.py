@@ -193,7 +193,8 @@ def test_without_gradio(monkeypatch, capsys):
 
 @pytest.mark.parametrize('arguments, words', [
     (['nowhere.pth'], 'nowhere.pth'), (['--checkpoint-dir', 'nowhere'], 'no folder nowhere'),
-    (['csc.pth', '--arch', 'RN50'], '--arch belongs to zero-shot'), (['--port', 0], '--port must be'),
+    (['csc.pth', '--arch', 'RN50'], '--arch belongs to zero-shot'),
+    (['--port', 0], '--port must be'),
     (['--max-megapixels', 0], '--max-megapixels must be above 0'),
     (['--config', 'a.py'], 'exactly one checkpoint'), (['--classes', 'one'], 'at least 2'),
     (['torn.pth'], 'torn.pth')])
@@ -401,7 +402,8 @@ def click_through(visitor, folder):
     visitor.until(lambda: visitor.find('#figure img') and 'class-aware' in
                   visitor.find('#note')[0].text)
     visitor.until(lambda: visitor.driver.execute_script(  # the figure is there in full
-        'const i = document.querySelector("#figure img"); return i.complete && i.naturalWidth > 500'))
+        'const image = document.querySelector("#figure img");'
+        'return image.complete && image.naturalWidth > 500'))
     SCREENSHOT.parent.mkdir(exist_ok=True)
     visitor.driver.save_screenshot(str(SCREENSHOT))
     Image.open(SCREENSHOT).convert('RGB').quantize(128).save(SCREENSHOT, optimize=True)

@@ -21,8 +21,8 @@ from mmdpt.engine.cli import friendly_errors
 
 TINY = 'mmdpt-tiny'
 DIGITS = 'zero,one,two,three,four,five,six,seven,eight,nine'
-ABOUT_TINY = ('The built-in CLIP knows single digits, letters and words, not photos: for these give '
-              'a trained checkpoint, or another CLIP (`--arch`).')
+ABOUT_TINY = ('The built-in CLIP knows single digits, letters and words, not photos: for these '
+              'give a trained checkpoint, or another CLIP (`--arch`).')
 
 
 def parse_args():
@@ -63,7 +63,8 @@ def check_arguments(args):
     trained = bool(args.checkpoints or args.checkpoint_dir)
     for name in ('arch', 'classes', 'template'):
         if trained and getattr(args, name):
-            raise ValueError(f'--{name} belongs to zero-shot CLIP: leave it out, or the checkpoints')
+            raise ValueError(f'--{name} belongs to zero-shot CLIP: leave it out, or the '
+                             'checkpoints')
     if args.config and (len(args.checkpoints) != 1 or args.checkpoint_dir):
         raise ValueError('--config belongs to exactly one checkpoint')
     if not 1 <= args.port <= 65535:
