@@ -27,7 +27,7 @@ EXPORT = ['onnx', 'onnxscript', 'onnxruntime']
 # tokenizers of SigLIP and other text towers that read no byte pairs
 HF = ['transformers', 'sentencepiece']
 # mkdocs 1.5: validation of links
-TEST = ['mkdocs>=1.5', 'pytest', 'tensorboard', *SWEEP, *EXPORT, *HF]
+TEST = ['mkdocs>=1.5', 'pytest', 'pytest-xdist', 'tensorboard', *SWEEP, *EXPORT, *HF]
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
 EXTRAS = {
