@@ -14,8 +14,7 @@ from .class_shards import ClassShards, use_shards
 from .clip import load_clip
 from .heads import Match, SimilarityHead, batch_share, similarity
 from .learnt_state import keep_learnt_only
-from .normalisation import (CLIP_MEAN, CLIP_STD, Normalisation,
-                            check_normalisation)
+from .normalisation import preprocessing
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
 from .towers import TextTower, build_image_tower
@@ -413,18 +412,3 @@ class PromptedCLIP(ImageClassifier):
         """Predictions with scores (C,) and label."""
         return self._active_head.predict(
             self.match(inputs), data_samples, **kwargs)
-
-
-def preprocessing(config, clip, num_classes: int):
-    """A data preprocessor's config: by default the one that CLIP's weights
-    want, which another normalisation is checked against; it knows the number
-    of classes, which batch augmentations need. A module stays as it is."""
-    if isinstance(config, torch.nn.Module):
-        return config
-    usual = clip.normalisation or Normalisation(CLIP_MEAN, CLIP_STD)
-    config = dict(config or dict(usual._asdict(), to_rgb=True))
-    check_normalisation(
-        config, clip.normalisation,
-        f'{clip.identity["arch"]} {clip.identity["pretrained"]}')
-    config.setdefault('num_classes', num_classes)
-    return config

@@ -1,6 +1,8 @@
 """The image normalisation that weights were trained with."""
 from typing import List, NamedTuple, Optional
 
+import torch.nn as nn
+
 CLIP_MEAN = [255 * x for x in (0.48145466, 0.4578275, 0.40821073)]
 CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
 
@@ -59,3 +61,18 @@ def check_normalisation(given: dict, wanted: Optional[Normalisation],
             f'{list(given["mean"])}, std {list(given.get("std", []))}, which '
             'silently costs accuracy: set '
             f'data_preprocessor=dict(mean={mean}, std={std}, to_rgb=True).')
+
+
+def preprocessing(config, clip, num_classes: int):
+    """A data preprocessor's config: by default the one that CLIP's weights
+    want, which another normalisation is checked against; it knows the number
+    of classes, which batch augmentations need. A module stays as it is."""
+    if isinstance(config, nn.Module):
+        return config
+    usual = clip.normalisation or Normalisation(CLIP_MEAN, CLIP_STD)
+    config = dict(config or dict(usual._asdict(), to_rgb=True))
+    check_normalisation(
+        config, clip.normalisation,
+        f'{clip.identity["arch"]} {clip.identity["pretrained"]}')
+    config.setdefault('num_classes', num_classes)
+    return config

@@ -9,24 +9,13 @@ AdamW, eps 1e-4, rate 0.001 with a cosine that moves in every step, 20 epochs
 tip_adapter.py. They keep the epoch that is best on the test set and search
 twice; here the last epoch counts, and the test set is looked at once.
 """
-_base_ = ['../runtime.py']
+_base_ = ['./tip_adapter.py']
 
-model = dict(
-    type='PromptedCLIP',
-    pretrained='openai',
-    head=dict(type='TipAdapterHead', num_keys=160, alpha=1., beta=1.))
-
-default_hooks = dict(
-    tip_adapter=dict(
-        type='TipAdapterHook',
-        views=10,
-        search_scale=(7, 3),
-        search_steps=(200, 20)))
 optim_wrapper = dict(
-    type='OptimWrapper',
-    constructor='PromptOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=0.001, eps=1e-4, weight_decay=0.01))
+    optimizer=dict(
+        _delete_=True, type='AdamW', lr=0.001, eps=1e-4, weight_decay=0.01))
 param_scheduler = dict(
+    _delete_=True,
     type='CosineAnnealingLR',
     eta_min=0,
     by_epoch=True,
