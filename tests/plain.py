@@ -34,34 +34,51 @@ def run_block(block, x, **kwargs):
     return torch.func.functional_call(block, merged, (x, ), kwargs)
 
 
-def encode_text(tower, prompts, deep=()):
+def edited(x, edit, start):
+    """Sequences (N, L, W) after an edit, token by token."""
+    if edit is None:
+        return x
+    rows = []
+    for i, row in enumerate(x):
+        tokens = edit.tokens if edit.tokens.dim() == 2 else edit.tokens[i]
+        old = list(row)
+        new = [t.to(x.dtype) for t in tokens]
+        if edit.how == 'replace':
+            new = [edit.weight * t + (1 - edit.weight) * o for t, o in zip(new, old[start:])]
+            old[start:start + len(new)] = []
+        old[start:start] = new
+        rows.append(torch.stack(old))
+    return torch.stack(rows)
+
+
+def encode_text(tower, prompts, at_block=lambda depth: None):
     """Encode prompts padded to the full context, (C, E), not normalised.
 
     Args:
         tower (TextTower): The tower; its blocks are called as they are.
         prompts (list[Tensor]): Token embeddings of each prompt, (S, W).
-        deep (Tensor): Tokens for positions 1 to n of block 1, 2, ...
+        at_block (Callable): What changes before a block.
     """
     length = tower.context_length
     padding = tower.token_embedding.weight[0]
-    mask = torch.full((length, length), float('-inf'),
-                      device=padding.device).triu(1)
     x = torch.stack([
         torch.cat([p, padding.expand(length - len(p), -1)]) for p in prompts
     ]) + tower.positional_embedding
     for depth, block in enumerate(tower.blocks):
-        if 1 <= depth <= len(deep):
-            tokens = deep[depth - 1].to(x.dtype).expand(len(x), -1, -1)
-            x = torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1]:]], 1)
+        x = edited(x, at_block(depth), 1)
+        mask = torch.full((x.shape[1], x.shape[1]), float('-inf'),
+                          device=padding.device).triu(1)
         x = run_block(block, x, attn_mask=mask)
     x = tower.ln_final(x)
-    ends = torch.tensor([len(p) - 1 for p in prompts], device=x.device)
+    grown = x.shape[1] - length
+    ends = torch.tensor([len(p) - 1 + grown for p in prompts], device=x.device)
     return x[torch.arange(len(x)), ends] @ tower.text_projection
 
 
 def encode_image(tower, images, prompt=None, classes=None):
     """Encode images (B, 3, H, W) with every token carried through every
-    block whole; (B, E), not normalised, and the class evidence."""
+    block whole; (B, E), not normalised, the class evidence, and what became
+    of the prompt's tokens."""
     visual = tower.visual
     x = visual._embeds(images.to(visual.conv1.weight.dtype))
     count, previous, evidence = x.shape[1], None, []
@@ -79,7 +96,7 @@ def encode_image(tower, images, prompt=None, classes=None):
         x = run_block(block, x)
         previous = x[:, count:]
         x = x[:, :count]
-    return visual.ln_post(x)[:, 0] @ visual.proj, evidence
+    return visual.ln_post(x)[:, 0] @ visual.proj, evidence, visual.ln_post(previous)
 
 
 def cosine_logits(image, text, scale):
@@ -92,9 +109,8 @@ def learnt_text(model, image=None):
     """Text features of a :class:`PromptedCLIP`, (C, E), or (B, C, E) where
     they depend on the frozen image features (B, E)."""
     prompts = (model.text_prompt or model.templates[0])(image)
-    deep = () if prompts.deep is None else prompts.deep
     text = torch.stack([
-        encode_text(model.text_tower, [p[g] for p in prompts.unpack()], deep)
+        encode_text(model.text_tower, [p[g] for p in prompts.unpack()], prompts.at_block)
         for g in range(len(prompts.prefix))
     ]).to(model.scale.dtype)
     return text if len(text) > 1 else text[0]
@@ -113,7 +129,7 @@ def match(model, images, filled):
     """
     from mmdpt.models import Match
     with torch.no_grad(), model._frozen_towers():
-        frozen, _ = encode_image(model.backbone, images)
+        frozen, _, _ = encode_image(model.backbone, images)
         frozen = frozen.to(model.scale.dtype)
     text = filled if model.text_prompt is None else learnt_text(
         model, frozen)
@@ -123,8 +139,9 @@ def match(model, images, filled):
             dim=1, descending=True)[:, :prompt.top_k]
         classes = text[order]
     plain_image = prompt is None and model.lora is None
-    image, evidence = (frozen, []) if plain_image else encode_image(
+    image, evidence, given = (frozen, [], None) if plain_image else encode_image(
         model.backbone, images, prompt, classes)
     return Match(
         image.to(model.scale.dtype), text, model.scale, frozen, filled, order,
-        torch.stack(evidence) if evidence else None)
+        torch.stack(evidence) if evidence else None,
+        given if prompt is not None and prompt.gives_tokens else None)

@@ -35,7 +35,7 @@ def test_one_layer_learns_the_context_only():
     tower = TextTower(load_clip(small_clip(), None))
     prompt = DeepCoOp(tower, CLASSES, num_layers=1, num_tokens=2)
     assert list(prompt.state_dict()) == ['context']
-    assert prompt().deep is None
+    assert prompt.at_block(1) is None
 
 
 @pytest.mark.parametrize('method, options, message', [

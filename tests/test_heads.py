@@ -67,7 +67,7 @@ def test_guidance_ends_with_its_epoch(match):
     s = match.scale
     for epoch in (0, 1):
         at_epoch(epoch)
-        assert head.needs_frozen
+        assert {'frozen_image', 'frozen_text'} < head.requires
         losses = head.loss(match, samples())
         assert set(losses) == {
             'loss_text_guide', 'loss_image_guide', 'loss_logits'
@@ -81,7 +81,7 @@ def test_guidance_ends_with_its_epoch(match):
             0.1 * F.cross_entropy(
                 cosine_logits(match.image, match.text, s), LABELS))
     at_epoch(2)
-    assert not head.needs_frozen
+    assert head.requires == {'text_prompt'}
     losses = head.loss(match, samples())
     assert losses['loss_text_guide'] == losses['loss_image_guide'] == 0
     torch.testing.assert_close(

@@ -70,7 +70,7 @@ def test_order_of_classes_does_not_matter(tower, options):
 def test_context_that_differs_by_image(tower):
     """G > 1 groups (contexts made from images) equal G separate calls."""
     prompt = CoOp(tower, CLASSES, num_tokens=4)
-    prefix, own, packing, _ = prompt()
+    prefix, own, packing, *_ = prompt()
     shift = torch.randn(3, 1, prefix.shape[-1], dtype=prefix.dtype)
     together = encode(tower, PackedPrompts(prefix + shift, own, packing))
     for i in range(3):

@@ -11,7 +11,7 @@ from hf_towers import (clipa, mobileclip, shake, siglip, timm_clip, worldwide,
                        write_tokenizer)
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
-from plain import CLASSES, small_clip
+from plain import CLASSES, edited, small_clip
 from safetensors.torch import save_file
 from test_methods import METHODS, TOWERS
 from test_methods import build as build_method
@@ -96,23 +96,24 @@ def test_templates_equal_open_clip(name, configs):
 
 def slow_text(tower, prompts):
     """Each prompt by itself, padded, through open_clip's own blocks."""
-    deep, features = prompts.deep, []
-    for prompt in prompts.unpack():
+    features = []
+    for c, prompt in enumerate(prompts.unpack()):
         for one in prompt:  # an image's
             x = torch.stack([*one, *[
                 tower.token_embedding.weight[tower.padding]
             ] * (tower.context_length - len(one))])[None]
             x = x + tower.positional_embedding
-            mask = None
-            if tower.causal:
-                mask = torch.full((x.shape[1], ) * 2, float('-inf')).triu(1)
+            at = dict(last=x.shape[1] - 1, first=0).get(tower.pool, len(one) - 1)
             for depth, block in enumerate(tower.blocks):
-                if deep is not None and 1 <= depth <= len(deep):
-                    first = len(tower.start)
-                    x = x.clone()
-                    x[:, first:first + deep.shape[1]] = deep[depth - 1]
+                edit, before = prompts.at_block(depth), x.shape[1]
+                if edit is not None and edit.tokens.dim() == 3:
+                    edit = edit._replace(tokens=edit.tokens[c])
+                x = edited(x, edit, len(tower.start))
+                at += (x.shape[1] - before) * (at >= len(tower.start))
+                mask = None
+                if tower.causal:
+                    mask = torch.full((x.shape[1], ) * 2, float('-inf')).triu(1)
                 x = block(x, attn_mask=mask)
-            at = dict(last=-1, first=0).get(tower.pool, len(one) - 1)
             features.append(tower.project(tower.ln_final(x[0, at])))
     return torch.stack(features).unflatten(0, (len(CLASSES), -1)).transpose(
         0, 1)

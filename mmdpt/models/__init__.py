@@ -8,6 +8,9 @@ from .heads import DPTHead, GuidedHead, Match, SimilarityHead
 from .linear_probe_head import LinearProbeHead
 from .lora import LoRA
 from .regularised_heads import KgCoOpHead, ProGradHead, PromptSRCHead
+from .mmrl import RepresentationImage, RepresentationText
+from .mmrl_head import MMRLHead
+from .tcp import TCP
 from .text_prompts import CoOp, TemplatePrompt, TextPrompt
 from .timm_tower import TimmTower
 from .towers import FrozenTower, ImageTower, TextTower
@@ -17,9 +20,10 @@ from .vit import PromptedVisionTransformer
 __all__ = [
     'CAVPT', 'CLIPAdapterHead', 'CoCoOp', 'CoOp', 'DPTHead', 'DeepCoOp',
     'FrozenTower', 'GuidedHead', 'ImageTower', 'KgCoOpHead',
-    'LinearProbeHead', 'LoRA', 'MaPLe', 'Match', 'ProGradHead',
+    'LinearProbeHead', 'LoRA', 'MMRLHead', 'MaPLe', 'Match', 'ProGradHead',
     'PromptSRCHead', 'PromptedCLIP', 'PromptedCLIPBackbone',
-    'PromptedVisionTransformer', 'SimilarityHead', 'TemplatePrompt',
+    'PromptedVisionTransformer', 'RepresentationImage',
+    'RepresentationText', 'SimilarityHead', 'TCP', 'TemplatePrompt',
     'TextPrompt', 'TextTower', 'TimmTower', 'TipAdapterHead', 'VPT',
     'VisualPrompt'
 ]

@@ -1,5 +1,5 @@
 """Heads that learn on frozen features: CLIP-Adapter and Tip-Adapter."""
-from typing import List, NamedTuple, Tuple
+from typing import List, NamedTuple, Sequence, Set, Tuple
 
 import torch
 import torch.nn as nn
@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from .heads import Match, SimilarityHead, check_weight, similarity
+from .model_info import ModelInfo
 from .visual_prompts import check_count
 
 
@@ -35,7 +36,8 @@ class CLIPAdapterHead(SimilarityHead):
             raise ValueError(f'ratio must be at most 1, but is {ratio!r}.')
         self.ratio, self.reduction = ratio, reduction
 
-    def couple(self, embed_dim: int, num_classes: int) -> None:
+    def couple(self, about: ModelInfo) -> None:
+        embed_dim = about.embed_dim
         check_count('reduction', self.reduction, 1, embed_dim,
                     f'image features have {embed_dim} values')
         hidden = embed_dim // self.reduction
@@ -90,9 +92,15 @@ class TipAdapterHead(SimilarityHead):
         self.register_buffer('beta', torch.tensor(float(beta)))
         self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
 
-    def couple(self, embed_dim: int, num_classes: int) -> None:
-        self.num_classes = num_classes
-        self.keys = nn.Parameter(torch.zeros(self.num_keys, embed_dim))
+    def couple(self, about: ModelInfo) -> None:
+        self.num_classes = len(about.classes)
+        self.keys = nn.Parameter(torch.zeros(self.num_keys, about.embed_dim))
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        raise ValueError(
+            'transfer=True cannot carry the cache of Tip-Adapter to other '
+            'classes: it holds labelled images of the old ones. Fill a new '
+            'one.')
 
     @torch.no_grad()
     def fill(self, views: torch.Tensor, labels: torch.Tensor) -> None:

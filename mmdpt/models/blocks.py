@@ -3,11 +3,27 @@
 Only what is read is computed: no query and no MLP for a token whose output
 nobody uses. That is exact.
 """
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
+
+
+class ImageFeatures(NamedTuple):
+    """What an image tower gives.
+
+    Attributes:
+        feature (Tensor): Image features (B, E), not normalised; out of
+            :func:`through_blocks`: the tokens that are read, (B, read, D).
+        evidence (list[Tensor]): Class evidence (B, K, C), one entry per
+            class-aware layer.
+        prompt_tokens (Tensor, optional): What became of the prompt's tokens,
+            (B, n, D), if the prompt ``gives_tokens``.
+    """
+    feature: torch.Tensor
+    evidence: List[torch.Tensor]
+    prompt_tokens: Optional[torch.Tensor] = None
 
 
 def check_blocks(blocks: nn.ModuleList, tower: str) -> None:
@@ -106,7 +122,7 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
                    pre_norm: Optional[nn.Module] = None,
                    run: Callable = run_block,
                    read: Optional[int] = 1
-                   ) -> Tuple[torch.Tensor, List[torch.Tensor]]:
+                   ) -> 'ImageFeatures':
     """Walk the blocks and ask the prompt, before each, what enters with the
     image.
 
@@ -123,10 +139,10 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             None for all.
 
     Returns:
-        tuple: These tokens, (B, read or N, D), and the class evidence
-        (B, K, C) of every class-aware layer.
+        ImageFeatures: These tokens, (B, read or N, D), the class evidence of
+        every class-aware layer, and what became of the prompt's tokens.
     """
-    num_tokens, previous, evidence = tokens.shape[1], None, []
+    num_tokens, previous, evidence, given = tokens.shape[1], None, [], None
     for depth, block in enumerate(blocks):
         last = depth == len(blocks) - 1
         extra, logits = (None, None) if prompt is None else prompt(
@@ -142,7 +158,14 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             tokens = run(block, torch.cat([tokens, extra], dim=1))
             previous = tokens[:, num_tokens:]
             tokens = tokens[:, :num_tokens]
+        elif last and extra is not None and prompt.gives_tokens:
+            # The order of tokens does not matter: what is read comes first.
+            extra = extra.expand(tokens.shape[0], -1, -1)
+            count = extra.shape[1]
+            tokens = run(block, torch.cat([extra, tokens], dim=1),
+                         read=None if read is None else count + read)
+            given, tokens = tokens.split([count, tokens.shape[1] - count], dim=1)
         else:
             tokens = run(block, tokens, extra, read=read if last else None)
             previous = None
-    return tokens, evidence
+    return ImageFeatures(tokens, evidence, given)

@@ -46,7 +46,7 @@ class ClassShards:
             packing.prefix, packing.own, dim=0)]
         order = sorted(range(len(prompts)), key=lambda c: len(prompts[c]))
         shares = [order[r::world] for r in range(world)]
-        self.packing = Packing([prompts[c] for c in shares[rank]]).to(device)
+        self.packing = Packing([prompts[c] for c in shares[rank]], shares[rank]).to(device)
         self.counts = [len(share) for share in shares]
         # Row of each class among the gathered shares.
         place = {c: i for i, c in enumerate(sum(shares, []))}

@@ -1,8 +1,9 @@
 """The classifier: frozen CLIP, prompts in front of it, a head behind."""
 from contextlib import contextmanager, nullcontext
-from typing import List, Optional, Sequence, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 import torch
+import torch.nn as nn
 import torch.nn.functional as F
 from mmengine.dist import get_rank, get_world_size
 from mmpretrain.models import ImageClassifier
@@ -14,6 +15,7 @@ from .class_shards import ClassShards, use_shards
 from .clip import load_clip
 from .heads import Match, SimilarityHead, batch_share, similarity
 from .learnt_state import keep_learnt_only
+from .model_info import ModelInfo
 from .normalisation import preprocessing
 from .text_cache import TextCache
 from .text_prompts import TemplatePrompt
@@ -114,7 +116,7 @@ class PromptedCLIP(ImageClassifier):
         scale = clip.logit_scale if logit_scale is None else \
             torch.full_like(clip.logit_scale, logit_scale)
         self.register_buffer('scale', scale, persistent=False)
-        self.templates = torch.nn.ModuleList(
+        self.templates = nn.ModuleList(
             TemplatePrompt(self.text_tower, classes, t) for t in templates)
         self.text_prompt = text_prompt and MODELS.build(
             text_prompt,
@@ -131,19 +133,16 @@ class PromptedCLIP(ImageClassifier):
                 depth=tower.depth,
                 embed_dim=tower.embed_dim,
                 num_classes=len(classes)))
-        if self.visual_prompt is not None:
-            self.visual_prompt.couple(self.text_prompt)
-            self.visual_prompt.to(self.scale.dtype)
-        if self.lora is not None:
-            self.lora.to(self.scale.dtype)
-        self.head.couple(tower.embed_dim, len(classes))
-        self.head.to(self.scale.dtype)
-        self._plain_head = SimilarityHead()  # of zero-shot CLIP
         self.normalise_templates = normalise_templates
-        self.transfer = transfer
-        self._check_parts()
         self._learnt_text = TextCache()
         self._frozen_text = TextCache()
+        self._couple(templates)
+        if self.lora is not None:
+            self.lora.to(self.scale.dtype)
+        self.head.to(self.scale.dtype)
+        self._plain_head = SimilarityHead()  # of zero-shot CLIP
+        self.transfer = transfer
+        self._check_parts()
         self._zero_shot = False
         self._shards = None
         self.shard_classes = shard_classes
@@ -151,6 +150,30 @@ class PromptedCLIP(ImageClassifier):
             raise ValueError("shard_classes must be True, False or 'auto', but"
                              f' is {shard_classes!r}.')
         keep_learnt_only(self)
+
+    def parts(self) -> Dict[str, nn.Module]:
+        """The parts that learn, by name."""
+        named = {n: getattr(self, n) for n in ('text_prompt', 'visual_prompt', 'lora', 'head')}
+        return {n: part for n, part in named.items() if part is not None}
+
+    def _couple(self, templates: List[str]) -> None:
+        """Let every part get to know the model."""
+        tower = self.backbone
+        about = ModelInfo(
+            width=tower.width,
+            depth=tower.depth,
+            text_depth=len(self.text_tower.blocks),
+            embed_dim=tower.embed_dim,
+            classes=list(self.classes),
+            templates=list(templates),
+            frozen_text=self.frozen_text_features,
+            image_proj=tower.proj,
+            text_prompt=self.text_prompt)
+        for part in (self.text_prompt, self.visual_prompt, self.head):
+            if part is not None:
+                part.couple(about)
+        if self.visual_prompt is not None:
+            self.visual_prompt.to(self.scale.dtype)
 
     def _only_template(self) -> TemplatePrompt:
         if len(self.templates) > 1:
@@ -164,18 +187,25 @@ class PromptedCLIP(ImageClassifier):
         name = type(head).__name__
         if getattr(self.data_preprocessor, 'batch_augments', None):
             head.check_soft_labels()
-        if head.needs_evidence and not (visual and visual.has_evidence):
+        if 'evidence' in head.requires and not (visual and visual.has_evidence):
             raise ValueError(
                 f'{name} needs class evidence, but visual_prompt is '
                 f'{type(visual).__name__}: use CAVPT, or GuidedHead.')
-        if head.needs_text_prompt and self.text_prompt is None:
+        if 'prompt_tokens' in head.requires and not (visual and visual.gives_tokens
+                                                     and self.backbone.gives_tokens):
+            raise ValueError(
+                f'{name} reads what became of the visual prompt\'s tokens, which '
+                f'{type(visual).__name__} in a {type(self.backbone).__name__} does not give: use '
+                'RepresentationImage and a CLIP ViT such as ViT-B-16-quickgelu.')
+        if 'text_prompt' in head.requires and self.text_prompt is None:
             raise ValueError(f'{name} guides learnt text features, but '
                              'text_prompt is None: use CoOp, or '
                              'SimilarityHead.')
         by_image = self.text_prompt is not None and \
             self.text_prompt.needs_image
-        if by_image and (visual and visual.top_k or head.needs_shared_text):
-            part = name if head.needs_shared_text else type(visual).__name__
+        shared = 'shared_text' in head.requires
+        if by_image and (visual and visual.top_k or shared):
+            part = name if shared else type(visual).__name__
             raise ValueError(
                 f'{part} needs text features that all images share, but those '
                 f'of {type(self.text_prompt).__name__} depend on the image: '
@@ -201,14 +231,14 @@ class PromptedCLIP(ImageClassifier):
         visual = None if self._zero_shot else self.visual_prompt
         text_prompt = None if self._zero_shot else self.text_prompt
         selects = visual is not None and visual.top_k > 0
-        guides = self.training and self.head.needs_frozen
+        required = self.head.requires if self.training else ()
         by_image = text_prompt is not None and text_prompt.needs_image
 
         frozen_image = frozen_text = class_ids = classes = None
-        if not prompted or selects or guides or by_image:
+        if not prompted or selects or by_image or 'frozen_image' in required:
             with torch.no_grad(), self._frozen_towers():
-                frozen_image = self._wide(self.backbone(tokens)[0])
-        if text_prompt is None or selects or guides:
+                frozen_image = self._wide(self.backbone(tokens).feature)
+        if text_prompt is None or selects or 'frozen_text' in required:
             frozen_text = self.frozen_text_features()
 
         text = frozen_text if text_prompt is None else \
@@ -217,14 +247,15 @@ class PromptedCLIP(ImageClassifier):
             logits = similarity(frozen_image, frozen_text, self.scale)
             class_ids = logits.topk(visual.top_k).indices  # (B, K)
             classes = F.embedding(class_ids, text)  # (B, K, E)
-        if not prompted:
-            image, evidence = frozen_image, []
+        if prompted:
+            image, evidence, given = self.backbone(tokens, visual, classes)
         else:
-            image, evidence = self.backbone(tokens, visual, classes)
+            image, evidence, given = frozen_image, [], None
         return Match(
             self._wide(image), text, self.scale, frozen_image, frozen_text,
             class_ids,
-            torch.stack(evidence) if evidence else None)
+            torch.stack(evidence) if evidence else None,
+            None if given is None else self._wide(given))
 
     def _frozen_towers(self):
         return nullcontext() if self.lora is None else self.lora.off()
@@ -301,7 +332,7 @@ class PromptedCLIP(ImageClassifier):
     def clip_features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Frozen CLIP's image features, (B, E), not normalised."""
         with torch.no_grad(), self._frozen_towers():
-            return self._wide(self.backbone(self.backbone.embed(inputs))[0])
+            return self._wide(self.backbone(self.backbone.embed(inputs)).feature)
 
     @torch.no_grad()
     def predict_features(self, features: torch.Tensor,

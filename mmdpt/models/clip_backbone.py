@@ -63,8 +63,8 @@ class PromptedCLIPBackbone(PromptedBackbone, BaseBackbone):
 
     def forward(self, images: torch.Tensor) -> Tuple[torch.Tensor]:
         """A tuple with the image features (B, E), not normalised."""
-        features, _ = self.tower(
-            self.tower.embed(images), self.visual_prompt)
+        features = self.tower(
+            self.tower.embed(images), self.visual_prompt).feature
         return (features.to(self.wide), )
 
     def identity(self) -> dict:

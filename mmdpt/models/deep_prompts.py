@@ -5,6 +5,8 @@ import torch
 import torch.nn as nn
 from mmpretrain.registry import MODELS
 
+from .edits import Edit
+from .model_info import ModelInfo
 from .text_prompts import CoOp
 from .towers import TextTower
 from .visual_prompts import LayeredPrompt, check_count
@@ -53,8 +55,8 @@ class DeepCoOp(CoOp):
             torch.empty(shape, dtype=self.context.dtype).normal_(std=0.02)
         ) if num_layers > 1 else None
 
-    def deep_tokens(self) -> Optional[torch.Tensor]:
-        return self.deep
+    def at_block(self, depth: int) -> Optional[Edit]:
+        return Edit(self.deep[depth - 1]) if 1 <= depth < self.num_layers else None
 
     def layer(self, depth: int) -> torch.Tensor:
         """The learnt tokens of a block, (n, W)."""
@@ -85,7 +87,8 @@ class MaPLe(LayeredPrompt):
         super().__init__(init_cfg=init_cfg)
         self.width, self.depth = width, depth
 
-    def couple(self, text_prompt: Optional[nn.Module]) -> None:
+    def couple(self, about: ModelInfo) -> None:
+        text_prompt = about.text_prompt
         if not isinstance(text_prompt, DeepCoOp):
             raise ValueError(
                 'MaPLe projects the tokens of a DeepCoOp, but text_prompt is '

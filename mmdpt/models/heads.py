@@ -1,5 +1,5 @@
 """From similarities to logits, losses and predictions."""
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,8 @@ from mmpretrain.evaluation import Accuracy
 from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
+
+from .model_info import ModelInfo
 
 
 class Match(NamedTuple):
@@ -28,6 +30,8 @@ class Match(NamedTuple):
             likely first, (B, K).
         evidence (Tensor, optional): Class logits of every class-aware layer
             and prompt, (M, B, K, C).
+        prompt_tokens (Tensor, optional): What became of the visual prompt's
+            tokens, after the tower's last LayerNorm, (B, n, D).
     """
     image: torch.Tensor
     text: torch.Tensor
@@ -36,6 +40,7 @@ class Match(NamedTuple):
     frozen_text: Optional[torch.Tensor] = None
     class_ids: Optional[torch.Tensor] = None
     evidence: Optional[torch.Tensor] = None
+    prompt_tokens: Optional[torch.Tensor] = None
 
 
 def similarity(image: torch.Tensor, text: torch.Tensor,
@@ -67,31 +72,31 @@ class SimilarityHead(ClsHead):
             ``ClsHead``.
 
     Attributes:
-        needs_frozen (bool): Whether it compares with the frozen features in
-            this epoch.
-        needs_evidence (bool): Whether it needs class evidence.
-        needs_text_prompt (bool): Whether it needs learnt text features.
-        needs_shared_text (bool): Whether these must be the same for all
-            images.
+        requires (frozenset[str]): What it needs in this epoch's training:
+            fields of :class:`Match` that are not computed for every method
+            ('frozen_image', 'frozen_text', 'evidence', 'prompt_tokens'),
+            'text_prompt' (the text features are learnt) and 'shared_text'
+            (they are the same for all images).
         takes_soft_labels (bool): Whether its loss is defined for the mixed
             labels of batch augmentations.
         second_loss (str, optional): Name of a loss that is not added to the
             others but handed to the optimizer's wrapper beside them.
     """
     takes_soft_labels = True
-    needs_frozen = False
-    needs_evidence = False
-    needs_text_prompt = False
-    needs_shared_text = False
+    requires: FrozenSet[str] = frozenset()
     second_loss = None
 
-    def couple(self, embed_dim: int, num_classes: int) -> None:
+    def couple(self, about: ModelInfo) -> None:
         """Make what depends on tower and classes, before anything is trained.
 
         Args:
-            embed_dim (int): E.
-            num_classes (int): C.
+            about (ModelInfo): Sizes, classes, frozen projection.
         """
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        """Names of the tensors that a checkpoint for other classes leaves
+        behind; see :meth:`TextPrompt.transfer`."""
+        return set()
 
     def check_soft_labels(self) -> None:
         """Raise ValueError unless labels may be mixed."""
@@ -200,8 +205,6 @@ class GuidedHead(TermsHead):
         ValueError: If a number is negative.
     """
 
-    needs_text_prompt = True
-
     def __init__(self,
                  guided_epochs: int,
                  logits_weight: float = 0.1,
@@ -213,7 +216,13 @@ class GuidedHead(TermsHead):
         self.logits_weight = logits_weight
 
     @property
-    def needs_frozen(self) -> bool:
+    def requires(self) -> FrozenSet[str]:
+        """The frozen features in a guided epoch (from 0) only."""
+        frozen = ('frozen_image', 'frozen_text') if self.guides else ()
+        return frozenset(('text_prompt', *frozen))
+
+    @property
+    def guides(self) -> bool:
         """Whether the running epoch (from 0) is a guided one."""
         epoch = MessageHub.get_current_instance().get_info('epoch', 0)
         return epoch < self.guided_epochs
@@ -226,7 +235,7 @@ class GuidedHead(TermsHead):
                 similarity(image, text, match.scale), target)
 
         logits = ce(match.image, match.text)
-        if not self.needs_frozen:
+        if not self.guides:
             return dict(logits=(1., logits))
         return dict(
             text_guide=(1., ce(match.frozen_image, match.text)),
@@ -251,13 +260,16 @@ class DPTHead(GuidedHead):
             0.3.
         **kwargs: See :class:`GuidedHead`.
     """
-    needs_evidence = True
     takes_soft_labels = False  # the class-aware loss: is *the* label selected?
 
     def __init__(self, guided_epochs: int, aux_weight: float = 0.3, **kwargs):
         super().__init__(guided_epochs, **kwargs)
         check_weight('aux_weight', aux_weight)
         self.aux_weight = aux_weight
+
+    @property
+    def requires(self) -> FrozenSet[str]:
+        return super().requires | {'evidence'}
 
     def terms(self, match, target):
         terms = super().terms(match, target)

@@ -2,8 +2,6 @@
 import torch.nn as nn
 from mmengine.logging import print_log
 
-from .visual_prompts import ClassAwareLayer
-
 KEY = 'mmdpt'
 
 
@@ -64,31 +62,14 @@ def keep_learnt_only(model: nn.Module) -> None:
 def transferred(model: nn.Module, old: list) -> set:
     """Names of what does not pass from old classes to the model's; logs it.
 
-    Class evidence has one output a class. It serves the loss in training
-    only, so a model without the old one predicts as it would with it.
+    Each part says what it leaves behind.
 
     Raises:
-        ValueError: If the context is class-specific: then there is none for
-            a new class.
+        ValueError: If a part has nothing to carry to other classes.
     """
-    if getattr(model.text_prompt, 'class_specific', False):
-        raise ValueError(
-            'transfer=True cannot carry class-specific context to other '
-            f'classes: each of the {len(old)} contexts was learnt for its '
-            'class. Train with text_prompt.class_specific=False.')
-    if hasattr(model.head, 'fill'):
-        raise ValueError(
-            'transfer=True cannot carry the cache of Tip-Adapter to other '
-            'classes: it holds labelled images of the old ones. Fill a new '
-            'one.')
-    if hasattr(model.head, 'take_over'):
-        raise ValueError(
-            'transfer=True cannot carry a linear probe to other classes: its '
-            f'{len(old)} rows belong to the old ones. Fit a new one.')
     bound = {
-        f'{name}.evidence.weight'
-        for name, module in model.named_modules()
-        if isinstance(module, ClassAwareLayer)
+        f'{name}.{tensor}'
+        for name, part in model.parts().items() for tensor in part.transfer(old)
     }
     kept = sorted(model.learnt_names - bound)
     print_log(

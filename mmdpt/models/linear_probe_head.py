@@ -1,4 +1,6 @@
 """Logistic regression on frozen features as a head."""
+from typing import Sequence, Set
+
 import numpy as np
 import torch
 import torch.nn as nn
@@ -6,6 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from .heads import Match, SimilarityHead
+from .model_info import ModelInfo
 
 
 @MODELS.register_module()
@@ -20,9 +23,14 @@ class LinearProbeHead(SimilarityHead):
         **kwargs: See :class:`SimilarityHead`.
     """
 
-    def couple(self, embed_dim: int, num_classes: int) -> None:
-        self.weight = nn.Parameter(torch.zeros(num_classes, embed_dim))
-        self.bias = nn.Parameter(torch.zeros(num_classes))
+    def couple(self, about: ModelInfo) -> None:
+        self.weight = nn.Parameter(torch.zeros(len(about.classes), about.embed_dim))
+        self.bias = nn.Parameter(torch.zeros(len(about.classes)))
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        raise ValueError(
+            'transfer=True cannot carry a linear probe to other classes: its '
+            f'{len(old)} rows belong to the old ones. Fit a new one.')
 
     def forward(self, match: Match) -> torch.Tensor:
         return F.linear(match.image, self.weight, self.bias)

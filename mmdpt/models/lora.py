@@ -1,6 +1,6 @@
 """Low-rank updates of the towers' attention (CLIP-LoRA)."""
 from contextlib import contextmanager
-from typing import Sequence
+from typing import Sequence, Set
 
 import torch
 import torch.nn as nn
@@ -124,6 +124,11 @@ class LoRA(BaseModule):
                 object.__setattr__(block.attn, 'low_rank', update)
             setattr(self, name, updates)
         self.drops_text = dropout > 0 and 'text' in towers
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        """Names of the tensors that a checkpoint for other classes leaves
+        behind: none."""
+        return set()
 
     def begin_step(self, samples: Sequence, device: torch.device,
                    text_by_image: bool = False) -> None:

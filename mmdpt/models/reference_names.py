@@ -54,6 +54,20 @@ RULES: Dict[str, Rules] = dict(  # of the methods with names of their own
         ('image_encoder.VPT', 'visual_prompt.tokens[0]'),
         (f'image_encoder.{_RESBLOCK}', 'visual_prompt.tokens[{}]'),
     ])
+# The class tokens' network has the names of CoCoOp's: TCP needs no rules of its own.
+_MMRL = 'representation_learner.'
+_TOWERS = dict(r2t='text_prompt', r2v='visual_prompt')
+_TOKENS = (f'{_MMRL}compound_rep_tokens', 'text_prompt.tokens')
+RULES['MMRL'] = [_TOKENS, ('image_encoder.proj_rep', 'head.proj')] + [
+    (f'{_MMRL}compound_rep_tokens_{theirs}proj.{{}}.{kind}',
+     f'{ours}.projections.layers.{{}}.{kind}')
+    for theirs, ours in _TOWERS.items() for kind in ('weight', 'bias')
+]
+RULES['MMRL++'] = [_TOKENS] + [(f'image_encoder.{m}', f'head.{m}') for m in 'AB'] + [
+    (f'{_MMRL}srra_{theirs}proj.weight', f'{ours}.projections.weight')
+    for theirs, ours in _TOWERS.items()
+] + [(f'{_MMRL}srra_{theirs}proj.srra.{{}}.{kind}', f'{ours}.projections.{kind}.{{}}')
+     for theirs, ours in _TOWERS.items() for kind in ('A', 'B', 'bias')]
 RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight')
                          for i in (0, 2)]
 RULES['Tip-Adapter-F'] = [('adapter.weight', 'head.keys')]

@@ -19,9 +19,7 @@ class KgCoOpHead(TermsHead):
         weight (float): Of the distance. Defaults to 8.
         **kwargs: See :class:`SimilarityHead`.
     """
-    needs_frozen = True
-    needs_text_prompt = True
-    needs_shared_text = True
+    requires = frozenset(('frozen_text', 'text_prompt', 'shared_text'))
 
     def __init__(self, weight: float = 8., **kwargs):
         super().__init__(**kwargs)
@@ -49,9 +47,7 @@ class PromptSRCHead(TermsHead):
         image_weight (float): The same for the image. Defaults to 10.
         **kwargs: See :class:`SimilarityHead`.
     """
-    needs_frozen = True
-    needs_text_prompt = True
-    needs_shared_text = True
+    requires = frozenset(('frozen_image', 'frozen_text', 'text_prompt', 'shared_text'))
 
     def __init__(self, text_weight: float = 25., image_weight: float = 10.,
                  **kwargs):
@@ -95,8 +91,7 @@ class ProGradHead(TermsHead):
             of logits / T. Defaults to 1.
         **kwargs: See :class:`SimilarityHead`.
     """
-    needs_frozen = True
-    needs_text_prompt = True
+    requires = frozenset(('frozen_image', 'frozen_text', 'text_prompt'))
     second_loss = 'kl'
 
     def __init__(self, temperature: float = 1., **kwargs):

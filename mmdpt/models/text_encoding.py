@@ -11,7 +11,7 @@ layers. Classes are sorted by their number of own tokens, so that attention
 among own tokens goes by groups of equal length, and nothing is padded.
 """
 from itertools import accumulate, groupby
-from typing import List, NamedTuple, Optional, Sequence
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 import torch.nn as nn
@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from .blocks import add_mlp, project, split_heads
+from .edits import Edit, apply_edit
 
 
 class Packing(nn.Module):
@@ -28,6 +29,8 @@ class Packing(nn.Module):
         prompts (Sequence[Sequence[int]]): For each of the C classes, its
             tokens from the start to the end of text, as indices into a bank
             of embeddings. Equal indices mean equal embeddings.
+        classes (Sequence[int], optional): Which of the model's classes these
+            are. Defaults to all of them.
 
     Attributes:
         prefix (Tensor): Bank indices of the shared tokens, (P,).
@@ -37,11 +40,15 @@ class Packing(nn.Module):
         last (Tensor): Rows of the ends of text among the own tokens, (C,),
             shorter classes first.
         rank (Tensor): Place of each class among the sorted classes, (C,).
+        order (Tensor): The model's classes, shorter prompts first, (C,).
         groups (list[tuple[int, int]]): ``(length, number of classes)``.
     """
 
-    def __init__(self, prompts: Sequence[Sequence[int]]):
+    def __init__(self, prompts: Sequence[Sequence[int]],
+                 classes: Optional[Sequence[int]] = None):
         super().__init__()
+        self._constant = None
+        classes = range(len(prompts)) if classes is None else classes
         shared = shared_length(prompts)
         order = sorted(range(len(prompts)), key=lambda c: len(prompts[c]))
         own = [list(prompts[c][shared:]) for c in order]
@@ -59,9 +66,24 @@ class Packing(nn.Module):
                 own=[i for tokens in own for i in tokens],
                 position=position,
                 last=last,
+                order=[classes[c] for c in order],
                 rank=rank).items():
             self.register_buffer(
                 name, torch.tensor(values, dtype=torch.long), persistent=False)
+
+    @torch.no_grad()
+    def constant_states(self, tower: nn.Module, prompts: 'PackedPrompts',
+                        depth: int) -> torch.Tensor:
+        """What enters block ``depth`` when nothing learnt stands below it:
+        computed once, and again only for another type or device."""
+        x = embed(tower, prompts)
+        key = (depth, x.dtype, x.device, torch.is_autocast_enabled(x.device.type))
+        if self._constant is None or self._constant[0] != key:
+            layout = Layout(self.prefix.numel(), self.groups)
+            for block in tower.blocks[:depth]:
+                x = _run_block(block, x, layout)
+            self._constant = (key, x)
+        return self._constant[1]
 
     def unpack(self, prefix: torch.Tensor, own: torch.Tensor,
                dim: int) -> List[torch.Tensor]:
@@ -99,20 +121,43 @@ class PackedPrompts(NamedTuple):
             images where the context depends on the image.
         own (Tensor): The classes' own tokens, (G or 1, T, W).
         packing (Packing): Which rows are whose.
-        deep (Tensor, optional): What stands at the n positions behind the
-            start of text before block 1, 2, ... instead of the outputs of the
-            block before, (J - 1, n, W); the same for all classes, so the
-            prefix stays shared.
+        at_block (Callable): What changes before block ``depth``, an
+            :class:`Edit` or None.
+        constant_below (int): No learnt value enters before this block.
     """
     prefix: torch.Tensor
     own: torch.Tensor
     packing: Packing
-    deep: Optional[torch.Tensor] = None
+    at_block: Callable[[int], Optional[Edit]] = lambda depth: None
+    constant_below: int = 0
 
     def unpack(self) -> List[torch.Tensor]:
         """The prompt of each class, (G, its length, W)."""
         own = self.own.expand(len(self.prefix), -1, -1)
         return self.packing.unpack(self.prefix, own, dim=1)
+
+
+class Layout(NamedTuple):
+    """Where tokens stand in the packed matrix of one block.
+
+    Attributes:
+        shared (int): Number of shared tokens, P.
+        groups (list[tuple[int, int]]): ``(own tokens, number of classes)``.
+    """
+    shared: int
+    groups: List[Tuple[int, int]]
+
+    @property
+    def ends(self) -> List[int]:
+        """Rows of the ends of text, shorter prompts first."""
+        lengths = [n for n, count in self.groups for _ in range(count)]
+        return [self.shared + total - 1 for total in accumulate(lengths)]
+
+    def split(self, x: torch.Tensor) -> List[torch.Tensor]:
+        """Own tokens by group, (G, classes, length, ...), out of (G, P + T,
+        ...)."""
+        parts = x[:, self.shared:].split([n * count for n, count in self.groups], dim=1)
+        return [p.unflatten(1, (count, n)) for p, (n, count) in zip(parts, self.groups)]
 
 
 def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
@@ -126,60 +171,96 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
         Tensor: Text features (G, C, E), not normalised; equal, gradients
         included, to encoding every prompt by itself.
     """
-    prefix, own, packing, deep = prompts
-    x = torch.cat([prefix, own.expand(len(prefix), -1, -1)], dim=1)
-    x = x + tower.positional_embedding[packing.position].to(x.dtype)
-    for depth, block in enumerate(tower.blocks[:-1]):
-        x = replace_tokens(x, deep, depth, len(tower.start))
+    packing = prompts.packing
+    layout = Layout(packing.prefix.numel(), packing.groups)
+    first = prompts.constant_below
+    if first and any(getattr(block.attn, 'low_rank', None) is not None for block in tower.blocks):
+        first = 0  # the tower itself learns
+    x = packing.constant_states(tower, prompts, first) if first else embed(tower, prompts)
+    for depth, block in enumerate(tower.blocks):
+        if depth < first:
+            continue
+        edit = prompts.at_block(depth)
+        if edit is not None:
+            x, layout = edit_packed(edit, x, layout, packing, len(tower.start))
+        if depth == len(tower.blocks) - 1:
+            break
         if tower.checkpointing and torch.is_grad_enabled():
-            x = checkpoint(_run_block, block, x, packing, use_reentrant=False)
+            x = checkpoint(_run_block, block, x, layout, use_reentrant=False)
         else:
-            x = _run_block(block, x, packing)
-    x = replace_tokens(x, deep, len(tower.blocks) - 1, len(tower.start))
-    ends = _run_last_block(tower.blocks[-1], x, packing)
+            x = _run_block(block, x, layout)
+    ends = _run_last_block(tower.blocks[-1], x, layout).index_select(1, packing.rank)
     return tower.project(tower.ln_final(ends))
 
 
-def replace_tokens(x: torch.Tensor, deep: Optional[torch.Tensor], depth: int,
-                   start: int) -> torch.Tensor:
-    """Put the tokens that block ``depth`` has of its own behind the start.
+def embed(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
+    """What enters the first block, (G, P + T, W), positions included."""
+    prefix, own = prompts.prefix, prompts.own
+    x = torch.cat([prefix, own.expand(len(prefix), -1, -1)], dim=1)
+    return x + tower.positional_embedding[prompts.packing.position].to(x.dtype)
+
+
+def edit_packed(edit: Edit, x: torch.Tensor, layout: Layout, packing: Packing,
+                start: int) -> Tuple[torch.Tensor, Layout]:
+    """Apply an edit to packed tokens.
+
+    One that is the same for all classes, and touches shared tokens only,
+    leaves them shared; any other ends the sharing behind the start of text.
 
     Args:
-        x (Tensor): Tokens entering the block, (G, T, W).
-        deep (Tensor, optional): See :class:`PackedPrompts`.
-        depth (int): Index of the block.
-        start (int): Number of tokens in front of the context.
+        edit (Edit): The edit.
+        x (Tensor): Tokens entering the block, (G, P + T, W).
+        layout (Layout): Of ``x``.
+        packing (Packing): The order of the classes.
+        start (int): Number of tokens in front of the edited ones.
+
+    Returns:
+        tuple: The edited tokens, and their layout.
     """
-    if deep is None or not 1 <= depth <= len(deep):
-        return x
-    tokens = deep[depth - 1].to(x.dtype).expand(len(x), -1, -1)  # (G, n, W)
-    return torch.cat([x[:, :start], tokens, x[:, start + tokens.shape[1]:]],
-                     dim=1)
+    shared, count = layout.shared, edit.tokens.shape[-2]
+    reach = start if edit.how == 'insert' else start + count
+    if edit.tokens.dim() == 2 and shared >= reach:
+        prefix = apply_edit(edit, x[:, :shared], start)
+        return torch.cat([prefix, x[:, shared:]], dim=1), layout._replace(
+            shared=prefix.shape[1])
+    tail = x[:, None, start:shared]
+    tokens = edit.tokens
+    if tokens.dim() == 3:
+        # Unlike indexing, embedding has a deterministic backward pass.
+        tokens = F.embedding(packing.order, tokens.flatten(1)).unflatten(1, tokens.shape[1:])
+    parts, first = [], 0
+    for part in layout.split(x):
+        own = torch.cat([tail.expand(-1, part.shape[1], -1, -1), part], dim=2)
+        mine = tokens if tokens.dim() == 2 else tokens[first:first + part.shape[1]]
+        parts.append(apply_edit(edit._replace(tokens=mine), own, 0))
+        first += part.shape[1]
+    groups = [(p.shape[2], p.shape[1]) for p in parts]
+    x = torch.cat([x[:, :start], *(p.flatten(1, 2) for p in parts)], dim=1)
+    return x, Layout(start, groups)
 
 
-def _run_block(block, x, packing):
+def _run_block(block, x, layout):
     qkv = project(block.attn, block.ln_1(x))
     query, key, value = qkv.unflatten(2, (3, -1)).unbind(2)
-    shared = packing.prefix.numel()
+    shared = layout.shared
     outputs = [
         F.scaled_dot_product_attention(
             *(split_heads(block.attn, t[:, :shared]) for t in (query, key, value)),
             is_causal=True)
     ] if shared else []
-    outputs += _attend_groups(block, query[:, shared:], key, value, packing)
+    outputs += _attend_groups(block, query[:, shared:], key, value, layout, every=True)
     return _close(block, x, outputs)
 
 
-def _run_last_block(block, x, packing):
+def _run_last_block(block, x, layout):
     """Only the end of text is read: queries, output projection and MLP are
-    computed for it alone. Returns (G, C, W) in the order of the classes."""
+    computed for it alone. Returns (G, C, W), shorter prompts first."""
     normed = block.ln_1(x)
-    ends = packing.last + packing.prefix.numel()
+    ends = torch.tensor(layout.ends, device=x.device)
     query = project(block.attn, normed.index_select(1, ends), last=1)
     key, value = project(block.attn, normed, first=1).chunk(2, -1)
-    outputs = _attend_groups(block, query, key, value, packing)
-    ends = _close(block, x.index_select(1, ends), outputs)
-    return ends.index_select(1, packing.rank)
+    outputs = _attend_groups(block, query, key, value, layout, every=False)
+    return _close(block, x.index_select(1, ends), outputs)
 
 
 def _close(block, x, outputs):
@@ -187,7 +268,7 @@ def _close(block, x, outputs):
     return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))
 
 
-def _attend_groups(block, query, key, value, packing):
+def _attend_groups(block, query, key, value, layout, every):
     """Attention of all classes, group by group of equal length.
 
     Args:
@@ -196,17 +277,17 @@ def _attend_groups(block, query, key, value, packing):
             each class (G, C, W), shorter classes first.
         key (Tensor): Of prefix and own tokens, (G, P + T, W).
         value (Tensor): The same.
-        packing (Packing): The layout.
+        layout (Layout): Of the keys.
+        every (bool): Whether all own tokens ask.
 
     Returns:
-        list[Tensor]: One (G, H, queries, d) a group.
+        list[Tensor]: One (G, H, queries, d) per group.
     """
-    shared = packing.prefix.numel()
+    shared = layout.shared
     query, key, value = (split_heads(block.attn, t) for t in (query, key, value))
     query = query * query.shape[-1]**-0.5
-    every = query.shape[2] == packing.own.numel()
     outputs, start, first = [], shared, 0
-    for length, count in packing.groups:
+    for length, count in layout.groups:
         stop, queries = start + length * count, length if every else 1
         outputs.append(
             _attend_group(

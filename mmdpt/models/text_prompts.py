@@ -1,5 +1,5 @@
 """What the text tower reads: hand-written templates, or learnt context."""
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Set, Tuple
 
 import torch
 import torch.nn as nn
@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
+from .edits import Edit
 from .text_encoding import PackedPrompts, Packing
 from .towers import TextTower
 
@@ -51,6 +52,19 @@ def prompt_tokens(tower: TextTower, name: str, text: str,
     return [*tower.start, *body, *tower.end]
 
 
+def fill_template(tower: TextTower, name: str, template: str) -> List[int]:
+    """Tokens of a template filled with a class name.
+
+    Raises:
+        ValueError: If the template has no single ``{}``, or the prompt is too
+            long.
+    """
+    if not isinstance(template, str) or template.count('{}') != 1:
+        raise ValueError(f'Template {template!r} needs exactly one {{}}, '
+                         "where the class name goes: 'a photo of a {}.'.")
+    return prompt_tokens(tower, name, template.replace('{}', clean_name(name)))
+
+
 class FrozenBank(nn.Module):
     """The frozen embeddings that some prompts use, looked up once.
 
@@ -80,11 +94,33 @@ class TextPrompt(BaseModule):
 
     Attributes:
         needs_image (bool): Whether the prompts depend on the image.
-        num_layers (int): How many blocks of the text tower get prompts of
-            their own; those of the first stand in the bank.
+        constant_below (int): No learnt value enters before this block of the
+            text tower: the states below are computed once.
     """
     needs_image = False
-    num_layers = 1
+    constant_below = 0
+
+    def couple(self, about) -> None:
+        """Get to know the model, before anything is trained.
+
+        Args:
+            about (ModelInfo): Sizes, classes, frozen text features.
+        """
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        """What becomes of a checkpoint that was trained for other classes.
+
+        Args:
+            old (Sequence[str]): The classes that it was trained for.
+
+        Returns:
+            set[str]: Names of the tensors that are left behind; everything
+            else is taken over.
+
+        Raises:
+            ValueError: If nothing useful can be taken over.
+        """
+        return set()
 
     def pack(self, prompts: Sequence[Sequence[int]]) -> None:
         """Lay out the prompts, given as indices into the bank."""
@@ -93,9 +129,9 @@ class TextPrompt(BaseModule):
     def bank(self, image: Optional[torch.Tensor] = None) -> torch.Tensor:
         raise NotImplementedError
 
-    def deep_tokens(self) -> Optional[torch.Tensor]:
-        """Learnt tokens (J - 1, n, W) of later blocks, see
-        :class:`PackedPrompts`."""
+    def at_block(self, depth: int) -> Optional[Edit]:
+        """What changes before block ``depth`` of the text tower; None:
+        nothing."""
         return None
 
     def forward(self,
@@ -121,7 +157,7 @@ class TextPrompt(BaseModule):
         else:
             prefix = bank[:, packing.prefix]
             own = bank[:, packing.own]
-        return PackedPrompts(prefix, own, packing, self.deep_tokens())
+        return PackedPrompts(prefix, own, packing, self.at_block, self.constant_below)
 
 
 @MODELS.register_module()
@@ -142,13 +178,7 @@ class TemplatePrompt(TextPrompt):
     def __init__(self, tower: TextTower, classes: Sequence[str],
                  template: str, init_cfg: Optional[dict] = None):
         super().__init__(init_cfg=init_cfg)
-        if not isinstance(template, str) or template.count('{}') != 1:
-            raise ValueError(f'Template {template!r} needs exactly one {{}}, '
-                             "where the class name goes: 'a photo of a {}.'.")
-        tokens = [
-            prompt_tokens(tower, name, template.replace('{}', clean_name(name)))
-            for name in classes
-        ]
+        tokens = [fill_template(tower, name, template) for name in classes]
         self.frozen = FrozenBank(tower, tokens)
         self.pack([[self.frozen.row[i] for i in prompt] for prompt in tokens])
 
@@ -202,7 +232,7 @@ class CoOp(TextPrompt):
             raise ValueError(f'frozen_words={frozen_words!r} stand between '
                              f'context and name, but position={position!r}: '
                              "use position='end', or leave them out.")
-        start = _initial_context(tower, num_tokens, init_words, zero_fill)
+        start = initial_context(tower, num_tokens, init_words, zero_fill)
         if class_specific:
             start = start.expand(len(classes), -1, -1).clone()
         if init_words is None:
@@ -216,6 +246,14 @@ class CoOp(TextPrompt):
         wide = torch.promote_types(start.dtype, torch.float32)
         self.context = nn.Parameter(start.to(wide))
         self._lay_out(tower, classes)
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        if self.class_specific:
+            raise ValueError(
+                'transfer=True cannot carry class-specific context to other '
+                f'classes: each of the {len(old)} contexts was learnt for its '
+                'class. Train with text_prompt.class_specific=False.')
+        return set()
 
     def _lay_out(self, tower: TextTower, classes: Sequence[str]) -> None:
         words = self.frozen_words
@@ -264,9 +302,9 @@ def split_prompt(tower: TextTower, name: str,
     return tokens[:first], tokens[first:cut], tokens[cut:]
 
 
-def _initial_context(tower: TextTower, num_tokens: Optional[int],
-                     init_words: Optional[str],
-                     zero_fill: bool) -> torch.Tensor:
+def initial_context(tower: TextTower, num_tokens: Optional[int],
+                    init_words: Optional[str],
+                    zero_fill: bool = False) -> torch.Tensor:
     """The start value (n, W), or room for a random one."""
     weight = tower.token_embedding.weight
     if init_words is not None:

@@ -6,7 +6,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .blocks import through_blocks
+from .blocks import ImageFeatures, through_blocks
 from .clip import CLIPModel
 
 
@@ -41,6 +41,7 @@ class TimmTower(nn.Module):
         takes_lora (bool): False; :class:`LoRA` updates open_clip's attention.
     """
     takes_lora = False
+    proj, gives_tokens = None, False
 
     def __init__(self, clip: CLIPModel):
         super().__init__()
@@ -87,11 +88,11 @@ class TimmTower(nn.Module):
             turned = _still_behind(rope, tokens.shape[1] - count)
             return block(tokens, rope=turned)[:, :going]
 
-        tokens, evidence = through_blocks(
+        tokens, evidence, _ = through_blocks(
             self.blocks, tokens, prompt, classes, self.trunk.norm_pre, run,
             read=None)
         pooled = self.trunk.forward_head(self.trunk.norm(tokens))
-        return self.visual.head(pooled), evidence
+        return ImageFeatures(self.visual.head(pooled), evidence)
 
     def _rope(self) -> Optional[torch.Tensor]:
         """Sines, then cosines, of the patches: (patches, 2 d), or None."""

@@ -5,7 +5,7 @@ import torch
 import torch.nn as nn
 from mmpretrain.registry import MODELS
 
-from .blocks import check_blocks, through_blocks
+from .blocks import ImageFeatures, check_blocks, through_blocks
 from .clip import CLIPModel
 from .text_encoding import PackedPrompts, encode
 from .timm_tower import TimmTower, has_timm_blocks
@@ -51,6 +51,16 @@ class ImageTower(nn.Module):
     def blocks(self) -> nn.ModuleList:
         return self.visual.transformer.resblocks
 
+    @property
+    def gives_tokens(self) -> bool:
+        """Whether a prompt's tokens can be read behind the last block."""
+        return self.visual.pool_type == 'tok'
+
+    @property
+    def proj(self) -> torch.Tensor:
+        """The frozen projection to the joint space, (D, E)."""
+        return self.visual.proj
+
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Turn normalised images (B, 3, H, W) into tokens (B, N, D)."""
         check_image_size(images, self.image_size)
@@ -69,18 +79,20 @@ class ImageTower(nn.Module):
             classes (Tensor, optional): Selected text features, (B, K, E).
 
         Returns:
-            tuple: Image features (B, E), not normalised, and the list of
-            class evidence (B, K, C), one entry a class-aware layer.
+            ImageFeatures: Image features, class evidence, and the prompt's
+            tokens after ``ln_post`` if it gives them.
         """
         by_token = self.visual.pool_type == 'tok'
-        tokens, evidence = through_blocks(
+        tokens, evidence, given = through_blocks(
             self.blocks, tokens, prompt, classes, self.visual.ln_pre,
             read=1 if by_token else None)
+        if given is not None:
+            given = self.visual.ln_post(given)
         if by_token:
             pooled = self.visual.ln_post(tokens[:, 0])
         else:  # the mean of the patches (CLIPA)
             pooled, _ = self.visual._pool(tokens)
-        return pooled @ self.visual.proj, evidence
+        return ImageFeatures(pooled @ self.visual.proj, evidence, given)
 
 
 @MODELS.register_module()
@@ -98,6 +110,7 @@ class FrozenTower(nn.Module):
         image_size (tuple[int, int]): Height and width of an input.
     """
     width = depth = 0
+    proj, gives_tokens = None, False
 
     def __init__(self, clip: CLIPModel):
         super().__init__()
@@ -118,7 +131,7 @@ class FrozenTower(nn.Module):
 
     def forward(self, images: torch.Tensor, prompt=None, classes=None):
         """Image features (B, E), not normalised, and no class evidence."""
-        return self.visual(images), []
+        return ImageFeatures(self.visual(images), [])
 
 
 def build_image_tower(clip: CLIPModel, why: Optional[str] = None) -> nn.Module:

@@ -1,10 +1,12 @@
 """What enters the image tower's blocks beside the image."""
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Set, Tuple
 
 import torch
 import torch.nn as nn
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
+
+from .model_info import ModelInfo
 
 
 def check_count(name: str, value: int, low: int, high: int, why: str) -> None:
@@ -31,7 +33,9 @@ class VisualPrompt(BaseModule):
         pre_norm (bool): Whether what enters the first block passes through
             the tower's ``ln_pre``, as the image's tokens do.
         needs_text (bool): Whether it makes its tokens from text.
+        gives_tokens (bool): Whether the head gets what became of its tokens.
     """
+    gives_tokens = False
     top_k = 0
     has_evidence = False
     pre_norm = False
@@ -61,8 +65,13 @@ class VisualPrompt(BaseModule):
         """Whether the outputs of block ``depth`` are wanted for the next."""
         return False
 
-    def couple(self, text_prompt: Optional[nn.Module]) -> None:
-        """Get to know the text prompt, before anything is trained."""
+    def couple(self, about: ModelInfo) -> None:
+        """Get to know the model, before anything is trained."""
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        """Names of the tensors that a checkpoint for other classes leaves
+        behind; see :meth:`TextPrompt.transfer`."""
+        return set()
 
 
 class LayeredPrompt(VisualPrompt):
@@ -229,6 +238,11 @@ class CAVPT(VisualPrompt):
         self.layers = nn.ModuleList(
             ClassAwareLayer(width, embed_dim, num_classes)
             for _ in range(num_layers))
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        # Class evidence has one output per class. It serves the loss alone, so
+        # the model predicts without the old one as it would with it.
+        return {f'layers.{i}.evidence.weight' for i in range(len(self.layers))}
 
     def forward(self, depth, tokens, previous, classes):
         plain = len(self.tokens)

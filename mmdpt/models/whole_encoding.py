@@ -5,14 +5,15 @@ token is the same for two classes, nothing can be shared, and each prompt goes
 through the tower whole, filled up to the context length: time and memory go
 with classes x context length (x images where the context depends on them).
 """
-from typing import List, Optional
+from typing import List
 
 import torch
 import torch.nn as nn
 from torch.utils.checkpoint import checkpoint
 
 from .blocks import run_block
-from .text_encoding import PackedPrompts, replace_tokens
+from .edits import apply_edit
+from .text_encoding import PackedPrompts
 
 CLASSES_AT_ONCE = 64  # where no gradient is wanted, to bound the memory
 
@@ -29,33 +30,43 @@ def encode_whole(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     """
     parts = prompts.unpack()  # C of (G, S, W)
     some = len(parts) if torch.is_grad_enabled() else CLASSES_AT_ONCE
+    places = prompts.packing.order[prompts.packing.rank]  # of these classes in the model
     return torch.cat([
-        _encode(tower, parts[i:i + some], prompts.deep)
+        _encode(tower, parts[i:i + some], prompts, places[i:i + some])
         for i in range(0, len(parts), some)
     ], dim=1)
 
 
-def _encode(tower: nn.Module, parts: List[torch.Tensor],
-            deep: Optional[torch.Tensor]) -> torch.Tensor:
+def _encode(tower: nn.Module, parts: List[torch.Tensor], prompts: PackedPrompts,
+            classes: torch.Tensor) -> torch.Tensor:
     """Features (G, n, E) of the prompts of n classes."""
     length = tower.context_length
     fill = tower.token_embedding.weight[tower.padding].to(parts[0].dtype)
     x = torch.stack([
         torch.cat([p, fill.expand(len(p), length - p.shape[1], -1)], dim=1)
         for p in parts
-    ], dim=1)
+    ], dim=1)  # (G, n, L, W)
     ends = torch.tensor([p.shape[1] - 1 for p in parts], device=x.device)
     ends = tower.pooled(ends).repeat(len(x))  # (G n,)
-    shape = x.shape[:2]
-    x = x.flatten(0, 1) + tower.positional_embedding.to(x.dtype)
-    for depth, block in enumerate(tower.blocks[:-1]):
-        x = replace_tokens(x, deep, depth, len(tower.start))
+    shape, start = x.shape[:2], len(tower.start)
+    x = x + tower.positional_embedding.to(x.dtype)
+    for depth, block in enumerate(tower.blocks):
+        edit = prompts.at_block(depth)
+        if edit is not None:
+            before = x.shape[2]
+            if edit.tokens.dim() == 3:
+                edit = edit._replace(tokens=edit.tokens[classes])
+            x = apply_edit(edit, x, start)
+            ends = ends + (ends >= start) * (x.shape[2] - before)
+        if depth == len(tower.blocks) - 1:
+            break
+        x = x.flatten(0, 1)
         if tower.checkpointing and torch.is_grad_enabled():
             x = checkpoint(run_block, block, x, use_reentrant=False)
         else:
             x = run_block(block, x)
-    x = replace_tokens(x, deep, len(tower.blocks) - 1, len(tower.start))
-    x = run_block(tower.blocks[-1], _in_front(x, ends), read=1)[:, 0]
+        x = x.unflatten(0, shape)
+    x = run_block(tower.blocks[-1], _in_front(x.flatten(0, 1), ends), read=1)[:, 0]
     return tower.project(tower.ln_final(x)).unflatten(0, shape)
 
 

@@ -131,7 +131,7 @@ def _choose_classes(match, logits: torch.Tensor,
 def _walk(model, tokens, prompt, classes):
     """Image features (B, E), and what entered the blocks, the last first."""
     recorder = Recorder(prompt, model.backbone.visual.ln_pre)
-    feature, _ = model.backbone(tokens, recorder, classes)
+    feature = model.backbone(tokens, recorder, classes).feature
     return feature.to(model.scale.dtype), recorder.entered[::-1]
 
 
