@@ -60,7 +60,7 @@ def test_lora_equals_merged_weights(images):
     learnt = [p for p in model.parameters() if p.requires_grad]
     merge(model, merged)
     prompts = [p[0] for p in model.templates[0]().unpack()]
-    image, _ = encode_image(merged.backbone, images)
+    image, *_ = encode_image(merged.backbone, images)
     text = encode_text(merged.text_tower, prompts)
     ours = model.match(images)
     torch.testing.assert_close(ours.image, image, rtol=1e-9, atol=1e-11)

@@ -33,6 +33,17 @@ METHODS = dict(
             type='VPT', num_tokens=3, num_layers=2, pre_norm=True),
         head=dict(type='PromptSRCHead')),
     kgcoop=dict(text_prompt=COOP, head=dict(type='KgCoOpHead')),
+    tcp=dict(text_prompt=dict(type='TCP', num_tokens=3, layers=[1, 2], weights=[1., .5]),
+             head=dict(type='KgCoOpHead')),
+    mmrl=dict(
+        text_prompt=dict(type='RepresentationText', num_tokens=3, space_dim=24, layers=[2, 3]),
+        visual_prompt=dict(type='RepresentationImage'),
+        head=dict(type='MMRLHead')),
+    mmrlpp=dict(
+        text_prompt=dict(type='RepresentationText', num_tokens=3, space_dim=24, layers=[1, 3],
+                         rank=2, mix=.6),
+        visual_prompt=dict(type='RepresentationImage'),
+        head=dict(type='MMRLHead', rank=4)),
     prograd=dict(text_prompt=COOP, head=dict(type='ProGradHead')),
     dpt=dict(
         text_prompt=COOP,
@@ -93,7 +104,7 @@ def test_every_learnt_tensor_learns(method, images):
     model = build(method).train()
     learnt = {n for n, p in model.named_parameters() if p.requires_grad}
     assert learnt == set(model.state_dict())
-    assert all(n.startswith(('text_prompt.', 'visual_prompt.'))
+    assert all(n.startswith(tuple(f'{part}.' for part in model.parts()))
                for n in learnt)
     assert bool(learnt) == (method != 'zeroshot')
     if not learnt:

@@ -21,7 +21,7 @@ ARCHS = dict(  # file name: (title, open_clip name)
     rn101=('ResNet-101', 'RN101-quickgelu'))
 TITLES = dict(
     dpt='DPT', coop='CoOp', cocoop='CoCoOp', kgcoop='KgCoOp', prograd='ProGrad', maple='MaPLe',
-    promptsrc='PromptSRC', vlp='VLP', vpt='VPT-deep', vpt_shallow='VPT-shallow',
+    promptsrc='PromptSRC', tcp='TCP', mmrl='MMRL', mmrlpp='MMRL++', vlp='VLP', vpt='VPT-deep', vpt_shallow='VPT-shallow',
     clip_adapter='CLIP-Adapter', clip_lora='CLIP-LoRA', tip_adapter='Tip-Adapter',
     tip_adapter_f='Tip-Adapter-F', zeroshot='Zero-shot CLIP',
     zeroshot_ensemble='Zero-shot CLIP with 8 templates',

@@ -162,8 +162,58 @@ def num_classes(dataset):
     return len(benchmark.classes) or benchmark.num_classes
 
 
+# Lambda by dataset (configs of the authors' few-shot runs; it overrides their yaml)
+MMRL_WEIGHT = dict(
+    stanfordcars=7., fgvcaircraft=6., sun397=6., dtd=6., food101=5., flowers102=4., ucf101=3.,
+    imagenet=.5, caltech101=.5, oxfordpets=.2, eurosat=.01)
+# share of each layer's own tokens, and lambda
+MMRLPP = dict(
+    imagenet=(.9, .2), fgvcaircraft=(.9, 2.), ucf101=(.9, 3.), dtd=(.9, 7.), oxfordpets=(.7, .01),
+    stanfordcars=(.7, 6.), caltech101=(.6, 3.), sun397=(.5, 3.), flowers102=(.4, 7.),
+    eurosat=(.2, .01), food101=(.1, 1.))
+# around the context, where it is not 'X X X X {}.'; and the anchors' templates
+TCP_PROMPT = dict(
+    oxfordpets='X X X X {}, a type of pet.', flowers102='X X X X {}, a type of flower.',
+    fgvcaircraft='X X X X {}, a type of aircraft.', food101='X X X X {}, a type of food.',
+    stanfordcars='X X X X {}, a type of car', dtd='X X X X {} texture.',
+    ucf101='a photo of a person doing {}.', imagenet='a photo of a {}.')
+TCP_ANCHOR = dict(
+    oxfordpets='a photo of a {}, a type of pet.', flowers102='a photo of a {}, a type of flower.',
+    dtd='a photo of a {}, a type of texture.', food101='a photo of a {}, a type of food.',
+    fgvcaircraft='a photo of an aircraft {}.', eurosat='a centered satellite photo of {}.',
+    ucf101='a photo of a person doing {}.')
+
+
+def _tcp(dataset, shots):
+    number = 25 if dataset in ('imagenet', 'sun397') else 50
+    model = dict(templates=TCP_ANCHOR.get(dataset, 'a photo of a {}.'))
+    if dataset in TCP_PROMPT:
+        model['text_prompt'] = dict(template=TCP_PROMPT[dataset])
+    return Settings(number, "the authors' base-to-new setting; none is published for few-shot",
+                    ' Their own templates.', model=model)
+
+
+def _mmrl(dataset, shots):
+    weight = MMRL_WEIGHT[dataset]
+    model = dict(head=dict(weight=weight, fusion='always'))
+    if dataset == 'eurosat':
+        model['text_prompt'] = dict(space_dim=2048)
+    return Settings(5 if dataset == 'imagenet' else 50, "the authors' few-shot setting",
+                    f' Lambda {weight:g}: theirs for this dataset.', model=model)
+
+
+def _mmrlpp(dataset, shots):
+    mix, weight = MMRLPP[dataset]
+    slow = dataset == 'imagenet'
+    return Settings(
+        5 if slow else 100, "the authors' few-shot setting",
+        f' Mix {mix:g} and lambda {weight:g}: theirs for this dataset.',
+        model=dict(text_prompt=dict(mix=mix), head=dict(weight=weight, fusion='always')),
+        lines='optim_wrapper = dict(optimizer=dict(lr=0.001))\n' if slow else '')
+
+
 METHODS = dict(
-    dpt=_dpt, coop=_coop, cocoop=_cocoop, kgcoop=_kgcoop, prograd=_prograd, maple=_maple,
+    tcp=_tcp, mmrl=_mmrl, mmrlpp=_mmrlpp, dpt=_dpt, coop=_coop, cocoop=_cocoop, kgcoop=_kgcoop, prograd=_prograd, maple=_maple,
     promptsrc=_promptsrc, vlp=_vlp, vpt=_vpt, vpt_shallow=_vpt, clip_adapter=_clip_adapter,
     clip_lora=_clip_lora, tip_adapter=_tip_adapter, tip_adapter_f=_tip_adapter_f,
     linear_probe=_linear_probe)

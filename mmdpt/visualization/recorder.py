@@ -45,6 +45,7 @@ class Recorder:
             that enter with them, (B or 1, P, D) or None.
     """
     pre_norm = False  # done here, so that the notes hold what really enters
+    gives_tokens = False
 
     def __init__(self, prompt: Optional[nn.Module], pre_norm: nn.Module):
         self.prompt, self.norm, self.entered = prompt, pre_norm, []
