@@ -9,7 +9,7 @@ from mmpretrain.registry import DATASETS
 from .base import BaseFewShotDataset, check_files
 from .benchmarks import Benchmark
 from .layouts import get_layout
-from .own_data import with_classes
+from .descriptions import with_classes
 from .split_files import Item, Split
 from .transforms import LoadPILImage, read_image
 

@@ -13,7 +13,7 @@ from typing import Dict, List, Tuple
 
 from .index import class_folders, image_names
 from .layouts import Layout
-from .own_data import FRACTIONS
+from .descriptions import FRACTIONS
 from .own_files import divide
 from .sampling import group_by_label
 from .split_files import Item, Split, check_classes, read_text

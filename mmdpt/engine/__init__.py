@@ -1,6 +1,7 @@
 """What MMEngine's training lacks: schedule, checkpoints, hooks, report."""
 from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
+from .class_check import CheckClassesHook
 from .checkpoint_hook import PromptCheckpointHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
@@ -9,13 +10,16 @@ from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
+from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
 from .storage import AtomicBackend, write_atomically
 
 __all__ = [
-    'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR',
-    'EpochSeedHook', 'FewShotReportHook', 'FrozenFeatureTestLoop', 'GaussianAggregationHook',
+    'AtomicBackend', 'CacheTrainLoop', 'CheckClassesHook', 'CheckpointError',
+    'ConstantWarmupCosineLR',
+    'EpochSeedHook', 'FewShotReportHook', 'FewShotRunner',
+    'FrozenFeatureTestLoop', 'GaussianAggregationHook',
     'LearntEMA', 'LinearProbeHook', 'MainProcessLoggerHook', 'MeanLossHook', 'ProGradOptimWrapper',
     'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
     'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint',

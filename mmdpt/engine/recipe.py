@@ -62,7 +62,7 @@ def model_of(cfg):
 def templates_of(model):
     """list[str]: Templates of a model's config, without looking at the data."""
     from mmdpt.datasets import as_benchmark
-    from mmdpt.models.class_names import DEFAULT_TEMPLATE, resolve_templates
+    from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE, resolve_templates
     classes = model['classes']
     if isinstance(classes, dict):
         classes = classes['benchmark']

@@ -17,7 +17,7 @@ from mmengine.dist import (all_gather_object, broadcast_object_list, get_rank, g
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Subset
 
-from mmdpt.engine.storage import write_atomically
+from mmdpt.utils.files import write_atomically
 
 
 def frozen_features(model,

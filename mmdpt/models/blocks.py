@@ -146,3 +146,12 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             tokens = run(block, tokens, extra, read=read if last else None)
             previous = None
     return tokens, evidence
+
+
+def check_image_size(images: torch.Tensor, size: Tuple[int, int]) -> None:
+    """Raise ValueError unless images (B, 3, H, W) have the tower's size."""
+    if tuple(images.shape[1:]) != (3, *size):
+        raise ValueError(
+            f'The image tower takes images of 3x{size[0]}x{size[1]}, but got '
+            f'{"x".join(map(str, images.shape[1:]))}: set the size in the '
+            'pipelines (or choose another arch).')

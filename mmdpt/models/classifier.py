@@ -9,7 +9,8 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from .class_names import resolve_classes
+from mmdpt.datasets.model_classes import classes_and_templates
+
 from .class_shards import ClassShards, use_shards
 from .clip import load_clip
 from .heads import Match, SimilarityHead, batch_share, similarity
@@ -96,7 +97,7 @@ class PromptedCLIP(ImageClassifier):
                  data_preprocessor: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
-        classes, templates = resolve_classes(classes, templates)
+        classes, templates = classes_and_templates(classes, templates)
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or lora
         tower = build_image_tower(clip, prompting and prompting['type'])

@@ -2,6 +2,8 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from .checkpoint_hook import unwrapped
+
 
 @HOOKS.register_module()
 class CheckClassesHook(Hook):
@@ -41,7 +43,6 @@ class CheckClassesHook(Hook):
         self._check(runner, runner.test_dataloader)
 
     def _check(self, runner, loader):
-        from mmdpt.engine.checkpoint_hook import unwrapped
         model = unwrapped(runner.model)
         # (None in the place of a dataset's: MMPretrain's vis_scheduler.py)
         theirs = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')

@@ -1,29 +1,8 @@
 """One description of the data for the model and all datasets."""
 from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
-from mmpretrain.registry import RUNNERS
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 OWN = ('classes', 'templates', 'image_dir', 'fractions')
-
-
-@RUNNERS.register_module()
-class FewShotRunner(Runner):
-    """MMEngine's Runner for configs with a ``dataset``, see
-    :func:`share_dataset`. Configs name it by ``runner_type``, which
-    MMPretrain's tools heed, too."""
-
-    @classmethod
-    def from_cfg(cls, cfg: Config) -> Runner:
-        """Build a runner; see the base class.
-
-        Raises:
-            ValueError: If a setting does not exist, see
-                :func:`mmdpt.engine.config_check.check_config`.
-        """
-        from mmdpt.engine.config_check import check_config
-        check_config(cfg)
-        return super().from_cfg(share_dataset(cfg))
 
 
 def share_dataset(cfg: Config) -> Config:
