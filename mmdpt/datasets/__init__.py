@@ -8,7 +8,7 @@ from .few_shot import FewShotDataset
 from .layouts import get_layout, resolve_classes
 from .samplers import FewShotBatchSampler
 from .sampling import draw_hash, sample_few_shot, select_classes
-from .shared import share_dataset
+from .shared import innermost, share_dataset
 from .split_files import (Item, Split, check_classes, check_paths, read_split)
 from .transforms import LoadPILImage, read_image
 
@@ -17,6 +17,6 @@ __all__ = [
     'DigitsDataset', 'FewShotBatchSampler', 'FewShotDataset',
     'Item', 'LoadPILImage', 'Split', 'as_benchmark', 'check_classes',
     'check_paths', 'draw_hash', 'get_benchmark', 'get_layout',
-    'own_benchmark', 'read_image', 'read_split', 'repeated',
+    'innermost', 'own_benchmark', 'read_image', 'read_split', 'repeated',
     'resolve_classes', 'sample_few_shot', 'select_classes', 'share_dataset'
 ]

@@ -2,7 +2,10 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from mmdpt.datasets.shared import check_shared
+
 from .checkpoint_hook import unwrapped
+from .fit_check import check_fit
 
 
 @HOOKS.register_module()
@@ -14,10 +17,17 @@ class CheckClassesHook(Hook):
     checkpoint was trained with.
 
     Raises:
-        ValueError: Before the first batch; names the first difference.
+        ValueError: Before the first batch; names the first difference, or the
+            runner to take where the config's ``dataset`` was not handed on.
     """
     priority = 'VERY_HIGH'
     trained = None  # class names of the checkpoint
+
+    def before_run(self, runner):
+        """Refuse a Runner that has not handed the config's ``dataset`` on, and
+        parts of a model that do not fit together."""
+        check_shared(runner.cfg)
+        check_fit(runner.cfg.get('model'))
 
     def after_load_checkpoint(self, runner, checkpoint):
         """Remember the classes that a checkpoint was trained for."""

@@ -13,7 +13,7 @@ from mmdpt.datasets.model_classes import classes_and_templates
 
 from .class_shards import ClassShards, use_shards
 from .clip import load_clip
-from .heads import Match, SimilarityHead, batch_share, similarity
+from .heads import Match, SimilarityHead, batch_share, check_head, similarity
 from .learnt_state import keep_learnt_only
 from .normalisation import preprocessing
 from .text_cache import TextCache
@@ -97,6 +97,7 @@ class PromptedCLIP(ImageClassifier):
                  data_preprocessor: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
+        check_head(head)
         classes, templates = classes_and_templates(classes, templates)
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or lora

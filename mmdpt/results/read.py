@@ -102,14 +102,14 @@ def _of_config(folder: Path) -> Run:
     if not configs:
         return Run()
     from mmengine.config import Config
+
+    from mmdpt.datasets import innermost
     try:
         cfg = Config.fromfile(configs[-1], import_custom_modules=False)
     except Exception:  # torn, too: the row still names the folder
         return Run()
     method, arch, dataset = parse_name(configs[-1].name)
-    train = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    while 'dataset' in train:  # RepeatDataset and the like
-        train = train.dataset
+    train = next(innermost((cfg.get('train_dataloader') or {}).get('dataset')), {})
     shared, report = cfg.get('dataset') or {}, (cfg.get('default_hooks') or {}).get('report') or {}
     return Run(
         method=report.get('method') or method,
