@@ -7,8 +7,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 import torch.nn as nn
-from hf_towers import (clipa, mobileclip, shake, siglip, timm_clip, worldwide,
-                       write_tokenizer)
+from hf_towers import clipa, mobileclip, shake, siglip, timm_clip, worldwide, write_tokenizer
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from plain import CLASSES, small_clip

@@ -10,9 +10,9 @@ from mmpretrain.registry import MODELS
 
 from mmdpt.datasets import Benchmark
 from mmdpt.datasets.descriptions import check_template
+from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.engine.recipe import check_recipe, model_of, pipeline_of
-from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.models.clip import read_config
 
 

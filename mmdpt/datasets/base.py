@@ -8,8 +8,15 @@ from mmpretrain.datasets import BaseDataset
 from .benchmarks import Benchmark
 from .descriptions import as_benchmark, with_classes
 from .randomness import sample_randomness
-from .sampling import (MAX_VAL_SHOTS, check_number, draw_hash, group_by_label,
-                       sample_few_shot, select_classes, subset_labels)
+from .sampling import (
+    MAX_VAL_SHOTS,
+    check_number,
+    draw_hash,
+    group_by_label,
+    sample_few_shot,
+    select_classes,
+    subset_labels,
+)
 from .split_files import Item, Split
 
 

@@ -8,8 +8,8 @@ from mmpretrain.registry import DATASETS
 
 from .base import BaseFewShotDataset, check_files
 from .benchmarks import Benchmark
-from .layouts import get_layout
 from .descriptions import with_classes
+from .layouts import get_layout
 from .shared import REFUSAL
 from .split_files import Item, Split
 from .transforms import LoadPILImage, read_image

@@ -130,7 +130,7 @@ def divide(items: Sequence[Item], fractions: Sequence[float],
         ValueError: If a class has too few images.
     """
     generator, split = random.Random(seed), Split([], [], [])
-    for label, same in sorted(group_by_label(items).items()):
+    for _, same in sorted(group_by_label(items).items()):
         same = sorted(same)
         generator.shuffle(same)
         least = 1 + (fractions[2] > 0)

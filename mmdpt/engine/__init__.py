@@ -1,8 +1,8 @@
 """What MMEngine's training lacks: schedule, checkpoints, hooks, report."""
 from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
-from .class_check import CheckClassesHook
 from .checkpoint_hook import PromptCheckpointHook
+from .class_check import CheckClassesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
@@ -12,8 +12,8 @@ from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
 from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
-from .tip_adapter import CacheTrainLoop, TipAdapterHook
 from .storage import AtomicBackend, write_atomically
+from .tip_adapter import CacheTrainLoop, TipAdapterHook
 
 __all__ = [
     'AtomicBackend', 'CacheTrainLoop', 'CheckClassesHook', 'CheckpointError',

@@ -20,8 +20,15 @@ from mmdpt.datasets import innermost
 from .config_check import check_config
 from .explain import explain, first_cause, without_worker
 from .interrupts import Stopped, status_of, stop_signals
-from .launch import (join_cpu_processes, leave, let_others_speak, lost_connection,
-                     number_process, place, whose)
+from .launch import (
+    join_cpu_processes,
+    leave,
+    let_others_speak,
+    lost_connection,
+    number_process,
+    place,
+    whose,
+)
 from .options import check_options, with_suggestion
 
 # What a user's mistake raises; everything else is ours, with its traceback.

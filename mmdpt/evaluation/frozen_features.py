@@ -12,8 +12,13 @@ from typing import List, Optional, Sequence
 import numpy as np
 import torch
 from mmengine.dataset import default_collate
-from mmengine.dist import (all_gather_object, broadcast_object_list, get_rank, get_world_size,
-                           is_main_process)
+from mmengine.dist import (
+    all_gather_object,
+    broadcast_object_list,
+    get_rank,
+    get_world_size,
+    is_main_process,
+)
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Subset
 

@@ -86,7 +86,7 @@ class PromptedCLIP(ImageClassifier):
                  normalise_templates: bool = True,
                  text_prompt: Optional[dict] = None,
                  visual_prompt: Optional[dict] = None,
-                 head: dict = dict(type='SimilarityHead'),
+                 head: dict = dict(type='SimilarityHead'),  # noqa: B006  never changed
                  lora: Optional[dict] = None,
                  logit_scale: Optional[float] = None,
                  precision: str = 'fp32',

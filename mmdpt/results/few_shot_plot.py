@@ -71,7 +71,7 @@ def _chosen(kind, wanted, known):
 
 def _panel(title, cells, methods, left_out):
     panel = Panel(title)
-    for (method, dataset, shots), one in sorted(cells.items(), key=lambda item: item[0][2]):
+    for (method, _, shots), one in sorted(cells.items(), key=lambda item: item[0][2]):
         if method not in methods:
             continue
         if one.marks:

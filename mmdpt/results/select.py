@@ -48,7 +48,7 @@ def order(row: Run) -> tuple:
 
 def _settle(rows, latest, warnings):
     kept = []
-    for key, same in by(rows, lambda row: row.key).items():
+    for same in by(rows, lambda row: row.key).values():
         if len(same) > 1 and not latest:
             raise ValueError(
                 f'{same[0].source} and {same[1].source} are both {title(same[0])}. Leave one out; '
