@@ -57,7 +57,7 @@ def _plain(name: str) -> str:
 
 
 BENCHMARKS = {
-    name: Benchmark(name=name, **{'classes': (), **row})
+    name: Benchmark(name=name, **{'classes': (), **row})  # type: ignore[arg-type]
     for name, row in ROWS.items()
 }
 

@@ -14,7 +14,7 @@ from .descriptions import as_benchmark
 from .sampling import subset_labels
 from .split_files import Split
 
-LAYOUTS = {}
+LAYOUTS: dict = {}
 
 
 def layout(name: str):

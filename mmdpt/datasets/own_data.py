@@ -4,6 +4,7 @@ from typing import Sequence, Tuple
 
 from mmengine.logging import print_log
 
+from .descriptions import FRACTIONS
 from .layouts import Layout, layout
 from .own_files import PARTS, divide, plain_name, read_csv, read_folder
 from .sampling import draw_hash
@@ -104,7 +105,7 @@ class OwnData(Layout):
         if parts == {None}:
             self._divided = True
             return divide([item for _, item in items],
-                          self.benchmark.fractions)
+                          self.benchmark.fractions or FRACTIONS)
         if not {'train', 'test'} <= parts:
             raise ValueError(
                 f'{self.benchmark.name}: {self.data_root!r} has no '

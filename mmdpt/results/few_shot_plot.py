@@ -48,7 +48,8 @@ def panels(rows: Sequence[Run], methods: Optional[Sequence[str]] = None,
     rows = [row for row in rows if row.protocol == 'few-shot' and row.subset == 'all'
             and row.placed and row.shots is not None]
     name = namer(rows)
-    cells, left_out = grid(rows, name), []
+    cells = grid(rows, name)
+    left_out: List[str] = []
     methods = _chosen('method', methods, method_order(rows, name))
     datasets = _chosen('dataset', datasets, unique(row.dataset for row in rows))
     found = [_panel(d, {k: c for k, c in cells.items() if k[1] == d}, methods, left_out)

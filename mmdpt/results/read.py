@@ -26,7 +26,7 @@ def result_rows(results: dict, path: Path) -> List[Run]:
                         accuracy=_number(results['zero_shot'][METRIC]))]
     own.accuracy = _number(results['few_shot'][METRIC])
     own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
-    other = dict(epochs=None, train_seconds=None)
+    other: dict = dict(epochs=None, train_seconds=None)
     rows = [own]
     if results.get('zero_shot'):
         rows.append(replace(
@@ -68,7 +68,7 @@ def damaged_row(file: Path, error: str, results: Optional[dict]) -> Run:
         results (dict, optional): Its content, as far as it is JSON.
     """
     try:
-        run = _described(results, file)
+        run = _described(results, file)  # type: ignore[arg-type]
     except (AttributeError, KeyError, TypeError):
         run = _of_config(file.parent)
     protocol = re.fullmatch(r'protocol_(.+)\.json', file.name)

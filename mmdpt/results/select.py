@@ -26,7 +26,7 @@ def collect(rows: Sequence[Run], seeds: Optional[Sequence[int]] = None,
     Raises:
         ValueError: If two runs are the same experiment and not ``latest``.
     """
-    warnings = []
+    warnings: List[str] = []
     own = [row for row in rows if reference(row.method) == len(REFERENCES)]
     kept = _settle([row for row in own if row.status == 'ok'], latest, warnings)
     failed = _not_repeated([row for row in own if row.status != 'ok'], kept, warnings)
