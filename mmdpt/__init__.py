@@ -2,7 +2,8 @@
 
 Importing this package registers its models, datasets, hooks and schedulers in
 MMPretrain's own registries, so a config needs only
-``custom_imports = dict(imports=['mmdpt'], allow_failed_imports=False)``.
+``custom_imports = dict(imports=['mmdpt'], allow_failed_imports=False)``. Its
+configs are in MMPretrain's model hub by their names, too.
 """
 from .version import __version__
 
@@ -21,7 +22,9 @@ except ModuleNotFoundError as error:
         name='mmcv') from error
 
 from . import datasets, engine, evaluation, models, visualization  # noqa: E402
-from .hub import register_models  # noqa: E402
+from .hub import offer_models, register_models  # noqa: E402
+
+offer_models()
 
 __all__ = [
     '__version__', 'datasets', 'engine', 'evaluation', 'models', 'register_models',

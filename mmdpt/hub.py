@@ -1,7 +1,10 @@
 """Our configs, by name, in MMPretrain's model hub."""
+import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Tuple
+
+from mmengine.logging import print_log
 
 INDEX = 'model-index.yml'
 
@@ -29,7 +32,8 @@ def register_models() -> Tuple[str, ...]:
 
     After it ``mmpretrain.list_models('dpt')`` lists them,
     ``mmpretrain.get_model(NAME, pretrained=CHECKPOINT)`` builds them, and
-    MMPretrain's inferencers take their names. Calling it again does nothing.
+    MMPretrain's inferencers take their names. ``import mmdpt`` has called it
+    (:func:`offer_models`); calling it again does nothing.
 
     Returns:
         tuple[str]: The names.
@@ -43,3 +47,13 @@ def register_models() -> Tuple[str, ...]:
     path = model_index()
     ModelHub.register_model_index(path, config_prefix=path.parent)
     return tuple(sorted(set(ModelHub._models_dict) - before))
+
+
+def offer_models() -> None:
+    """:func:`register_models` for the import, which a missing or conflicting
+    name must not break: training needs no names. A warning says what it was."""
+    try:
+        register_models()
+    except (FileNotFoundError, ValueError) as error:
+        print_log(f"The models of mmdpt are not in MMPretrain's model hub: {error}",
+                  logger='current', level=logging.WARNING)

@@ -73,7 +73,8 @@ def parts(work_dir):
     checkpoint['meta'] = {k: checkpoint['meta'][k] for k in ('epoch', 'iter', 'seed', 'mmdpt')}
     # a Runner has its log's name from the clock
     checkpoint['message_hub'] = {
-        k: v for k, v in checkpoint['message_hub']['runtime_info'].items() if k in ('epoch', 'iter')}
+        k: v for k, v in checkpoint['message_hub']['runtime_info'].items()
+        if k in ('epoch', 'iter')}
     with open(osp.join(work_dir, 'results.json')) as file:
         results = json.load(file)
     return dict(checkpoint, few_shot=results['few_shot'])

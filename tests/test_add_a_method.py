@@ -60,8 +60,9 @@ def test_its_row_of_the_matrix(project, monkeypatch):
 
 def test_what_it_promises(project):
     """12 times fewer values than VPT-deep; bad options are refused."""
-    from mmdpt.models import VPT
     from shared_vpt import SharedVPT
+
+    from mmdpt.models import VPT
     sizes = dict(width=768, depth=12, embed_dim=512, num_classes=10)
     count = [sum(p.numel() for p in prompt(**sizes).parameters()) for prompt in (VPT, SharedVPT)]
     assert count[0] == 12 * count[1]

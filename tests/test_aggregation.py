@@ -13,7 +13,8 @@ def runner(epochs=4):
 
 def train(hook, run, start=0):
     hook.before_train(run)
-    for run.epoch in range(start, run.max_epochs):
+    for epoch in range(start, run.max_epochs):
+        run.epoch = epoch
         with torch.no_grad():
             run.model.weight.fill_(run.epoch + 1)
         hook.after_train_epoch(run)

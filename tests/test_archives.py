@@ -9,8 +9,7 @@ from test_clip import save
 from test_methods import RESNET
 
 from mmdpt.models.clip import load_clip, read_config
-from mmdpt.models.normalisation import (check_normalisation,
-                                        trained_normalisation)
+from mmdpt.models.normalisation import check_normalisation, trained_normalisation
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 LARGE = dict(  # the proportions of L/14 at 336

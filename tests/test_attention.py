@@ -17,9 +17,18 @@ from test_tools import ROOT, refused, tool
 from torch import nn
 
 from mmdpt.engine.recipe import make_recipe
-from mmdpt.visualization import (AttentionVisualizationHook, ImageAttention, attention_maps,
-                                 class_token_attention, draw_attention, hooks, patch_map, shares,
-                                 to_array, visible_image)
+from mmdpt.visualization import (
+    AttentionVisualizationHook,
+    ImageAttention,
+    attention_maps,
+    class_token_attention,
+    draw_attention,
+    hooks,
+    patch_map,
+    shares,
+    to_array,
+    visible_image,
+)
 from mmdpt.visualization.attention import _walk
 
 TWO_LAYERS = dict(visual_prompt=dict(type='CAVPT', num_tokens=3, top_k=3, num_layers=2))
@@ -136,7 +145,7 @@ def test_low_rank_updates(images):
     model = model_of('zeroshot', **copy.deepcopy(LORA))
     before = attention_maps(model, images)[0]
     np.testing.assert_array_equal(before.adapted, before.frozen)
-    for name, parameter in model.lora.named_parameters():
+    for parameter in model.lora.parameters():
         nn.init.normal_(parameter, std=0.5)
     after = attention_maps(model, images)[0]
     np.testing.assert_array_equal(after.frozen, before.frozen)

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from mmdpt.models import TextTower
-from mmdpt.models.clip import (CLIPModel, _check_supported, _construct,
-                               read_config)
+from mmdpt.models.clip import CLIPModel, _check_supported, _construct, read_config
 from mmdpt.models.towers import build_image_tower
 
 DOC = Path(__file__).resolve().parents[1] / 'docs/backbones.md'

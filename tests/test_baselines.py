@@ -5,8 +5,13 @@ import numpy as np
 import pytest
 
 from mmdpt.datasets import DigitsDataset
-from mmdpt.evaluation import (accuracy, fit_logistic, pixel_features,
-                              search_linear_probe, stored_images)
+from mmdpt.evaluation import (
+    accuracy,
+    fit_logistic,
+    pixel_features,
+    search_linear_probe,
+    stored_images,
+)
 
 GOLDEN = np.load(Path(__file__).parent / 'data/golden/linear_probe.npz')
 

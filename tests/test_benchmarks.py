@@ -3,8 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mmdpt.datasets import BENCHMARKS, Benchmark, get_benchmark, repeated
-from mmdpt.datasets import resolve_classes
+from mmdpt.datasets import BENCHMARKS, Benchmark, get_benchmark, repeated, resolve_classes
 
 PUBLISHED = dict(  # train, val, test, classes
     Caltech101=(4128, 1649, 2465, 100),

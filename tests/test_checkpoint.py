@@ -143,5 +143,6 @@ def test_latest(tmp_path):
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_2.pth')  # a moved folder
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_2.pth')
     (tmp_path / 'epoch_2.pth').unlink()
-    with pytest.raises(CheckpointError, match="'/elsewhere/epoch_2.pth', which does not exist.*epoch_10.pth"):
+    with pytest.raises(CheckpointError, match=(
+            "'/elsewhere/epoch_2.pth', which does not exist.*epoch_10.pth")):
         latest_checkpoint(str(tmp_path))

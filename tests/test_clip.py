@@ -96,6 +96,7 @@ def test_fingerprint_knows_each_value(weights):
 
 def test_random_weights_are_logged(caplog):
     import logging
+
     from mmengine.logging import MMLogger
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)

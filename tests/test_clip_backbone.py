@@ -8,7 +8,7 @@ from plain import encode_image, small_clip
 import mmdpt.models  # noqa: F401  (registers)
 
 
-def backbone(prompt=dict(type='VPT', num_tokens=3), seed=0, **options):
+def backbone(prompt=dict(type='VPT', num_tokens=3), seed=0, **options):  # noqa: B006
     torch.manual_seed(seed)
     return MODELS.build({
         **dict(type='PromptedCLIPBackbone', arch=small_clip(),

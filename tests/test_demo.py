@@ -16,9 +16,20 @@ from test_predict import NAMES, saved
 from test_tools import ROOT, refused, tool
 
 from mmdpt.apis import PromptInferencer
-from mmdpt.demo import (Limits, Models, attend, build_page, checkpoint_choice, classify,
-                        find_checkpoints, is_loopback, launch, parse_names, read_photo,
-                        zero_shot_choice)
+from mmdpt.demo import (
+    Limits,
+    Models,
+    attend,
+    build_page,
+    checkpoint_choice,
+    classify,
+    find_checkpoints,
+    is_loopback,
+    launch,
+    parse_names,
+    read_photo,
+    zero_shot_choice,
+)
 
 DIGITS = 'zero one two three four five six seven eight nine'.split()
 TINY = dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny', templates=['the digit {}.'], device='cpu')

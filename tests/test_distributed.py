@@ -50,7 +50,8 @@ def assert_equal(found, wanted):
     for name, value in wanted.items():
         scale = max(value.abs().max().item(), 1e-3) if value.numel() else 1.
         torch.testing.assert_close(
-            found[name].to(value), value, rtol=1e-9, atol=1e-9 * scale, msg=lambda m: f'{name}: {m}')
+            found[name].to(value), value, rtol=1e-9, atol=1e-9 * scale,
+            msg=lambda m, name=name: f'{name}: {m}')
 
 
 def assert_same_training(case, parts):

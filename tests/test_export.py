@@ -62,7 +62,7 @@ def test_files(method, tmp_path):
     model = learnt(method)
     report = export(model, str(tmp_path / 'model'))
     assert sorted(p.name for p in tmp_path.iterdir()) == ['model.onnx', 'model.pt2']
-    for name, found in report.items():
+    for found in report.values():
         assert list(found['differences']) == [1, 2, 5]
         assert max(found['differences'].values()) <= 1e-4
         assert found['bytes'] == osp.getsize(found['file'])

@@ -5,11 +5,9 @@ import os
 import pytest
 import torch
 from mmpretrain.registry import DATASETS
-from tiny_benchmark import (CLASSES, RANDOM_CROP, TINY, paths_of,
-                            write_tiny_benchmark)
+from tiny_benchmark import CLASSES, RANDOM_CROP, TINY, paths_of, write_tiny_benchmark
 
-from mmdpt.datasets import (Benchmark, FewShotDataset, draw_hash, read_split,
-                            sample_few_shot)
+from mmdpt.datasets import Benchmark, FewShotDataset, draw_hash, read_split, sample_few_shot
 
 
 @pytest.fixture

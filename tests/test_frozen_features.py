@@ -121,6 +121,6 @@ def test_damaged_files_are_replaced(tmp_path):
 def test_prompted_images_are_refused(tmp_path, cache):
     r = runner(tmp_path, 'configs/dpt/dpt_tiny_digits_16shot.py', **cache)
     with pytest.raises(ValueError, match='image features are not frozen'):
-        r.test_loop
+        _ = r.test_loop
     with pytest.raises(ValueError, match='need the images'):
         r.model.predict_features(torch.zeros(2, 128))

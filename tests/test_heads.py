@@ -5,8 +5,14 @@ from mmengine.logging import MessageHub
 from mmpretrain.structures import DataSample
 from plain import cosine_logits
 
-from mmdpt.models.heads import (DPTHead, GuidedHead, Match, SimilarityHead,
-                                class_aware_loss, similarity)
+from mmdpt.models.heads import (
+    DPTHead,
+    GuidedHead,
+    Match,
+    SimilarityHead,
+    class_aware_loss,
+    similarity,
+)
 
 
 @pytest.fixture(autouse=True)

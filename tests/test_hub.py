@@ -80,6 +80,27 @@ def test_without_index(monkeypatch, tmp_path):
         hub.model_index()
 
 
+def test_import_alone_offers_the_models():
+    """In a process of its own: the others here have called register_models()."""
+    code = ("import mmdpt, mmpretrain; print(mmpretrain.list_models('*dpt*')); "
+            "print(type(mmpretrain.get_model('zeroshot_tiny_digits')).__name__)")
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                          cwd=ROOT, check=True)
+    assert "'dpt_tiny_digits_16shot'" in done.stdout and 'PromptedCLIP' in done.stdout
+
+
+def test_import_survives_a_conflict(monkeypatch, capsys):
+    from mmdpt import hub
+
+    def conflict():
+        raise ValueError('The model name coop is conflict')
+
+    monkeypatch.setattr(hub, 'register_models', conflict)
+    hub.offer_models()
+    told = capsys.readouterr()
+    assert "not in MMPretrain's model hub: The model name coop" in told.out + told.err
+
+
 def test_list_and_classify_by_name(names, checkpoint):
     assert list_models('dpt_tiny_digits_1') == ['dpt_tiny_digits_16shot', 'dpt_tiny_digits_1shot']
     assert COOP in ImageClassificationInferencer.list_models('coop')

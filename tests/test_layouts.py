@@ -5,11 +5,16 @@ import logging
 import pytest
 from mmengine.logging import MMLogger
 from test_tools import tool
-from trees import (COUNTS, DISK, SPLIT, SYNSETS, VARIANTS, class_names,
-                   write_tree)
+from trees import COUNTS, DISK, SPLIT, SYNSETS, VARIANTS, class_names, write_tree
 
-from mmdpt.datasets import (BENCHMARKS, FewShotDataset, draw_hash, get_layout,
-                            resolve_classes, sample_few_shot)
+from mmdpt.datasets import (
+    BENCHMARKS,
+    FewShotDataset,
+    draw_hash,
+    get_layout,
+    resolve_classes,
+    sample_few_shot,
+)
 
 PIPELINE = [dict(type='LoadPILImage'), dict(type='PackInputs')]
 SORTED = tuple(SYNSETS[s] for s in sorted(SYNSETS))

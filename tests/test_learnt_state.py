@@ -98,6 +98,7 @@ def test_missing_and_unexpected(load):
 
 def test_without_identity_it_warns(caplog):
     import logging
+
     from mmengine.logging import MMLogger
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)

@@ -5,9 +5,12 @@ from test_classifier import build
 
 from mmdpt.models import classifier
 from mmdpt.models.clip import load_clip
-from mmdpt.models.normalisation import (CLIP_MEAN, CLIP_STD,
-                                        check_normalisation,
-                                        trained_normalisation)
+from mmdpt.models.normalisation import (
+    CLIP_MEAN,
+    CLIP_STD,
+    check_normalisation,
+    trained_normalisation,
+)
 
 
 @pytest.mark.parametrize('arch, pretrained, mean', [

@@ -2,10 +2,9 @@
 import logging
 
 import pytest
+from engine_toy import ToyPrompted
 from mmengine.optim import build_optim_wrapper
 from torch import nn
-
-from engine_toy import ToyPrompted
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from test_tools import tool
 from trees import VARIANTS, write_tree
 
 from mmdpt.engine import read_checkpoint
-from mmdpt.models.clip import load_clip
 from mmdpt.evaluation.protocols import FEW_SHOT, summary, targets
+from mmdpt.models.clip import load_clip
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 

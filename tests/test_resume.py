@@ -20,6 +20,7 @@ def quick():
     """Read the built-in CLIP once (each model gets a copy); no list of the
     computer's parts in the log."""
     from mmengine.runner import runner
+
     from mmdpt.models import classifier
     collect = runner.collect_env
     runner.collect_env = dict

@@ -28,7 +28,7 @@ def test_tool(tmp_path):
     assert result['machine']['batch_size'] == 2
     for count in ('3', '12'):
         assert set(result[count]) == {'text', 'train_step', 'evaluation'}
-        for part, row in result[count].items():
+        for row in result[count].values():
             assert KEYS <= set(row)
             assert row['ratio'] == row['plain_s'] / row['ours_s'] > 0
             assert row['max_abs_diff'] < 1e-3

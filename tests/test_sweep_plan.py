@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmdpt.engine.cli import load_config, merge_options
 from mmdpt.sweep import CONFIGS, fewer_shots
 from mmdpt.sweep.check import check_runs
-from mmdpt.sweep.compose import DATASETS, TITLES, leaf
+from mmdpt.sweep.compose import TITLES, leaf
 from mmdpt.sweep.plan import plan_file, plan_grid, select
 from mmdpt.sweep.published import EVALUATION_ONLY, METHODS, settings
 from mmdpt.sweep.runs import Run, resolve

@@ -3,8 +3,7 @@ import torch
 from plain import CLASSES, encode_text, small_clip
 
 from mmdpt.models.clip import load_clip
-from mmdpt.models.text_encoding import (PackedPrompts, Packing, encode,
-                                        shared_length)
+from mmdpt.models.text_encoding import PackedPrompts, Packing, encode, shared_length
 from mmdpt.models.text_prompts import CoOp, TemplatePrompt
 from mmdpt.models.towers import TextTower
 

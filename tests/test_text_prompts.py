@@ -3,8 +3,7 @@ import torch
 from plain import CLASSES, small_clip
 
 from mmdpt.models.clip import load_clip
-from mmdpt.models.text_prompts import (CoOp, TemplatePrompt, prompt_tokens,
-                                       split_prompt)
+from mmdpt.models.text_prompts import CoOp, TemplatePrompt, prompt_tokens, split_prompt
 from mmdpt.models.towers import TextTower
 
 

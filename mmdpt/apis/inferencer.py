@@ -122,7 +122,7 @@ class PromptInferencer(ImageClassificationInferencer):
 
     def _inputs_to_list(self, inputs) -> list:
         if isinstance(inputs, (str, os.PathLike)):
-            return find_images(inputs)
+            return find_images(os.fspath(inputs))
         return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 
     def visualize(self, ori_inputs: list, preds: list, **kwargs):

@@ -39,7 +39,8 @@ def find_images(paths: Union[str, Sequence[str]]) -> List[str]:
 
 
 def _in_folder(folder: str) -> List[str]:
-    found, others = [], Counter()
+    found: List[str] = []
+    others: Counter = Counter()
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
         for name in sorted(names):

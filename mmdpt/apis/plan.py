@@ -1,6 +1,6 @@
 """Which model, which weights, which transforms: from a checkpoint, a config, or neither."""
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Sequence
+from typing import Any, List, NamedTuple, Optional, Sequence
 
 import mmpretrain.datasets  # noqa: F401  registers the transforms
 import mmpretrain.models  # noqa: F401
@@ -9,10 +9,10 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 
 from mmdpt.datasets import Benchmark
-from mmdpt.datasets.own_data import check_template
+from mmdpt.datasets.descriptions import check_template
+from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.engine.recipe import check_recipe, model_of, pipeline_of
-from mmdpt.models.class_names import DEFAULT_TEMPLATE
 from mmdpt.models.clip import read_config
 
 
@@ -123,7 +123,7 @@ def build(plan: Plan, classes: Optional[Sequence[str]] = None,
     if names != plan.classes or plan.state_dict is None:
         _check_count(names)
         model = _with_few_classes(dict(model, transfer=True), len(names))
-        source = names
+        source: Any = names
     else:  # as in the training, where a benchmark may name two classes alike
         source = dict(benchmark=Benchmark('The checkpoint', tuple(names), ()))
     built = _build_model(dict(model, classes=source), plan.source)

@@ -1,15 +1,22 @@
 """What all few-shot datasets share: draw, class subset, images, randomness."""
 import os
-from typing import List, Sequence, Union
+from typing import List, Optional, Sequence, Union
 
 import torch
 from mmpretrain.datasets import BaseDataset
 
 from .benchmarks import Benchmark
-from .own_data import as_benchmark, with_classes
+from .descriptions import as_benchmark, with_classes
 from .randomness import sample_randomness
-from .sampling import (MAX_VAL_SHOTS, check_number, draw_hash, group_by_label,
-                       sample_few_shot, select_classes, subset_labels)
+from .sampling import (
+    MAX_VAL_SHOTS,
+    check_number,
+    draw_hash,
+    group_by_label,
+    sample_few_shot,
+    select_classes,
+    subset_labels,
+)
 from .split_files import Item, Split
 
 
@@ -46,7 +53,7 @@ class BaseFewShotDataset(BaseDataset):
     def __init__(self,
                  benchmark: Union[str, dict, Benchmark],
                  split: str = 'train',
-                 shots: int = None,
+                 shots: Optional[int] = None,
                  seed: int = 1,
                  subset: str = 'all',
                  allow_fewer: bool = False,
@@ -70,7 +77,7 @@ class BaseFewShotDataset(BaseDataset):
         self.seed = seed
         self.subset = subset
         self.allow_fewer = allow_fewer
-        self.images = {}  # image path -> (H, W, 3) uint8, BGR
+        self.images: dict = {}  # image path -> (H, W, 3) uint8, BGR
         # in shared memory, so that persistent workers see the next epoch
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
         self.labels = subset_labels(range(len(benchmark.classes)), subset)
@@ -136,7 +143,8 @@ class BaseFewShotDataset(BaseDataset):
 
     def _check_enough(self, items: Sequence[Item]) -> None:
         """Refuse a class with fewer images than are to be drawn."""
-        if self.allow_fewer or self.split == 'test' or not items:
+        if self.shots is None or self.allow_fewer or \
+                self.split == 'test' or not items:
             return
         shots = self.shots
         if self.split == 'val':

@@ -1,8 +1,9 @@
 """What is fixed about a benchmark, and how to find it by its name."""
 import re
+from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Optional, Tuple, Union
+from typing import List, Optional, Sequence, Tuple, Union
 
 from .catalogue import ALIASES, ROWS
 
@@ -56,7 +57,7 @@ def _plain(name: str) -> str:
 
 
 BENCHMARKS = {
-    name: Benchmark(name=name, **{'classes': (), **row})
+    name: Benchmark(name=name, **{'classes': (), **row})  # type: ignore[arg-type]
     for name, row in ROWS.items()
 }
 
@@ -78,3 +79,8 @@ def get_benchmark(name: Union[str, Benchmark]) -> Benchmark:
     hint = list(dict.fromkeys(known[n] for n in near)) or list(BENCHMARKS)
     raise ValueError(f'Unknown benchmark {name!r}. '
                      f'{"Nearest" if near else "Known"}: {", ".join(hint)}.')
+
+
+def repeated(names: Sequence[str]) -> List[str]:
+    """Names that stand more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]

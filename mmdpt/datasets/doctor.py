@@ -14,7 +14,8 @@ from mmengine.logging import MMLogger
 from mmengine.utils import ProgressBar
 from PIL import Image
 
-from .layouts import Layout, repeated
+from .benchmarks import repeated
+from .layouts import Layout
 from .split_files import Split
 from .transforms import read_image
 

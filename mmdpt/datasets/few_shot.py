@@ -8,8 +8,9 @@ from mmpretrain.registry import DATASETS
 
 from .base import BaseFewShotDataset, check_files
 from .benchmarks import Benchmark
+from .descriptions import with_classes
 from .layouts import get_layout
-from .own_data import with_classes
+from .shared import REFUSAL
 from .split_files import Item, Split
 from .transforms import LoadPILImage, read_image
 
@@ -22,7 +23,8 @@ class FewShotDataset(BaseFewShotDataset):
 
     Args:
         benchmark (str | dict | Benchmark): The benchmark; its name; or, for
-            your own data, the arguments of :func:`own_benchmark`.
+            your own data, the arguments of :func:`own_benchmark`. A config's
+            ``dataset`` gives it, see :func:`share_dataset`.
         data_root (str): The folder that holds the benchmarks' folders; for
             your own data the folder or file itself. Defaults to 'data'.
         cache_images (bool, optional): Whether to decode all images at the
@@ -39,10 +41,12 @@ class FewShotDataset(BaseFewShotDataset):
     """
 
     def __init__(self,
-                 benchmark: Union[str, dict, Benchmark],
+                 benchmark: Union[None, str, dict, Benchmark] = None,
                  data_root: str = 'data',
                  cache_images: Optional[bool] = None,
                  **kwargs) -> None:
+        if benchmark is None:
+            raise ValueError(f"FewShotDataset needs a benchmark. {REFUSAL}")
         if not isinstance(data_root, (str, PathLike)):
             raise TypeError(f'data_root must be a folder, got {data_root!r}.')
         self.cache_images = cache_images

@@ -54,7 +54,7 @@ class FolderItems(Sequence):
     def __len__(self):
         return self._ends[-1] if self._ends else 0
 
-    def __getitem__(self, i: int) -> Item:
+    def __getitem__(self, i: int) -> Item:  # type: ignore[override]
         i = range(len(self))[i]
         place = bisect_right(self._ends, i)
         folder, label, name, files = self.classes[place]

@@ -4,7 +4,7 @@ import os
 import os.path as osp
 import tempfile
 import zlib
-from typing import Dict, List, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from mmengine.logging import print_log
 
@@ -28,7 +28,7 @@ def image_names(folder: str) -> List[str]:
 
 def list_images(folder: str,
                 classes: Sequence[str],
-                index_file: str = None) -> Dict[str, List[str]]:
+                index_file: Optional[str] = None) -> Dict[str, List[str]]:
     """The images of each class folder, from the index file if it is fresh.
 
     The index holds the time of each folder's last change: a file that is

@@ -5,16 +5,16 @@ questions: what must be there, what are the classes, what are the lists.
 """
 import logging
 import os.path as osp
-from collections import Counter
 from typing import List, Sequence, Tuple
 
 from mmengine.logging import print_log
 
 from .benchmarks import Benchmark, get_benchmark
+from .descriptions import as_benchmark
 from .sampling import subset_labels
 from .split_files import Split
 
-LAYOUTS = {}
+LAYOUTS: dict = {}
 
 
 def layout(name: str):
@@ -146,14 +146,8 @@ def resolve_classes(benchmark, data_root: str = 'data',
         FileNotFoundError: If the file with the names is missing.
         ValueError: If it is malformed, or their number is not the published.
     """
-    from .own_data import as_benchmark
     benchmark = as_benchmark(benchmark)
     names = benchmark.classes
     if not names or benchmark.layout == 'own':
         names = get_layout(benchmark, data_root).class_names()
     return tuple(names[i] for i in subset_labels(range(len(names)), subset))
-
-
-def repeated(names: Sequence[str]) -> List[str]:
-    """Names that stand more than once."""
-    return [name for name, count in Counter(names).items() if count > 1]

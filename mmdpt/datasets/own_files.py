@@ -2,7 +2,7 @@
 import csv
 import os.path as osp
 import random
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from .index import class_folders, image_names
 from .sampling import group_by_label
@@ -37,7 +37,7 @@ def read_folder(folder: str) -> List[Tuple[str, str, Optional[str]]]:
     if not names:
         raise ValueError(f'The folder {folder!r} has no subfolders. Own data '
                          f'may be {FORMS}.')
-    found = []
+    found: List[Tuple[str, str, Optional[str]]] = []
     for name in names:
         images = image_names(osp.join(folder, name))
         if not images:
@@ -101,8 +101,8 @@ def read_csv(path: str, classes: Sequence[str] = ()
 
 
 def _csv_row(path: str, number: int, values: List[str],
-             columns: List[str]) -> Dict[str, Optional[str]]:
-    row = dict(zip(columns, values))
+             columns: List[str]) -> dict:
+    row: dict = dict(zip(columns, values))
     row['split'] = row.get('split') or None
     if not row.get('path') or not row.get('label') or \
             osp.isabs(row['path']) or row['split'] not in (None, *PARTS):
@@ -130,7 +130,7 @@ def divide(items: Sequence[Item], fractions: Sequence[float],
         ValueError: If a class has too few images.
     """
     generator, split = random.Random(seed), Split([], [], [])
-    for label, same in sorted(group_by_label(items).items()):
+    for _, same in sorted(group_by_label(items).items()):
         same = sorted(same)
         generator.shuffle(same)
         least = 1 + (fractions[2] > 0)

@@ -11,9 +11,9 @@ import random
 import re
 from typing import Dict, List, Tuple
 
+from .descriptions import FRACTIONS
 from .index import class_folders, image_names
 from .layouts import Layout
-from .own_data import FRACTIONS
 from .own_files import divide
 from .sampling import group_by_label
 from .split_files import Item, Split, check_classes, read_text

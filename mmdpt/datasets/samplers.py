@@ -29,7 +29,7 @@ class FewShotBatchSampler(BatchSampler):
 
     def __init__(self, sampler: Sampler, batch_size: int) -> None:
         super().__init__(
-            sampler, batch_size, drop_last=len(sampler) >= batch_size)
+            sampler, batch_size, drop_last=len(sampler) >= batch_size)  # type: ignore[arg-type]
         # Other samplers give each process a share of its own.
         self._count = _share(sampler, batch_size) if isinstance(
             sampler, DefaultSampler) and sampler.world_size > 1 else None

@@ -123,7 +123,7 @@ def draw_hash(train: Sequence, val: Sequence) -> str:
         for item in items:  # one by one: a list may have a million
             text = json.dumps(
                 list(item), ensure_ascii=False, separators=(',', ':'))
-            digest.update(f'{start}{text}'.encode('utf-8'))
+            digest.update(f'{start}{text}'.encode())
             start = ','
         if start != ',':
             digest.update(start.encode('utf-8'))

@@ -106,7 +106,7 @@ def check_paths(split: Split, path: str) -> None:
         ValueError: Names the image and the lists; an image that is both
             learnt from and tested on makes the accuracy worthless.
     """
-    seen = {}
+    seen: dict = {}
     for part, items in split._asdict().items():
         for item in items:
             if item.path in seen:
@@ -136,7 +136,7 @@ def check_classes(split: Split,
             training images, there are fewer than two classes, or names or
             order differ from ``classes``.
     """
-    names = {}
+    names: dict = {}
     for item in (item for items in split for item in items):
         if names.setdefault(item.label, item.name) != item.name:
             raise ValueError(
@@ -158,7 +158,7 @@ def check_classes(split: Split,
     return found
 
 
-def _difference(path: str, found: Tuple[str], expected: Tuple[str]) -> str:
+def _difference(path: str, found: Sequence[str], expected: Sequence[str]) -> str:
     if len(found) != len(expected):
         return (f'{path!r} has {len(found)} classes, the benchmark has '
                 f'{len(expected)}.')

@@ -2,8 +2,7 @@
 from typing import List
 
 from .layouts import Layout, layout
-from .split_files import (Item, Split, check_classes, check_paths, read_split,
-                          read_text)
+from .split_files import Item, Split, check_classes, check_paths, read_split, read_text
 
 
 @layout('split')

@@ -7,10 +7,8 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
-from PIL import Image, ImageOps, UnidentifiedImageError
-
 from mmpretrain.registry import TRANSFORMS
-
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_RATIO = 1000  # of the sides: resized to 224 the longer has 224,000 pixels
 REMEDY = 'It may be damaged or no image at all; replace it by an intact copy.'

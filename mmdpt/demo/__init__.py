@@ -1,8 +1,7 @@
 """A local web page: drop a photo, see its class and what the model looks at."""
 from .answers import attend, classify
 from .inputs import Limits, parse_names, read_photo
-from .models import (Models, checkpoint_choice, find_checkpoints,
-                     zero_shot_choice)
+from .models import Models, checkpoint_choice, find_checkpoints, zero_shot_choice
 from .page import build_page
 from .server import is_loopback, launch
 

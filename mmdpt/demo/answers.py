@@ -3,8 +3,7 @@ from typing import Dict, Optional, Tuple
 
 import numpy as np
 
-from mmdpt.visualization import (attention_maps, draw_attention, to_array,
-                                 visible_image)
+from mmdpt.visualization import attention_maps, draw_attention, to_array, visible_image
 
 from .inputs import Limits, parse_names, read_photo
 from .models import Models

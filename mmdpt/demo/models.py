@@ -85,7 +85,8 @@ class Models:
         if not choices:
             raise ValueError('the page has no model to offer')
         self.choices, self.kept = choices, kept
-        self.ready, self.lock = OrderedDict(), threading.Lock()
+        self.ready: OrderedDict = OrderedDict()
+        self.lock = threading.Lock()
 
     @property
     def names(self) -> List[str]:

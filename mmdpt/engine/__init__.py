@@ -2,6 +2,7 @@
 from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import PromptCheckpointHook
+from .class_check import CheckClassesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
@@ -9,13 +10,16 @@ from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
+from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
-from .tip_adapter import CacheTrainLoop, TipAdapterHook
 from .storage import AtomicBackend, write_atomically
+from .tip_adapter import CacheTrainLoop, TipAdapterHook
 
 __all__ = [
-    'AtomicBackend', 'CacheTrainLoop', 'CheckpointError', 'ConstantWarmupCosineLR',
-    'EpochSeedHook', 'FewShotReportHook', 'FrozenFeatureTestLoop', 'GaussianAggregationHook',
+    'AtomicBackend', 'CacheTrainLoop', 'CheckClassesHook', 'CheckpointError',
+    'ConstantWarmupCosineLR',
+    'EpochSeedHook', 'FewShotReportHook', 'FewShotRunner',
+    'FrozenFeatureTestLoop', 'GaussianAggregationHook',
     'LearntEMA', 'LinearProbeHook', 'MainProcessLoggerHook', 'MeanLossHook', 'ProGradOptimWrapper',
     'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
     'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint',

@@ -203,7 +203,9 @@ def belongs_to(runner):
     """dict: What a checkpoint of this training belongs to, as plain Python."""
     model, dataset = unwrapped(runner.model), runner.train_dataloader.dataset
     identity = model.identity() if hasattr(model, 'identity') else {}
-    draw = getattr(dataset, 'draw_hash', None)
+    # a wrapper (RepeatDataset, ConcatDataset) has it in its metainfo
+    draw = getattr(dataset, 'draw_hash', None) or \
+        (getattr(dataset, 'metainfo', None) or {}).get('draw_hash')
     return dict(identity, version=__version__, **({'draw_hash': draw} if draw else {}))
 
 

@@ -15,11 +15,20 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
+from mmdpt.datasets import innermost
+
 from .config_check import check_config
 from .explain import explain, first_cause, without_worker
 from .interrupts import Stopped, status_of, stop_signals
-from .launch import (join_cpu_processes, leave, let_others_speak, lost_connection,
-                     number_process, place, whose)
+from .launch import (
+    join_cpu_processes,
+    leave,
+    let_others_speak,
+    lost_connection,
+    number_process,
+    place,
+    whose,
+)
 from .options import check_options, with_suggestion
 
 # What a user's mistake raises; everything else is ours, with its traceback.
@@ -38,6 +47,18 @@ class OptionAction(DictAction):
         if ' ' in val.strip() and val.strip()[:1] not in '[(':
             return val
         return DictAction._parse_iterable(val)
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Reads all pairs; what cannot be read is an error of the command line."""
+        for pair in values or ():
+            try:
+                super().__call__(parser, namespace, [pair], option_string)
+            except (ValueError, IndexError, AssertionError, RecursionError) as error:
+                what = 'it has no "="' if '=' not in pair else \
+                    'its brackets do not match' if isinstance(error, AssertionError) else \
+                    'lists and tuples may be nested, dicts cannot be given'
+                parser.error(f'{option_string}: cannot read {pair[:100]!r}: {what}. For parts of '
+                             'a dict write one KEY.PART=VALUE for each, or change the config')
 
 
 def add_common_arguments(parser):
@@ -89,9 +110,9 @@ def set_seed(cfg, seed):
         raise ValueError(f'--seed must not be negative, got {seed}')
     cfg.setdefault('randomness', {})['seed'] = seed
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
-        dataset = (cfg.get(name) or {}).get('dataset') or {}
-        if 'seed' in dataset:
-            dataset.seed = seed
+        for dataset in innermost((cfg.get(name) or {}).get('dataset')):
+            if 'seed' in dataset:
+                dataset['seed'] = seed
 
 
 def set_loader_defaults(cfg, names, **defaults):

@@ -3,6 +3,7 @@ import difflib
 import inspect
 import re
 
+from .fit_check import check_fit
 from .options import PLACES, check_type, registered, registries, signature
 
 # Names that our own configs use at the top, beside the Runner's.
@@ -23,7 +24,8 @@ def check_config(cfg):
         cfg (Config): The whole config, with what the command line changed.
 
     Raises:
-        ValueError: Names the setting and the nearest existing ones.
+        ValueError: Names the setting and the nearest existing ones, or parts
+            of the model that do not fit together.
     """
     known = {*PLACES[''], *HELPERS}
     for key in cfg:
@@ -32,6 +34,7 @@ def check_config(cfg):
             raise ValueError(f"the config's '{key}' is no setting: did you mean '{near[0]}'? A "
                              'variable needs a name that is less like one')
         _check(cfg[key], key)
+    check_fit(cfg.get('model'))
 
 
 def _check(value, path):

@@ -7,8 +7,7 @@ from typing import Dict
 import numpy as np
 import torch
 
-from ..models.reference_names import (from_reference, is_learnt, rules_of,
-                                      to_reference)
+from ..models.reference_names import from_reference, is_learnt, rules_of, to_reference
 from .checkpoint import CheckpointError, _reason
 
 # What Dassl.pytorch stores beside tensors: an accuracy, and its schedulers.

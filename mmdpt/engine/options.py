@@ -107,7 +107,7 @@ def registered(name):
     return [r.module_dict[name] for r in registries() if name in r.module_dict]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def registries():
     """list[Registry]: Those of MMPretrain and of MMEngine, filled."""
     found = [*vars(mmpretrain.registry).values(), *vars(mmengine.registry).values()]
@@ -117,7 +117,7 @@ def registries():
     return found
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def signature(built):
     """Arguments of a class or function, also those ``**kwargs`` hands to base classes.
 

@@ -61,7 +61,7 @@ class ProGradOptimWrapper(OptimWrapper):
             general, self._learnt(), retain_graph=True, allow_unused=True,
             materialize_grads=True)
         if self._general is not None:  # gradients are being accumulated
-            found = [a + b for a, b in zip(self._general, found)]
+            found = tuple(a + b for a, b in zip(self._general, found))
         self._general = list(found)
         super().backward(task, **kwargs)
 

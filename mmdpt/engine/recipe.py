@@ -7,6 +7,10 @@ names parts, and only those that :func:`check_recipe` knows.
 """
 from mmpretrain.registry import MODELS, TRANSFORMS
 
+from mmdpt.datasets import as_benchmark, innermost
+from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE, resolve_templates
+from mmdpt.models.clip import read_config
+
 from .checkpoint import plain
 
 VERSION = 1
@@ -45,7 +49,6 @@ def model_of(cfg):
     Raises:
         ValueError: If the config has no model, or one that takes no class names.
     """
-    from mmdpt.models.clip import read_config
     model = cfg.get('model')
     if not isinstance(model, dict) or not {'arch', 'classes'} <= set(model):
         kind = model.get('type') if isinstance(model, dict) else 'what the config has'
@@ -61,8 +64,6 @@ def model_of(cfg):
 
 def templates_of(model):
     """list[str]: Templates of a model's config, without looking at the data."""
-    from mmdpt.datasets import as_benchmark
-    from mmdpt.models.class_names import DEFAULT_TEMPLATE, resolve_templates
     classes = model['classes']
     if isinstance(classes, dict):
         classes = classes['benchmark']
@@ -78,11 +79,9 @@ def pipeline_of(cfg):
         ValueError: If the config has none.
     """
     for name in ('test_dataloader', 'val_dataloader'):
-        dataset = (cfg.get(name) or {}).get('dataset') or {}
-        while 'dataset' in dataset:  # RepeatDataset and the like
-            dataset = dataset['dataset']
-        if dataset.get('pipeline'):
-            return [_pruned(step) for step in dataset['pipeline']]
+        for dataset in innermost((cfg.get(name) or {}).get('dataset')):
+            if dataset.get('pipeline'):
+                return [_pruned(step) for step in dataset['pipeline']]
     raise ValueError('the config has no test_dataloader.dataset.pipeline')
 
 

@@ -13,6 +13,7 @@ from .checkpoint_hook import belongs_to, unwrapped
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .provenance import now, package_commit, versions
+from .recipe import make_recipe
 from .storage import write_atomically
 
 NAMES = dict(
@@ -117,10 +118,12 @@ class FewShotReportHook(Hook):
         checkpoint = results['checkpoint']
         if checkpoint:
             config, file = shlex.quote(results['config']), shlex.quote(_short(checkpoint['path']))
+            # what carries no recipe, such as MMPretrain's own classifiers
+            how = f' --config {config}' if 'missing' in make_recipe(runner.cfg) else ''
             lines += [
                 f"  checkpoint: {file} ({checkpoint['bytes'] / 1e6:.2f} MB)",
                 f'  test again:  python tools/test.py {config} {file}',
-                f'  predict:     python tools/predict.py {file} IMAGE...',
+                f'  predict:     python tools/predict.py {file} IMAGE...{how}',
             ]
         runner.logger.info('\n'.join(lines))
 

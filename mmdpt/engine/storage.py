@@ -1,64 +1,9 @@
-"""Files that are either complete or not there."""
-import os
-import os.path as osp
-from contextlib import suppress
-
+"""MMEngine's storage, with files that are either complete or not there."""
 from mmengine.fileio import LocalBackend, register_backend
 
+from mmdpt.utils.files import remove_leftovers, write_atomically
 
-def write_atomically(data, path):
-    """Writes bytes so that ``path`` never holds a part of them.
-
-    The bytes go to a temporary file in the same folder, are flushed to the
-    disk, and take the place of ``path`` in one step. Whatever happens, the
-    former file stays until then.
-
-    Args:
-        data (bytes): What to write.
-        path (str): Where to.
-
-    Raises:
-        OSError: If the file cannot be written (disk full, no permission); the
-            temporary file is removed, and the error names ``path``.
-    """
-    folder, name = osp.split(osp.abspath(path))
-    temporary = osp.join(folder, f'.{name}.{os.getpid()}.tmp')
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with open(temporary, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _flush_folder(folder)
-    except OSError as error:
-        with suppress(OSError):
-            os.remove(temporary)
-        raise type(error)(
-            error.errno,
-            f'cannot write {path} ({error.strerror}). A former file of that name is unchanged; '
-            'free some space or choose another folder (--work-dir)') from error
-    except BaseException:
-        with suppress(OSError):
-            os.remove(temporary)
-        raise
-
-
-def remove_leftovers(folder):
-    """Removes the temporary files of writers that were killed."""
-    for name in os.listdir(folder):
-        if name.startswith('.') and name.endswith('.tmp'):
-            with suppress(FileNotFoundError):
-                os.remove(osp.join(folder, name))
-
-
-def _flush_folder(folder):
-    """Makes the renaming itself survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+__all__ = ['AtomicBackend', 'MemoryBackend', 'remove_leftovers', 'write_atomically']
 
 
 @register_backend('mmdpt.atomic', force=True)

@@ -1,6 +1,12 @@
 """What MMPretrain's evaluation lacks."""
-from .baselines import (LinearProbe, accuracy, fit_logistic, pixel_features,
-                        search_linear_probe, stored_images)
+from .baselines import (
+                        LinearProbe,
+                        accuracy,
+                        fit_logistic,
+                        pixel_features,
+                        search_linear_probe,
+                        stored_images,
+)
 from .frozen_features import frozen_features
 
 __all__ = [

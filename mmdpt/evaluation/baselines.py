@@ -81,7 +81,7 @@ def search_linear_probe(train: Tuple[np.ndarray, np.ndarray],
         pair = [fit_logistic(*train, c) for c in ends]
         scores = tuple(accuracy(classifier, *val) for classifier in pair)
         right = scores[0] < scores[1]  # a tie keeps the left one
-        history.append(SearchRound(ends, scores, pair[right]))
+        history.append(SearchRound(ends, (scores[0], scores[1]), pair[right]))
         low, high = np.log10(ends)
         middle = 0.5 * (high + low)
         low, high = (middle, high) if right else (low, middle)

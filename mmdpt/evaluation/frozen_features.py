@@ -12,12 +12,17 @@ from typing import List, Optional, Sequence
 import numpy as np
 import torch
 from mmengine.dataset import default_collate
-from mmengine.dist import (all_gather_object, broadcast_object_list, get_rank, get_world_size,
-                           is_main_process)
+from mmengine.dist import (
+    all_gather_object,
+    broadcast_object_list,
+    get_rank,
+    get_world_size,
+    is_main_process,
+)
 from mmengine.logging import print_log
 from torch.utils.data import DataLoader, Subset
 
-from mmdpt.engine.storage import write_atomically
+from mmdpt.utils.files import write_atomically
 
 
 def frozen_features(model,

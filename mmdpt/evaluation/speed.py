@@ -147,7 +147,7 @@ def in_turn(calls: Dict[str, Callable], meter: Meter, repeat: int,
             warm_up: int) -> dict:
     """Median time and peak memory of each call, run in turn after the warm-up
     rounds."""
-    runs = {name: [] for name in calls}
+    runs: dict = {name: [] for name in calls}
     for i in range(repeat + warm_up):
         for name, call in calls.items():
             measured = meter.measure(call)

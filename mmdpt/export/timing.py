@@ -29,7 +29,7 @@ def latency(model, files: Dict[str, str], rounds: int = 30) -> Dict[str, float]:
         forms = dict(eager=_eager(model))
         forms.update((name, LOAD[name](path, threads=1)) for name, path in files.items())
         image = sample_images(1, model.backbone.image_size)
-        times = {name: [] for name in forms}
+        times: dict = {name: [] for name in forms}
         with torch.no_grad():
             for _ in range(rounds + 2):
                 for name, run in forms.items():

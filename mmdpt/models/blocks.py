@@ -3,7 +3,7 @@
 Only what is read is computed: no query and no MLP for a token whose output
 nobody uses. That is exact.
 """
-from typing import Callable, List, NamedTuple, Optional
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -169,3 +169,12 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             tokens = run(block, tokens, extra, read=read if last else None)
             previous = None
     return ImageFeatures(tokens, evidence, given)
+
+
+def check_image_size(images: torch.Tensor, size: Tuple[int, int]) -> None:
+    """Raise ValueError unless images (B, 3, H, W) have the tower's size."""
+    if tuple(images.shape[1:]) != (3, *size):
+        raise ValueError(
+            f'The image tower takes images of 3x{size[0]}x{size[1]}, but got '
+            f'{"x".join(map(str, images.shape[1:]))}: set the size in the '
+            'pipelines (or choose another arch).')

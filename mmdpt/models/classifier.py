@@ -10,10 +10,11 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from .class_names import resolve_classes
+from mmdpt.datasets.model_classes import classes_and_templates
+
 from .class_shards import ClassShards, use_shards
 from .clip import load_clip
-from .heads import Match, SimilarityHead, batch_share, similarity
+from .heads import Match, SimilarityHead, batch_share, check_head, similarity
 from .learnt_state import keep_learnt_only
 from .model_info import ModelInfo
 from .normalisation import preprocessing
@@ -87,7 +88,7 @@ class PromptedCLIP(ImageClassifier):
                  normalise_templates: bool = True,
                  text_prompt: Optional[dict] = None,
                  visual_prompt: Optional[dict] = None,
-                 head: dict = dict(type='SimilarityHead'),
+                 head: dict = dict(type='SimilarityHead'),  # noqa: B006  never changed
                  lora: Optional[dict] = None,
                  logit_scale: Optional[float] = None,
                  precision: str = 'fp32',
@@ -98,7 +99,8 @@ class PromptedCLIP(ImageClassifier):
                  data_preprocessor: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None):
-        classes, templates = resolve_classes(classes, templates)
+        check_head(head)
+        classes, templates = classes_and_templates(classes, templates)
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or lora
         tower = build_image_tower(clip, prompting and prompting['type'])

@@ -143,6 +143,18 @@ class SimilarityHead(ClsHead):
         return {f'accuracy_top-{k}': a for k, (a, ) in zip(self.topk, found)}
 
 
+def check_head(head: dict) -> None:
+    """Raise ValueError unless a head's config is one of a head for CLIP."""
+    kind = head.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if kind is not None and not issubclass(kind, SimilarityHead):
+        raise ValueError(
+            f'model.head: {kind.__name__} learns a classifier of its own, and '
+            'PromptedCLIP compares images with text: use SimilarityHead here, '
+            f'or {kind.__name__} in ImageClassifier with '
+            'backbone.type=\'PromptedCLIPBackbone\'.')
+
+
 def labels(data_samples: List[DataSample]) -> torch.Tensor:
     """Labels (B,), or mixed ones (B, C) after batch augmentation."""
     if 'gt_score' in data_samples[0]:

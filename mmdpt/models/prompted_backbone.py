@@ -136,7 +136,7 @@ def _before_load(backbone, state_dict, prefix, local_metadata, strict,
                  missing_keys, unexpected_keys, error_msgs):
     """Tell frozen weights from learnt prompts, check them, and leave the
     other ones as they are."""
-    frozen, learnt = (_tensors(backbone, learnt=l) for l in (False, True))
+    frozen, learnt = (_tensors(backbone, learnt=part) for part in (False, True))
     found = {
         n[len(prefix):]: v
         for n, v in state_dict.items() if n.startswith(prefix)

@@ -6,7 +6,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .blocks import ImageFeatures, through_blocks
+from .blocks import ImageFeatures, check_image_size, through_blocks
 from .clip import CLIPModel
 
 
@@ -65,7 +65,6 @@ class TimmTower(nn.Module):
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         """Turn normalised images (B, 3, H, W) into tokens (B, N, D)."""
-        from .towers import check_image_size
         check_image_size(images, self.image_size)
         images = images.to(next(self.trunk.parameters()).dtype)
         tokens = self.trunk._pos_embed(self.trunk.patch_embed(images))

@@ -1,11 +1,11 @@
 """CLIP's two frozen towers, made to take prompts."""
-from typing import Callable, Optional, Tuple
+from typing import Callable, Optional
 
 import torch
 import torch.nn as nn
 from mmpretrain.registry import MODELS
 
-from .blocks import ImageFeatures, check_blocks, through_blocks
+from .blocks import ImageFeatures, check_blocks, check_image_size, through_blocks
 from .clip import CLIPModel
 from .text_encoding import PackedPrompts, encode
 from .timm_tower import TimmTower, has_timm_blocks
@@ -159,15 +159,6 @@ def build_image_tower(clip: CLIPModel, why: Optional[str] = None) -> nn.Module:
             'ViT-B-16-quickgelu, or a method that leaves the image alone '
             '(CoOp, CoCoOp, KgCoOp, ProGrad, CLIP-Adapter, Tip-Adapter).')
     return FrozenTower(clip)
-
-
-def check_image_size(images: torch.Tensor, size: Tuple[int, int]) -> None:
-    """Raise ValueError unless images (B, 3, H, W) have the tower's size."""
-    if tuple(images.shape[1:]) != (3, *size):
-        raise ValueError(
-            f'The image tower takes images of 3x{size[0]}x{size[1]}, but got '
-            f'{"x".join(map(str, images.shape[1:]))}: set the size in the '
-            'pipelines (or choose another arch).')
 
 
 class TextTower(nn.Module):

@@ -2,7 +2,7 @@
 from collections import defaultdict
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import Callable, Dict, List, Optional, Sequence
+from typing import Callable, Collection, Dict, List, Optional, Sequence
 
 from .run import Run
 
@@ -53,7 +53,7 @@ def by(items: Sequence, key: Callable) -> dict:
     return dict(groups)
 
 
-def spread(values: Sequence[float]) -> Optional[float]:
+def spread(values: Collection[float]) -> Optional[float]:
     """Sample standard deviation; None for fewer than two values."""
     return stdev(values) if len(values) > 1 else None
 
@@ -76,9 +76,9 @@ def cell(rows: Sequence[Run], doubtful: Sequence[tuple] = ()) -> Cell:
         marks.add('‡')
     if not good:
         return Cell(marks=marks, text='failed' if '†' in marks else '—', runs=list(rows))
-    values = {row.seed: row.accuracy for row in good}
+    values = {row.seed: row.accuracy for row in good if row.accuracy is not None}
     if len(values) < len(good):  # a reference that should be one figure
-        found = sorted(row.accuracy for row in good)
+        found = sorted(row.accuracy for row in good if row.accuracy is not None)
         return Cell(marks=marks | {'‡'}, text=f'{found[0]:.2f} to {found[-1]:.2f}',
                     runs=list(rows))
     return Cell(values, fmean(values.values()), spread(values.values()), marks, runs=list(rows))
@@ -100,7 +100,7 @@ def average(cells: Dict[str, Cell]) -> Cell:
         marks.add('‡')
     if not have:
         return Cell(marks=marks, runs=runs)
-    mean, whole = fmean(one.mean for one in have), len(have) == len(cells)
+    mean, whole = fmean(one.mean for one in have if one.mean is not None), len(have) == len(cells)
     values = {}
     if whole and len({frozenset(one.values) for one in have}) == 1:
         values = {seed: fmean(one.values[seed] for one in have) for seed in have[0].values}

@@ -48,7 +48,8 @@ def panels(rows: Sequence[Run], methods: Optional[Sequence[str]] = None,
     rows = [row for row in rows if row.protocol == 'few-shot' and row.subset == 'all'
             and row.placed and row.shots is not None]
     name = namer(rows)
-    cells, left_out = grid(rows, name), []
+    cells = grid(rows, name)
+    left_out: List[str] = []
     methods = _chosen('method', methods, method_order(rows, name))
     datasets = _chosen('dataset', datasets, unique(row.dataset for row in rows))
     found = [_panel(d, {k: c for k, c in cells.items() if k[1] == d}, methods, left_out)
@@ -71,7 +72,7 @@ def _chosen(kind, wanted, known):
 
 def _panel(title, cells, methods, left_out):
     panel = Panel(title)
-    for (method, dataset, shots), one in sorted(cells.items(), key=lambda item: item[0][2]):
+    for (method, _, shots), one in sorted(cells.items(), key=lambda item: item[0][2]):
         if method not in methods:
             continue
         if one.marks:

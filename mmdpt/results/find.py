@@ -46,11 +46,11 @@ def find_runs(paths: Sequence[str]) -> List[Run]:
 
 def _walk(folder: Path):
     """Result files, and folders of trainings without one."""
-    for place, folders, files in os.walk(folder):
+    for name, folders, files in os.walk(folder):
         starts = [name for name in folders if STAMP.fullmatch(name)]
         folders[:] = sorted(name for name in folders
                             if name not in starts and not name.startswith('.'))
-        place = Path(place)
+        place = Path(name)
         if 'results.json' in files:
             yield place / 'results.json'
         elif _trained(place, starts, files):

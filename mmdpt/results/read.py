@@ -26,7 +26,7 @@ def result_rows(results: dict, path: Path) -> List[Run]:
                         accuracy=_number(results['zero_shot'][METRIC]))]
     own.accuracy = _number(results['few_shot'][METRIC])
     own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
-    other = dict(epochs=None, train_seconds=None)
+    other: dict = dict(epochs=None, train_seconds=None)
     rows = [own]
     if results.get('zero_shot'):
         rows.append(replace(
@@ -68,7 +68,7 @@ def damaged_row(file: Path, error: str, results: Optional[dict]) -> Run:
         results (dict, optional): Its content, as far as it is JSON.
     """
     try:
-        run = _described(results, file)
+        run = _described(results, file)  # type: ignore[arg-type]
     except (AttributeError, KeyError, TypeError):
         run = _of_config(file.parent)
     protocol = re.fullmatch(r'protocol_(.+)\.json', file.name)
@@ -102,14 +102,14 @@ def _of_config(folder: Path) -> Run:
     if not configs:
         return Run()
     from mmengine.config import Config
+
+    from mmdpt.datasets import innermost
     try:
         cfg = Config.fromfile(configs[-1], import_custom_modules=False)
     except Exception:  # torn, too: the row still names the folder
         return Run()
     method, arch, dataset = parse_name(configs[-1].name)
-    train = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    while 'dataset' in train:  # RepeatDataset and the like
-        train = train.dataset
+    train = next(innermost((cfg.get('train_dataloader') or {}).get('dataset')), {})
     shared, report = cfg.get('dataset') or {}, (cfg.get('default_hooks') or {}).get('report') or {}
     return Run(
         method=report.get('method') or method,

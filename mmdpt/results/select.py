@@ -26,7 +26,7 @@ def collect(rows: Sequence[Run], seeds: Optional[Sequence[int]] = None,
     Raises:
         ValueError: If two runs are the same experiment and not ``latest``.
     """
-    warnings = []
+    warnings: List[str] = []
     own = [row for row in rows if reference(row.method) == len(REFERENCES)]
     kept = _settle([row for row in own if row.status == 'ok'], latest, warnings)
     failed = _not_repeated([row for row in own if row.status != 'ok'], kept, warnings)
@@ -48,7 +48,7 @@ def order(row: Run) -> tuple:
 
 def _settle(rows, latest, warnings):
     kept = []
-    for key, same in by(rows, lambda row: row.key).items():
+    for same in by(rows, lambda row: row.key).values():
         if len(same) > 1 and not latest:
             raise ValueError(
                 f'{same[0].source} and {same[1].source} are both {title(same[0])}. Leave one out; '

@@ -29,7 +29,8 @@ def all_tables(rows: Sequence[Run]) -> Tuple[List[Table], List[str]]:
         tuple[list[Table], list[str]]: Tables, and warnings about cells whose
         runs do not belong together.
     """
-    warnings, rows = [], [row for row in rows if row.placed]
+    warnings: List[str] = []
+    rows = [row for row in rows if row.placed]
     doubtful = doubtful_draws(rows, warnings)
     name = namer(rows)
     for same in by(rows, lambda r: (name(r), r.protocol, r.target, r.dataset, r.subset,
@@ -147,7 +148,7 @@ def transfer_tables(rows, protocol, name, doubtful) -> List[Table]:
 def method_order(rows, name) -> List[str]:
     """list[str]: References first, then by name."""
     methods = {name(row): (reference(row.method), name(row)) for row in rows}
-    return sorted(methods, key=methods.get)
+    return sorted(methods, key=methods.__getitem__)
 
 
 def unique(values) -> list:

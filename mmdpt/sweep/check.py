@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
 from ..datasets.benchmarks import get_benchmark
-from ..datasets.runner import share_dataset
+from ..datasets.shared import share_dataset
 from ..models.clip import BUILTIN, find_weights, read_config
 from .plan import refuse
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from ..engine.storage import write_atomically
+from ..utils.files import write_atomically
 from .compose import CONFIGS, check_names, find_leaf, leaf, stem
 from .published import EVALUATION_ONLY
 from .runs import resolve

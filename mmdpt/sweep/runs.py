@@ -11,7 +11,7 @@ from mmengine.config import Config
 
 from ..engine.cli import set_seed
 from ..engine.options import check_options
-from ..engine.storage import write_atomically
+from ..utils.files import write_atomically
 
 # Where and how loudly it runs: without influence on the result.
 INDIFFERENT = ('work_dir', 'resume', 'launcher', 'log_level', 'log_processor', 'visualizer')

@@ -19,7 +19,7 @@ def learn_merges(words: Iterable[str], number: int) -> List[Tuple[str, str]]:
     spelled = {word: (*word[:-1], word[-1] + '</w>') for word in counts}
     merges = []
     for _ in range(number):
-        pairs = Counter()
+        pairs: Counter = Counter()
         for word, symbols in spelled.items():
             for pair in zip(symbols, symbols[1:]):
                 pairs[pair] += counts[word]

@@ -126,7 +126,7 @@ def warp_grid(hard: Tensor, word: Tensor, rng: torch.Generator):
     scale = torch.diag_embed(torch.stack([1 / (zoom * stretch), stretch / zoom], 1))
     shift = uniform(-0.18, 0.18, (number, 2, 1), rng) * hard.view(-1, 1, 1)
     theta = torch.cat([scale @ skew @ rotate, shift], 2)
-    grid = F.affine_grid(theta, (number, 1, SIZE, SIZE), align_corners=False)
+    grid = F.affine_grid(theta, [number, 1, SIZE, SIZE], align_corners=False)
     bend = uniform(0, 0.16, number, rng) * hard
     field = smooth_field(number, 2, int(torch.randint(3, 6, (), generator=rng)), rng)
     return grid + (bend.view(-1, 1, 1, 1) * field).permute(0, 2, 3, 1), zoom, shear - angle, bend

@@ -68,7 +68,7 @@ def draw_words(number: int, rng: random.Random, pieces: Sequence[str] = ()) -> L
     from PIL import ImageFont
     fonts = [(path.stem, ImageFont.truetype(str(path), 48), drawable(path))
              for path in font_paths()]
-    masters = []
+    masters: list = []
     while len(masters) < number:
         word = rng.choice(COMMON) if rng.random() < 0.5 else invent(rng, pieces)
         stem, font, points = rng.choice(fonts)

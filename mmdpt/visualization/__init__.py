@@ -1,6 +1,5 @@
 """What a trained model looks at, and which words its contexts are near."""
-from .attention import (ImageAttention, attention_maps, patch_map, shares,
-                        visible_image)
+from .attention import ImageAttention, attention_maps, patch_map, shares, visible_image
 from .figure import draw_attention, to_array
 from .hooks import AttentionVisualizationHook
 from .recorder import class_token_attention

@@ -43,7 +43,7 @@ def draw_attention(image: np.ndarray,
     aspect = min(max(image.shape[0] / image.shape[1], 0.5), 2)
     heights = [0.8 + 1.4 * aspect, *[0.65 + 1.25 * aspect] * rows]
     figure = Figure(figsize=(SIZE, sum(heights) + 0.2), layout='constrained')
-    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.03)
+    figure.get_layout_engine().set(h_pad=0.06, w_pad=0.03)  # type: ignore
     parts = figure.subfigures(
         2 if rows else 1, 1, squeeze=False,
         height_ratios=[heights[0], sum(heights[1:])] if rows else None)[:, 0]

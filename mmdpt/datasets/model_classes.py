@@ -1,16 +1,19 @@
 """Class names and templates of a classifier."""
 from mmengine.logging import print_log
 
+from .benchmarks import repeated
+from .descriptions import as_benchmark
+from .layouts import resolve_classes as names_of
+
 DEFAULT_TEMPLATE = 'a photo of a {}.'
 
 
-def resolve_classes(classes, templates):
+def classes_and_templates(classes, templates):
     """Class names and templates as lists, from names or a benchmark.
 
     A benchmark may have classes of the same name (ImageNet has), which stay
     as they are, with a warning; in a list of names they are an error.
     """
-    from mmdpt import datasets
     default, benchmark = DEFAULT_TEMPLATE, None
     if isinstance(classes, (str, dict)):
         source = dict(classes) if isinstance(classes, dict) else \
@@ -19,8 +22,8 @@ def resolve_classes(classes, templates):
             raise ValueError(f'classes={source} names no benchmark: give '
                              "benchmark='EuroSAT' (or own_benchmark's "
                              'arguments), and perhaps data_root and subset.')
-        benchmark = datasets.as_benchmark(source['benchmark'])
-        classes = datasets.resolve_classes(**source)
+        benchmark = as_benchmark(source['benchmark'])
+        classes = names_of(**source)
         default = benchmark.templates
     classes = list(classes)
     wrong = [c for c in classes if not isinstance(c, str)]
@@ -29,7 +32,7 @@ def resolve_classes(classes, templates):
     if len(classes) < 2:
         raise ValueError(f'A classifier needs at least two classes, but '
                          f'classes has {len(classes)}: {classes}.')
-    double = datasets.repeated(classes)
+    double = repeated(classes)
     if double and benchmark is None:
         raise ValueError(f'Class name {double[0]!r} stands more than once in '
                          'classes; rename one of them.')

@@ -2,6 +2,11 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from mmdpt.datasets.shared import check_shared
+
+from .checkpoint_hook import unwrapped
+from .fit_check import check_fit
+
 
 @HOOKS.register_module()
 class CheckClassesHook(Hook):
@@ -12,10 +17,17 @@ class CheckClassesHook(Hook):
     checkpoint was trained with.
 
     Raises:
-        ValueError: Before the first batch; names the first difference.
+        ValueError: Before the first batch; names the first difference, or the
+            runner to take where the config's ``dataset`` was not handed on.
     """
     priority = 'VERY_HIGH'
     trained = None  # class names of the checkpoint
+
+    def before_run(self, runner):
+        """Refuse a Runner that has not handed the config's ``dataset`` on, and
+        parts of a model that do not fit together."""
+        check_shared(runner.cfg)
+        check_fit(runner.cfg.get('model'))
 
     def after_load_checkpoint(self, runner, checkpoint):
         """Remember the classes that a checkpoint was trained for."""
@@ -41,7 +53,6 @@ class CheckClassesHook(Hook):
         self._check(runner, runner.test_dataloader)
 
     def _check(self, runner, loader):
-        from mmdpt.engine.checkpoint_hook import unwrapped
         model = unwrapped(runner.model)
         # (None in the place of a dataset's: MMPretrain's vis_scheduler.py)
         theirs = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')

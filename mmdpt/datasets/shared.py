@@ -1,29 +1,15 @@
 """One description of the data for the model and all datasets."""
+from typing import Iterator
+
 from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
-from mmpretrain.registry import RUNNERS
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+# of whoever runs the config with a plain Runner
+REFUSAL = ("The config's `dataset` is handed to the model and the datasets by "
+           "FewShotRunner: set runner_type='FewShotRunner' and start with "
+           'tools/train.py (or RUNNERS.build(cfg) of mmengine.registry), not with '
+           'Runner.from_cfg.')
 OWN = ('classes', 'templates', 'image_dir', 'fractions')
-
-
-@RUNNERS.register_module()
-class FewShotRunner(Runner):
-    """MMEngine's Runner for configs with a ``dataset``, see
-    :func:`share_dataset`. Configs name it by ``runner_type``, which
-    MMPretrain's tools heed, too."""
-
-    @classmethod
-    def from_cfg(cls, cfg: Config) -> Runner:
-        """Build a runner; see the base class.
-
-        Raises:
-            ValueError: If a setting does not exist, see
-                :func:`mmdpt.engine.config_check.check_config`.
-        """
-        from mmdpt.engine.config_check import check_config
-        check_config(cfg)
-        return super().from_cfg(share_dataset(cfg))
 
 
 def share_dataset(cfg: Config) -> Config:
@@ -47,17 +33,12 @@ def share_dataset(cfg: Config) -> Config:
     shared = cfg.get('dataset')
     if not shared:
         return cfg
-    benchmark = shared.name
-    if shared.get('own'):
-        benchmark = dict(name=shared.name, **{
-            key: shared[key] for key in OWN if shared.get(key) is not None})
-    values = dict(benchmark=benchmark, **{
-        key: shared[key] for key in ('data_root', 'subset') if key in shared})
+    values = _values(shared)
     before = shared.get('shared', {})
     for name in LOADERS:
         dataset = (cfg.get(name) or {}).get('dataset')
-        if dataset is not None:
-            _fill(dataset, values, before)
+        for inner in innermost(dataset):
+            _fill(inner, values, before)
     if cfg.get('model'):
         _fill_model(cfg.model, values, before)
     # so that a dumped config follows a changed ``dataset``, too
@@ -65,9 +46,47 @@ def share_dataset(cfg: Config) -> Config:
     return cfg
 
 
+def innermost(dataset: dict | None) -> Iterator[dict]:
+    """The configs of the datasets that hold images.
+
+    Args:
+        dataset (dict, optional): Of a dataset, or of wrappers around some
+            (``RepeatDataset``, ``ConcatDataset``).
+    """
+    if not dataset:
+        return
+    parts = dataset.get('datasets') or [dataset.get('dataset')]
+    if parts == [None]:
+        yield dataset
+    for part in parts:
+        yield from innermost(part)
+
+
+def check_shared(cfg: dict) -> None:
+    """Refuse a config whose ``dataset`` nobody has handed on.
+
+    Raises:
+        ValueError: Says which runner does.
+    """
+    shared = cfg.get('dataset')
+    if isinstance(shared, dict) and 'name' in shared and \
+            shared.get('shared') != _values(shared):
+        raise ValueError(
+            f'{REFUSAL} Without it dataset.name, dataset.data_root and '
+            'dataset.subset would have no effect.')
+
+
+def _values(shared: dict) -> dict:
+    """What ``cfg.dataset`` says, as the datasets' arguments."""
+    benchmark = shared['name']
+    if shared.get('own'):
+        benchmark = dict(name=benchmark, **{
+            key: shared[key] for key in OWN if shared.get(key) is not None})
+    return dict(benchmark=benchmark, **{
+        key: shared[key] for key in ('data_root', 'subset') if key in shared})
+
+
 def _fill(dataset: ConfigDict, values: dict, before: dict) -> None:
-    while 'dataset' in dataset:  # RepeatDataset and the like
-        dataset = dataset.dataset
     for key, value in values.items():
         if key not in dataset or dataset[key] == before.get(key):
             dataset[key] = value

@@ -1,0 +1,101 @@
+"""What describes a benchmark in a config: a name, or your own data's arguments."""
+from dataclasses import replace
+from typing import Sequence, Tuple, Union
+
+from .benchmarks import Benchmark, get_benchmark, repeated
+from .own_files import FORMS
+from .split_files import read_text
+
+FRACTIONS = (0.5, 0.2, 0.3)  # the public benchmark's
+PHOTO = 'a photo of a {}.'
+
+
+def own_benchmark(name: str = 'Own',
+                  classes: Union[None, str, Sequence[str]] = None,
+                  templates: Union[None, str, Sequence[str]] = None,
+                  image_dir: str = '',
+                  fractions: Sequence[float] = FRACTIONS) -> Benchmark:
+    """Describe your own data; their place is the dataset's ``data_root``.
+
+    ``data_root`` is (1) a folder with one subfolder of photos a class; (2) a
+    folder with ``train``, ``test`` and perhaps ``val``, each like (1); (3) a
+    CSV file with the columns path, label and perhaps split; (4) a split file
+    ``{"train": [[path, label, class name], ...], "val", "test"}``.
+
+    Args:
+        name (str): A name for logs and results. Defaults to 'Own'.
+        classes (str | Sequence[str], optional): The class names in the order
+            of the labels, or a .txt file with one a line. Defaults to all
+            that the data name, sorted (a split file's: in its order). If a
+            CSV's labels are numbers, they count these names from 0.
+        templates (str | Sequence[str], optional): Prompts with one ``{}``, or
+            a .txt file with one a line; underscores become spaces. Defaults
+            to 'a photo of a {}.'.
+        image_dir (str): Where a file's paths start, seen from the file.
+            Defaults to the file's folder.
+        fractions (Sequence[float]): Shares of each class's photos for train,
+            val and test where the data do not say. Defaults to the public
+            benchmark's: 0.5, 0.2, 0.3.
+
+    Raises:
+        FileNotFoundError: If a .txt file is missing.
+        ValueError: If a class name stands twice, a template has no single
+            ``{}`` or no spaces, or the shares do not add up to 1.
+    """
+    fractions = tuple(float(x) for x in fractions)
+    if len(fractions) != 3 or min(fractions) < 0 or \
+            abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError('fractions must be three shares (train, val, test) '
+                         f'that add up to 1, got {fractions}.')
+    classes = _names(classes)
+    templates = [t.replace('_', ' ') for t in _names(templates or PHOTO)]
+    for template in templates:
+        check_template(template)
+    if repeated(classes):
+        raise ValueError(f'The class name {repeated(classes)[0]!r} stands '
+                         'twice in classes.')
+    return Benchmark(
+        name=name,
+        classes=classes,
+        templates=tuple(templates),
+        image_dir=image_dir,
+        source=f'Your own data may be {FORMS}.',
+        layout='own',
+        fractions=fractions)
+
+
+def _names(given: Union[None, str, Sequence[str]]) -> Tuple[str, ...]:
+    """Texts from a list, from one text, or from the lines of a .txt file."""
+    if isinstance(given, str):
+        return tuple(read_text(given)) if given.endswith('.txt') else (given, )
+    return tuple(given or ())
+
+
+def check_template(template: str) -> None:
+    """Refuse what a command line has mangled.
+
+    Raises:
+        ValueError: If there is no single ``{}``, or text without spaces:
+            MMEngine's ``--cfg-options`` takes spaces away and splits at
+            commas.
+    """
+    text = template.replace('{}', '', 1)
+    if template.count('{}') != 1 or (len(text) > 1 and ' ' not in template):
+        raise ValueError(
+            f'The template {template!r} must be words with one {{}}, such as '
+            f'{PHOTO!r}. --cfg-options takes spaces away and splits at '
+            'commas: write a_photo_of_a_{}. there, or give a .txt file with '
+            'one template a line: dataset.templates=templates.txt')
+
+
+def as_benchmark(benchmark) -> Benchmark:
+    """A benchmark from its name, from :func:`own_benchmark`'s arguments, or
+    itself."""
+    if isinstance(benchmark, dict):
+        return own_benchmark(**benchmark)
+    return get_benchmark(benchmark)
+
+
+def with_classes(benchmark: Benchmark, names: Sequence[str]) -> Benchmark:
+    """The benchmark with its class names filled in."""
+    return replace(benchmark, classes=tuple(names))
