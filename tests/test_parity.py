@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmdpt.parity import check_folder
-from mmdpt.parity.compare import compare
-from mmdpt.parity.golden import read_npz
+from parity import check_folder
+from parity.compare import compare
+from parity.golden import read_npz
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden'
