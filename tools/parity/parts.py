@@ -1,38 +1,56 @@
 """Our config of a case, from its metadata."""
-import re
 from typing import Callable, Dict
 
-import numpy as np
+from .golden import Golden, clip_config
+from .settings import NotImplementedCase
+from .words import context, context_words, split_words
 
-from .golden import Golden
+# Blocks by the names of CLIP-LoRA's public code, for towers of 12 blocks.
+POSITIONS = {
+    'top1': [11],
+    'top2': [10, 11],
+    'top3': [9, 10, 11],
+    'bottom': [0, 1, 2, 3],
+    'mid': [4, 5, 6, 7],
+    'up': [8, 9, 10, 11],
+    'half-up': [6, 7, 8, 9, 10, 11],
+    'half-bottom': [0, 1, 2, 3, 4, 5],
+    'all': list(range(12)),
+}
+# Its image tower of ViT-L/14 has 24 and knows these only.
+POSITIONS_24 = {
+    'half-up': list(range(12, 24)),
+    'half-bottom': list(range(12)),
+    'all': list(range(24)),
+}
 
-DEFAULT_WORDS = 'a photo of a'  # where the metadata say only that there are
+
+def depths(golden: Golden) -> Dict[str, int]:
+    """Number of blocks of each tower."""
+    config, _ = clip_config(golden.folder / golden.meta['clip'])
+    return dict(
+        image=config['vision_cfg']['layers'], text=config['text_cfg']['layers'])
+
+
+def templates(meta: dict):
+    """What the text is filled into."""
+    return meta.get('templates_used') or meta.get('template')
 
 
 def coop(meta: dict) -> dict:
     """Our config of the text prompt of a case."""
+    options = context(meta, 'text_n_ctx')
+    specific = meta.get('class_specific_context', False)
     return dict(
         type='CoOp',
-        num_tokens=meta['text_n_ctx'],
-        position=meta['class_token_position'],
-        class_specific=meta['class_specific_context'])
-
-
-def context_words(meta: dict) -> str:
-    """The words that the reference starts its context from, if any."""
-    words = meta.get('ctx_init') or ''
-    if isinstance(words, str):
-        return words
-    return template_words(meta) if meta['method'] == 'ProGrad' else \
-        DEFAULT_WORDS
-
-
-def template_words(meta: dict) -> str:
-    return meta['template'].replace(' {}.', '')
+        position=meta.get('class_token_position', 'end'),
+        # The reference's context from words is always shared.
+        class_specific=specific and 'init_words' not in options,
+        **options)
 
 
 def zeroshot_parts(golden: Golden) -> dict:
-    return dict(templates=golden.meta['templates_used'])
+    return dict(templates=templates(golden.meta))
 
 
 def coop_parts(golden: Golden) -> dict:
@@ -40,9 +58,14 @@ def coop_parts(golden: Golden) -> dict:
 
 
 def cocoop_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    meta.one_of('class_token_position', ['end'])
+    meta.one_of('class_specific_context', [False])
     return dict(
         text_prompt=dict(
-            type='CoCoOp', init_words=golden.meta['ctx_init']))
+            type='CoCoOp',
+            reduction=meta.get('reduction', 16),
+            **context(meta, 'n_ctx')))
 
 
 def vpt_parts(golden: Golden) -> dict:
@@ -60,19 +83,16 @@ def vlp_parts(golden: Golden) -> dict:
 
 def dpt_parts(golden: Golden) -> dict:
     meta = golden.meta
-    blocks = len({
-        key.split('.')[3]
-        for key in np.load(golden.folder / meta['clip']).files
-        if key.startswith('visual.transformer.resblocks.')
-    })
+    # The reference lowers K to the number of classes by itself.
+    top_k = min(meta['CPN'], len(meta['class_names']))
+    meta.one_of('K', [top_k])
     return dict(
         text_prompt=coop(meta),
         visual_prompt=dict(
             type='CAVPT',
             num_tokens=meta['visual_n_ctx'],
-            num_layers=blocks - meta['BOTTOMLIMIT'] + 1,
-            # The reference lowers K to the number of classes by itself.
-            top_k=min(meta['CPN'], len(meta['class_names']))),
+            num_layers=depths(golden)['image'] - meta['BOTTOMLIMIT'] + 1,
+            top_k=top_k),
         head=dict(
             type='DPTHead',
             guided_epochs=meta['guided_epochs_C'],
@@ -81,30 +101,31 @@ def dpt_parts(golden: Golden) -> dict:
 
 def maple_parts(golden: Golden) -> dict:
     meta = golden.meta
-    words = meta['ctx_init'].split()
+    depth = meta['prompt_depth']
     return dict(
         templates=meta.get('template', 'a photo of a {}.'),
         text_prompt=dict(
             type='DeepCoOp',
-            num_layers=meta['prompt_depth'],
-            init_words=' '.join(words[:meta['n_ctx']]),
-            frozen_words=' '.join(words[meta['n_ctx']:]) or None),
+            num_layers=depth,
+            surplus=depth > depths(golden)['text'],
+            **context(meta, 'n_ctx')),
         visual_prompt=dict(type='MaPLe'))
 
 
 def promptsrc_parts(golden: Golden) -> dict:
-    meta = golden.meta
+    meta, most = golden.meta, depths(golden)
     return dict(
-        templates=meta['templates_used'],
+        templates=templates(meta),
         normalise_templates=False,
         text_prompt=dict(
             type='DeepCoOp',
-            num_layers=meta['prompt_depth_text'],
-            init_words=meta['ctx_init']),
+            # Only blocks that there are can have prompts of their own.
+            num_layers=min(meta['prompt_depth_text'], most['text']),
+            **context(meta, 'n_ctx_text')),
         visual_prompt=dict(
             type='VPT',
             num_tokens=meta['n_ctx_vision'],
-            num_layers=meta['prompt_depth_vision'],
+            num_layers=min(meta['prompt_depth_vision'], most['image']),
             pre_norm=True),
         head=dict(
             type='PromptSRCHead',
@@ -113,24 +134,30 @@ def promptsrc_parts(golden: Golden) -> dict:
 
 
 def kgcoop_parts(golden: Golden) -> dict:
+    meta = golden.meta
+    meta.get('class_token_position')  # the reference ignores it
+    meta.one_of('class_specific_context', [False])
     return dict(
-        text_prompt=dict(type='CoOp', init_words=DEFAULT_WORDS),
-        head=dict(type='KgCoOpHead', weight=golden.meta['W']))
+        text_prompt=dict(type='CoOp', **context(meta, 'n_ctx')),
+        head=dict(type='KgCoOpHead', weight=meta['W']))
 
 
 def prograd_parts(golden: Golden) -> dict:
     meta = golden.meta
-    text = template_words(meta)
-    # The reference counts words where its context has tokens.
-    tokens = re.findall(r"[a-z']+|[^\sa-z']", text.lower())
-    count = len(text.split())
+    options = dict(num_tokens=meta['n_ctx'])
+    text = context_words(meta)
+    if text:
+        # The reference counts words where its context has tokens.
+        learnt, frozen = split_words(text.lower(), len(text.split()))
+        options.update(
+            init_words=learnt, zero_fill=True, frozen_words=frozen or None)
+    specific = meta.get('class_specific_context', False)
     return dict(
         text_prompt=dict(
             type='CoOp',
-            num_tokens=meta['n_ctx'],
-            init_words=' '.join(tokens[:count]),
-            zero_fill=True,
-            frozen_words=' '.join(tokens[count:]) or None),
+            position=meta.one_of('class_token_position', ['end', 'front']),
+            class_specific=specific and not text,
+            **options),
         head=dict(type='ProGradHead', temperature=meta['T']))
 
 
@@ -144,26 +171,52 @@ def clip_adapter_parts(golden: Golden) -> dict:
 
 
 def tip_adapter_parts(golden: Golden) -> dict:
-    meta = golden.meta
+    meta, arrays = golden.meta, golden.arrays
+    labels = 'support/labels' if 'support/labels' in arrays else 'cache/labels'
     return dict(
-        logit_scale=meta['logit_scale'],
+        templates=templates(meta),
         head=dict(
             type='TipAdapterHead',
-            num_keys=meta['shots'] * len(meta['class_names']),
+            num_keys=len(arrays[labels]),
             alpha=meta['alpha'],
             beta=meta['beta']))
 
 
+def lora_blocks(position: str, depth: int) -> list:
+    """Indices of the blocks that a named position means."""
+    known = POSITIONS_24 if depth == 24 else POSITIONS
+    if position not in known:
+        raise NotImplementedCase(f'position={position!r} in a tower of '
+                                 f'{depth} blocks')
+    blocks = [i for i in known[position] if i < depth]
+    if not blocks:
+        raise NotImplementedCase(
+            f'position={position!r} means blocks {known[position]}, but the '
+            f'tower has {depth}: nothing is learnt')
+    return blocks
+
+
 def clip_lora_parts(golden: Golden) -> dict:
     meta = golden.meta
+    scaling = meta['alpha'] / meta['r']**0.5
+    if abs(meta.get('scaling', scaling) - scaling) > 1e-12:
+        raise NotImplementedCase(f'scaling={meta["scaling"]}: ours is '
+                                 'alpha / sqrt(r)')
+    if meta['dropout_rate']:
+        raise NotImplementedCase(f'dropout_rate={meta["dropout_rate"]}: the '
+                                 'masks are random')
+    known = dict(both=['image', 'text'], text=['text'], vision=['image'])
+    towers = known[meta.one_of('encoder', list(known))]
+    position, depth = meta.get('position', 'all'), depths(golden)
     return dict(
-        logit_scale=meta['logit_scale'],
         lora=dict(
             type='LoRA',
             rank=meta['r'],
             alpha=meta['alpha'],
-            dropout=meta['dropout_rate'],
-            parts=meta['lora_matrices']))
+            dropout=0.,
+            parts=meta['lora_matrices'],
+            towers=towers,
+            blocks={t: lora_blocks(position, depth[t]) for t in towers}))
 
 
 METHODS: Dict[str, Callable[[Golden], dict]] = dict(
