@@ -30,6 +30,9 @@ HF = ['transformers', 'sentencepiece']
 TEST = ['mkdocs>=1.5', 'pytest', 'pytest-xdist', 'tensorboard', *SWEEP, *EXPORT, *HF]
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
+# Tools of our developers, which no wheel holds.
+OURS = ['check_parity.py', 'parity', 'benchmark_speed.py', 'speed.py', 'pretrain_tiny_clip.py',
+        'make_metafiles.py']
 EXTRAS = {
     # mmcv and mmcv-lite share one import name: neither is a requirement.
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
@@ -64,9 +67,9 @@ class BuildPy(build_py):
 
 
 def copy(source, target):
-    """Copies a file or a folder, without what Python left in it."""
+    """Copies a file or a folder, without what is not for users."""
     if source.is_dir():
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__', *OURS))
     else:
         shutil.copy2(source, target)
 

@@ -80,6 +80,15 @@ def merge(model, target):
                     [p.scaling * p.B @ p.A for p in parts])
 
 
+def test_lora_of_some_blocks():
+    model = build('lora', lora=dict(
+        type='LoRA', towers=['text'], blocks=dict(text=[1]), dropout=0.))
+    assert {n.split('.parts')[0] for n, p in model.named_parameters()
+            if p.requires_grad} == {'lora.text.1'}
+    updated = [hasattr(b.attn, 'low_rank') for b in model.text_tower.blocks]
+    assert updated == [False, True, False]
+
+
 def test_lora_dropout_in_training_only(images):
     model = build('lora', lora=dict(type='LoRA', dropout=.5))
     perturb(model)
@@ -161,6 +170,8 @@ def test_tip_adapter_search_keeps_what_it_finds(images):
     ('lora', dict(rank=65), 'tokens of the image tower have 64 values'),
     ('lora', dict(dropout=1), 'dropout must be below 1'),
     ('lora', dict(parts='qx'), "parts must be some of q, k, v, but is 'qx'"),
+    ('lora', dict(blocks=dict(image=[3])), 'image tower must be some of 0 to 2'),
+    ('lora', dict(towers=['text'], blocks=dict(image=[0])), 'blocks must be by'),
     ('lora', dict(towers=('audio', )), 'towers must be some of image, text'),
 ])
 def test_bad_options(part, options, message):

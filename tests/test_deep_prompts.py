@@ -46,7 +46,7 @@ def test_one_layer_learns_the_context_only():
      'the text tower has 3 blocks'),
     ('maple', dict(text_prompt=dict(type='DeepCoOp', num_layers=4,
                                     surplus=True)),
-     'image tower has 3 blocks: MaPLe has a projection a layer; use at most'),
+     'image tower has 3 blocks and the text tower 3: use at most 3'),
     ('promptsrc', dict(visual_prompt=dict(type='VPT', num_layers=4)),
      'num_layers must be a whole number from 1 to 3'),
     ('promptsrc', dict(text_prompt=dict(type='CoCoOp', num_tokens=2,
@@ -71,6 +71,18 @@ def test_surplus_layers_act_through_the_projections():
     loss = model(torch.randn(2, 3, 32, 32)).square().sum()
     grad, = torch.autograd.grad(loss, model.text_prompt.deep)
     assert (grad.abs().amax((1, 2)) > 0).all()
+
+
+def test_surplus_layers_act_in_the_text_tower():
+    """Their projections take part in every step, with a gradient of zero."""
+    model = build('maple', arch=small_clip_with_text(4), text_prompt=dict(
+        type='DeepCoOp', num_tokens=2, num_layers=4))
+    assert len(model.visual_prompt.projections) == 4
+    model(torch.randn(2, 3, 32, 32)).square().sum().backward()
+    assert (model.text_prompt.deep.grad.abs().amax((1, 2)) > 0).all()
+    *used, unused = [p.weight.grad.abs().max()
+                     for p in model.visual_prompt.projections]
+    assert min(used) > 0 and unused == 0
 
 
 def small_clip_with_text(layers):

@@ -187,6 +187,7 @@ def test_wheel_and_editable_install(tmp_path):
               'configs/_base_/few_shot.py', f'configs/coop/{COOP}.py']
     assert {f'mmdpt/.mim/{name}' for name in wanted} <= held
     assert not any('__pycache__' in name for name in held)
+    assert not any('parity' in name or name.endswith('speed.py') for name in held)
     mim = source / 'mmdpt' / '.mim'
     assert all((mim / name).is_file() for name in wanted)
     assert (mim / 'configs').is_symlink()

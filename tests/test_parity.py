@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from mmdpt.parity import check_folder
-from mmdpt.parity.compare import compare
-from mmdpt.parity.golden import read_npz
+from parity import check_folder
+from parity.compare import compare, judge_run
+from parity.golden import read_npz
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden'
@@ -109,9 +109,23 @@ def test_second_set_of_fixtures_is_judged_harder():
     off = ones + 1e-5
     assert compare('traj/final/x', off, ones, 'float32', 'DPT')['passed']
     assert not compare('traj/final/x', off, ones, 'float32', 'MaPLe')['passed']
-    single = ones.copy()
-    single[3] += 1e-3
-    lora = compare('traj/final/x', single, ones, 'float32', 'CLIP-LoRA')
-    assert lora['passed'] and lora['max_abs_error'] == pytest.approx(1e-3)
-    assert not compare('traj/final/x', off, ones, 'float32', 'CLIP-LoRA')[
-        'passed']
+
+
+def test_a_run_of_adamw_is_judged_as_a_whole():
+    """One entry may go its own way by two steps, all may not by little."""
+    zeros, rate = np.zeros(5000), 2e-4
+
+    def judge(change, place):
+        ours = dict({'traj/final/x': zeros.copy(), 'traj/final/y': zeros[:50]})
+        ours['traj/final/x'][place] += change
+        theirs = {k: np.zeros_like(v) for k, v in ours.items()}
+        tensors = {k: compare(k, v, theirs[k], 'float32', 'CLIP-LoRA')
+                   for k, v in ours.items()}
+        found = judge_run(ours, theirs, tensors, rate)
+        assert found['traj/final/x']['max_abs_error'] == pytest.approx(change)
+        return [found[k]['passed'] for k in sorted(found)]
+
+    assert judge(1.9 * rate, 3) == [True, True]
+    assert judge(2.1 * rate, 3) == [False, True]
+    assert judge(0.02 * rate, slice(0, 9)) == [False, False]
+    assert judge(0.009 * rate, slice(0, 9)) == [True, True]

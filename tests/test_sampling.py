@@ -118,7 +118,7 @@ def test_tool_refuses(tmp_path):
 
 
 def few_shot_parity(folder):
-    from mmdpt.parity import check_folder
+    from parity import check_folder
     return check_folder(folder, None, ['fewshot_sampling'])['fewshot_sampling']
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from mmdpt.evaluation.speed import _extend, benchmark, class_names
+from speed import _extend, benchmark, class_names
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = {

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'tests'))
 
 from mmengine.config import Config  # noqa: E402
 
-from mmdpt.evaluation.speed import PARTS, benchmark  # noqa: E402
+from speed import PARTS, benchmark  # noqa: E402
 
 METHODS = {
     path.stem: Config.fromfile(path).model

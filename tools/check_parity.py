@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmdpt.parity import check_folder
+from parity import check_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 

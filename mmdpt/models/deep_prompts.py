@@ -49,7 +49,7 @@ class DeepCoOp(CoOp):
         depth = len(tower.blocks)
         check_count('num_layers', num_layers, 1, 1000 if surplus else depth,
                     f'the text tower has {depth} blocks')
-        self.num_layers = num_layers
+        self.num_layers, self.tower_depth = num_layers, depth
         shape = (num_layers - 1, *self.context.shape)
         self.deep = nn.Parameter(
             torch.empty(shape, dtype=self.context.dtype).normal_(std=0.02)
@@ -70,14 +70,16 @@ class MaPLe(LayeredPrompt):
     `MaPLe: Multi-modal Prompt Learning <https://arxiv.org/abs/2210.03117>`_,
     equations 6-8. It learns the projections; the tokens are those of
     ``text_prompt``, which must be a :class:`DeepCoOp`, so its gradient comes
-    from both towers. The first block's pass through ``ln_pre``.
+    from both towers. The first block's pass through ``ln_pre``. Layers beyond
+    the image tower's blocks act in the text tower alone; their projections
+    are there, as in the reference code, and get a gradient of zero.
 
     Args:
         width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
 
     Raises:
         ValueError: If the text prompt is another one, or has more layers than
-            the image tower has blocks.
+            either tower has blocks.
     """
     pre_norm = True
     needs_text = True
@@ -94,21 +96,26 @@ class MaPLe(LayeredPrompt):
                 'MaPLe projects the tokens of a DeepCoOp, but text_prompt is '
                 f'{type(text_prompt).__name__}: use text_prompt=dict('
                 "type='DeepCoOp', num_layers=...).")
-        if text_prompt.num_layers > self.depth:
+        most = max(self.depth, text_prompt.tower_depth)
+        if text_prompt.num_layers > most:
             raise ValueError(
                 f'text_prompt.num_layers={text_prompt.num_layers}, but the '
-                f'image tower has {self.depth} blocks: MaPLe has a projection '
-                f'a layer; use at most {self.depth}.')
-        self.num_layers = text_prompt.num_layers
+                f'image tower has {self.depth} blocks and the text tower '
+                f'{text_prompt.tower_depth}: use at most {most}.')
+        self.num_layers = min(text_prompt.num_layers, self.depth)
         first, deep = (
             nn.Linear(text_prompt.context.shape[-1], self.width)
             for _ in range(2))
         self.projections = nn.ModuleList([first])
-        for _ in range(self.num_layers - 1):  # the deep ones start alike
+        for _ in range(text_prompt.num_layers - 1):  # the deep ones start alike
             self.projections.append(nn.Linear(*reversed(deep.weight.shape)))
             self.projections[-1].load_state_dict(deep.state_dict())
         # In a tuple, so that the tokens stay the text prompt's alone.
         self._source = (text_prompt, )
 
     def layer(self, depth: int) -> torch.Tensor:
-        return self.projections[depth](self._source[0].layer(depth))
+        tokens = self.projections[depth](self._source[0].layer(depth))
+        if depth == 0:  # data-parallel training needs every tensor
+            for unused in self.projections[self.num_layers:].parameters():
+                tokens = tokens + 0 * unused.sum()
+        return tokens

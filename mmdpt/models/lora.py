@@ -1,6 +1,6 @@
 """Low-rank updates of the towers' attention (CLIP-LoRA)."""
 from contextlib import contextmanager
-from typing import Sequence, Set
+from typing import Dict, Optional, Sequence, Set
 
 import torch
 import torch.nn as nn
@@ -62,9 +62,20 @@ class LowRankAttention(nn.Module):
         ], dim=-1)
 
 
+def _chosen(name: str, blocks: Optional[Sequence[int]],
+            depth: int) -> Sequence[int]:
+    """The blocks of a tower that get updates."""
+    if blocks is None:
+        return range(depth)
+    if not blocks or not set(blocks) <= set(range(depth)):
+        raise ValueError(f'blocks of the {name} tower must be some of 0 to '
+                         f'{depth - 1}, but are {blocks!r}.')
+    return blocks
+
+
 @MODELS.register_module()
 class LoRA(BaseModule):
-    """Low-rank updates of all blocks of the towers.
+    """Low-rank updates of the blocks of the towers.
 
     `Low-Rank Few-Shot Adaptation of Vision-Language Models
     <https://arxiv.org/abs/2405.18541>`_: W + alpha / sqrt(r) B A in the
@@ -80,6 +91,8 @@ class LoRA(BaseModule):
         dropout (float): Of the branch's input, in training.
         parts (Sequence[str]): Out of 'q', 'k', 'v'.
         towers (Sequence[str]): Out of 'image', 'text'.
+        blocks (dict, optional): By tower, the indices of the blocks that get
+            updates, such as ``dict(image=[9, 10, 11])``. Defaults to all.
         init_cfg (dict, optional): Not used; the values are initialised here.
 
     Raises:
@@ -94,7 +107,8 @@ class LoRA(BaseModule):
                  dropout: float = 0.25,
                  parts: Sequence[str] = ('q', 'k', 'v'),
                  towers: Sequence[str] = ('image', 'text'),
-                 init_cfg: dict = None):
+                 blocks: Optional[Dict[str, Sequence[int]]] = None,
+                 init_cfg: Optional[dict] = None):
         super().__init__(init_cfg=init_cfg)
         both = dict(image=backbone, text=text_tower)
         for name, values, known in (('parts', parts, PARTS),
@@ -106,6 +120,10 @@ class LoRA(BaseModule):
         check_weight('dropout', dropout)
         if dropout >= 1:
             raise ValueError(f'dropout must be below 1, but is {dropout!r}.')
+        blocks = blocks or {}
+        if not set(blocks) <= set(towers):
+            raise ValueError(f'blocks must be by tower, {", ".join(towers)}, '
+                             f'but is {blocks!r}.')
         for name in towers:
             tower = both[name]
             if not getattr(tower, 'takes_lora', True):
@@ -115,13 +133,16 @@ class LoRA(BaseModule):
                     'or use a CLIP ViT such as ViT-B-16-quickgelu.')
             check_count('rank', rank, 1, tower.width,
                         f'tokens of the {name} tower have {tower.width} values')
+            chosen = _chosen(name, blocks.get(name), len(tower.blocks))
             updates = nn.ModuleList(
                 LowRankAttention(
                     tower.width, parts, rank=rank, dropout=dropout,
-                    scaling=alpha / rank**0.5) for _ in tower.blocks)
-            for block, update in zip(tower.blocks, updates):
+                    scaling=alpha / rank**0.5) if i in chosen else
+                nn.Identity()  # keeps the others' place
+                for i in range(len(tower.blocks)))
+            for i in chosen:
                 # Not as a submodule: what is learnt lies here alone.
-                object.__setattr__(block.attn, 'low_rank', update)
+                object.__setattr__(tower.blocks[i].attn, 'low_rank', updates[i])
             setattr(self, name, updates)
         self.drops_text = dropout > 0 and 'text' in towers
 

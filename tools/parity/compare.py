@@ -67,19 +67,47 @@ def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
     if (np.isnan(ours) != np.isnan(theirs)).any():
         return failed('NaN where the reference has a number, or the reverse')
     errors = np.nan_to_num(np.abs(ours - theirs))
-    error = judged = float(errors.max())
-    if method == 'CLIP-LoRA' and dtype == 'float32' and \
-            key.startswith('traj/final/'):
-        # AdamW's tiny eps: an entry with almost no gradient may go its own
-        # way in single precision (the fixtures' README).
-        judged = float(np.quantile(errors, 0.999))
+    error = float(errors.max())
     largest = float(np.nan_to_num(np.abs(theirs)).max())
     relative = error / largest if largest else error
     limits = EXACT if integer else tolerance(key, dtype, method)
     return dict(
         max_abs_error=error,
         max_rel_error=relative,
-        passed=bool(judged <= limits[0] or relative <= limits[1]))
+        passed=bool(error <= limits[0] or relative <= limits[1]))
+
+
+def judge_run(ours: Dict[str, np.ndarray], theirs: Dict[str, np.ndarray],
+              tensors: Dict[str, dict], rate: float) -> Dict[str, dict]:
+    """Judge where a run of AdamW ended in single precision.
+
+    An entry with almost no gradient may go its own way by whole steps: of all
+    learnt entries together the 99.9 % quantile counts, and that none is off
+    by more than two steps.
+
+    Args:
+        ours (dict): What we computed, by key.
+        theirs (dict): What the file holds.
+        tensors (dict): The entries of :func:`compare`.
+        rate (float): Base rate of the run.
+
+    Returns:
+        dict: The entries of ``traj/final/*``, judged anew.
+    """
+    keys = [k for k, t in tensors.items() if k.startswith('traj/final/')
+            and t.get('max_abs_error') is not None]
+    if not keys:
+        return {}
+    errors = np.concatenate([
+        np.abs(np.asarray(ours[k], np.float64) - theirs[k]).ravel()
+        for k in keys])
+    # The fixtures' README asks for 2e-6, which sees a missing weight decay.
+    common = np.quantile(errors, 0.999) <= min(0.01 * rate, 2e-6)
+    return {
+        k: dict(tensors[k],
+                passed=bool(common and tensors[k]['max_abs_error'] <= 2 * rate))
+        for k in keys
+    }
 
 
 def compare_lists(ours, theirs) -> Dict[str, object]:

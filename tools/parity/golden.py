@@ -11,6 +11,8 @@ from mmpretrain.registry import MODELS
 
 from mmdpt.models.reference_names import from_reference, rules_of
 
+from .settings import Settings
+
 PRECISION = dict(float64='fp64', float32='fp32')
 
 
@@ -19,12 +21,12 @@ class Golden(NamedTuple):
 
     Attributes:
         folder (Path): Where it lies, with the CLIP it names.
-        meta (dict): Hyper-parameters, class names, template.
+        meta (Settings): Hyper-parameters, class names, template.
         arrays (dict): All arrays by key, without ``meta``.
         dtype (str): 'float64' or 'float32', what we compute in.
     """
     folder: Path
-    meta: dict
+    meta: Settings
     arrays: Dict[str, np.ndarray]
     dtype: str
 
@@ -46,7 +48,7 @@ def read_npz(path: Path):
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     meta = json.loads(str(arrays.pop('meta'))) if 'meta' in arrays else {}
-    return meta, arrays
+    return Settings(meta), arrays
 
 
 def clip_config(path: Path):
@@ -102,7 +104,8 @@ def build_model(golden: Golden, start_values: bool = True,
                 **dict(
                     dict(
                         classes=meta['class_names'],
-                        templates=meta.get('template')), **parts)))
+                        templates=meta.get('template'),
+                        logit_scale=meta.get('logit_scale')), **parts)))
     start = {k: torch.from_numpy(v) for k, v in golden.starts('param/').items()}
     if start and start_values:
         kept = {n: t for n, t in model.state_dict().items()

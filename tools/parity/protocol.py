@@ -12,6 +12,9 @@ from mmdpt.datasets import (Item, Split, check_classes, sample_few_shot,
                             select_classes)
 from mmdpt.engine.schedule import constant_warmup_cosine
 from mmdpt.evaluation import accuracy, search_linear_probe
+from mmdpt.evaluation.baselines import FIRST_C
+
+from .settings import NotImplementedCase
 
 
 def preprocess(arrays: Dict[str, np.ndarray],
@@ -45,7 +48,7 @@ def lr_schedule(content: dict) -> Dict[str, tuple]:
     for part in ('runs', 'other_settings'):
         for i, run in enumerate(content.get(part, [])):
             if run['warmup_type'] != 'constant':
-                raise NotImplementedError(
+                raise NotImplementedCase(
                     f'warm-up type {run["warmup_type"]!r}')
             ours = [
                 constant_warmup_cosine(e, run['lr'], run['epochs'],
@@ -55,6 +58,13 @@ def lr_schedule(content: dict) -> Dict[str, tuple]:
                 for e in range(len(run['per_epoch_lr']))
             ]
             found[f'{part}/{i}/per_epoch_lr'] = (ours, run['per_epoch_lr'])
+            if 'lr_after_last_epoch' in run:
+                found[f'{part}/{i}/lr_after_last_epoch'] = (
+                    constant_warmup_cosine(run['epochs'], run['lr'], run['epochs'],
+                                           run['warmup_epochs'],
+                                           run['warmup_constant_lr'],
+                                           run['warmup_recount']),
+                    run['lr_after_last_epoch'])
     return found
 
 
@@ -98,6 +108,8 @@ def _make_lists(split: Split, setting: dict) -> dict:
 
 def linear_probe(arrays: Dict[str, np.ndarray], meta: dict) -> dict:
     """The protocol's draws, search and figures, by the file's keys."""
+    if list(meta.get('search_list', FIRST_C)) != list(FIRST_C):
+        raise NotImplementedCase(f'search_list={meta["search_list"]}')
     found = {}
     for shots in meta['shots']:
         random = np.random.RandomState(meta['seed_of_choice'])
@@ -109,6 +121,7 @@ def linear_probe(arrays: Dict[str, np.ndarray], meta: dict) -> dict:
                 for c in np.unique(labels)])
             found[f'{key}{part}_indices'] = drawn
             sets.append((arrays[f'{part}/features'][drawn], labels[drawn]))
+        meta.get('scikit_learn')  # read by solver_dependent
         probe = search_linear_probe(*sets, rounds=meta['steps'])
         test = arrays['test/features'].astype(np.float64), arrays['test/labels']
         last = probe.classifier
@@ -134,10 +147,10 @@ def solver_dependent(tensors: dict, meta: dict) -> Dict[str, dict]:
     Weak regularisation stops the solver well before the optimum.
     """
     import sklearn
-    if sklearn.__version__ == meta['scikit_learn']:
+    if sklearn.__version__ == meta.get('scikit_learn'):
         return {}
     ends = ('test_prediction', 'test_decision', 'coef', 'intercept',
             'test_accuracy')
     reason = (f'depends on the solver: the file is of scikit-learn '
-              f'{meta["scikit_learn"]}, here is {sklearn.__version__}')
+              f'{meta.get("scikit_learn")}, here is {sklearn.__version__}')
     return {key: dict(skipped=reason) for key in tensors if key.endswith(ends)}

@@ -1,4 +1,5 @@
 """Training runs and gradient rules of the methods beside CoOp and DPT."""
+import re
 from types import SimpleNamespace
 
 import torch
@@ -12,6 +13,7 @@ from mmdpt.models.reference_names import rules_of, to_reference
 
 from .golden import Golden
 from .probe import probe
+from .settings import NotImplementedCase
 
 
 def renamed(golden: Golden, tensors: dict) -> dict:
@@ -78,6 +80,7 @@ def promptsrc(golden: Golden, model) -> dict:
     model.zero_grad()
     model.train()
     images = golden.images('traj/images')
+    check_passes(plan, images)
     found = {f'traj/{n}': [] for n in ('lr', 'loss', 'terms')}
     for runner.epoch in range(plan['epochs']):
         MessageHub.get_current_instance().update_info('epoch', runner.epoch)
@@ -107,12 +110,28 @@ def promptsrc(golden: Golden, model) -> dict:
     return found
 
 
+def lowest_rate(plan: dict) -> float:
+    """Where the cosine ends, which the file says in words or as a number."""
+    if 'minimum_lr' in plan:
+        return plan['minimum_lr']
+    found = re.search(r'minimum (\d[\d.e-]*)', plan['schedule'])
+    if not found or not plan['schedule'].startswith('cosine per step'):
+        raise NotImplementedCase(f'schedule {plan["schedule"]!r}')
+    return float(found[1])
+
+
+def check_passes(plan: dict, images) -> None:
+    """Raise unless the file holds the batches of exactly one pass."""
+    for key in ('iterations_per_epoch', 'iterations_per_pass'):
+        plan.one_of(key, [len(images)])
+
+
 def by_step(golden: Golden, model) -> dict:
     """AdamW with a cosine that moves in every step."""
     plan = golden.meta['trajectory']
     images, labels = golden.images('traj/images'), golden.arrays['traj/labels']
-    steps = plan.get('total_iterations') or \
-        plan['epochs'] * plan['iterations_per_epoch']
+    check_passes(plan, images)
+    steps = plan.get('total_iterations') or plan['epochs'] * len(images)
     optim = build_optim_wrapper(
         model,
         dict(
@@ -122,7 +141,7 @@ def by_step(golden: Golden, model) -> dict:
         dict(
             type='CosineAnnealingLR',
             T_max=steps,
-            eta_min=1e-6 if 'minimum 1e-6' in plan['schedule'] else 0,
+            eta_min=lowest_rate(plan),
             by_epoch=False),
         default_args=dict(optimizer=optim))
     model.zero_grad()
@@ -153,6 +172,7 @@ def tip_adapter(golden: Golden, model) -> dict:
     """The cache, its logits, and the search."""
     meta, head = golden.meta, model.head
     views = golden.images('support/images')
+    meta.one_of('augment_epochs', [len(views)])
     head.fill(
         torch.stack([model.clip_features(view) for view in views]),
         torch.from_numpy(golden.arrays['support/labels']))

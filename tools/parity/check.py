@@ -7,16 +7,13 @@ from typing import Dict, List, Optional
 from mmengine.config import Config
 
 from . import methods, protocol
-from .compare import compare, compare_lists, failed, worst
+from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
+from .settings import NotImplementedCase
 
 INPUTS = ('images', 'labels', 'param/', 'traj/images', 'traj/labels',
           'allmiss/labels', 'image_',
           'support/', 'train/', 'val/', 'test/', 'cache/labels')
-
-
-class NotImplementedCase(Exception):
-    """The case needs something that this version does not have."""
 
 
 def check_folder(folder: Path,
@@ -124,7 +121,14 @@ def _check_npz(path: Path, config: Config, dtype: str) -> Dict[str, dict]:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
     else:
         raise NotImplementedCase(f'method {meta.get("method")}')
+    unread = meta.unread()
+    if unread and 'crop_uint8' not in arrays:
+        raise NotImplementedCase(f'settings that nothing here reads: '
+                                 f'{", ".join(unread)}')
     tensors = _compare_all(found, arrays, dtype, meta.get('method'))
+    plan = meta.get('trajectory', {})
+    if 'adamw' in plan and dtype == 'float32':
+        tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors

@@ -4,10 +4,6 @@ from typing import Dict
 import numpy as np
 import torch
 from mmengine.logging import MessageHub
-from mmengine.optim import build_optim_wrapper
-from mmpretrain.evaluation import Accuracy
-from mmpretrain.registry import PARAM_SCHEDULERS
-from mmpretrain.structures import DataSample
 
 from mmdpt.models.reference_names import rules_of, to_reference
 from mmdpt.models.text_prompts import CoOp, split_prompt
@@ -15,16 +11,12 @@ from mmdpt.models.visual_prompts import LayeredPrompt
 
 from . import runs
 from .golden import Golden, build_model
-from .parts import METHODS, context_words
+from .parts import METHODS
 from .probe import probe
+from .trajectory import run_of
+from .words import context_words
 
-RUNS = {
-    'PromptSRC': runs.promptsrc,
-    'Tip-Adapter-F': runs.by_step,
-    'CLIP-LoRA': runs.by_step
-}
 PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
-
 
 CROSS_ENTROPIES = ('logits', 'text_guide', 'image_guide')
 
@@ -50,8 +42,7 @@ def recompute(golden: Golden) -> Dict[str, np.ndarray]:
     if 'imagenet_mode' in golden.meta:
         found.update(imagenet_mode(golden))
     if 'trajectory' in golden.meta:
-        run = RUNS.get(golden.meta['method'], trajectory)
-        found.update(run(golden, model))
+        found.update(run_of(golden)(golden, model))
     return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v
             for k, v in found.items()}
 
@@ -176,7 +167,7 @@ def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
     MessageHub.get_current_instance().update_info('epoch', epoch)
     model.train()
     model.zero_grad()
-    samples = data_samples(golden.arrays[labels])
+    samples = runs.samples(golden.arrays[labels])
     with probe(model) as seen:
         total, _ = model.parse_losses(model.loss(golden.images(), samples))
     total.backward()
@@ -186,17 +177,24 @@ def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
         found[f'{loss_key}/{name}'] = value
     grads = {n: p.grad for n, p in model.named_parameters()
              if p.grad is not None}
-    found.update({f'{grad_key}/{n}': g
-                  for n, g in to_reference(grads, rules(golden)).items()})
+    found.update({
+        f'{grad_key}/{n}': g
+        for n, g in to_reference(grads, rules(golden)).items()
+        if not without_gradient(golden, grad_key, n, g)
+    })
     return {k: v.detach().clone() for k, v in found.items()}
+
+
+def without_gradient(golden, grad_key: str, name: str, grad) -> bool:
+    """Whether the reference's tensor takes no part in the loss, and ours has
+    the zero that data-parallel training needs instead."""
+    return not grad_key.startswith('allmiss') and \
+        f'{grad_key}/{name}' not in golden.arrays and \
+        f'param/{name}' in golden.arrays and not grad.any()
 
 
 def rules(golden: Golden):
     return rules_of(golden.meta['method'])
-
-
-def data_samples(labels: np.ndarray) -> list:
-    return [DataSample().set_gt_label(int(label)) for label in labels]
 
 
 def all_miss(golden: Golden, model) -> dict:
@@ -228,84 +226,3 @@ def imagenet_mode(golden: Golden) -> dict:
     }
     found['tok/template_prompts_imagenet'] = template_tokens(model)
     return found
-
-
-def trajectory(golden: Golden, model) -> dict:
-    """Train as ``meta.trajectory`` says, through MMEngine's own machinery."""
-    plan = golden.meta['trajectory']
-    optim, schedule = optimisation(plan, model)
-    model.zero_grad()
-    model.train()
-    images, labels = golden.images('traj/images'), golden.arrays['traj/labels']
-    rates, total, terms, accuracy = [], [], [], []
-    for epoch in range(plan['epochs']):
-        MessageHub.get_current_instance().update_info('epoch', epoch)
-        rates.append(group_rates(plan, model, optim))
-        for batch, label in zip(images, labels):
-            with probe(model) as seen:
-                logs = model.train_step(
-                    dict(inputs=batch, data_samples=data_samples(label)),
-                    optim)
-            total.append(float(logs['loss']))
-            terms.append([
-                float(seen.terms[n][1]) if n in seen.terms else np.nan
-                for n in (t.replace('ce_', '') for t in plan['loss_terms'])
-            ])
-            # MMPretrain's metric; single precision, as the reference's.
-            prediction = model.head(seen.match).argmax(1)
-            accuracy.append(float(Accuracy.calculate(prediction, label)))
-        schedule.step()
-    steps = (plan['epochs'], len(images))
-    found = {
-        'traj/lr': np.array(rates),
-        'traj/loss': np.array(total).reshape(steps),
-        'traj/terms': np.array(terms).reshape(*steps, -1),
-        'traj/accuracy': np.array(accuracy).reshape(steps),
-    }
-    found.update({f'traj/final/{n}': p.detach()
-                  for n, p in to_reference(model.state_dict(),
-                                           rules(golden)).items()})
-    with torch.no_grad():
-        found['traj/final_logits'] = torch.stack([model(i) for i in images])
-    return found
-
-
-# The reference's optimisers by their parts of our model.
-_PARTS = {
-    'image_encoder.transformer.ctx_learner': 'visual_prompt.tokens',
-    'image_encoder.transformer.extractor': 'visual_prompt.layers',
-    'prompt_learner': 'text_prompt',
-}
-
-
-def optimisation(plan: dict, model):
-    """One SGD with a group a part, and our schedule."""
-    base = plan['base_lr'][0]
-    groups = {
-        _PARTS[name]: dict(lr_mult=rate / base, warmup_epochs=warmup)
-        for name, rate, warmup in zip(plan['optimisers'], plan['base_lr'],
-                                      plan['warmup_epochs'])
-    }
-    optim = build_optim_wrapper(
-        model,
-        dict(
-            constructor='PromptOptimWrapperConstructor',
-            optimizer=dict(type='SGD', lr=base, **plan['sgd']),
-            paramwise_cfg=dict(custom_keys=groups)))
-    schedule = PARAM_SCHEDULERS.build(
-        dict(type='ConstantWarmupCosineLR', end=plan['epochs'],
-             warmup_lr=plan['warmup_constant_lr']),
-        default_args=dict(optimizer=optim))
-    return optim, schedule
-
-
-def group_rates(plan: dict, model, optim) -> list:
-    """Learning rate in force of each of the reference's optimisers."""
-    names = {id(p): n for n, p in model.named_parameters()}
-    rates = {}
-    for group in optim.optimizer.param_groups:
-        for p in group['params']:
-            for theirs, ours in _PARTS.items():
-                if names[id(p)].startswith(ours):
-                    rates[theirs] = group['lr']
-    return [rates[name] for name in plan['optimisers']]

@@ -1,0 +1,114 @@
+"""Training runs with SGD, of one or several optimisers."""
+from typing import Callable
+
+import numpy as np
+import torch
+from mmengine.logging import MessageHub
+from mmengine.optim import build_optim_wrapper
+from mmpretrain.evaluation import Accuracy
+from mmpretrain.registry import PARAM_SCHEDULERS
+
+from mmdpt.models.reference_names import rules_of, to_reference
+
+from . import runs
+from .golden import Golden
+from .probe import probe
+from .runs import check_passes, samples
+from .settings import NotImplementedCase
+
+
+def run_of(golden: Golden) -> Callable:
+    """The function that repeats a case's training run."""
+    if golden.meta['method'] == 'ProGrad':
+        raise NotImplementedCase('a training run of ProGrad')
+    if 'adamw' in golden.meta['trajectory']:
+        return runs.by_step
+    return runs.promptsrc if 'gpa_mean' in golden.meta else trajectory
+
+
+def trajectory(golden: Golden, model) -> dict:
+    """Train as ``meta.trajectory`` says, through MMEngine's own machinery."""
+    plan = golden.meta['trajectory']
+    optim, schedule = optimisation(plan, model)
+    if 'guided_epochs_C' in plan:
+        model.head.guided_epochs = plan['guided_epochs_C']
+    model.zero_grad()
+    model.train()
+    images, labels = golden.images('traj/images'), golden.arrays['traj/labels']
+    check_passes(plan, images)
+    rates, total, terms, accuracy = [], [], [], []
+    names = [t.replace('ce_', '') for t in plan.get('loss_terms', [])]
+    for epoch in range(plan['epochs']):
+        MessageHub.get_current_instance().update_info('epoch', epoch)
+        rates.append(group_rates(plan, model, optim))
+        for batch, label in zip(images, labels):
+            with probe(model) as seen:
+                logs = model.train_step(
+                    dict(inputs=batch, data_samples=samples(label)),
+                    optim)
+            total.append(logs['loss'].item())
+            terms.append([
+                seen.terms[n][1].item() if n in seen.terms else np.nan
+                for n in names
+            ])
+            # MMPretrain's metric; single precision, as the reference's.
+            prediction = model.head(seen.match).argmax(1)
+            accuracy.append(float(Accuracy.calculate(prediction, label)))
+        schedule.step()
+    steps = (plan['epochs'], len(images))
+    found = {
+        'traj/lr': np.array(rates),
+        'traj/loss': np.array(total).reshape(steps),
+        'traj/terms': np.array(terms).reshape(*steps, -1),
+        'traj/accuracy': np.array(accuracy).reshape(steps),
+    }
+    found.update({f'traj/final/{n}': p.detach()
+                  for n, p in to_reference(model.state_dict(),
+                                           rules_of(golden.meta['method'])).items()})
+    with torch.no_grad():
+        found['traj/final_logits'] = torch.stack([model(i) for i in images])
+    return found
+
+
+# The reference's optimisers by their parts of our model.
+_PARTS = {
+    'image_encoder.transformer.ctx_learner': 'visual_prompt.tokens',
+    'image_encoder.transformer.extractor': 'visual_prompt.layers',
+    'prompt_learner': 'text_prompt',
+}
+
+
+def optimisation(plan: dict, model):
+    """One SGD with a group a part, or with one group, and our schedule."""
+    base, groups, warmup = plan['base_lr'], {}, plan['warmup_epochs']
+    if 'optimisers' in plan:
+        groups = {
+            _PARTS[name]: dict(lr_mult=rate / base[0], warmup_epochs=epochs)
+            for name, rate, epochs in zip(plan['optimisers'], base, warmup)
+        }
+        base, warmup = base[0], 0  # each group has its own
+    optim = build_optim_wrapper(
+        model,
+        dict(
+            constructor='PromptOptimWrapperConstructor',
+            optimizer=dict(type='SGD', lr=base, **plan['sgd']),
+            paramwise_cfg=dict(custom_keys=groups)))
+    schedule = PARAM_SCHEDULERS.build(
+        dict(type='ConstantWarmupCosineLR', end=plan['epochs'],
+             warmup_epochs=warmup, warmup_lr=plan['warmup_constant_lr']),
+        default_args=dict(optimizer=optim))
+    return optim, schedule
+
+
+def group_rates(plan: dict, model, optim) -> list:
+    """Learning rate in force of each of the reference's optimisers."""
+    if 'optimisers' not in plan:
+        return optim.get_lr()['lr'][0]
+    names = {id(p): n for n, p in model.named_parameters()}
+    rates = {}
+    for group in optim.optimizer.param_groups:
+        for p in group['params']:
+            for theirs, ours in _PARTS.items():
+                if names[id(p)].startswith(ours):
+                    rates[theirs] = group['lr']
+    return [rates[name] for name in plan['optimisers']]
