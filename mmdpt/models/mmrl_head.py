@@ -64,6 +64,10 @@ class MMRLHead(TermsHead):
         self.fuses = self.fusion == 'always'
         return set()
 
+    def class_logits(self, match) -> torch.Tensor:
+        """Logits (B, C) of the class token's feature."""
+        return similarity(match.image, match.text, match.scale)
+
     def token_feature(self, match) -> torch.Tensor:
         """The learnt tokens' feature, (B, E), not normalised."""
         pooled = match.prompt_tokens.mean(1)
@@ -76,13 +80,13 @@ class MMRLHead(TermsHead):
         return similarity(self.token_feature(match), match.text, match.scale)
 
     def forward(self, match):
-        logits = super().forward(match)
+        logits = self.class_logits(match)
         if not self.fuses:
             return logits
         return self.alpha * logits + (1 - self.alpha) * self.token_logits(match)
 
     def terms(self, match, target):
-        logits = similarity(match.image, match.text, match.scale)
+        logits = self.class_logits(match)
 
         def distance(learnt, frozen):
             return 1 - F.cosine_similarity(learnt, frozen, dim=-1).mean()

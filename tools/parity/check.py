@@ -127,7 +127,7 @@ def _check_npz(path: Path, config: Config, dtype: str) -> Dict[str, dict]:
                                  f'{", ".join(unread)}')
     tensors = _compare_all(found, arrays, dtype, meta.get('method'))
     plan = meta.get('trajectory', {})
-    if 'adamw' in plan and dtype == 'float32':
+    if ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))

@@ -9,7 +9,7 @@ from mmdpt.models.reference_names import rules_of, to_reference
 from mmdpt.models.text_prompts import CoOp, split_prompt
 from mmdpt.models.visual_prompts import LayeredPrompt
 
-from . import runs
+from . import inserted, runs
 from .golden import Golden, build_model
 from .parts import METHODS
 from .probe import probe
@@ -18,7 +18,7 @@ from .words import context_words
 
 PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
 
-CROSS_ENTROPIES = ('logits', 'text_guide', 'image_guide')
+CROSS_ENTROPIES = ('logits', 'logits_rep', 'text_guide', 'image_guide')
 
 
 def recompute(golden: Golden) -> Dict[str, np.ndarray]:
@@ -41,10 +41,19 @@ def recompute(golden: Golden) -> Dict[str, np.ndarray]:
         found.update(all_miss(golden, model))
     if 'imagenet_mode' in golden.meta:
         found.update(imagenet_mode(golden))
+    if 'new_class_names' in golden.meta:
+        parts = METHODS[golden.meta['method']](golden)
+        with torch.no_grad():
+            found.update(inserted.on_new_classes(golden, model, parts, everything))
     if 'trajectory' in golden.meta:
         found.update(run_of(golden)(golden, model))
     return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v
             for k, v in found.items()}
+
+
+def everything(golden: Golden, model) -> dict:
+    """Tokens and outputs."""
+    return {**forward(golden, model), **tokens(golden, model)}
 
 
 def template_tokens(model) -> np.ndarray:
@@ -68,8 +77,25 @@ def tokens(golden: Golden, model) -> dict:
     templates = template_tokens(model)
     one = golden.arrays.get('tok/template_prompts', templates).ndim == 2
     found = {'tok/template_prompts': templates[0] if one else templates}
-    if not isinstance(model.text_prompt, CoOp):
-        return found
+    if golden.meta['method'] in inserted.METHODS:
+        found['tok/name_lens'] = np.array(inserted.name_lengths(model))
+        if golden.meta['method'] == 'TCP':
+            found['tok/prompts'] = np.array(
+                [pad(ids, model) for ids in inserted.token_ids(model)])
+    if isinstance(model.text_prompt, CoOp):
+        found.update(placeholder_tokens(golden, model))
+    if 'mid/text_prompts' in golden.arrays and model.text_prompt is not None:
+        found['mid/text_prompts'] = text_inputs(model)
+    if 'init/prompt_learner.ctx' in golden.arrays:
+        fresh = build_model(
+            golden, start_values=False, **METHODS[golden.meta['method']](golden))
+        found['init/prompt_learner.ctx'] = fresh.text_prompt.context
+    return found
+
+
+def placeholder_tokens(golden: Golden, model) -> dict:
+    """The prompts as the reference tokenizes them, and the names' lengths."""
+    found = {}
     count = model.text_prompt.num_tokens
     context = placeholder(golden, model)
     prompts, lengths = [], []
@@ -79,12 +105,6 @@ def tokens(golden: Golden, model) -> dict:
         lengths.append(len(name))
     found['tok/prompts'] = np.array(prompts)
     found['tok/name_lens'] = np.array(lengths)
-    if 'mid/text_prompts' in golden.arrays:
-        found['mid/text_prompts'] = text_inputs(golden, model)
-    if 'init/prompt_learner.ctx' in golden.arrays:
-        fresh = build_model(
-            golden, start_values=False, **METHODS[golden.meta['method']](golden))
-        found['init/prompt_learner.ctx'] = fresh.text_prompt.context
     return found
 
 
@@ -96,14 +116,15 @@ def placeholder(golden: Golden, model) -> list:
     return encode('X') * count + encode(words)
 
 
-def text_inputs(golden: Golden, model) -> torch.Tensor:
-    """The text tower's inputs. Ours end at the end of text; the padding up to
-    the file's length is the embedding of token 0."""
-    length = golden.arrays['mid/text_prompts'].shape[1]
+def text_inputs(model) -> torch.Tensor:
+    """The text tower's inputs, up to the last end of text. Ours end at their
+    own; behind it stands the embedding of token 0."""
+    prompts = model.text_prompt().unpack()
+    length = max(prompt.shape[1] for prompt in prompts)
     padding = model.text_tower.token_embedding.weight[0]
     return torch.stack([
         torch.cat([prompt[0], padding.expand(length - prompt.shape[1], -1)])
-        for prompt in model.text_prompt().unpack()
+        for prompt in prompts
     ])
 
 
@@ -155,6 +176,11 @@ def forward(golden: Golden, model, images: str = 'images') -> dict:
         found['out/layer_logits'] = match.evidence.transpose(1, 2)
     for block, token in seen.class_tokens.items():
         found[f'mid/block_{block}_cls'] = token
+    for block, given in seen.prompt_tokens.items():
+        found[f'mid/block_{block}_rep'] = given
+    if golden.meta['method'] in inserted.METHODS:
+        with torch.no_grad():
+            found.update(inserted.outputs(golden, model, match))
     for i, weights in enumerate(seen.attention):
         found[f'mid/cavpt_{i}_attention'] = weights
         found[f'mid/cavpt_{i}_attended'] = seen.attended[i].transpose(0, 1)

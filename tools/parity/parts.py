@@ -1,6 +1,7 @@
 """Our config of a case, from its metadata."""
 from typing import Callable, Dict
 
+from . import inserted
 from .golden import Golden, clip_config
 from .settings import NotImplementedCase
 from .words import context, context_words, split_words
@@ -234,3 +235,5 @@ METHODS: Dict[str, Callable[[Golden], dict]] = dict(
     CLIP_Adapter=clip_adapter_parts)
 METHODS['Tip-Adapter'] = METHODS['Tip-Adapter-F'] = tip_adapter_parts
 METHODS['CLIP-LoRA'] = clip_lora_parts
+METHODS['TCP'] = inserted.tcp_parts
+METHODS['MMRL'] = METHODS['MMRL++'] = inserted.mmrl_parts

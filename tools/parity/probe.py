@@ -15,11 +15,13 @@ class Probe:
             layer.
         attended (list): What each class found, (B, K, D).
         prompts (list): Class-aware prompts, (B, K, D).
+        prompt_tokens (dict): What became of the visual prompt's tokens after
+            each block, (B, n, D), where they go on.
     """
 
     def __init__(self):
         self.match, self.terms = None, {}
-        self.class_tokens, self.text_ends = {}, {}
+        self.class_tokens, self.text_ends, self.prompt_tokens = {}, {}, {}
         self.attention, self.attended, self.prompts = [], [], []
 
 
@@ -40,9 +42,11 @@ def probe(model):
         undo.append(lambda: object.__delattr__(owner, name))
 
     def on_prompt(module, args, output):
-        depth, tokens = args[:2]
+        depth, tokens, previous = args[:3]
         if depth:
             seen.class_tokens[depth - 1] = tokens[:, 0]
+            if previous is not None:
+                seen.prompt_tokens[depth - 1] = previous
         else:
             for values in (seen.attention, seen.attended, seen.prompts):
                 values.clear()
@@ -76,7 +80,8 @@ def probe(model):
         return hook
 
     def on_last(module, args):
-        seen.class_tokens[model.backbone.depth - 1] = args[0]
+        kind = seen.prompt_tokens if args[0].dim() == 3 else seen.class_tokens
+        kind[model.backbone.depth - 1] = args[0]
 
     def on_attend(result):
         seen.attended.append(result[0])
@@ -85,8 +90,9 @@ def probe(model):
     wrap(model, 'match', lambda result: setattr(seen, 'match', result))
     if hasattr(model.head, 'terms'):
         wrap(model.head, 'terms', lambda result: setattr(seen, 'terms', result))
-    for layer in getattr(model.visual_prompt, 'layers', []):
-        wrap(layer, 'attend', on_attend)
+    if getattr(model.visual_prompt, 'has_evidence', False):
+        for layer in model.visual_prompt.layers:
+            wrap(layer, 'attend', on_attend)
     hooks = [model.backbone.visual.ln_post.register_forward_pre_hook(on_last)]
     texts, reading = model.text_tower.blocks, []
     hooks.append(model.text_tower.register_forward_pre_hook(on_text))

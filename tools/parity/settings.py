@@ -3,8 +3,8 @@ from typing import List, Sequence
 
 # Keys that say where numbers come from, or repeat what the arrays hold.
 DESCRIPTIVE = {
-    'allmiss', 'augment_epochs', 'batch', 'case', 'class_names', 'classes', 'clip',
-    'code', 'commit', 'conflicting', 'dataset_name',
+    'allmiss', 'augment_epochs', 'batch', 'case', 'clip_seed', 'class_names', 'classes', 'clip',
+    'code', 'commit', 'parameters_without_gradient', 'public_code', 'conflicting', 'dataset_name',
     'dataset_name_for_template', 'dtype_of_computation', 'embed',
     'feature_size', 'gpa', 'image_size', 'label_in_topk', 'learnable',
     'licence', 'method', 'min_gap_of_sorted_zeroshot_logits', 'note',

@@ -10,7 +10,7 @@ from mmpretrain.registry import PARAM_SCHEDULERS
 
 from mmdpt.models.reference_names import rules_of, to_reference
 
-from . import runs
+from . import inserted, runs
 from .golden import Golden
 from .probe import probe
 from .runs import check_passes, samples
@@ -38,6 +38,7 @@ def trajectory(golden: Golden, model) -> dict:
     check_passes(plan, images)
     rates, total, terms, accuracy = [], [], [], []
     names = [t.replace('ce_', '') for t in plan.get('loss_terms', [])]
+    judged = plan.get('accuracy_from', 'logits')
     for epoch in range(plan['epochs']):
         MessageHub.get_current_instance().update_info('epoch', epoch)
         rates.append(group_rates(plan, model, optim))
@@ -51,9 +52,8 @@ def trajectory(golden: Golden, model) -> dict:
                 seen.terms[n][1].item() if n in seen.terms else np.nan
                 for n in names
             ])
-            # MMPretrain's metric; single precision, as the reference's.
-            prediction = model.head(seen.match).argmax(1)
-            accuracy.append(float(Accuracy.calculate(prediction, label)))
+            prediction = final_scores(model, seen.match)[judged].argmax(1)
+            accuracy.append(percent(prediction, label, exact='accuracy_from' in plan))
         schedule.step()
     steps = (plan['epochs'], len(images))
     found = {
@@ -66,8 +66,24 @@ def trajectory(golden: Golden, model) -> dict:
                   for n, p in to_reference(model.state_dict(),
                                            rules_of(golden.meta['method'])).items()})
     with torch.no_grad():
-        found['traj/final_logits'] = torch.stack([model(i) for i in images])
+        last = [final_scores(model, model.match(i)) for i in images]
+    found.update({f'traj/final_{k}': torch.stack([s[k] for s in last]) for k in last[0]})
     return found
+
+
+def percent(prediction: torch.Tensor, label: np.ndarray, exact: bool) -> float:
+    """Accuracy; the first files hold it as MMPretrain's metric gives it, in
+    single precision."""
+    if not exact:
+        return float(Accuracy.calculate(prediction, label))
+    return 100 * float((prediction.numpy() == label).mean())
+
+
+def final_scores(model, match) -> dict:
+    """The logits of a case by their names in the file."""
+    if not hasattr(model.head, 'token_logits'):
+        return dict(logits=model.head(match))
+    return {k[len('out/'):]: v for k, v in inserted.scores(model, match).items()}
 
 
 # The reference's optimisers by their parts of our model.
@@ -87,11 +103,19 @@ def optimisation(plan: dict, model):
             for name, rate, epochs in zip(plan['optimisers'], base, warmup)
         }
         base, warmup = base[0], 0  # each group has its own
+    if 'optimiser' in plan:
+        options = dict(plan['optimiser'])
+        decay = options.pop('decay', None)
+        kind = options.pop('name')
+        if (kind == 'Adam') != (decay == 'added to the gradient'):
+            raise NotImplementedCase(f'{kind} with the decay {decay}')
+    else:
+        kind, options = 'SGD', plan['sgd']
     optim = build_optim_wrapper(
         model,
         dict(
             constructor='PromptOptimWrapperConstructor',
-            optimizer=dict(type='SGD', lr=base, **plan['sgd']),
+            optimizer=dict(type=kind, lr=base, **options),
             paramwise_cfg=dict(custom_keys=groups)))
     schedule = PARAM_SCHEDULERS.build(
         dict(type='ConstantWarmupCosineLR', end=plan['epochs'],
