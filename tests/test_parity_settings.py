@@ -40,7 +40,7 @@ CASES = {
     'promptsrc_two_of_four': (twins.promptsrc, WORDS, 2, dict(
         ctx_init='a_photo_of_a', depths=(4, 1), layers={})),
     'promptsrc_six': (twins.promptsrc, 'X X X X X X', 6, dict(
-        ctx_init=WORDS, depths=(1, 4), layers={})),
+        ctx_init=WORDS, depths=(1, 4), layers={}, gpa_mean=2, gpa_std=1.)),
     'promptsrc_deeper': (twins.promptsrc, WORDS, 4, dict(
         ctx_init=WORDS, depths=(3, 9), layers=dict(text_layers=2))),
     'lora_text': (twins.lora, 'text', 'all', dict(blocks=dict(text=range(5)))),

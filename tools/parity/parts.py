@@ -115,6 +115,8 @@ def maple_parts(golden: Golden) -> dict:
 
 def promptsrc_parts(golden: Golden) -> dict:
     meta, most = golden.meta, depths(golden)
+    for name in ('gpa_mean', 'gpa_std'):
+        meta.get(name)  # of no effect without a training run
     return dict(
         templates=templates(meta),
         normalise_templates=False,

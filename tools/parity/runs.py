@@ -81,6 +81,7 @@ def promptsrc(golden: Golden, model) -> dict:
     model.train()
     images = golden.images('traj/images')
     check_passes(plan, images)
+    check_schedule(plan)
     found = {f'traj/{n}': [] for n in ('lr', 'loss', 'terms')}
     for runner.epoch in range(plan['epochs']):
         MessageHub.get_current_instance().update_info('epoch', runner.epoch)
@@ -124,6 +125,11 @@ def check_passes(plan: dict, images) -> None:
     """Raise unless the file holds the batches of exactly one pass."""
     for key in ('iterations_per_epoch', 'iterations_per_pass'):
         plan.one_of(key, [len(images)])
+
+
+def check_schedule(plan: dict) -> None:
+    """Raise unless the rates of a run by epochs follow ``README.md``."""
+    plan.one_of('schedule', ['see lr_schedule.json', 'cosine, see README.md'])
 
 
 def by_step(golden: Golden, model) -> dict:

@@ -8,7 +8,7 @@ DESCRIPTIVE = {
     'dataset_name_for_template', 'dtype_of_computation', 'embed',
     'feature_size', 'gpa', 'image_size', 'label_in_topk', 'learnable',
     'licence', 'method', 'min_gap_of_sorted_zeroshot_logits', 'note',
-    'schedule', 'scipy', 'script', 'seed', 'shots', 'solver_sensitivity',
+    'scipy', 'script', 'seed', 'shots', 'solver_sensitivity',
     'tensors', 'torch', 'what'
 }
 

@@ -13,7 +13,7 @@ from mmdpt.models.reference_names import rules_of, to_reference
 from . import inserted, runs
 from .golden import Golden
 from .probe import probe
-from .runs import check_passes, samples
+from .runs import check_passes, check_schedule, samples
 from .settings import NotImplementedCase
 
 
@@ -36,6 +36,7 @@ def trajectory(golden: Golden, model) -> dict:
     model.train()
     images, labels = golden.images('traj/images'), golden.arrays['traj/labels']
     check_passes(plan, images)
+    check_schedule(plan)
     rates, total, terms, accuracy = [], [], [], []
     names = [t.replace('ce_', '') for t in plan.get('loss_terms', [])]
     judged = plan.get('accuracy_from', 'logits')
