@@ -6,7 +6,7 @@ import torch
 from engine_toy import hook, toy_config
 from mmengine.runner import Runner
 
-from mmdpt.engine import CheckpointError, latest_checkpoint, read_checkpoint, storage
+from mmdpt.engine import CheckpointError, latest_checkpoint, read_checkpoint
 
 
 def train(work_dir, resume=None, **kwargs):
@@ -69,7 +69,7 @@ def test_resume_is_exact(tmp_path, epoch):
 
 def test_failed_write_keeps_the_last_good_one(tmp_path, monkeypatch):
     """Nothing is removed before the new file is complete."""
-    real, count = storage.os.replace, []
+    real, count = os.replace, []
 
     def full_disk(source, target):
         count.append(target)
@@ -77,7 +77,7 @@ def test_failed_write_keeps_the_last_good_one(tmp_path, monkeypatch):
             raise OSError(28, 'No space left on device')
         real(source, target)
 
-    monkeypatch.setattr(storage.os, 'replace', full_disk)
+    monkeypatch.setattr(os, 'replace', full_disk)
     with pytest.raises(OSError, match='cannot write .*epoch_4.pth'):
         train(tmp_path)
     monkeypatch.undo()
