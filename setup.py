@@ -92,6 +92,10 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmdpt', 'mmdpt.*']),
+    # Said outright, an editable install puts this folder on the path (a .pth file).
+    # Setuptools' other way, an import hook, comes too late where the current folder
+    # holds a clone called mmdpt: Python takes that for a package without a file.
+    package_dir={'': '.'},
     package_data={'mmdpt.tiny_clip': ['*.json', '*.gz', '*.safetensors']},
     cmdclass=dict(build_py=BuildPy),
     python_requires='>=3.11,<3.12',  # the version that was tried
