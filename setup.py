@@ -96,6 +96,8 @@ setup(
     # Setuptools' other way, an import hook, comes too late where the current folder
     # holds a clone called mmdpt: Python takes that for a package without a file.
     package_dir={'': '.'},
+    py_modules=['mmdpt_command'],
+    entry_points={'console_scripts': ['mmdpt = mmdpt_command:main']},
     package_data={'mmdpt.tiny_clip': ['*.json', '*.gz', '*.safetensors']},
     cmdclass=dict(build_py=BuildPy),
     python_requires='>=3.11,<3.12',  # the version that was tried

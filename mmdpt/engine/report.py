@@ -9,6 +9,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from ..paths import spoken
 from .checkpoint_hook import belongs_to, unwrapped
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
@@ -119,8 +120,8 @@ class FewShotReportHook(Hook):
             config, file = shlex.quote(results['config']), shlex.quote(_short(checkpoint['path']))
             lines += [
                 f"  checkpoint: {file} ({checkpoint['bytes'] / 1e6:.2f} MB)",
-                f'  test again:  python tools/test.py {config} {file}',
-                f'  predict:     python tools/predict.py {file} IMAGE...',
+                spoken(f'  test again:  python tools/test.py {config} {file}'),
+                spoken(f'  predict:     python tools/predict.py {file} IMAGE...'),
             ]
         runner.logger.info('\n'.join(lines))
 

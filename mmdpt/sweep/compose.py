@@ -1,10 +1,10 @@
 """The few-line config of a method, a tower, a dataset and a number of shots."""
-from pathlib import Path
 from textwrap import wrap
 
+from ..paths import root
 from .published import EVALUATION_ONLY, METHODS, settings
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = root() / 'configs'
 DATASETS = dict(  # file name: title
     imagenet='ImageNet', caltech101='Caltech101', oxfordpets='OxfordPets',
     stanfordcars='StanfordCars', flowers102='Flowers102', food101='Food101',
