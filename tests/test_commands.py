@@ -16,8 +16,8 @@ RUN = 'import sys, mmdpt_command\nsys.exit(mmdpt_command.main())'
 
 def command(*arguments, **more):
     """CompletedProcess: ``mmdpt ARGUMENTS``, as the installed script runs it."""
-    return subprocess.run([sys.executable, *more.pop('options', []), '-c', RUN, *map(str, arguments)],
-                          env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True,
+    line = [sys.executable, *more.pop('options', []), '-c', RUN, *map(str, arguments)]
+    return subprocess.run(line, env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True,
                           text=True, **more)
 
 
