@@ -42,7 +42,7 @@ EXTRAS = {
     'export': EXPORT,
     'hf': HF,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
-    'dev': TEST + ['yapf', 'flake8', 'isort'],
+    'dev': TEST + ['ruff', 'mypy', 'import-linter'],
 }
 
 
@@ -95,6 +95,12 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mmdpt', 'mmdpt.*']),
+    # Said outright, an editable install puts this folder on the path (a .pth file).
+    # Setuptools' other way, an import hook, comes too late where the current folder
+    # holds a clone called mmdpt: Python takes that for a package without a file.
+    package_dir={'': '.'},
+    py_modules=['mmdpt_command'],
+    entry_points={'console_scripts': ['mmdpt = mmdpt_command:main']},
     package_data={'mmdpt.tiny_clip': ['*.json', '*.gz', '*.safetensors']},
     cmdclass=dict(build_py=BuildPy),
     python_requires='>=3.11,<3.12',  # the version that was tried

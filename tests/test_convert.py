@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from parity.golden import Golden, build_model, read_npz
+from parity.parts import METHODS
 
 from mmdpt.engine import CheckpointError
 from mmdpt.engine.convert import from_model, into_model, read_reference
-from parity.golden import Golden, build_model, read_npz
-from parity.parts import METHODS
 
 GOLDEN = Path(__file__).parent / 'data/golden'
 CASES = ('coop_end', 'cocoop', 'vpt_deep', 'dpt_two_topk', 'maple',

@@ -1,5 +1,6 @@
 """MMPretrain's model hub and inferencers by our names."""
 import importlib.util
+import os
 import os.path as osp
 import subprocess
 import sys
@@ -168,7 +169,7 @@ def test_retrieval(names, checkpoint, tmp_path):
 
 def test_wheel_and_editable_install(tmp_path):
     """Both hold the .mim folder that OpenMMLab's tools look for."""
-    source = tmp_path / 'source'
+    source = tmp_path / 'mmdpt'
     listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT,
                             capture_output=True, text=True)
     if listed.returncode:
@@ -191,3 +192,18 @@ def test_wheel_and_editable_install(tmp_path):
     mim = source / 'mmdpt' / '.mim'
     assert all((mim / name).is_file() for name in wanted)
     assert (mim / 'configs').is_symlink()
+    assert found_from(tmp_path, tmp_path / 'e') == str(source / 'mmdpt' / '__init__.py')
+
+
+def found_from(folder, installed):
+    """str: Which mmdpt an editable install gives in the folder that holds the checkout."""
+    wheel, = installed.glob('*.whl')
+    zipfile.ZipFile(wheel).extractall(installed)
+    code = (f'import site\nsite.addsitedir({str(installed)!r})\n'
+            "import importlib.util\nprint(importlib.util.find_spec('mmdpt').origin)")
+    environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    # -S: without the environment's own packages, among them perhaps this one
+    done = subprocess.run([sys.executable, '-S', '-c', code], cwd=folder, env=environment,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

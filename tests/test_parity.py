@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.config import Config
-
 from parity import check_folder
 from parity.compare import compare, judge_run
 from parity.golden import read_npz

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import twin_methods as twins
 from mmengine.config import Config
-
 from parity import check_folder
 from parity.golden import read_npz
 

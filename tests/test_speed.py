@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-
 from speed import _extend, benchmark, class_names
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,6 +1,5 @@
 """tools/sweep.py with a stub of a training: what runs, what is skipped, what
 survives a kill."""
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -13,15 +12,12 @@ import fake_slurm
 import pytest
 from engine_toy import toy_config
 
+from mmdpt.cli import sweep as TOOL
 from mmdpt.sweep import slurm
 from mmdpt.sweep.state import holder
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 STUB = osp.join(ROOT, 'tests', 'sweep_stub.py')
-SPEC = importlib.util.spec_from_file_location('sweep_tool', osp.join(ROOT, 'tools', 'sweep.py'))
-TOOL = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(TOOL)
-TOOL.find_tool = lambda run: STUB
 
 
 @pytest.fixture
@@ -30,6 +26,7 @@ def sweep(tmp_path, monkeypatch):
     cfg = toy_config(tmp_path / 'unused', epochs=4, report=True)
     cfg.custom_imports.imports = ['mmdpt', 'engine_toy']
     cfg.dump(tmp_path / 'toy.py')
+    monkeypatch.setattr(TOOL, 'find_tool', lambda run: STUB)
     before = signal.getsignal(signal.SIGTERM)
 
     def start(seeds, *args, epochs=4):

@@ -196,7 +196,7 @@ def test_sweep_file_tells_all_its_errors(tmp_path):
         assert part in str(error.value)
     with pytest.raises(ValueError, match="has no list 'runs'"):
         plan_file(write(tmp_path / 't.py', {}))
-    with pytest.raises(FileNotFoundError, match='configs/sweeps/'):
+    with pytest.raises(FileNotFoundError, match='no config file nothing.py'):
         plan_file('nothing.py')
 
 

@@ -1,77 +1,11 @@
-"""Check datasets on disk: layout, lists, counts, class order, images.
-
-    python tools/check_dataset.py EuroSAT --data-root data
-    python tools/check_dataset.py all --data-root data --deep
-    python tools/check_dataset.py photos
-
-The first argument is a benchmark, "all", or your own folder, CSV or split
-file. Exit status 1 if anything is wrong; each line says what to do.
-"""
-import argparse
-import json
+"""As ``mmdpt check_dataset``: see mmdpt/cli/check_dataset.py."""
 import os
-import os.path as osp
-import sys
-from concurrent.futures.process import BrokenProcessPool
 
-from mmdpt.datasets import BENCHMARKS, get_layout, own_benchmark
-from mmdpt.datasets.doctor import check_dataset
+# Waiting threads must not spin: on a machine with other work that makes small
+# models 15 times slower. To be set before torch is imported.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-
-def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('data', help='a benchmark, "all", or a path')
-    parser.add_argument('--data-root', default='data',
-                        help="folder of the benchmarks' folders")
-    parser.add_argument('--deep', action='store_true',
-                        help='decode every image (slower)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(),
-                        help='processes that read images')
-    parser.add_argument('--json', metavar='FILE', help='write the result here')
-    return parser.parse_args()
-
-
-def layouts(args):
-    """Layouts to check, by name."""
-    if args.data == 'all':
-        return {b.name: get_layout(b, args.data_root)
-                for b in BENCHMARKS.values() if b.folder}
-    known = {b.name.lower() for b in BENCHMARKS.values()}
-    if osp.exists(args.data) and args.data.lower() not in known:
-        return {args.data: get_layout(own_benchmark(), args.data)}
-    found = get_layout(args.data, args.data_root)
-    if not found.benchmark.folder:
-        raise ValueError(f'{found.benchmark.name} has no files to check.')
-    return {found.benchmark.name: found}
-
-
-def main():
-    args = parse_args()
-    try:
-        todo = layouts(args)
-    except ValueError as error:
-        sys.exit(f'error: {error}')
-    result = {}
-    for name, found in todo.items():
-        print(f'\n{name}', flush=True)
-        try:
-            findings = check_dataset(found, args.deep, args.workers)
-        except BrokenProcessPool:
-            sys.exit('error: a process that read images was killed, which the system does when '
-                     'memory runs out: try --workers 1')
-        for finding in findings:
-            print(f'  {"ok   " if finding.ok else "WRONG"} {finding.text}')
-        result[name] = dict(ok=all(f.ok for f in findings),
-                            findings=[f._asdict() for f in findings])
-    wrong = [name for name, r in result.items() if not r['ok']]
-    print(f'\n{len(result) - len(wrong)} of {len(result)} in order'
-          f'{"; not: " + ", ".join(wrong) if wrong else ""}')
-    if args.json:
-        with open(args.json, 'w', encoding='utf-8') as file:
-            json.dump(dict(datasets=result), file, indent=1)
-    sys.exit(1 if wrong else 0)
-
+from mmdpt.cli.check_dataset import main
 
 if __name__ == '__main__':
     main()

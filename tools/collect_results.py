@@ -1,71 +1,13 @@
-"""Collect runs into tables: python tools/collect_results.py WORK_DIRS... [--csv F] ...
-
-    python tools/collect_results.py work_dirs --csv results.csv --markdown results.md
-    python tools/collect_results.py work_dirs/dpt* --seeds 1 2 3 --latex table.tex
-
-Prints the tables; docs/results.md says what the columns and the marks mean.
-"""
-import argparse
+"""As ``mmdpt collect_results``: see mmdpt/cli/collect_results.py."""
 import importlib.util
-import json
-import os.path as osp
 import sys
 
 if 'mmdpt' not in sys.modules:
     # Without running mmdpt/__init__.py: it imports torch and MMPretrain, which
-    # takes longer than reading a thousand results, and they are not needed.
+    # takes longer than this command, and they are not needed.
     sys.modules['mmdpt'] = importlib.util.module_from_spec(importlib.util.find_spec('mmdpt'))
 
-from mmdpt.results import all_tables, collect, find_runs, write_csv
-from mmdpt.results.render import as_json, latex, markdown
-
-
-def parse_args():
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('work_dirs', nargs='+', help='work directories, or folders of them')
-    parser.add_argument('--csv', metavar='FILE', help='write one line for each figure of each run')
-    parser.add_argument('--markdown', metavar='FILE', help='write the tables here')
-    parser.add_argument('--latex', metavar='FILE', help='the same for LaTeX with booktabs')
-    parser.add_argument('--json', metavar='FILE', help='runs, tables and warnings')
-    parser.add_argument('--seeds', nargs='+', type=int, metavar='N', help='seeds that each '
-                        'experiment should have; by default all that any run has')
-    parser.add_argument('--latest', action='store_true', help='of runs of the same method, '
-                        'dataset, shots and seed take the one that finished last')
-    return parser.parse_args()
-
-
-def write(path, text):
-    """Writes a text file, if there is a path."""
-    if path:
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write(text)
-
-
-def main():
-    """Collects."""
-    args = parse_args()
-    try:
-        for path in filter(None, (args.csv, args.markdown, args.latex, args.json)):
-            folder = osp.dirname(osp.abspath(path))
-            if not osp.isdir(folder):
-                raise FileNotFoundError(f'cannot write {path}: there is no folder {folder}')
-        rows, warnings = collect(find_runs(args.work_dirs), args.seeds, args.latest)
-        tables, more = all_tables(rows)
-        warnings += more
-        text = markdown(tables, rows, warnings)
-        if args.csv:
-            write_csv(rows, args.csv)
-        write(args.markdown, text)
-        write(args.latex, latex(tables, rows, warnings) if args.latex else '')
-        write(args.json, json.dumps(as_json(tables, rows, warnings), indent=1))
-    except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
-    print(text)
-    for warning in warnings:
-        print(f'warning: {warning}', file=sys.stderr)
-
+from mmdpt.cli.collect_results import main
 
 if __name__ == '__main__':
     main()

@@ -1,77 +1,11 @@
-"""Print a few-shot draw: the lists, in order, and their hash.
+"""As ``mmdpt few_shot``: see mmdpt/cli/few_shot.py."""
+import os
 
-python tools/few_shot.py split_zhou_EuroSAT.json --shots 16 --seed 1
-python tools/few_shot.py ImageNet --data-root data --shots 16 --seed 1
-"""
-import argparse
-import json
-import os.path as osp
-import sys
+# Waiting threads must not spin: on a machine with other work that makes small
+# models 15 times slower. To be set before torch is imported.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from mmdpt.datasets import get_layout
-from mmdpt.datasets.sampling import (SUBSETS, draw_hash, group_by_label,
-                                     sample_few_shot, select_classes)
-from mmdpt.datasets.split_files import read_split
-
-
-def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        'split', help='a split file {"train": [[path, label, name], ...], '
-        '"val", "test"}, or a benchmark')
-    parser.add_argument('--data-root', default='data', help="folder of the "
-                        "benchmarks' folders")
-    parser.add_argument('--shots', type=int, required=True)
-    parser.add_argument('--seed', type=int, required=True)
-    parser.add_argument('--classes', choices=SUBSETS, default='all')
-    parser.add_argument('--json', metavar='FILE', help='write the result here')
-    return parser.parse_args()
-
-
-def warn_of_few(train, shots):
-    for items in group_by_label(train).values():
-        if len(items) < shots:
-            print(
-                f'warning: class {items[0].name!r} has {len(items)} training '
-                f'images, fewer than {shots}; all are taken',
-                file=sys.stderr)
-
-
-def read_lists(args):
-    """The lists of a file, or of a benchmark on disk."""
-    if osp.isfile(args.split) or args.split.endswith('.json'):
-        return read_split(args.split)
-    split = get_layout(args.split, args.data_root).read()
-    # where the test list doubles as the val list, only train is drawn
-    return split._replace(val=[]) if split.val is split.test else split
-
-
-def main():
-    args = parse_args()
-    try:
-        split = read_lists(args)
-        drawn = sample_few_shot(split.train, split.val, args.shots, args.seed)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
-    warn_of_few(split.train, args.shots)
-    train, val = select_classes(drawn, args.classes)
-    result = dict(
-        split=osp.basename(args.split),
-        shots=args.shots,
-        seed=args.seed,
-        classes=args.classes,
-        train=train,
-        val=val,
-        hash=draw_hash(train, val))
-    for key in ('train', 'val'):
-        for item in result[key]:
-            print(key, *item, sep='\t')
-    print('hash', result['hash'], sep='\t')
-    if args.json:
-        with open(args.json, 'w', encoding='utf-8') as file:
-            json.dump(result, file, ensure_ascii=False, indent=1)
-
+from mmdpt.cli.few_shot import main
 
 if __name__ == '__main__':
     main()

@@ -1,71 +1,11 @@
-"""Make a split file from the raw images, where the published one is missing.
+"""As ``mmdpt make_split``: see mmdpt/cli/make_split.py."""
+import os
 
-    python tools/make_split.py EuroSAT --data-root data
-    python tools/make_split.py photos --out photos/split.json
+# Waiting threads must not spin: on a machine with other work that makes small
+# models 15 times slower. To be set before torch is imported.
+os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-The first argument is a benchmark, or your own folder or CSV file. The split
-has the benchmark's proportions and class names, always the same from the same
-images, and is another one than the published: results then differ from
-published ones.
-"""
-import argparse
-import json
-import os.path as osp
-import sys
-
-from mmdpt.datasets import draw_hash, get_layout, own_benchmark
-from mmdpt.datasets.raw import RAW, make_split
-from mmdpt.engine.storage import write_atomically
-
-
-def parse_args():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument('data', help=f'{", ".join(RAW)}, or a path')
-    parser.add_argument('--data-root', default='data',
-                        help="folder of the benchmarks' folders")
-    parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--out', help='where to write; by default where the '
-                        'benchmark expects it')
-    return parser.parse_args()
-
-
-def make(args):
-    """The split and where it goes."""
-    if osp.exists(args.data):
-        if not args.out:
-            raise ValueError(f'{args.data} is your own: say where to write '
-                             'the split with --out FILE.json. Its paths '
-                             f'start in {args.data}.')
-        if args.seed != 1:
-            raise ValueError('--seed is for benchmarks; own data are always '
-                             'divided in the same way.')
-        return get_layout(own_benchmark(), args.data).read(), args.out
-    layout = get_layout(args.data, args.data_root)
-    split = make_split(layout, args.seed)
-    return split, args.out or layout.path(layout.benchmark.split_file)
-
-
-def main():
-    args = parse_args()
-    try:
-        split, path = make(args)
-        if osp.exists(path):
-            raise ValueError(f'{path} is there already; remove it first, or '
-                             'write elsewhere with --out FILE.json.')
-        digest = draw_hash(split.train, split.val + split.test)
-        content = dict(split._asdict(), made_by=dict(
-            tool='mmdpt tools/make_split.py', seed=args.seed, hash=digest))
-        write_atomically(json.dumps(content, ensure_ascii=False).encode(),
-                         path)
-    except (OSError, ValueError) as error:
-        sys.exit(f'error: {error}')
-    print(f'{path}: {"/".join(str(len(part)) for part in split)} images '
-          f'(train/val/test), {len({i.label for i in split.train})} classes')
-    print('hash', digest, sep='\t')
-    print('This is not the published split: results differ from published '
-          'ones. Give the hash with them.')
-
+from mmdpt.cli.make_split import main
 
 if __name__ == '__main__':
     main()

@@ -1,69 +1,11 @@
-"""The words nearest to a learnt context: python tools/nearest_words.py CHECKPOINT [--top-k K]
-
-Follows interpret_prompt.py of CoOp (MIT): Euclidean distances between the
-context and the text tower's token embedding. See docs/attention.md.
-"""
-import argparse
-import json
+"""As ``mmdpt nearest_words``: see mmdpt/cli/nearest_words.py."""
 import os
-from pathlib import Path
 
 # Waiting threads must not spin: on a machine with other work that makes small
 # models 15 times slower. To be set before torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from mmdpt.apis import PromptInferencer
-from mmdpt.engine.cli import friendly_errors
-from mmdpt.visualization import nearest_words
-
-
-def parse_args():
-    """The command line."""
-    parser = argparse.ArgumentParser(description='The words nearest to a learnt context')
-    parser.add_argument('checkpoint', help='checkpoint of the training')
-    parser.add_argument('--config', help='config file, for checkpoints that do not carry '
-                        'their own')
-    parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words a position')
-    parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts these only')
-    parser.add_argument('--exclude-special', action='store_true',
-                        help='leave out the marks of start and end of text')
-    parser.add_argument('--json', metavar='FILE', help='write the words there, too')
-    parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    return parser.parse_args()
-
-
-def find_words(args):
-    """list[dict]: For each class (None: all) and position the nearest words."""
-    infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
-    classes = args.classes and [name.strip() for name in args.classes.split(',')]
-    found = nearest_words(infer.model, args.top_k, classes, args.exclude_special)
-    return [
-        dict(class_name=name, position=position, words=[word._asdict() for word in words])
-        for name, context in found.items() for position, words in enumerate(context, 1)
-    ]
-
-
-def show(rows):
-    """Prints the table."""
-    before = None
-    for row in rows:
-        if row['class_name'] != before:
-            before = row['class_name']
-            print(before)
-        words = (f"{word['text']} {word['distance']:.4f}" for word in row['words'])
-        print(f"{row['position']:>4}  {'  '.join(words)}")
-
-
-def main():
-    """Finds and prints."""
-    args = parse_args()
-    with friendly_errors(args.debug):
-        rows = find_words(args)
-        show(rows)
-        if args.json:
-            Path(args.json).write_text(json.dumps(rows, indent=2))
-
+from mmdpt.cli.nearest_words import main
 
 if __name__ == '__main__':
     main()

@@ -1,65 +1,13 @@
-"""Draw accuracy over shots: python tools/plot_few_shot.py CSV_OR_WORK_DIRS... --out F
-
-    python tools/plot_few_shot.py results.csv --out few_shot.pdf
-    python tools/plot_few_shot.py work_dirs --out few_shot.png --methods zero_shot dpt coop
-
-One panel a dataset, and their average; bands are one standard deviation over
-the seeds. The CSV is that of tools/collect_results.py.
-"""
-import argparse
+"""As ``mmdpt plot_few_shot``: see mmdpt/cli/plot_few_shot.py."""
 import importlib.util
 import sys
 
-if 'mmdpt' not in sys.modules:  # as in tools/collect_results.py: torch is not needed
+if 'mmdpt' not in sys.modules:
+    # Without running mmdpt/__init__.py: it imports torch and MMPretrain, which
+    # takes longer than this command, and they are not needed.
     sys.modules['mmdpt'] = importlib.util.module_from_spec(importlib.util.find_spec('mmdpt'))
 
-from mmdpt.results import collect, find_runs, read_csv
-from mmdpt.results.few_shot_plot import draw, panels
-
-
-def parse_args():
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('results', nargs='+', help='a CSV file, or work directories')
-    parser.add_argument('--out', required=True, metavar='FILE',
-                        help='the figure: .png, .pdf or .svg')
-    parser.add_argument('--methods', nargs='+', help='which, in this order; by default all')
-    parser.add_argument('--datasets', nargs='+', help='the same for datasets')
-    parser.add_argument('--seeds', nargs='+', type=int, metavar='N',
-                        help='as in tools/collect_results.py, for work directories')
-    parser.add_argument('--latest', action='store_true', help='the same')
-    return parser.parse_args()
-
-
-def read(args):
-    """tuple[list[Run], list[str]]: Rows and warnings.
-
-    Raises:
-        ValueError: If a CSV file stands among other paths.
-    """
-    if len(args.results) == 1 and args.results[0].endswith('.csv'):
-        return read_csv(args.results[0]), []
-    if any(path.endswith('.csv') for path in args.results):
-        raise ValueError('give either one CSV file or work directories')
-    return collect(find_runs(args.results), args.seeds, args.latest)
-
-
-def main():
-    """Draws."""
-    args = parse_args()
-    try:
-        if not args.out.endswith(('.png', '.pdf', '.svg')):
-            raise ValueError(f'--out {args.out}: the name must end in .png, .pdf or .svg')
-        rows, warnings = read(args)
-        found, notes = panels(rows, args.methods, args.datasets)
-        draw(found, args.methods).savefig(args.out, dpi=200)
-    except (ValueError, OSError) as error:
-        sys.exit(f'error: {error}')
-    for line in [*warnings, *notes]:
-        print(f'warning: {line}', file=sys.stderr)
-    print(f'{len(found)} panels: {args.out}')
-
+from mmdpt.cli.plot_few_shot import main
 
 if __name__ == '__main__':
     main()

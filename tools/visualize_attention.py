@@ -1,101 +1,11 @@
-"""Draw where a model looks: python tools/visualize_attention.py CHECKPOINT IMAGE... [--out DIR]
-
-For each image one figure: the image as the network saw it, the classes with
-their zero-shot ranks, the class token's attention with and without prompts,
-and the class-aware prompts' attention. See docs/attention.md.
-"""
-import argparse
+"""As ``mmdpt visualize_attention``: see mmdpt/cli/visualize_attention.py."""
 import os
-from collections import Counter
-from pathlib import Path
 
 # Waiting threads must not spin: on a machine with other work that makes small
 # models 15 times slower. To be set before torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from mmdpt.apis import PromptInferencer
-from mmdpt.engine.cli import friendly_errors
-from mmdpt.visualization import attention_maps, draw_attention, visible_image
-from mmdpt.visualization.attention import check_model
-
-FORMATS = ('.png', '.pdf')
-
-
-def parse_args():
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Draw where a trained model looks')
-    parser.add_argument('checkpoint', help='checkpoint of the training')
-    parser.add_argument('images', nargs='+', metavar='image', help='image files')
-    parser.add_argument('--config', help='config file, for checkpoints that do not carry '
-                        'their own')
-    parser.add_argument('--out', default='attention', metavar='DIR|FILE',
-                        help='folder for IMAGE.png of each image, or, of one image, the .png or '
-                        '.pdf file to write; by default the folder attention')
-    parser.add_argument('--top-k', type=int, metavar='K', help='classes to show; by default all '
-                        'that the model has class-aware prompts for, else 5')
-    parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    return parser.parse_args()
-
-
-def output_files(images, out):
-    """list[Path]: Where the figure of each image goes.
-
-    Raises:
-        FileNotFoundError: If an image is no file.
-        ValueError: If two figures would have the same name, or ``out`` is a
-            file of another kind, or one file for several images.
-    """
-    for image in images:
-        if not Path(image).is_file():
-            what = 'is a folder: give the images in it' if Path(image).is_dir() else \
-                'does not exist'
-            raise FileNotFoundError(f'the image {image} {what}')
-    out = Path(out)
-    if out.suffix and not out.is_dir():
-        if out.suffix.lower() not in FORMATS:
-            raise ValueError(f'--out {out} must end in {" or ".join(FORMATS)}, or be a folder')
-        if len(images) > 1:
-            raise ValueError(f'--out {out} is one file, but there are {len(images)} images: give '
-                             'a folder')
-        return [out]
-    files = [out / f'{Path(image).stem}.png' for image in images]
-    twice = [str(file) for file, count in Counter(files).items() if count > 1]
-    if twice:
-        raise ValueError(f'several images would be drawn to {", ".join(twice)}: draw them in '
-                         'separate calls, with another --out')
-    return files
-
-
-def visualize(args):
-    """Draws one figure an image, and says what it cannot show."""
-    files = output_files(args.images, args.out)
-    infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
-    model = infer.model
-    check_model(model)
-    files[0].parent.mkdir(parents=True, exist_ok=True)
-    if model.visual_prompt is None and model.lora is None:
-        print(f'{type(model.text_prompt).__name__} leaves the image tower as it is, so there is '
-              'one attention map, without a comparison')
-    elif model.visual_prompt is None or not model.visual_prompt.top_k:
-        print(f'{type(model.visual_prompt or model.lora).__name__} has no class-aware prompts, so '
-              'only the class token is compared')
-    for path, file in zip(args.images, files):
-        batch = next(iter(infer.preprocess([path])))
-        inputs = model.data_preprocessor(batch, False)['inputs']
-        attention = attention_maps(model, inputs, args.top_k)[0]
-        seen = visible_image(model.data_preprocessor, inputs[0])
-        figure = draw_attention(seen, attention, model.classes, Path(path).name)
-        figure.savefig(file, dpi=200)
-        print(f'{path}: {file}')
-
-
-def main():
-    """Draws."""
-    args = parse_args()
-    with friendly_errors(args.debug):
-        visualize(args)
-
+from mmdpt.cli.visualize_attention import main
 
 if __name__ == '__main__':
     main()

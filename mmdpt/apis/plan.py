@@ -1,5 +1,4 @@
 """Which model, which weights, which transforms: from a checkpoint, a config, or neither."""
-from pathlib import Path
 from typing import Any, List, NamedTuple, Optional, Sequence
 
 import mmpretrain.datasets  # noqa: F401  registers the transforms
@@ -14,6 +13,7 @@ from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.engine.recipe import check_recipe, model_of, pipeline_of
 from mmdpt.models.clip import read_config
+from mmdpt.paths import find_config
 
 
 class Plan(NamedTuple):
@@ -63,9 +63,7 @@ def _read_recipe(about: dict, path: str):
 
 
 def _read_config_file(path: str):
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no config file {path}')
-    cfg = Config.fromfile(path)
+    cfg = Config.fromfile(find_config(path))
     if 'arch' in cfg.model and 'classes' in cfg.model:
         from mmdpt.datasets import share_dataset
         return model_of(share_dataset(cfg)), pipeline_of(cfg)

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from mmdpt.datasets import innermost
 
+from ..paths import find_config, spoken
 from .config_check import check_config
 from .explain import explain, first_cause, without_worker
 from .interrupts import Stopped, status_of, stop_signals
@@ -81,16 +82,15 @@ def add_common_arguments(parser):
 
 
 def load_config(args):
-    """Config: The file of ``args.config``, with work directory, seed, launcher.
+    """Config: The file of ``args.config``, or the shipped one of that name, with work directory,
+    seed, launcher.
 
     Raises:
         FileNotFoundError: If there is no such file.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     number_process(args.launcher)
-    if not osp.isfile(args.config):
-        raise FileNotFoundError(f'no config file {args.config}: the ones of this project are in '
-                                'configs/')
+    args.config = find_config(args.config)
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     if args.work_dir or not cfg.get('work_dir'):
@@ -187,7 +187,7 @@ def _text(error):
     if text is None and isinstance(error, USER_ERRORS):
         text = error.args[0] if isinstance(error, KeyError) and error.args else error
         text = with_suggestion(without_worker(str(text)))
-    return text
+    return text and spoken(text)
 
 
 def _say(text):

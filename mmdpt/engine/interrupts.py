@@ -92,7 +92,8 @@ def same_command(resume):
     arguments = list(sys.argv[1:])
     if resume:
         arguments = [*_without_resume(arguments), '--resume']
-    return shlex.join(['python', sys.argv[0], *arguments])
+    program = sys.argv[0].split() if sys.argv[0].startswith('mmdpt ') else ['python', sys.argv[0]]
+    return shlex.join([*program, *arguments])
 
 
 def _without_resume(arguments):

@@ -9,6 +9,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from ..paths import spoken
 from .checkpoint_hook import belongs_to, unwrapped
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
@@ -122,8 +123,8 @@ class FewShotReportHook(Hook):
             how = f' --config {config}' if 'missing' in make_recipe(runner.cfg) else ''
             lines += [
                 f"  checkpoint: {file} ({checkpoint['bytes'] / 1e6:.2f} MB)",
-                f'  test again:  python tools/test.py {config} {file}',
-                f'  predict:     python tools/predict.py {file} IMAGE...{how}',
+                spoken(f'  test again:  python tools/test.py {config} {file}'),
+                spoken(f'  predict:     python tools/predict.py {file} IMAGE...{how}'),
             ]
         runner.logger.info('\n'.join(lines))
 

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 
 from mmdpt.apis.plan import build, plan_of_checkpoint
+from mmdpt.paths import find_config
 
 
 class Loaded(NamedTuple):
@@ -42,7 +43,7 @@ def load_for_export(checkpoint: Optional[str], config: Optional[str] = None) -> 
 def _without_checkpoint(config: Optional[str]) -> Loaded:
     if config is None:
         raise ValueError('without a checkpoint a config is needed: --config FILE')
-    cfg = Config.fromfile(config)
+    cfg = Config.fromfile(find_config(config))
     precision = cfg.model.get('precision', 'fp32')
     if precision != 'fp32':
         cfg.model.precision = 'fp32'

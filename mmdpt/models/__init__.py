@@ -7,9 +7,9 @@ from .deep_prompts import DeepCoOp, MaPLe
 from .heads import DPTHead, GuidedHead, Match, SimilarityHead
 from .linear_probe_head import LinearProbeHead
 from .lora import LoRA
-from .regularised_heads import KgCoOpHead, ProGradHead, PromptSRCHead
 from .mmrl import RepresentationImage, RepresentationText
 from .mmrl_head import MMRLHead
+from .regularised_heads import KgCoOpHead, ProGradHead, PromptSRCHead
 from .tcp import TCP
 from .text_prompts import CoOp, TemplatePrompt, TextPrompt
 from .timm_tower import TimmTower

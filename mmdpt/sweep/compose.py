@@ -1,10 +1,10 @@
 """The few-line config of a method, a tower, a dataset and a number of shots."""
-from pathlib import Path
 from textwrap import wrap
 
+from ..paths import root
 from .published import EVALUATION_ONLY, METHODS, settings
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+CONFIGS = root() / 'configs'
 DATASETS = dict(  # file name: title
     imagenet='ImageNet', caltech101='Caltech101', oxfordpets='OxfordPets',
     stanfordcars='StanfordCars', flowers102='Flowers102', food101='Food101',
@@ -21,7 +21,8 @@ ARCHS = dict(  # file name: (title, open_clip name)
     rn101=('ResNet-101', 'RN101-quickgelu'))
 TITLES = dict(
     dpt='DPT', coop='CoOp', cocoop='CoCoOp', kgcoop='KgCoOp', prograd='ProGrad', maple='MaPLe',
-    promptsrc='PromptSRC', tcp='TCP', mmrl='MMRL', mmrlpp='MMRL++', vlp='VLP', vpt='VPT-deep', vpt_shallow='VPT-shallow',
+    promptsrc='PromptSRC', tcp='TCP', mmrl='MMRL', mmrlpp='MMRL++',
+    vlp='VLP', vpt='VPT-deep', vpt_shallow='VPT-shallow',
     clip_adapter='CLIP-Adapter', clip_lora='CLIP-LoRA', tip_adapter='Tip-Adapter',
     tip_adapter_f='Tip-Adapter-F', zeroshot='Zero-shot CLIP',
     zeroshot_ensemble='Zero-shot CLIP with 8 templates',

@@ -2,16 +2,15 @@
 import fnmatch
 import os.path as osp
 from itertools import product
-from pathlib import Path
 
 from mmengine.config import Config
 
+from ..paths import find_config
 from ..utils.files import write_atomically
 from .compose import CONFIGS, check_names, find_leaf, leaf, stem
 from .published import EVALUATION_ONLY
 from .runs import resolve
 
-ROOT = CONFIGS.parent
 KEYS = {'name', 'config', 'options', 'seed', 'test'}
 
 
@@ -82,9 +81,7 @@ def plan_file(path, options=None):
     Raises:
         ValueError: Names everything that is wrong.
     """
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'no sweep file {path}: the ones of this project are in '
-                                'configs/sweeps/')
+    path = find_config(path)
     entries = Config.fromfile(path).get('runs')
     if not isinstance(entries, list) or not entries:
         raise ValueError(f"{path} has no list 'runs' of dict(name=..., config=..., options=..., "
@@ -94,7 +91,7 @@ def plan_file(path, options=None):
         try:
             _check_entry(i, entry, names)
             runs.append(resolve(
-                entry['name'], _find(entry['config']), {**entry.get('options', {}),
+                entry['name'], entry['config'], {**entry.get('options', {}),
                                                         **(options or {})},
                 entry.get('seed'), entry.get('test', False), cache))
         except (ValueError, OSError) as error:
@@ -112,11 +109,6 @@ def _check_entry(i, entry, names):
     if entry['name'] in names:
         raise ValueError(f"runs[{i}]: the name {entry['name']} stands twice, and names are folders")
     names.add(entry['name'])
-
-
-def _find(config):
-    path = Path(config)
-    return path if path.is_absolute() or path.is_file() else ROOT / path
 
 
 def select(runs, patterns):

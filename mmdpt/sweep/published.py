@@ -213,7 +213,8 @@ def _mmrlpp(dataset, shots):
 
 
 METHODS = dict(
-    tcp=_tcp, mmrl=_mmrl, mmrlpp=_mmrlpp, dpt=_dpt, coop=_coop, cocoop=_cocoop, kgcoop=_kgcoop, prograd=_prograd, maple=_maple,
+    tcp=_tcp, mmrl=_mmrl, mmrlpp=_mmrlpp,
+    dpt=_dpt, coop=_coop, cocoop=_cocoop, kgcoop=_kgcoop, prograd=_prograd, maple=_maple,
     promptsrc=_promptsrc, vlp=_vlp, vpt=_vpt, vpt_shallow=_vpt, clip_adapter=_clip_adapter,
     clip_lora=_clip_lora, tip_adapter=_tip_adapter, tip_adapter_f=_tip_adapter_f,
     linear_probe=_linear_probe)

@@ -5,12 +5,12 @@ import json
 import os.path as osp
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 from mmengine.config import Config
 
 from ..engine.cli import set_seed
 from ..engine.options import check_options
+from ..paths import find_config, root
 from ..utils.files import write_atomically
 
 # Where and how loudly it runs: without influence on the result.
@@ -72,10 +72,8 @@ def resolve(name, config, options=None, seed=None, test=False, cache=None):
     cache = {} if cache is None else cache
     try:
         _check_name(name)
-        path = str(config)
+        path = find_config(config)
         if path not in cache:
-            if not osp.isfile(path):
-                raise FileNotFoundError(f'no config file {path}')
             cache[path] = Config.fromfile(path)
         cfg = Config(cache[path].to_dict())
         if seed is not None:
@@ -120,4 +118,4 @@ def _short(path):
 
 def find_tool(run):
     """str: The script that runs it."""
-    return str(Path(__file__).resolve().parents[2] / 'tools' / f'{run.tool}.py')
+    return str(root() / 'tools' / f'{run.tool}.py')

@@ -2,8 +2,8 @@
 
     python tools/train.py configs/mmrlpp/mmrlpp_vitb16_eurosat_16shot.py
 
-`MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for Vision-Language Models
-<https://arxiv.org/abs/2505.10088>`_
+`MMRL++: Parameter-Efficient and Interaction-Aware Representation Learning for
+Vision-Language Models <https://arxiv.org/abs/2505.10088>`_
 
 5 tokens in layers 6 to 12 (from 1) of both towers, a common space of 512
 dimensions, alpha 0.7, ranks 4 and 64, logit scale 100, AdamW, weight decay 5e-4, 1 epoch of

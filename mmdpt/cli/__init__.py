@@ -1,0 +1,59 @@
+"""The commands: ``mmdpt NAME ARGUMENTS``, or in a checkout ``python tools/NAME.py ARGUMENTS``.
+
+One module a command, with ``main(argv)``. Importing this package imports none of them.
+"""
+import difflib
+import sys
+from importlib import import_module
+
+COMMANDS = {
+    'train': 'train a model',
+    'test': 'test a checkpoint, or a model that learns nothing',
+    'predict': 'classify photos, with a checkpoint or with class names alone',
+    'sweep': 'run many trainings: datasets x shots x seeds x methods',
+    'collect_results': 'put runs into tables',
+    'plot_few_shot': 'draw accuracy over shots',
+    'test_protocol': 'base-to-new, cross-dataset, domain generalisation',
+    'check_dataset': 'check data on the disk',
+    'make_split': 'make a split file where the published one is missing',
+    'few_shot': 'print a few-shot draw',
+    'visualize_attention': 'draw where a model looks',
+    'nearest_words': 'the words nearest to a learnt context',
+    'export': 'turn a model into a file that needs no mmdpt',
+    'convert_checkpoint': "turn checkpoints of the methods' public code into ours, and back",
+    'demo': 'a local web page to try models',
+}
+LIGHT = ('collect_results', 'plot_few_shot')  # they need neither torch nor MMPretrain
+
+
+def overview() -> str:
+    """What ``mmdpt --help`` prints."""
+    lines = [f'  {name:20} {text}' for name, text in COMMANDS.items()]
+    return '\n'.join([
+        'usage: mmdpt COMMAND [ARGUMENTS]', '',
+        'Few-shot prompt tuning of CLIP. Commands (mmdpt COMMAND --help tells more):', '', *lines])
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Runs a command by its name; returns its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ('-h', '--help'):
+        print(overview())
+        return None if argv else 2
+    name = argv[0].replace('-', '_')
+    if name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        hint = f'did you mean {near[0]}?' if near else 'mmdpt --help lists them'
+        print(f'error: no command {argv[0]}: {hint}', file=sys.stderr)
+        return 2
+    if name not in LIGHT:
+        load_package()
+    sys.argv = [f'mmdpt {name}', *argv[1:]]  # as messages and argparse name it
+    return import_module(f'mmdpt.cli.{name}').main(argv[1:])
+
+
+def load_package() -> None:
+    """Runs mmdpt/__init__.py, unless that was done: mmdpt_command.py leaves it out."""
+    package = sys.modules['mmdpt']
+    if not hasattr(package, '__version__'):
+        package.__spec__.loader.exec_module(package)

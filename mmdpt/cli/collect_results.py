@@ -1,0 +1,62 @@
+"""Collect runs into tables: python tools/collect_results.py WORK_DIRS... [--csv F] ...
+
+    python tools/collect_results.py work_dirs --csv results.csv --markdown results.md
+    python tools/collect_results.py work_dirs/dpt* --seeds 1 2 3 --latex table.tex
+
+Prints the tables; docs/results.md says what the columns and the marks mean.
+"""
+import argparse
+import json
+import os.path as osp
+import sys
+
+from ..paths import spoken
+from ..results import all_tables, collect, find_runs, write_csv
+from ..results.render import as_json, latex, markdown
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('work_dirs', nargs='+', help='work directories, or folders of them')
+    parser.add_argument('--csv', metavar='FILE', help='write one line for each figure of each run')
+    parser.add_argument('--markdown', metavar='FILE', help='write the tables here')
+    parser.add_argument('--latex', metavar='FILE', help='the same for LaTeX with booktabs')
+    parser.add_argument('--json', metavar='FILE', help='runs, tables and warnings')
+    parser.add_argument('--seeds', nargs='+', type=int, metavar='N', help='seeds that each '
+                        'experiment should have; by default all that any run has')
+    parser.add_argument('--latest', action='store_true', help='of runs of the same method, '
+                        'dataset, shots and seed take the one that finished last')
+    return parser.parse_args(argv)
+
+
+def write(path, text):
+    """Writes a text file, if there is a path."""
+    if path:
+        with open(path, 'w', encoding='utf-8') as file:
+            file.write(text)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Collects."""
+    args = parse_args(argv)
+    try:
+        for path in filter(None, (args.csv, args.markdown, args.latex, args.json)):
+            folder = osp.dirname(osp.abspath(path))
+            if not osp.isdir(folder):
+                raise FileNotFoundError(f'cannot write {path}: there is no folder {folder}')
+        rows, warnings = collect(find_runs(args.work_dirs), args.seeds, args.latest)
+        tables, more = all_tables(rows)
+        warnings += more
+        text = markdown(tables, rows, warnings)
+        if args.csv:
+            write_csv(rows, args.csv)
+        write(args.markdown, text)
+        write(args.latex, latex(tables, rows, warnings) if args.latex else '')
+        write(args.json, json.dumps(as_json(tables, rows, warnings), indent=1))
+    except (ValueError, OSError) as error:
+        sys.exit(spoken(f'error: {error}'))
+    print(text)
+    for warning in warnings:
+        print(f'warning: {warning}', file=sys.stderr)

@@ -1,0 +1,150 @@
+"""A local web page: python tools/demo.py [CHECKPOINT...] [--checkpoint-dir DIR]
+
+Drop a photo, choose a trained model, edit the class names; see probabilities
+and what the model looks at. Without a checkpoint: zero-shot CLIP. See
+docs/demo.md.
+"""
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from ..demo import (
+    Limits,
+    Models,
+    build_page,
+    checkpoint_choice,
+    find_checkpoints,
+    is_loopback,
+    launch,
+    zero_shot_choice,
+)
+from ..demo.page import import_gradio
+from ..engine.cli import friendly_errors
+from ..paths import spoken
+
+TINY = 'mmdpt-tiny'
+DIGITS = 'zero,one,two,three,four,five,six,seven,eight,nine'
+ABOUT_TINY = ('The built-in CLIP knows single digits, letters and words, not photos: for these '
+              'give a trained checkpoint, or another CLIP (`--arch`).')
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoints', nargs='*', metavar='checkpoint',
+                        help='files that training wrote, to choose from on the page')
+    parser.add_argument('--checkpoint-dir', metavar='DIR', help='all .pth files below it, too, as '
+                        'they are at the start')
+    parser.add_argument('--config', help='config file of the training, for one checkpoint that '
+                        'does not carry its own; it is run as Python')
+    parser.add_argument('--arch', help='zero-shot: the CLIP (default: the built-in mmdpt-tiny)')
+    parser.add_argument('--pretrained', metavar='FILE', help="CLIP's weights: a file, or a tag of "
+                        'open_clip; by default those of the training; zero-shot: those built in, '
+                        'or openai')
+    parser.add_argument('--classes', metavar='"A,B,..."', help='zero-shot: the names that the page '
+                        'starts with (default: the ten digits, or cat,dog)')
+    parser.add_argument('--template', help='zero-shot: the prompt, with {} for the name')
+    parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
+    parser.add_argument('--host', default='127.0.0.1', help='address to listen at; by default only '
+                        'this machine can reach the page')
+    parser.add_argument('--port', type=int, default=7860)
+    parser.add_argument('--max-megabytes', type=float, default=Limits().megabytes, metavar='N',
+                        help='largest upload (default %(default)g)')
+    parser.add_argument('--max-megapixels', type=float, default=Limits().megapixels, metavar='N',
+                        help='most pixels of a photo, in millions (default %(default)g)')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return parser.parse_args(argv)
+
+
+def check_arguments(args):
+    """Refuses wrong values before anything is loaded.
+
+    Raises:
+        ValueError: Names the argument.
+    """
+    trained = bool(args.checkpoints or args.checkpoint_dir)
+    for name in ('arch', 'classes', 'template'):
+        if trained and getattr(args, name):
+            raise ValueError(f'--{name} belongs to zero-shot CLIP: leave it out, or the '
+                             'checkpoints')
+    if args.config and (len(args.checkpoints) != 1 or args.checkpoint_dir):
+        raise ValueError('--config belongs to exactly one checkpoint')
+    if not 1 <= args.port <= 65535:
+        raise ValueError(f'--port must be from 1 to 65535, got {args.port}')
+    for name in ('max_megabytes', 'max_megapixels'):
+        if not getattr(args, name) > 0:
+            raise ValueError(f'--{name.replace("_", "-")} must be above 0, got '
+                             f'{getattr(args, name):g}')
+
+
+def find_choices(args):
+    """dict[str, Choice]: What the page offers, by name."""
+    if not (args.checkpoints or args.checkpoint_dir):
+        return zero_shot(args)
+    common = dict(config=args.config, pretrained=args.pretrained, device=args.device)
+    choices, bad = {}, []
+    for path in args.checkpoints:
+        choices[short_name(path, choices)] = checkpoint_choice(path, **common)
+    given = {os.path.realpath(path) for path in args.checkpoints}
+    for path in find_checkpoints(args.checkpoint_dir) if args.checkpoint_dir else ():
+        if os.path.realpath(path) in given:
+            continue
+        try:
+            name = os.path.splitext(os.path.relpath(path, args.checkpoint_dir))[0]
+            choices[path if name in choices else name] = checkpoint_choice(path, **common)
+        except ValueError as error:
+            bad.append(str(error))
+    for text in bad:
+        print(f'warning: left out: {text}', file=sys.stderr)
+    if not choices:
+        raise ValueError(f'no usable checkpoint in {args.checkpoint_dir}: {bad[0]}')
+    return choices
+
+
+def short_name(path, taken):
+    """str: Folder and file of a checkpoint; its whole path if that is taken."""
+    name = '/'.join(Path(path).absolute().with_suffix('').parts[-2:])
+    return path if name in taken else name
+
+
+def zero_shot(args):
+    """dict[str, Choice]: Frozen CLIP alone."""
+    arch = args.arch or TINY
+    tiny = arch == TINY
+    classes = [name.strip() for name in
+               (args.classes or (DIGITS if tiny else 'cat,dog')).split(',') if name.strip()]
+    template = args.template or ('the digit {}.' if tiny and not args.classes else None)
+    choice = zero_shot_choice(
+        classes, templates=[template] if template else None, arch=arch,
+        pretrained=args.pretrained or (TINY if tiny else 'openai'), device=args.device)
+    return {f'zero-shot {arch}': choice}
+
+
+def demo(args):
+    """Serves the page until Ctrl+C."""
+    import_gradio()
+    check_arguments(args)
+    choices = find_choices(args)
+    limits = Limits(args.max_megabytes, args.max_megapixels)
+    models = Models(choices)
+    models.get(models.names[0])  # what is missing is said now, and the first answer comes at once
+    about = ABOUT_TINY if f'zero-shot {TINY}' in choices else ''
+    if not is_loopback(args.host):
+        print(f'warning: with --host {args.host} everybody who reaches this machine can use the '
+              'page; there is no password', file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix='mmdpt_demo_') as folder:
+        os.environ['GRADIO_TEMP_DIR'] = folder  # uploads, for this user's eyes only
+        page = build_page(models, limits, about)
+        url = launch(page, args.host, args.port, limits)
+        print(f'{len(choices)} model(s) on {url} - stop with Ctrl+C', flush=True)
+        page.block_thread()
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Serves."""
+    args = parse_args(argv)
+    with friendly_errors(args.debug):
+        demo(args)

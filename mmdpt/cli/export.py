@@ -1,0 +1,106 @@
+"""Turn a trained model into files that need no mmdpt:
+
+    python tools/export.py CHECKPOINT [--format torch onnx] [--out DIR|PREFIX]
+
+Each file is checked against the model; see docs/export.md.
+"""
+import argparse
+import json
+import logging
+import os
+import warnings
+from pathlib import Path
+
+from ..engine.cli import friendly_errors
+from ..export import FORMATS, export, latency, load_for_export
+from ..paths import spoken
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the training; left out for '
+                        'zero-shot CLIP, with --config')
+    parser.add_argument('--config', help='config file, for checkpoints that do not carry their '
+                        'own, and for methods that learn nothing')
+    parser.add_argument('--format', nargs='+', choices=list(FORMATS), default=list(FORMATS),
+                        help='torch: torch.export, .pt2; onnx: .onnx; by default both')
+    parser.add_argument('--out', metavar='DIR|PREFIX', help='an existing folder (or a name with / '
+                        'at the end), or the file name without its ending; by default the '
+                        "checkpoint's")
+    parser.add_argument('--batch', default='dynamic', metavar='dynamic|N',
+                        help='number of images at once: any (default), or N alone')
+    parser.add_argument('--opset', type=int, metavar='N', help="ONNX opset; by default PyTorch's")
+    parser.add_argument('--time', type=int, default=0, metavar='ROUNDS', help='also time ROUNDS '
+                        'single images on one thread, eager and exported')
+    parser.add_argument('--json', metavar='FILE', help='write what is printed there, too')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return parser.parse_args(argv)
+
+
+def batch_size(text):
+    """str | int: 'dynamic' or a number.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    if text == 'dynamic':
+        return text
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f'--batch must be dynamic or a number of images from 1 on, got {text}')
+    return int(text)
+
+
+def prefix(args):
+    """str: Where the files go, without their endings."""
+    stem = Path(args.checkpoint or args.config or '').stem
+    if args.out is None:
+        return str(Path(args.checkpoint or stem).with_suffix(''))
+    if args.out.endswith(os.sep) or os.path.isdir(args.out):
+        return os.path.join(args.out, stem)
+    name, ending = os.path.splitext(args.out)
+    return name if ending in FORMATS.values() else args.out
+
+
+def quiet():
+    """Keeps away what the exporters say to developers of PyTorch."""
+    warnings.filterwarnings('ignore', module=r'torch\.|onnxscript|copyreg')
+    for name in ('torch.onnx', 'onnxscript', 'onnx_ir'):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def run(args):
+    """dict: What was written, how it compares, and how long an image takes."""
+    batch = batch_size(args.batch)
+    loaded = load_for_export(args.checkpoint, args.config)
+    if loaded.precision != 'fp32':
+        print(f'note: the towers computed in {loaded.precision} in training; the files compute in '
+              'fp32, and are compared with the model in fp32')
+    name = args.checkpoint and Path(args.checkpoint).name
+    report = export(
+        loaded.model, prefix(args), list(dict.fromkeys(args.format)), batch, args.opset,
+        pipeline=loaded.pipeline, checkpoint=name, precision=loaded.precision)
+    for found in report.values():
+        worst = max(found['differences'].values())
+        sizes = ', '.join(map(str, found['differences']))
+        print(f"{found['file']}: {found['bytes'] / 1e6:.1f} MB, probabilities equal to {worst:.0e} "
+              f'(batches of {sizes})')
+    result = dict(files=report)
+    if args.time:
+        result['milliseconds'] = latency(
+            loaded.model, {form: found['file'] for form, found in report.items()}, args.time)
+        print('one image, one thread: ' + ', '.join(
+            f'{form} {ms:.1f} ms' for form, ms in result['milliseconds'].items()))
+    return result
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Exports."""
+    args = parse_args(argv)
+    if not args.debug:
+        quiet()
+    with friendly_errors(args.debug):
+        result = run(args)
+        if args.json:
+            Path(args.json).write_text(json.dumps(result, indent=2))

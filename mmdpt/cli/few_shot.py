@@ -1,0 +1,75 @@
+"""Print a few-shot draw: the lists, in order, and their hash.
+
+python tools/few_shot.py split_zhou_EuroSAT.json --shots 16 --seed 1
+python tools/few_shot.py ImageNet --data-root data --shots 16 --seed 1
+"""
+import argparse
+import json
+import os.path as osp
+import sys
+
+from ..datasets import get_layout
+from ..datasets.sampling import SUBSETS, draw_hash, group_by_label, sample_few_shot, select_classes
+from ..datasets.split_files import read_split
+from ..paths import spoken
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument(
+        'split', help='a split file {"train": [[path, label, name], ...], '
+        '"val", "test"}, or a benchmark')
+    parser.add_argument('--data-root', default='data', help="folder of the "
+                        "benchmarks' folders")
+    parser.add_argument('--shots', type=int, required=True)
+    parser.add_argument('--seed', type=int, required=True)
+    parser.add_argument('--classes', choices=SUBSETS, default='all')
+    parser.add_argument('--json', metavar='FILE', help='write the result here')
+    return parser.parse_args(argv)
+
+
+def warn_of_few(train, shots):
+    for items in group_by_label(train).values():
+        if len(items) < shots:
+            print(
+                f'warning: class {items[0].name!r} has {len(items)} training '
+                f'images, fewer than {shots}; all are taken',
+                file=sys.stderr)
+
+
+def read_lists(args):
+    """The lists of a file, or of a benchmark on disk."""
+    if osp.isfile(args.split) or args.split.endswith('.json'):
+        return read_split(args.split)
+    split = get_layout(args.split, args.data_root).read()
+    # where the test list doubles as the val list, only train is drawn
+    return split._replace(val=[]) if split.val is split.test else split
+
+
+def main(argv: list[str] | None = None) -> None:
+    """The command."""
+    args = parse_args(argv)
+    try:
+        split = read_lists(args)
+        drawn = sample_few_shot(split.train, split.val, args.shots, args.seed)
+    except (OSError, ValueError) as error:
+        sys.exit(spoken(f'error: {error}'))
+    warn_of_few(split.train, args.shots)
+    train, val = select_classes(drawn, args.classes)
+    result = dict(
+        split=osp.basename(args.split),
+        shots=args.shots,
+        seed=args.seed,
+        classes=args.classes,
+        train=train,
+        val=val,
+        hash=draw_hash(train, val))
+    for key in ('train', 'val'):
+        for item in result[key]:
+            print(key, *item, sep='\t')
+    print('hash', result['hash'], sep='\t')
+    if args.json:
+        with open(args.json, 'w', encoding='utf-8') as file:
+            json.dump(result, file, ensure_ascii=False, indent=1)

@@ -1,0 +1,167 @@
+"""Classify photos: python tools/predict.py CHECKPOINT IMAGE_OR_FOLDER... [--top-k K]
+
+Zero-shot, with class names alone:
+
+    python tools/predict.py zero-shot photos/ --classes "cat,dog"
+
+See docs/predict.md.
+"""
+import argparse
+import os
+import sys
+import time
+from contextlib import ExitStack, closing
+
+from mmengine.utils import ProgressBar
+
+from ..apis import PromptInferencer, find_images
+from ..apis.outputs import CsvFile, JsonFile, Table, best, check_writable
+from ..datasets.split_files import read_text
+from ..engine.cli import friendly_errors
+from ..paths import spoken
+
+ZERO_SHOT = 'zero-shot'
+NAMED = 10  # unreadable files in the last line
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('checkpoint', help=f'file that training wrote, or {ZERO_SHOT}')
+    parser.add_argument('images', nargs='+', metavar='image', help='image files, or folders, '
+                        'which stand for all images below them')
+    parser.add_argument('--classes', metavar='"A,B,..."', help='other class names: with commas, '
+                        'or a .txt file with one a line')
+    parser.add_argument('--templates', '--template', nargs='+', metavar='TEXT', help='hand-written '
+                        'prompts such as "a photo of a {}.", or a .txt file with one a line')
+    parser.add_argument('--config', help='config file of the training, for checkpoints that do '
+                        'not carry theirs; it is run as Python')
+    parser.add_argument('--arch', help=f'{ZERO_SHOT}: the CLIP (default ViT-B-16-quickgelu)')
+    parser.add_argument('--pretrained', metavar='FILE', help="CLIP's weights: a file, or a tag of "
+                        'open_clip; by default those of the training, else openai')
+    parser.add_argument('--top-k', type=int, default=1, metavar='K', help='classes to show')
+    parser.add_argument('--batch-size', type=int, default=32, metavar='B', help='images at once')
+    parser.add_argument('--workers', type=int, metavar='N', help='processes that load images (by '
+                        'default none on the CPU, up to 8 beside a GPU)')
+    parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
+    parser.add_argument('--no-upright', action='store_true', help='do not turn photos as EXIF '
+                        'says: as the benchmarks, and tools/test.py')
+    parser.add_argument('--json', metavar='FILE', help='write the predictions there, too, as a '
+                        'list; or line by line if it ends in .jsonl')
+    parser.add_argument('--csv', metavar='FILE', help='write a table there, too')
+    parser.add_argument('--quiet', action='store_true', help='no table on the screen')
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return parser.parse_args(argv)
+
+
+def check_arguments(args):
+    """Refuses wrong values before anything is loaded.
+
+    Raises:
+        ValueError, OSError: Names the argument.
+    """
+    for name, least in (('top_k', 1), ('batch_size', 1), ('workers', 0)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise ValueError(f'--{name.replace("_", "-")} must be at least {least}, got {value}')
+    if args.checkpoint == ZERO_SHOT:
+        if not args.classes:
+            raise ValueError(f'{ZERO_SHOT} needs class names: --classes "cat,dog"')
+        if args.config:
+            raise ValueError(f'--config belongs to a checkpoint, not to {ZERO_SHOT}')
+    elif args.arch:
+        raise ValueError(f'--arch belongs to {ZERO_SHOT}: a checkpoint has its own')
+    for path in (args.json, args.csv):
+        if path:
+            check_writable(path)
+
+
+def texts(given, separator=None):
+    """list[str] | None: Names or templates of the command line or a .txt file."""
+    if given is None:
+        return None
+    given = given.split(separator) if separator and not given.endswith('.txt') else \
+        [given] if isinstance(given, str) else given
+    found = [line for text in given for line in
+             (read_text(text) if text.endswith('.txt') else [text.strip()])]
+    return [text for text in found if text]
+
+
+def build_inferencer(args):
+    """PromptInferencer: What the command line describes."""
+    common = dict(classes=texts(args.classes, ','), templates=texts(args.templates),
+                  device=args.device, upright=not args.no_upright)
+    if args.checkpoint == ZERO_SHOT:
+        return PromptInferencer.zero_shot(
+            arch=args.arch or 'ViT-B-16-quickgelu', pretrained=args.pretrained or 'openai',
+            **common)
+    return PromptInferencer(args.checkpoint, config=args.config, pretrained=args.pretrained,
+                            **common)
+
+
+def predict(args):
+    """Predicts and writes, photo by photo.
+
+    Raises:
+        ValueError: If a file that was named itself, or every file, is
+            unreadable.
+    """
+    check_arguments(args)
+    paths = find_images(args.images)
+    named = {path for path in args.images if not os.path.isdir(path)}
+    inferencer = build_inferencer(args)
+    count = len(inferencer.classes)
+    if args.top_k > count:
+        raise ValueError(f'--top-k is {args.top_k}, but there are {count} classes')
+    workers = args.workers
+    if workers is None:
+        workers = 0 if inferencer.device.type == 'cpu' else min(8, os.cpu_count())
+    bad, start = [], time.perf_counter()
+    with ExitStack() as stack:
+        outputs = [stack.enter_context(closing(o)) for o in open_outputs(args, paths, inferencer)]
+        bar = progress(args, len(paths))
+        for result in inferencer.stream(paths, args.batch_size, workers):
+            row = best(result, inferencer.classes, args.top_k)
+            for output in outputs:
+                output.write(row)
+            if 'error' in row:
+                bad.append(row)
+            if bar:
+                bar.update()
+    seconds = time.perf_counter() - start
+    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} a second', file=sys.stderr)
+    report(bad, paths, named)
+
+
+def open_outputs(args, paths, inferencer):
+    """list: Where predictions go."""
+    outputs = [] if args.quiet else [Table(paths, inferencer.classes)]
+    outputs += [JsonFile(args.json)] if args.json else []
+    return outputs + ([CsvFile(args.csv, args.top_k)] if args.csv else [])
+
+
+def progress(args, count):
+    """ProgressBar | None: Unless the table itself is seen, or nobody looks."""
+    table_is_seen = sys.stdout.isatty() and not args.quiet
+    seen = sys.stderr.isatty() and not table_is_seen
+    return ProgressBar(count, file=sys.stderr) if seen and count > args.batch_size else None
+
+
+def report(bad, paths, named):
+    """Says what could not be read, and raises where that is an error."""
+    if not bad:
+        return
+    shown = '; '.join(row['error'] for row in bad[:NAMED])
+    more = f'; and {len(bad) - NAMED} more' if len(bad) > NAMED else ''
+    text = f'{len(bad)} of {len(paths)} images could not be read: {shown}{more}'
+    if len(bad) == len(paths) or named & {row['image'] for row in bad}:
+        raise ValueError(text)
+    print(f'note: {text}', file=sys.stderr)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Predicts."""
+    args = parse_args(argv)
+    with friendly_errors(args.debug):
+        predict(args)

@@ -1,0 +1,192 @@
+"""Run many trainings: datasets x shots x seeds x methods x architectures.
+
+    python tools/sweep.py --methods dpt coop --archs vitb16 --datasets eurosat dtd \\
+        --shots 1 2 4 8 16 --seeds 1 2 3 --work-dir work_dirs/sweep
+    python tools/sweep.py configs/sweeps/tiny_digits.py --work-dir work_dirs/tiny_digits
+
+Give the same command again after it was stopped, in whatever way: finished
+runs are skipped, interrupted ones go on from their last checkpoint.
+"""
+import argparse
+import fcntl
+import json
+import os
+import os.path as osp
+import signal
+import sys
+from functools import partial
+
+from .. import sweep
+from ..engine.cli import OptionAction, friendly_errors
+from ..engine.provenance import package_commit, versions
+from ..engine.storage import write_atomically
+from ..sweep import job, local, slurm
+from ..sweep.board import Board
+from ..sweep.check import check_runs
+from ..sweep.plan import plan_file, plan_grid, select
+from ..sweep.runs import find_tool
+from ..sweep.state import claim, forget_failure
+
+GRID = ('methods', 'archs', 'datasets', 'shots', 'seeds')
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Run many trainings')
+    parser.add_argument('file', nargs='?', help='sweep file; or say what to run with:')
+    parser.add_argument('--methods', nargs='+', help='files of configs/_base_/methods')
+    parser.add_argument('--archs', nargs='+', help='vitb16, vitb32, vitl14, rn50, rn101')
+    parser.add_argument('--datasets', nargs='+', help='files of configs/_base_/datasets')
+    parser.add_argument('--shots', nargs='+', type=int, help='default: 1 2 4 8 16')
+    parser.add_argument('--seeds', nargs='+', type=int, help='default: 1 2 3')
+    parser.add_argument('--only', nargs='+', metavar='PATTERN',
+                        help="runs whose name fits, for example 'dpt_*_seed1'")
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, default={},
+                        metavar='KEY=VALUE', help='override settings of all runs')
+    parser.add_argument('--work-dir', default='work_dirs/sweep', help='results lie in its '
+                        'subfolders, one a run')
+    parser.add_argument('--list', '--dry-run', action='store_true', dest='list',
+                        help='tell what would run, what is finished, and what failed why')
+    parser.add_argument('--retry-failed', action='store_true', help='run failed ones again')
+    parser.add_argument('--json', metavar='FILE', help='write the table of states')
+    parser.add_argument('--executor', choices=['local', 'slurm'], default='local')
+    parser.add_argument('--slots', type=int, help='so many runs at once, on the CPU')
+    parser.add_argument('--gpus', help='GPUs to use, such as 0,1; by default all')
+    parser.add_argument('--per-gpu', type=int, default=1, help='runs at once on a GPU')
+    parser.add_argument('--slurm-options', metavar='NAME=VALUE,...', help="submitit's parameters, "
+                        'such as partition=gpu,timeout_min=600,gpus_per_node=1')
+    parser.add_argument('--debug', action='store_true', help='show the full traceback of an error')
+    return parser.parse_args(argv)
+
+
+def plan(args):
+    """list[Run]: What the command line asks for.
+
+    Raises:
+        ValueError: If that is contradictory or impossible.
+    """
+    for name, value in (('--slots', args.slots), ('--per-gpu', args.per_gpu)):
+        if value is not None and value < 1:
+            raise ValueError(f'{name} must be at least 1, got {value}')
+    if args.slots and args.gpus:
+        raise ValueError('--slots counts runs on the CPU, --gpus uses GPUs: give one of them')
+    given = [name for name in GRID if getattr(args, name) is not None]
+    if args.file:
+        if given:
+            raise ValueError(f'the sweep file says what runs: leave --{given[0]} out')
+        runs = plan_file(args.file, args.cfg_options)
+    else:
+        missing = [f'--{n}' for n in GRID[:3] if n not in given]
+        if missing:
+            raise ValueError(f"give a sweep file, or {', '.join(missing)}, too")
+        runs = plan_grid(args.methods, args.archs, args.datasets, args.shots or (1, 2, 4, 8, 16),
+                         args.seeds or (1, 2, 3), args.cfg_options,
+                         osp.join(args.work_dir, '.sweep', 'composed'))
+    return select(runs, args.only) if args.only else runs
+
+
+def make_job(work_dir, driver, run, env):
+    """Job: Of a run, with its resolved config written."""
+    folder = osp.join(work_dir, run.name)
+    moved = claim(run, work_dir)
+    if moved:
+        print(f'{run.name}: the results of another config of this name lie in {moved} now')
+    config = run.write_config(osp.join(work_dir, '.sweep', 'configs'))
+    command = [sys.executable, find_tool(run), config, '--work-dir', folder]
+    package = osp.dirname(osp.dirname(osp.dirname(osp.abspath(sweep.__file__))))
+    path = os.pathsep.join(filter(None, [package, os.environ.get('PYTHONPATH')]))
+    start = partial(job.Job, folder=folder, env=dict(env, PYTHONPATH=path), driver=driver)
+    if run.tool == 'train':
+        return start([*command, '--resume'])
+    metrics = osp.join(folder, 'metrics.json')
+    return start([*command, '--out', metrics], metrics=metrics, results=dict(
+        config=osp.join(folder, osp.basename(config)), evaluation_only=True,
+        benchmark=(run.content.get('dataset') or {}).get('name'), shots=None, seed=None,
+        few_shot=None, versions=versions(), commit=package_commit()))
+
+
+def alone(work_dir):
+    """The lock of the sweep's folder, held until the process ends.
+
+    Raises:
+        ValueError: If another sweep holds it.
+    """
+    os.makedirs(osp.join(work_dir, '.sweep'), exist_ok=True)
+    lock = open(osp.join(work_dir, '.sweep', 'lock'), 'w')
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ValueError(f'another sweep is at work in {work_dir}: wait for it, look at it with '
+                         '--list, or give another --work-dir') from None
+    return lock
+
+
+def run_all(args, board, runs):
+    """Starts the runs and waits for them.
+
+    Raises:
+        ImportError: If submitit is missing.
+    """
+    try:
+        import cloudpickle
+        import submitit  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f"sweeps need submitit ({error}): pip install 'mmdpt[sweep]'") from error
+    # submitit pickles the job with its code: its process imports nothing of ours
+    for module in (job, slurm):
+        cloudpickle.register_pickle_by_value(module)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    board.begin(runs)
+    if args.executor == 'slurm':
+        start = partial(make_job, args.work_dir, None)
+        slurm.run_slurm(runs, start, slurm.parse_options(args.slurm_options), args.work_dir,
+                        board.end, args.per_gpu)
+    else:
+        places = local.slots(args.slots, args.gpus and args.gpus.split(','), args.per_gpu)
+        start = partial(make_job, args.work_dir, os.getpid())
+        local.run_local(runs, start, places, args.work_dir, board.end)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs the sweep."""
+    args = parse_args(argv)
+    args.work_dir = osp.abspath(args.work_dir)
+    with friendly_errors(args.debug, '; the same command goes on'):
+        runs = plan(args)
+        if args.list:
+            check_runs(runs, files=False)
+            board = Board(runs, args.work_dir)
+            print('\n'.join([*board.lines(), board.summary()]))
+            write_table(args, board)
+        else:
+            lock = alone(args.work_dir)  # noqa: F841  (held to the end)
+            board = Board(runs, args.work_dir)
+            pending = board.pending(args.retry_failed)
+            check_runs(pending)
+            for run in pending:
+                if board.states[run.name].state == 'failed':
+                    forget_failure(run, args.work_dir)
+            try:
+                run_all(args, board, pending)
+            finally:  # also when it is interrupted
+                board.refresh()
+                write_table(args, board)
+                print(board.summary())
+            report_failures(board)
+
+
+def write_table(args, board):
+    """Writes the table of states, if wanted."""
+    if args.json:
+        write_atomically(json.dumps(board.table(), indent=2).encode(), args.json)
+
+
+def report_failures(board):
+    """Lists failed runs; exits with status 1 unless all runs are finished."""
+    failed = [run.name for run in board.runs if board.states[run.name].state == 'failed']
+    for name in failed:
+        print(f'failed: {name}: {board.states[name].error}', file=sys.stderr)
+    if failed:
+        print('--retry-failed runs them again', file=sys.stderr)
+    if board.count('finished') < len(board.runs):
+        sys.exit(1)

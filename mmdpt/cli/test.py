@@ -1,0 +1,156 @@
+"""Test a model: python tools/test.py CONFIG [CHECKPOINT] [--out F] [--tta] ...
+
+The options are those of MMPretrain's tools/test.py. The checkpoint may be left
+out only if the model learns nothing (zero-shot).
+"""
+import argparse
+import os.path as osp
+from copy import deepcopy
+
+import mmengine
+import torch
+from mmengine.config import ConfigDict
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+
+from ..engine import read_checkpoint
+from ..engine.checkpoint_hook import unwrapped
+from ..engine.cli import (
+    add_common_arguments,
+    build_runner,
+    friendly_errors,
+    load_config,
+    merge_options,
+    set_loader_defaults,
+)
+from ..models.learnt_state import check_tensors
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Test a model')
+    parser.add_argument('config', help='config file, or the name of a shipped one')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the training')
+    add_common_arguments(parser)
+    parser.add_argument('--out', metavar='FILE', help='write the metrics to FILE.json, or the '
+                        'predictions to FILE.pkl')
+    parser.add_argument('--out-item', choices=['metrics', 'pred'], help='what to write to --out; '
+                        'by default metrics for .json, predictions for .pkl')
+    parser.add_argument('--amp', action='store_true', help='test with mixed precision')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation: tta_model and '
+                        'tta_pipeline of the config, else the mean over an image and its mirror')
+    parser.add_argument('--show-dir', help='folder for images with their predictions')
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--interval', type=int, default=1, help='draw every so many images')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
+    return parser.parse_args(argv)
+
+
+def what_to_write(args):
+    """str | None: 'metrics' or 'pred'.
+
+    Raises:
+        ValueError: If the options do not fit.
+    """
+    if args.out is None:
+        if args.out_item:
+            raise ValueError('--out-item says what to write: add --out FILE')
+        return None
+    item = args.out_item or ('pred' if args.out.endswith(('.pkl', '.pickle')) else 'metrics')
+    wanted = ('.pkl', '.pickle') if item == 'pred' else ('.json', '.yaml', '.yml', '.pkl')
+    if not args.out.endswith(wanted):
+        raise ValueError(f'--out {args.out}: for {item} the name must end in {" or ".join(wanted)}')
+    return item
+
+
+def configure(args):
+    """Config: The file, changed by the command line."""
+    cfg = load_config(args)
+    if not args.work_dir:
+        # the Runner leaves its config in there: not over that of the training
+        cfg.work_dir = osp.join(cfg.work_dir, 'test')
+    cfg.resume, cfg.load_from = False, args.checkpoint
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    if args.show or args.show_dir is not None:
+        draw(cfg, args)
+    if args.tta:
+        augment(cfg)
+    set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'),
+                        pin_memory=torch.cuda.is_available())
+    if args.no_pin_memory:
+        cfg.test_dataloader.pin_memory = False
+    merge_options(cfg, args.cfg_options)
+    return cfg
+
+
+def draw(cfg, args):
+    """Switches the visualization hook on."""
+    hook = cfg.default_hooks.setdefault('visualization', dict(type='VisualizationHook'))
+    hook.update(enable=True, show=args.show, wait_time=args.wait_time, out_dir=args.show_dir,
+                interval=args.interval)
+
+
+def augment(cfg):
+    """Switches test-time augmentation on, as MMPretrain does."""
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    cfg.setdefault('tta_model', dict(type='mmpretrain.AverageClsScoreTTA'))
+    if 'tta_pipeline' not in cfg:
+        flips = [dict(type='RandomFlip', prob=1.), dict(type='RandomFlip', prob=0.)]
+        both = dict(type='TestTimeAug', transforms=[flips, [pipeline[-1]]])
+        cfg.tta_pipeline = [*deepcopy(pipeline[:-1]), both]
+    cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+
+
+def check_nothing_learnt(model):
+    """Refuses to test random prompts.
+
+    Raises:
+        ValueError: If the model learns something.
+    """
+    learnt = [name for name, p in model.named_parameters() if p.requires_grad]
+    if learnt:
+        raise ValueError(
+            f'the model learns {len(learnt)} tensors ({", ".join(learnt[:3])}, ...), so testing it '
+            'needs a checkpoint: python tools/test.py CONFIG CHECKPOINT')
+
+
+def check_complete(model, found):
+    """Refuses a checkpoint that lacks a part of the model, or has another one.
+
+    MMEngine would only warn, and test random numbers. A model with ``identity()`` checks by
+    itself.
+
+    Args:
+        model (nn.Module): The model, as it is trained.
+        found (dict[str, Tensor]): The checkpoint's state dict.
+
+    Raises:
+        ValueError: Names the tensors.
+    """
+    if hasattr(model, 'identity'):
+        return
+    expected, found = (
+        {k: v for k, v in state.items() if not k.endswith('num_batches_tracked')}
+        for state in (model.state_dict(), found))  # those serve the training only
+    check_tensors(expected, found)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Tests."""
+    args = parse_args(argv)
+    with friendly_errors(args.debug):
+        item = what_to_write(args)
+        cfg = configure(args)
+        checkpoint = args.checkpoint and read_checkpoint(args.checkpoint)
+        runner = build_runner(cfg)
+        if checkpoint:
+            check_complete(unwrapped(runner.model), checkpoint['state_dict'])
+        else:
+            check_nothing_learnt(runner.model)
+        if item == 'pred':
+            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
+        metrics = runner.test()
+        if item == 'metrics' and is_main_process():
+            mmengine.dump({k: float(v) for k, v in metrics.items()}, args.out)

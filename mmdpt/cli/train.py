@@ -1,0 +1,124 @@
+"""Train a model: python tools/train.py CONFIG [--work-dir D] [--resume] ...
+
+The options are those of MMPretrain's tools/train.py, and --seed.
+"""
+import argparse
+import os.path as osp
+
+import torch
+
+from ..engine import CheckpointError, latest_checkpoint, read_checkpoint
+from ..engine.checkpoint import others
+from ..engine.cli import (
+    add_common_arguments,
+    build_runner,
+    friendly_errors,
+    load_config,
+    merge_options,
+    set_loader_defaults,
+)
+from ..engine.interrupts import train_or_stop
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description='Train a model')
+    parser.add_argument('config', help='config file, or the name of a shipped one')
+    add_common_arguments(parser)
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on with a training: from CHECKPOINT, or from the last one in the '
+                        'work directory')
+    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
+    parser.add_argument('--no-validate', action='store_true',
+                        help='do not validate during the training')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale the learning rate with the total batch size')
+    parser.add_argument('--no-persistent-workers', action='store_true',
+                        help='start the loading processes again in each epoch')
+    return parser.parse_args(argv)
+
+
+def configure(args):
+    """Config: The file, changed by the command line."""
+    cfg = load_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        use_amp(cfg)
+    if args.auto_scale_lr:
+        if 'auto_scale_lr' not in cfg:
+            raise ValueError('--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=N) in the '
+                             'config: the batch size that its learning rate is meant for')
+        cfg.auto_scale_lr.enable = True
+    set_loader_defaults(cfg, LOADERS, collate_fn=dict(type='default_collate'),
+                        pin_memory=torch.cuda.is_available())
+    for name in LOADERS:
+        if cfg.get(name) is not None:
+            workers = cfg[name].get('num_workers', 0)
+            cfg[name].setdefault('persistent_workers', workers > 0)
+            if args.no_persistent_workers:
+                cfg[name].persistent_workers = False
+            if args.no_pin_memory:
+                cfg[name].pin_memory = False
+    merge_options(cfg, args.cfg_options)
+    if args.resume:
+        resume_from(cfg, args.resume)
+    elif cfg.get('load_from') and osp.isfile(osp.expanduser(cfg.load_from)):
+        read_checkpoint(cfg.load_from)
+    return cfg
+
+
+def use_amp(cfg):
+    """Switches to mixed precision.
+
+    PromptedCLIP then holds its frozen towers in bfloat16 and computes in it,
+    what it learns staying in single precision; a GPU without bfloat16 takes
+    half precision with loss scaling. Other models train under MMEngine's
+    AmpOptimWrapper.
+
+    Raises:
+        ValueError: For other models without a GPU, and with an optimizer wrapper
+            that has no form with loss scaling.
+    """
+    gpu = torch.cuda.is_available()
+    if cfg.model.type == 'PromptedCLIP':
+        cfg.model.precision = 'bf16'
+        if not gpu or torch.cuda.is_bf16_supported():
+            return
+        cfg.model.precision = 'fp16'
+    elif not gpu:
+        raise ValueError('--amp needs a GPU for this model, and torch finds none: leave it out')
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper'):
+        raise ValueError(f'--amp on this GPU needs loss scaling, which {kind} lacks: leave it out')
+    cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def resume_from(cfg, which):
+    """Points the config to the checkpoint to go on from, after reading it.
+
+    Raises:
+        FileNotFoundError, CheckpointError: If it cannot be used.
+    """
+    path = latest_checkpoint(cfg.work_dir) if which == 'auto' else which
+    if path is None:
+        print(f'no checkpoint in {cfg.work_dir} yet: training starts at the beginning')
+        return
+    try:
+        read_checkpoint(path)
+    except CheckpointError as error:
+        found = others(path)
+        if which == 'auto' and found:
+            raise CheckpointError(f'{error}: there is {found[0]} (--resume {found[0]})') from error
+        raise
+    cfg.resume, cfg.load_from = True, path
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Trains."""
+    args = parse_args(argv)
+    with friendly_errors(args.debug):
+        train_or_stop(build_runner(configure(args)))
