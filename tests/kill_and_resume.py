@@ -29,8 +29,9 @@ ALSO = dict(
     dpt=['model.head.guided_epochs=3'],
     promptsrc=['default_hooks.aggregation.mean=4'],
     tip_adapter=['model.head.num_keys=40'], tip_adapter_f=['model.head.num_keys=40'])
-METHODS = ('coop', 'cocoop', 'kgcoop', 'tcp', 'mmrl', 'mmrlpp', 'prograd', 'promptsrc',
-           'maple', 'vpt', 'vpt_shallow', 'vlp', 'dpt', 'clip_adapter', 'tip_adapter', 'tip_adapter_f', 'clip_lora')
+METHODS = ('coop', 'cocoop', 'kgcoop', 'tcp', 'mmrl', 'mmrlpp', 'prograd', 'promptsrc', 'maple',
+           'vpt', 'vpt_shallow', 'vlp', 'dpt', 'clip_adapter', 'tip_adapter',
+           'tip_adapter_f', 'clip_lora')
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
 

@@ -17,7 +17,8 @@ CASES = ('dpt_last', 'dpt_two_topk', 'dpt_csc_front', 'vlp', 'vpt_deep',
          'coop_end', 'coop_middle', 'coop_front_csc', 'cocoop', 'zeroshot',
          'maple', 'maple_full', 'promptsrc', 'kgcoop', 'prograd_conflict',
          'prograd_aligned', 'clip_adapter', 'tip_adapter', 'tip_adapter_f',
-         'clip_lora', 'linear_probe',
+         'clip_lora', 'linear_probe', 'tcp', 'tcp_words', 'tcp_short',
+         'mmrl', 'mmrl_gap', 'mmrlpp', 'mmrlpp_gap',
          'zeroshot_ensemble', 'preprocess', 'lr_schedule')
 
 

@@ -56,4 +56,6 @@ def load_package() -> None:
     """Runs mmdpt/__init__.py, unless that was done: mmdpt_command.py leaves it out."""
     package = sys.modules['mmdpt']
     if not hasattr(package, '__version__'):
-        package.__spec__.loader.exec_module(package)
+        spec = package.__spec__
+        assert spec is not None and spec.loader is not None  # mmdpt is a regular package
+        spec.loader.exec_module(package)

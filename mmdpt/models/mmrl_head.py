@@ -1,5 +1,5 @@
 """MMRL's two similarities: of the class token and of the learnt tokens."""
-from typing import Optional
+from typing import Optional, Sequence, Set
 
 import torch
 import torch.nn as nn
@@ -55,12 +55,16 @@ class MMRLHead(TermsHead):
             self.proj = nn.Parameter(torch.empty(width, size).normal_(std=max(width, 1)**-0.5))
             return
         check_count('rank', self.rank, 1, size, f'image features have {size} values')
-        self._frozen_proj = (about.image_proj, )
+        if about.image_proj is None:
+            raise ValueError(f'{type(self).__name__} with rank={self.rank} adds to the projection '
+                             'of a CLIP ViT, which this image tower lacks: use a CLIP ViT such as '
+                             'ViT-B-16-quickgelu.')
+        self._frozen_proj = (about.image_proj, )  # not a parameter of the head
         bound = self.rank**-0.5
         self.A = nn.Parameter(torch.empty(width, self.rank).uniform_(-bound, bound))
         self.B = nn.Parameter(torch.zeros(self.rank, size))
 
-    def transfer(self, old: list) -> set:
+    def transfer(self, old: Sequence[str]) -> Set[str]:
         self.fuses = self.fusion == 'always'
         return set()
 

@@ -72,6 +72,7 @@ class FrozenBank(nn.Module):
         tower (TextTower): Gives the embeddings.
         prompts (Sequence[Sequence[int]]): Token ids.
     """
+    embedding: torch.Tensor
 
     def __init__(self, tower: TextTower, prompts: Sequence[Sequence[int]]):
         super().__init__()

@@ -188,6 +188,10 @@ class TextTower(nn.Module):
         ValueError: If the tower is none of open_clip's own, or pools in a way
             that is not supported.
     """
+    blocks: nn.ModuleList
+    token_embedding: nn.Embedding
+    width: int
+    context_length: int
 
     def __init__(self, clip: CLIPModel, checkpointing: bool = False):
         super().__init__()
