@@ -58,6 +58,21 @@ def test_its_row_of_the_matrix(project, monkeypatch):
     test_methods.test_resnet(name)
 
 
+def test_the_text_prompt(monkeypatch):
+    """The second example: a class from the page, and its row."""
+    page = PAGE.read_text(encoding='utf-8')
+    source, row = re.findall(r'<!-- run text -->\n```python\n(.*?)```', page, re.DOTALL)
+    exec(compile(source, str(PAGE), 'exec'), {'__name__': 'class_tokens'})
+    name, parts = re.match(r'(\w+) = (.*)', row, re.DOTALL).groups()
+    monkeypatch.setitem(test_classifier.METHODS, name, eval(parts))
+    monkeypatch.setitem(test_methods.METHODS, name, eval(parts))
+    test_classifier.test_equals_the_plain_path(name, test_classifier.torch.randn(5, 3, 32, 32))
+    for tower, precision in (('small', 'fp32'), ('small', 'bf16'), ('uneven', 'fp32')):
+        test_methods.test_train_save_load_predict(name, tower, precision)
+    with pytest.raises(ValueError, match='layer must be a block of the text tower, from 0 to 2'):
+        test_classifier.build(name, text_prompt=dict(type='ClassTokenCoOp', layer=3))
+
+
 def test_what_it_promises(project):
     """12 times fewer values than VPT-deep; bad options are refused."""
     from shared_vpt import SharedVPT
