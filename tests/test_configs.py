@@ -73,6 +73,8 @@ def build(cfg, data):
     for prompt in (visual, cfg.model.get('text_prompt')):
         if prompt and prompt.get('num_layers', 1) > 3:
             prompt.num_layers = 3  # the blocks of the small CLIP
+        if prompt and 'layers' in prompt:
+            prompt.layers = [layer for layer in prompt.layers if layer < 3] or [2]
     share_dataset(cfg)
     model = MODELS.build(dict(cfg.model))
     if hasattr(model, 'classes'):

@@ -54,7 +54,7 @@ class MMRLHead(TermsHead):
         if self.rank is None:
             self.proj = nn.Parameter(torch.empty(width, size).normal_(std=max(width, 1)**-0.5))
             return
-        check_count('rank', self.rank, 1, size, f'image features have {size} values')
+        check_count('rank', self.rank, 1, 10**4, 'of what is added to the projection')
         if about.image_proj is None:
             raise ValueError(f'{type(self).__name__} with rank={self.rank} adds to the projection '
                              'of a CLIP ViT, which this image tower lacks: use a CLIP ViT such as '
