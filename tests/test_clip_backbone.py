@@ -28,7 +28,7 @@ def test_features_are_those_of_the_tower(prompt):
     model = backbone(prompt, precision='fp64')
     images = torch.randn(2, 3, 32, 32, dtype=torch.double)
     feature, = model(images)
-    wanted, _ = encode_image(model.tower, images, model.visual_prompt)
+    wanted, *_ = encode_image(model.tower, images, model.visual_prompt)
     assert feature.shape == (2, model.embed_dim) == (2, 32)
     torch.testing.assert_close(feature, wanted, rtol=1e-10, atol=1e-12)
     assert feature.requires_grad == (prompt is not None)
