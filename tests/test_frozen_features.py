@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
+from mmdpt.engine import FewShotRunner
 from mmdpt.evaluation.frozen_features import frozen_features
 
 COOP = 'configs/coop/coop_tiny_digits_16shot.py'
@@ -20,7 +20,7 @@ def runner(work_dir, config=COOP, **options):
              experiment_name=f'test{time.time_ns()}'))
     cfg.test_dataloader.dataset.indices = 200
     torch.manual_seed(0)
-    return Runner.from_cfg(cfg)
+    return FewShotRunner.from_cfg(cfg)
 
 
 @pytest.fixture
