@@ -7,7 +7,7 @@ from test_classifier import build
 from mmdpt.models import CoOp, TextTower
 from mmdpt.models.clip import load_clip
 from mmdpt.models.edits import Edit, apply_edit
-from mmdpt.models.text_encoding import Layout, edit_packed
+from mmdpt.models.text_encoding import edit_packed
 
 WIDTH = 64
 
@@ -58,15 +58,17 @@ def test_packed_equals_one_at_a_time(tower, name, position):
 def test_sharing_ends_only_where_classes_differ(tower):
     prompt = CoOp(tower, CLASSES, num_tokens=3)
     packed = prompt()
-    layout = Layout(packed.packing.prefix.numel(), packed.packing.groups)
+    layout = packed.packing.layout()
     x = torch.randn(1, len(packed.packing.position), WIDTH, dtype=torch.float64)
     _, kept = edit_packed(Edit(tokens(3)), x, layout, packed.packing, 1)
-    assert kept == layout
+    assert kept[:2] == layout[:2] and kept.last is layout.last
     _, grown = edit_packed(Edit(tokens(2), 'insert'), x, layout, packed.packing, 1)
-    assert grown == layout._replace(shared=layout.shared + 2)
+    assert grown[:2] == (layout.shared + 2, layout.groups) and grown.last is layout.last
     _, ended = edit_packed(Edit(tokens(len(CLASSES), 3)), x, layout, packed.packing, 1)
     assert ended.shared == 1
     assert ended.groups == [(n + layout.shared - 1, c) for n, c in layout.groups]
+    lengths = torch.tensor([n for n, c in ended.groups for _ in range(c)])
+    assert torch.equal(ended.last, lengths.cumsum(0) - 1)
 
 
 def test_states_below_the_first_learnt_value_run_once():

@@ -71,6 +71,10 @@ class Packing(nn.Module):
             self.register_buffer(
                 name, torch.tensor(values, dtype=torch.long), persistent=False)
 
+    def layout(self) -> 'Layout':
+        """Where the tokens stand in the first block."""
+        return Layout(self.prefix.numel(), self.groups, self.last)
+
     @torch.no_grad()
     def constant_states(self, tower: nn.Module, prompts: 'PackedPrompts',
                         depth: int) -> torch.Tensor:
@@ -79,7 +83,7 @@ class Packing(nn.Module):
         x = embed(tower, prompts)
         key = (depth, x.dtype, x.device, torch.is_autocast_enabled(x.device.type))
         if self._constant is None or self._constant[0] != key:
-            layout = Layout(self.prefix.numel(), self.groups)
+            layout = self.layout()
             for block in tower.blocks[:depth]:
                 x = _run_block(block, x, layout)
             self._constant = (key, x)
@@ -143,15 +147,12 @@ class Layout(NamedTuple):
     Attributes:
         shared (int): Number of shared tokens, P.
         groups (list[tuple[int, int]]): ``(own tokens, number of classes)``.
+        last (Tensor): Rows of the ends of text among the own tokens, (C,),
+            shorter prompts first.
     """
     shared: int
     groups: List[Tuple[int, int]]
-
-    @property
-    def ends(self) -> List[int]:
-        """Rows of the ends of text, shorter prompts first."""
-        lengths = [n for n, count in self.groups for _ in range(count)]
-        return [self.shared + total - 1 for total in accumulate(lengths)]
+    last: torch.Tensor
 
     def split(self, x: torch.Tensor) -> List[torch.Tensor]:
         """Own tokens by group, (G, classes, length, ...), out of (G, P + T,
@@ -172,7 +173,7 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
         included, to encoding every prompt by itself.
     """
     packing = prompts.packing
-    layout = Layout(packing.prefix.numel(), packing.groups)
+    layout = packing.layout()
     first = prompts.constant_below
     if first and any(getattr(block.attn, 'low_rank', None) is not None for block in tower.blocks):
         first = 0  # the tower itself learns
@@ -235,8 +236,10 @@ def edit_packed(edit: Edit, x: torch.Tensor, layout: Layout, packing: Packing,
         parts.append(apply_edit(edit._replace(tokens=mine), own, 0))
         first += part.shape[1]
     groups = [(p.shape[2], p.shape[1]) for p in parts]
+    more = groups[0][0] - layout.groups[0][0]  # tokens, for every class alike
+    last = layout.last + more * torch.arange(1, first + 1, device=x.device)
     x = torch.cat([x[:, :start], *(p.flatten(1, 2) for p in parts)], dim=1)
-    return x, Layout(start, groups)
+    return x, Layout(start, groups, last)
 
 
 def _run_block(block, x, layout):
@@ -256,7 +259,7 @@ def _run_last_block(block, x, layout):
     """Only the end of text is read: queries, output projection and MLP are
     computed for it alone. Returns (G, C, W), shorter prompts first."""
     normed = block.ln_1(x)
-    ends = torch.tensor(layout.ends, device=x.device)
+    ends = layout.last + layout.shared
     query = project(block.attn, normed.index_select(1, ends), last=1)
     key, value = project(block.attn, normed, first=1).chunk(2, -1)
     outputs = _attend_groups(block, query, key, value, layout, every=False)
