@@ -1,5 +1,5 @@
 """From similarities to logits, losses and predictions."""
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from .model_info import ModelInfo
+from .model_info import Part
 
 
 class Match(NamedTuple):
@@ -62,7 +62,7 @@ def similarity(image: torch.Tensor, text: torch.Tensor,
 
 
 @MODELS.register_module()
-class SimilarityHead(ClsHead):
+class SimilarityHead(Part, ClsHead):
     """Classify by scaled cosine similarity (CLIP, CoOp, VPT).
 
     Args:
@@ -85,18 +85,6 @@ class SimilarityHead(ClsHead):
     takes_soft_labels = True
     requires: FrozenSet[str] = frozenset()
     second_loss = None
-
-    def couple(self, about: ModelInfo) -> None:
-        """Make what depends on tower and classes, before anything is trained.
-
-        Args:
-            about (ModelInfo): Sizes, classes, frozen projection.
-        """
-
-    def transfer(self, old: Sequence[str]) -> Set[str]:
-        """Names of the tensors that a checkpoint for other classes leaves
-        behind; see :meth:`TextPrompt.transfer`."""
-        return set()
 
     def check_soft_labels(self) -> None:
         """Raise ValueError unless labels may be mixed."""

@@ -1,6 +1,6 @@
 """Low-rank updates of the towers' attention (CLIP-LoRA)."""
 from contextlib import contextmanager
-from typing import Dict, Optional, Sequence, Set
+from typing import Dict, Optional, Sequence
 
 import torch
 import torch.nn as nn
@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
 from .heads import check_weight
+from .model_info import Part
 from .sample_dropout import SampleDropout, sample_keys, step_seed
 from .visual_prompts import check_count
 
@@ -74,7 +75,7 @@ def _chosen(name: str, blocks: Optional[Sequence[int]],
 
 
 @MODELS.register_module()
-class LoRA(BaseModule):
+class LoRA(Part, BaseModule):
     """Low-rank updates of the blocks of the towers.
 
     `Low-Rank Few-Shot Adaptation of Vision-Language Models
@@ -145,11 +146,6 @@ class LoRA(BaseModule):
                 object.__setattr__(tower.blocks[i].attn, 'low_rank', updates[i])
             setattr(self, name, updates)
         self.drops_text = dropout > 0 and 'text' in towers
-
-    def transfer(self, old: Sequence[str]) -> Set[str]:
-        """Names of the tensors that a checkpoint for other classes leaves
-        behind: none."""
-        return set()
 
     def begin_step(self, samples: Sequence, device: torch.device,
                    text_by_image: bool = False) -> None:

@@ -1,5 +1,5 @@
 """What a part of the classifier may know of the whole."""
-from typing import Any, Callable, List, NamedTuple, Optional
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Set
 
 import torch
 
@@ -29,3 +29,30 @@ class ModelInfo(NamedTuple):
     frozen_text: Callable[[], torch.Tensor]
     image_proj: Optional[torch.Tensor] = None
     text_prompt: Any = None
+
+
+class Part:
+    """What prompts, heads and low-rank updates have in common."""
+
+    def couple(self, about: ModelInfo) -> None:
+        """Get to know the model, and make what depends on it, before anything
+        is trained.
+
+        Args:
+            about (ModelInfo): Sizes, classes, frozen features.
+        """
+
+    def transfer(self, old: Sequence[str]) -> Set[str]:
+        """What becomes of a checkpoint that was trained for other classes.
+
+        Args:
+            old (Sequence[str]): The classes that it was trained for.
+
+        Returns:
+            set[str]: Names of the tensors that are left behind; everything
+            else is taken over.
+
+        Raises:
+            ValueError: If nothing useful can be taken over.
+        """
+        return set()

@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
 from .edits import Edit
+from .model_info import Part
 from .text_encoding import PackedPrompts, Packing
 from .towers import TextTower
 
@@ -87,7 +88,7 @@ class FrozenBank(nn.Module):
         return len(self.row)
 
 
-class TextPrompt(BaseModule):
+class TextPrompt(Part, BaseModule):
     """Base of all text prompts: calling it gives :class:`PackedPrompts`.
 
     A subclass calls :meth:`pack` once with its prompts and returns its bank of
@@ -100,28 +101,6 @@ class TextPrompt(BaseModule):
     """
     needs_image = False
     constant_below = 0
-
-    def couple(self, about) -> None:
-        """Get to know the model, before anything is trained.
-
-        Args:
-            about (ModelInfo): Sizes, classes, frozen text features.
-        """
-
-    def transfer(self, old: Sequence[str]) -> Set[str]:
-        """What becomes of a checkpoint that was trained for other classes.
-
-        Args:
-            old (Sequence[str]): The classes that it was trained for.
-
-        Returns:
-            set[str]: Names of the tensors that are left behind; everything
-            else is taken over.
-
-        Raises:
-            ValueError: If nothing useful can be taken over.
-        """
-        return set()
 
     def pack(self, prompts: Sequence[Sequence[int]]) -> None:
         """Lay out the prompts, given as indices into the bank."""

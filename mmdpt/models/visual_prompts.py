@@ -6,7 +6,7 @@ import torch.nn as nn
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
-from .model_info import ModelInfo
+from .model_info import Part
 
 
 def check_count(name: str, value: int, low: int, high: int, why: str) -> None:
@@ -17,7 +17,7 @@ def check_count(name: str, value: int, low: int, high: int, why: str) -> None:
                          f'({why}), but is {value!r}.')
 
 
-class VisualPrompt(BaseModule):
+class VisualPrompt(Part, BaseModule):
     """Base of all visual prompts.
 
     Before each block the tower asks which tokens enter with the image's.
@@ -64,14 +64,6 @@ class VisualPrompt(BaseModule):
     def stays(self, depth: int) -> bool:
         """Whether the outputs of block ``depth`` are wanted for the next."""
         return False
-
-    def couple(self, about: ModelInfo) -> None:
-        """Get to know the model, before anything is trained."""
-
-    def transfer(self, old: Sequence[str]) -> Set[str]:
-        """Names of the tensors that a checkpoint for other classes leaves
-        behind; see :meth:`TextPrompt.transfer`."""
-        return set()
 
 
 class LayeredPrompt(VisualPrompt):
