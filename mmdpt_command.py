@@ -3,6 +3,7 @@
 A module of its own, since importing anything of mmdpt imports torch and
 MMPretrain, for which neither ``mmdpt --help`` nor tables of results should wait.
 """
+
 import importlib.util
 import os
 import sys
@@ -16,4 +17,5 @@ def main() -> int | None:
     if 'mmdpt' not in sys.modules:
         sys.modules['mmdpt'] = importlib.util.module_from_spec(importlib.util.find_spec('mmdpt'))
     from mmdpt.cli import main as run
+
     return run()

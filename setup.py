@@ -1,4 +1,5 @@
 """Installation of mmdpt; see README.md for the commands."""
+
 import shutil
 from pathlib import Path
 
@@ -31,8 +32,14 @@ TEST = ['mkdocs>=1.5', 'pytest', 'pytest-xdist', 'tensorboard', *SWEEP, *EXPORT,
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
 # Tools of our developers, which no wheel holds.
-OURS = ['check_parity.py', 'parity', 'benchmark_speed.py', 'speed.py', 'pretrain_tiny_clip.py',
-        'make_metafiles.py']
+OURS = [
+    'check_parity.py',
+    'parity',
+    'benchmark_speed.py',
+    'speed.py',
+    'pretrain_tiny_clip.py',
+    'make_metafiles.py',
+]
 EXTRAS = {
     # mmcv and mmcv-lite share one import name: neither is a requirement.
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
@@ -53,8 +60,12 @@ class BuildPy(build_py):
         """Builds the package, then its ``.mim``."""
         super().run()
         if getattr(self, 'editable_mode', False):
-            self.fill(HERE / 'mmdpt' / '.mim', lambda source, target: target.symlink_to(
-                Path('..', '..', source.name), target_is_directory=source.is_dir()))
+            self.fill(
+                HERE / 'mmdpt' / '.mim',
+                lambda source, target: target.symlink_to(
+                    Path('..', '..', source.name), target_is_directory=source.is_dir()
+                ),
+            )
         else:
             self.fill(Path(self.build_lib) / 'mmdpt' / '.mim', copy)
 
@@ -113,4 +124,5 @@ setup(
         'Programming Language :: Python :: 3.11',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
-    zip_safe=False)
+    zip_safe=False,
+)

@@ -5,6 +5,7 @@ MMPretrain's own registries, so a config needs only
 ``custom_imports = dict(imports=['mmdpt'], allow_failed_imports=False)``. Its
 configs are in MMPretrain's model hub by their names, too.
 """
+
 from .version import __version__
 
 try:
@@ -19,7 +20,8 @@ except ModuleNotFoundError as error:
         "without compiled operators: pip install 'mmdpt[mmcv-lite]' (from a "
         "checkout: pip install -e '.[mmcv-lite]'), or the full one: "
         "pip install 'mmcv>=2.0.0,<2.4.0'.",
-        name='mmcv') from error
+        name='mmcv',
+    ) from error
 
 from . import datasets, engine, evaluation, models, visualization  # noqa: E402
 from .hub import offer_models, register_models  # noqa: E402
@@ -27,6 +29,11 @@ from .hub import offer_models, register_models  # noqa: E402
 offer_models()
 
 __all__ = [
-    '__version__', 'datasets', 'engine', 'evaluation', 'models', 'register_models',
-    'visualization'
+    '__version__',
+    'datasets',
+    'engine',
+    'evaluation',
+    'models',
+    'register_models',
+    'visualization',
 ]

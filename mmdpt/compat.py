@@ -3,6 +3,7 @@
 Some use what newer packages have renamed or taken away. That is given back
 for the time of the script; the scripts stay as they are.
 """
+
 import runpy
 import sys
 import types
@@ -14,6 +15,7 @@ from unittest.mock import patch
 def scripts():
     """dict: The scripts that came with MMPretrain, by name."""
     import mmpretrain
+
     folder = Path(mmpretrain.__file__).parent / '.mim' / 'tools'
     return {path.stem: path for path in sorted(folder.rglob('*.py'))}
 
@@ -30,8 +32,10 @@ def run(name, arguments):
     """
     found = scripts()
     if name not in found:
-        raise ValueError(f'MMPretrain has no script {name!r}: choose among '
-                         f'{", ".join(found) or "none; install mmpretrain with pip"}')
+        raise ValueError(
+            f'MMPretrain has no script {name!r}: choose among '
+            f'{", ".join(found) or "none; install mmpretrain with pip"}'
+        )
     adapted = ADAPTED.get(name, [])
     with ExitStack() as stack:
         stack.enter_context(patch.object(sys, 'argv', [f'{name}.py', *arguments]))
@@ -45,38 +49,53 @@ def shared_datasets():
     from mmengine.config import Config
 
     from .datasets import share_dataset
+
     stock = Config.fromfile
-    return patch.object(Config, 'fromfile', lambda *args, **kwargs: share_dataset(
-        stock(*args, **kwargs)))
+    return patch.object(
+        Config, 'fromfile', lambda *args, **kwargs: share_dataset(stock(*args, **kwargs))
+    )
 
 
 def tsne_iterations():
     """scikit-learn 1.7 took away TSNE's ``n_iter``, which is ``max_iter`` now."""
     from sklearn import manifold
+
     stock = manifold.TSNE
-    return patch.object(manifold, 'TSNE', lambda n_iter=1000, **kwargs: stock(
-        max_iter=n_iter, **kwargs))
+    return patch.object(
+        manifold, 'TSNE', lambda n_iter=1000, **kwargs: stock(max_iter=n_iter, **kwargs)
+    )
 
 
 def bounding_box():
     """matplotlib 3.11 asks for the renderer."""
     from matplotlib import _tight_bbox
+
     stock = _tight_bbox.adjust_bbox
-    return patch.object(_tight_bbox, 'adjust_bbox', lambda figure, box: stock(
-        figure, box, figure.canvas.get_renderer()))
+    return patch.object(
+        _tight_bbox,
+        'adjust_bbox',
+        lambda figure, box: stock(figure, box, figure.canvas.get_renderer()),
+    )
 
 
 def named_images():
     """An image whose name says no format (the digits are no files) is a PNG."""
     import mmcv
+
     stock = mmcv.imwrite
-    return patch.object(mmcv, 'imwrite', lambda image, path, *args, **kwargs: stock(
-        image, path if Path(path).suffix else f'{path}.png', *args, **kwargs))
+    return patch.object(
+        mmcv,
+        'imwrite',
+        lambda image, path, *args, **kwargs: stock(
+            image, path if Path(path).suffix else f'{path}.png', *args, **kwargs
+        ),
+    )
 
 
 def package_versions():
     """setuptools 82 took away ``pkg_resources``."""
     from importlib.metadata import version
+
     module = types.ModuleType('pkg_resources')
     module.get_distribution = lambda name: types.SimpleNamespace(version=version(name))
     return patch.dict(sys.modules, pkg_resources=module)
@@ -98,16 +117,22 @@ def image_tokens_only():
         import pytorch_grad_cam as cam
         from pytorch_grad_cam import activations_and_gradients as hooks
     except ImportError as error:
-        raise ImportError('vis_cam needs grad-cam: pip install --no-deps grad-cam ttach '
-                          '(its dependencies would install a second OpenCV)') from error
+        raise ImportError(
+            'vis_cam needs grad-cam: pip install --no-deps grad-cam ttach '
+            '(its dependencies would install a second OpenCV)'
+        ) from error
     with ExitStack() as stack:
         for kind in cam.base_cam.BaseCAM.__subclasses__():
             stack.enter_context(patch.object(kind, '__init__', without_cuda(kind.__init__)))
         base = cam.base_cam.BaseCAM
-        stack.enter_context(patch.object(
-            base, 'compute_cam_per_layer', with_gradients(base.compute_cam_per_layer)))
-        stack.enter_context(patch.object(
-            hooks, 'ActivationsAndGradients', token_hooks(hooks.ActivationsAndGradients)))
+        stack.enter_context(
+            patch.object(base, 'compute_cam_per_layer', with_gradients(base.compute_cam_per_layer))
+        )
+        stack.enter_context(
+            patch.object(
+                hooks, 'ActivationsAndGradients', token_hooks(hooks.ActivationsAndGradients)
+            )
+        )
         yield
 
 
@@ -128,7 +153,8 @@ def with_gradients(stock):
             raise ValueError(
                 f'{type(self).__name__} needs a gradient at the target layer, but none reaches '
                 'it: the image tower is frozen and has no prompts before that layer. Take '
-                '--method EigenCAM, which needs none, or a later layer')
+                '--method EigenCAM, which needs none, or a later layer'
+            )
         return stock(self, *args)
 
     return compute
@@ -145,7 +171,8 @@ def token_hooks(stock):
             logits = super().__call__(x)
             self.activations = [
                 next((a for a, learns in passes if learns), passes[-1][0])
-                for passes in self.recorded.values()]
+                for passes in self.recorded.values()
+            ]
             return logits
 
         def save_activation(self, module, input, output):
@@ -165,4 +192,5 @@ def token_hooks(stock):
 ADAPTED = dict(
     browse_dataset=[bounding_box, named_images],
     vis_cam=[package_versions, image_tokens_only],
-    vis_tsne=[tsne_iterations])
+    vis_tsne=[tsne_iterations],
+)

@@ -1,8 +1,8 @@
 """Our configs, by name, in MMPretrain's model hub."""
+
 import logging
 from functools import lru_cache
 from pathlib import Path
-from typing import Tuple
 
 from mmengine.logging import print_log
 
@@ -23,11 +23,12 @@ def model_index() -> Path:
             return root / INDEX
     raise FileNotFoundError(
         f'{INDEX} is neither in {roots[0]} nor in {roots[1]}: mmdpt is '
-        'incomplete. Install it with pip, from a checkout or a wheel.')
+        'incomplete. Install it with pip, from a checkout or a wheel.'
+    )
 
 
 @lru_cache(maxsize=1)
-def register_models() -> Tuple[str, ...]:
+def register_models() -> tuple[str, ...]:
     """Let MMPretrain find our models by the names of their configs.
 
     After it ``mmpretrain.list_models('dpt')`` lists them,
@@ -43,6 +44,7 @@ def register_models() -> Tuple[str, ...]:
         ValueError: If another package has registered one of the names.
     """
     from mmpretrain.apis.model import ModelHub
+
     before = set(ModelHub._models_dict)
     path = model_index()
     ModelHub.register_model_index(path, config_prefix=path.parent)
@@ -55,5 +57,8 @@ def offer_models() -> None:
     try:
         register_models()
     except (FileNotFoundError, ValueError) as error:
-        print_log(f"The models of mmdpt are not in MMPretrain's model hub: {error}",
-                  logger='current', level=logging.WARNING)
+        print_log(
+            f"The models of mmdpt are not in MMPretrain's model hub: {error}",
+            logger='current',
+            level=logging.WARNING,
+        )

@@ -1,4 +1,5 @@
 """Where configs and tools lie, and how a command is typed, in a checkout and from a wheel."""
+
 import difflib
 import os
 import re
@@ -28,8 +29,11 @@ def spoken(text: str) -> str:
 @lru_cache(maxsize=1)
 def shipped_configs() -> dict[str, Path]:
     """The configs that come with the package, those of _base_ excepted, by name."""
-    return {path.stem: path for path in sorted((root() / 'configs').rglob('*.py'))
-            if '_base_' not in path.parts}
+    return {
+        path.stem: path
+        for path in sorted((root() / 'configs').rglob('*.py'))
+        if '_base_' not in path.parts
+    }
 
 
 def find_config(given: str | Path) -> str:
@@ -48,12 +52,15 @@ def find_config(given: str | Path) -> str:
     name = given.removesuffix('.py')
     if os.sep not in name and name in shipped_configs():
         return str(shipped_configs()[name])
-    path = root() / 'configs' / f"{name.removeprefix('./').removeprefix('configs/')}.py"
+    path = root() / 'configs' / f'{name.removeprefix("./").removeprefix("configs/")}.py'
     if os.sep in name and path.is_file():
         return str(path)
     near = difflib.get_close_matches(os.path.basename(name), shipped_configs(), 3)
-    hint = f"did you mean {', '.join(near)}?" if near else \
-        f'those of this project are in {_shown(root() / "configs")}'
+    hint = (
+        f'did you mean {", ".join(near)}?'
+        if near
+        else f'those of this project are in {_shown(root() / "configs")}'
+    )
     raise FileNotFoundError(f'no config file {given}, nor a config of that name: {hint}')
 
 

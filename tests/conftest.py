@@ -1,4 +1,5 @@
 """Settings of the whole test run."""
+
 import os
 
 # as in tools/train.py, before torch is imported

@@ -7,25 +7,42 @@ A comment says who runs the block, or what it needs:
     <!-- ci:NAME -->             .ci/run runs it
     <!-- needs: data, gpu -->    nobody here; the words of NEEDS
 """
+
 import re
 import shlex
 from pathlib import Path
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 NEEDS = dict(
-    data='photos, or a benchmark, on the disk', gpu='a GPU', slurm='a cluster with SLURM',
-    minutes='more time than a test should take', network='a download',
-    checkpoint='a checkpoint of your own')
+    data='photos, or a benchmark, on the disk',
+    gpu='a GPU',
+    slurm='a cluster with SLURM',
+    minutes='more time than a test should take',
+    network='a download',
+    checkpoint='a checkpoint of your own',
+)
 SHELLS = ('bash', 'sh', 'shell', 'console')
-PROGRAMS = ('python', 'python3', 'pip', 'mim', 'pytest', 'mkdocs', 'tensorboard', 'TOOL', 'cd',
-            'git', 'apt-get')
+PROGRAMS = (
+    'python',
+    'python3',
+    'pip',
+    'mim',
+    'pytest',
+    'mkdocs',
+    'tensorboard',
+    'TOOL',
+    'cd',
+    'git',
+    'apt-get',
+)
 COMMENT = re.compile(r'<!--\s*((?:run|needs|ci)\b[^>]*?)\s*-->\s*$')
 
 
 class Block(NamedTuple):
     """A code block: where, the marker before it or '', its language, its text."""
+
     page: Path
     line: int
     marker: str
@@ -78,7 +95,7 @@ def commands(text):
     return found
 
 
-def blocks(page) -> List[Block]:
+def blocks(page) -> list[Block]:
     """The fenced and the indented blocks of a page."""
     found, marker, fence, start = [], '', None, 0
     lines, text = page.read_text(encoding='utf-8').splitlines(), []
@@ -111,5 +128,6 @@ def inline_commands(page):
         text = text.replace(block.text, '')
     text = re.sub(r'```.*?```', '', text, flags=re.DOTALL)
     spans = re.findall(r'`([^`\n]+(?:\n[^`\n]+)?)`', text)
-    return [part for span in spans for part in commands(span.replace('\n', ' '))
-            if is_program(part[:1])]
+    return [
+        part for span in spans for part in commands(span.replace('\n', ' ')) if is_program(part[:1])
+    ]

@@ -1,4 +1,5 @@
 """A toy classifier with the interface of the real one, for the engine's tests."""
+
 import os.path as osp
 from contextlib import contextmanager
 
@@ -22,8 +23,12 @@ class ToyPrompted(ImageClassifier):
     """A frozen linear 'tower', a learnt prompt that shifts its input."""
 
     def __init__(self, noise=0.0, poison=None, data_preprocessor=None):
-        super().__init__(backbone=nn.Identity(), data_preprocessor=dict(
-            type='ClsDataPreprocessor', mean=[127.5], std=[127.5], **(data_preprocessor or {})))
+        super().__init__(
+            backbone=nn.Identity(),
+            data_preprocessor=dict(
+                type='ClsDataPreprocessor', mean=[127.5], std=[127.5], **(data_preprocessor or {})
+            ),
+        )
         torch.manual_seed(0)
         self.tower = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).requires_grad_(False)
         self.text_prompt = nn.Linear(16, 3)
@@ -54,8 +59,10 @@ class ToyPrompted(ImageClassifier):
             loss = nn.functional.cross_entropy(logits, target)
             return dict(loss=loss * (float('nan') if self.calls == self.poison else 1.0))
         if mode == 'predict':
-            return [s.set_pred_score(p) .set_pred_label(p.argmax())
-                    for s, p in zip(data_samples, logits.softmax(1))]
+            return [
+                s.set_pred_score(p).set_pred_label(p.argmax())
+                for s, p in zip(data_samples, logits.softmax(1))
+            ]
         return logits
 
 
@@ -97,7 +104,8 @@ def loader(shuffle, **dataset):
         num_workers=0,
         sampler=dict(type='DefaultSampler', shuffle=shuffle),
         collate_fn=dict(type='default_collate'),
-        dataset=dict(type='ToyDataset', **dataset))
+        dataset=dict(type='ToyDataset', **dataset),
+    )
 
 
 def toy_config(work_dir, epochs=4, report=False, **model):
@@ -111,7 +119,8 @@ def toy_config(work_dir, epochs=4, report=False, **model):
     cfg.optim_wrapper = dict(
         constructor='PromptOptimWrapperConstructor',
         optimizer=dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=5e-4),
-        paramwise_cfg=dict(custom_keys={'text_prompt': dict(lr_mult=0.2, warmup_epochs=1)}))
+        paramwise_cfg=dict(custom_keys={'text_prompt': dict(lr_mult=0.2, warmup_epochs=1)}),
+    )
     cfg.param_scheduler = dict(type='ConstantWarmupCosineLR', warmup_epochs=2)
     cfg.work_dir = str(work_dir)
     cfg.default_hooks.report.enable = report
@@ -120,4 +129,4 @@ def toy_config(work_dir, epochs=4, report=False, **model):
 
 def hook(priority='NORMAL', **methods):
     """Hook: An object with the given methods (each takes ``self``)."""
-    return type('TestHook', (Hook, ), dict(methods, priority=priority))()
+    return type('TestHook', (Hook,), dict(methods, priority=priority))()

@@ -3,11 +3,12 @@
 ``install(folder)`` writes sbatch, srun, sacct and scontrol there. A job array runs task
 after task, in the background; each task is a process.
 """
+
 import os
 import sys
 from pathlib import Path
 
-SBATCH = r'''
+SBATCH = r"""
 import glob, os, re, subprocess, sys
 script = open(sys.argv[1]).read()
 open('{folder}/submitted', 'a').write(script)
@@ -24,8 +25,8 @@ work += f'echo COMPLETED > {folder}/job{job}\n'
 subprocess.Popen(['bash', '-c', work], env=env, start_new_session=True,
                  stdout=open('{folder}/log', 'a'), stderr=subprocess.STDOUT)
 print(f'Submitted batch job {job}')
-'''
-SRUN = r'''
+"""
+SRUN = r"""
 import os, subprocess, sys
 command = sys.argv[1:]
 while command[0].startswith('--'):
@@ -35,23 +36,27 @@ tasks = [subprocess.Popen(command, env=dict(
     os.environ, SLURM_NTASKS=str(count), SLURM_PROCID=str(rank), SLURM_LOCALID=str(rank)))
     for rank in range(count)]
 sys.exit(max(task.wait() for task in tasks))
-'''
-SACCT = r'''
+"""
+SACCT = r"""
 import glob
 print('JobID|State|NodeList')
 for path in glob.glob('{folder}/job*'):
     job, state = path.rpartition('job')[2], open(path).read().strip()
     for name in [job, *(f'{job}_{i}' for i in range(20))]:
         print(f'{name}|{state}|here')
-'''
+"""
 SCONTROL = "import sys; open('{folder}/scontrol_called', 'w').write(' '.join(sys.argv[1:]))"
 
 
 def install(folder):
     """str: A PATH with the commands in front."""
     folder = Path(folder)
-    for name, code in (('sbatch', SBATCH), ('srun', SRUN), ('sacct', SACCT),
-                       ('scontrol', SCONTROL)):
+    for name, code in (
+        ('sbatch', SBATCH),
+        ('srun', SRUN),
+        ('sacct', SACCT),
+        ('scontrol', SCONTROL),
+    ):
         path = folder / name
         path.write_text(f'#!{sys.executable}\n' + code.replace('{folder}', str(folder)))
         path.chmod(0o755)

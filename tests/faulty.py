@@ -1,4 +1,5 @@
 """Faults on one of several processes, for tests/test_distributed.py."""
+
 import os
 import signal
 import time

@@ -1,4 +1,5 @@
 """What every process of tests/test_distributed.py does; one process does it, too."""
+
 import datetime
 import os
 
@@ -22,10 +23,15 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CLASSES = ['cat', 'Egyptian Mau', 'american_bulldog', 'ox', 'a b c d e']
 CASES = {
     **METHODS,
-    **{f'{name}_shards': dict(METHODS[name], shard_classes=True)
-       for name in ('coop', 'dpt', 'promptsrc', 'lora_dropout')},
-    'dpt_csc': dict(METHODS['dpt'], shard_classes=True, text_prompt=dict(
-        type='CoOp', num_tokens=4, class_specific=True))
+    **{
+        f'{name}_shards': dict(METHODS[name], shard_classes=True)
+        for name in ('coop', 'dpt', 'promptsrc', 'lora_dropout')
+    },
+    'dpt_csc': dict(
+        METHODS['dpt'],
+        shard_classes=True,
+        text_prompt=dict(type='CoOp', num_tokens=4, class_specific=True),
+    ),
 }
 STEPS = [(6, 0), (5, 0), (5, 5)]  # images in all, epoch
 
@@ -35,15 +41,21 @@ def build(case):
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
     model = MODELS.build(
-        dict(type='PromptedCLIP', arch=small_clip(), pretrained=None,
-             classes=CLASSES, precision='fp64',
-             data_preprocessor=dict(mean=None, std=None), **CASES[case]))
+        dict(
+            type='PromptedCLIP',
+            arch=small_clip(),
+            pretrained=None,
+            classes=CLASSES,
+            precision='fp64',
+            data_preprocessor=dict(mean=None, std=None),
+            **CASES[case],
+        )
+    )
     if hasattr(model.head, 'fill'):
         model.head.fill(torch.randn(2, 8, 32), torch.arange(8) % 5)
     if get_world_size() == 1:
         return model.train()
-    return MMDistributedDataParallel(
-        model.train(), device_ids=None, broadcast_buffers=False)
+    return MMDistributedDataParallel(model.train(), device_ids=None, broadcast_buffers=False)
 
 
 def labels(model, images):
@@ -60,23 +72,29 @@ def train(case):
     """tuple: Losses and gradients of every step, and what is learnt."""
     model, hub = build(case), MessageHub.get_current_instance()
     inner = getattr(model, 'module', model)
-    optim = build_optim_wrapper(model, dict(
-        type='ProGradOptimWrapper' if inner.head.second_loss else 'OptimWrapper',
-        optimizer=dict(type='SGD', lr=.1, momentum=.9)))
+    optim = build_optim_wrapper(
+        model,
+        dict(
+            type='ProGradOptimWrapper' if inner.head.second_loss else 'OptimWrapper',
+            optimizer=dict(type='SGD', lr=0.1, momentum=0.9),
+        ),
+    )
     learnt = {n: p for n, p in inner.named_parameters() if p.requires_grad}
     losses, gradients = [], []
-    optim.optimizer.register_step_pre_hook(lambda *_: gradients.append(
-        {n: p.grad.clone() for n, p in learnt.items()}))
+    optim.optimizer.register_step_pre_hook(
+        lambda *_: gradients.append({n: p.grad.clone() for n, p in learnt.items()})
+    )
     share = slice(get_rank(), None, get_world_size())
     for step, (count, epoch) in enumerate(STEPS):
         for name, value in dict(epoch=epoch, iter=step, seed=7).items():
             hub.update_info(name, value)
         torch.manual_seed(step)
         images = torch.randn(count, 3, 32, 32)
-        samples = [DataSample(metainfo=dict(sample_idx=3 * i)).set_gt_label(label)
-                   for i, label in enumerate(labels(inner, images))]
-        logs = model.train_step(
-            dict(inputs=images[share], data_samples=samples[share]), optim)
+        samples = [
+            DataSample(metainfo=dict(sample_idx=3 * i)).set_gt_label(label)
+            for i, label in enumerate(labels(inner, images))
+        ]
+        logs = model.train_step(dict(inputs=images[share], data_samples=samples[share]), optim)
         MeanLossHook().after_train_iter(None, step, outputs=logs)
         losses.append({n: v.detach().clone() for n, v in logs.items()})
     return losses, gradients, {n: p.detach().clone() for n, p in learnt.items()}
@@ -86,12 +104,21 @@ def config(name, work_dir, **options):
     """Config: A short training on 15 digits, tested on 201, in double precision."""
     cfg = Config.fromfile(os.path.join(ROOT, 'configs', name))
     world = get_world_size()
-    cfg.merge_from_dict({
-        'work_dir': str(work_dir), 'log_level': 'ERROR', 'model.precision': 'fp64',
-        'dataset.subset': 'base', 'train_dataloader.dataset.shots': 3,
-        'train_cfg.max_epochs': 2, 'default_hooks.report.baselines': [],
-        'train_dataloader.batch_size': 32 // world, 'test_dataloader.batch_size': 64,
-        'experiment_name': os.path.basename(str(work_dir)), **options})
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(work_dir),
+            'log_level': 'ERROR',
+            'model.precision': 'fp64',
+            'dataset.subset': 'base',
+            'train_dataloader.dataset.shots': 3,
+            'train_cfg.max_epochs': 2,
+            'default_hooks.report.baselines': [],
+            'train_dataloader.batch_size': 32 // world,
+            'test_dataloader.batch_size': 64,
+            'experiment_name': os.path.basename(str(work_dir)),
+            **options,
+        }
+    )
     cfg.test_dataloader.dataset.indices = 201
     cfg.val_dataloader.dataset.indices = 201
     cfg.launcher = 'pytorch' if world > 1 else 'none'
@@ -100,11 +127,18 @@ def config(name, work_dir, **options):
 
 RUNS = {
     'lora': ('clip_lora/clip_lora_tiny_digits_16shot.py', {}),
-    'tip': ('tip_adapter/tip_adapter_tiny_digits_16shot.py', {
-        'model.head.num_keys': 15, 'default_hooks.tip_adapter.views': 2,
-        'default_hooks.tip_adapter.search_scale': (7, 3)}),
-    'promptsrc': ('promptsrc/promptsrc_tiny_digits_16shot.py', {
-        'custom_hooks': [dict(type='GaussianAggregationHook', mean=2, deviation=1)]}),
+    'tip': (
+        'tip_adapter/tip_adapter_tiny_digits_16shot.py',
+        {
+            'model.head.num_keys': 15,
+            'default_hooks.tip_adapter.views': 2,
+            'default_hooks.tip_adapter.search_scale': (7, 3),
+        },
+    ),
+    'promptsrc': (
+        'promptsrc/promptsrc_tiny_digits_16shot.py',
+        {'custom_hooks': [dict(type='GaussianAggregationHook', mean=2, deviation=1)]},
+    ),
 }
 
 
@@ -112,15 +146,19 @@ def run(name, folder):
     """What a whole training learnt, and its log of losses."""
     file, options = RUNS[name]
     if name == 'tip':
-        options = {**options, 'test_cfg': dict(
-            type='FrozenFeatureTestLoop', cache_dir=f'{folder}/cache')}
+        options = {
+            **options,
+            'test_cfg': dict(type='FrozenFeatureTestLoop', cache_dir=f'{folder}/cache'),
+        }
     cfg = config(file, f'{folder}/{name}_{get_world_size()}_{get_rank()}', **options)
     runner = build_runner(cfg)
     runner.train()
     model = getattr(runner.model, 'module', runner.model)
     scalars = runner.message_hub.log_scalars
-    return ({n: t.clone() for n, t in model.state_dict().items()},
-            scalars['train/loss'].data[0] if 'train/loss' in scalars else [])
+    return (
+        {n: t.clone() for n, t in model.state_dict().items()},
+        scalars['train/loss'].data[0] if 'train/loss' in scalars else [],
+    )
 
 
 def process(rank, world, folder, runs=True):
@@ -128,8 +166,12 @@ def process(rank, world, folder, runs=True):
     torch.set_num_threads(1)
     os.environ['LOCAL_RANK'] = str(rank)
     dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meet{world}', rank=rank, world_size=world,
-        timeout=datetime.timedelta(seconds=120))
+        'gloo',
+        init_method=f'file://{folder}/meet{world}',
+        rank=rank,
+        world_size=world,
+        timeout=datetime.timedelta(seconds=120),
+    )
     found = {case: train(case) for case in CASES}
     whole = {name: run(name, folder) for name in RUNS} if runs else {}
     torch.save((found, whole), f'{folder}/{world}_{rank}.pt')

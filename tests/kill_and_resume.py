@@ -6,6 +6,7 @@ Each method trains on the built-in example once without a break, and once with
 breaks; the two last checkpoints and results must be equal, bit for bit. The
 slow test of test_resume.py runs the same.
 """
+
 import argparse
 import json
 import os
@@ -21,17 +22,39 @@ import time
 import torch
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
-SHORT = ['train_dataloader.dataset.shots=4', 'train_dataloader.batch_size=8',
-         'test_dataloader.dataset.indices=100', 'val_dataloader.dataset.indices=100',
-         'default_hooks.report.baselines=[]']
+SHORT = [
+    'train_dataloader.dataset.shots=4',
+    'train_dataloader.batch_size=8',
+    'test_dataloader.dataset.indices=100',
+    'val_dataloader.dataset.indices=100',
+    'default_hooks.report.baselines=[]',
+]
 # what a method needs to be short, and to change its ways in between
 ALSO = dict(
     dpt=['model.head.guided_epochs=3'],
     promptsrc=['default_hooks.aggregation.mean=4'],
-    tip_adapter=['model.head.num_keys=40'], tip_adapter_f=['model.head.num_keys=40'])
-METHODS = ('coop', 'cocoop', 'kgcoop', 'tcp', 'mmrl', 'mmrlpp', 'prograd', 'promptsrc', 'maple',
-           'vpt', 'vpt_shallow', 'vlp', 'dpt', 'clip_adapter', 'tip_adapter',
-           'tip_adapter_f', 'clip_lora')
+    tip_adapter=['model.head.num_keys=40'],
+    tip_adapter_f=['model.head.num_keys=40'],
+)
+METHODS = (
+    'coop',
+    'cocoop',
+    'kgcoop',
+    'tcp',
+    'mmrl',
+    'mmrlpp',
+    'prograd',
+    'promptsrc',
+    'maple',
+    'vpt',
+    'vpt_shallow',
+    'vlp',
+    'dpt',
+    'clip_adapter',
+    'tip_adapter',
+    'tip_adapter_f',
+    'clip_lora',
+)
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
 
@@ -57,25 +80,31 @@ def differences(one, two, place='checkpoint'):
     if isinstance(one, dict):
         keys = [k for k in {**one, **two} if k not in TIMES]
         missing = [f'{place}.{k}' for k in keys if (k in one) != (k in two)]
-        return missing + [d for k in keys if k in one and k in two
-                          for d in differences(one[k], two[k], f'{place}.{k}')]
+        return missing + [
+            d
+            for k in keys
+            if k in one and k in two
+            for d in differences(one[k], two[k], f'{place}.{k}')
+        ]
     if isinstance(one, (list, tuple)):
         if len(one) != len(two):
             return [place]
-        return [d for i, (a, b) in enumerate(zip(one, two))
-                for d in differences(a, b, f'{place}[{i}]')]
+        return [
+            d for i, (a, b) in enumerate(zip(one, two)) for d in differences(a, b, f'{place}[{i}]')
+        ]
     return [] if one == two else [place]
 
 
 def parts(work_dir):
     """dict: All of the last checkpoint but the clock, and the final metrics."""
     from mmdpt.engine import latest_checkpoint, read_checkpoint
+
     checkpoint = read_checkpoint(latest_checkpoint(work_dir))
     checkpoint['meta'] = {k: checkpoint['meta'][k] for k in ('epoch', 'iter', 'seed', 'mmdpt')}
     # a Runner has its log's name from the clock
     checkpoint['message_hub'] = {
-        k: v for k, v in checkpoint['message_hub']['runtime_info'].items()
-        if k in ('epoch', 'iter')}
+        k: v for k, v in checkpoint['message_hub']['runtime_info'].items() if k in ('epoch', 'iter')
+    }
     with open(osp.join(work_dir, 'results.json')) as file:
         results = json.load(file)
     return dict(checkpoint, few_shot=results['few_shot'])
@@ -83,8 +112,16 @@ def parts(work_dir):
 
 def start(method, work_dir, epochs, *more):
     """Popen: ``tools/train.py`` on its way, output to a log file."""
-    command = [sys.executable, osp.join(ROOT, 'tools', 'train.py'), config_of(method), '--work-dir',
-               work_dir, *more, '--cfg-options', *options_of(method, epochs)]
+    command = [
+        sys.executable,
+        osp.join(ROOT, 'tools', 'train.py'),
+        config_of(method),
+        '--work-dir',
+        work_dir,
+        *more,
+        '--cfg-options',
+        *options_of(method, epochs),
+    ]
     environment = dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1')
     with open(work_dir + '.log', 'ab') as log:
         return subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -115,8 +152,9 @@ def run(method, folder, kills=2, epochs=6, seed=0):
         wait_for_epoch(process, broken, after)
         time.sleep(rng.uniform(0, pause if after else seconds / 2))
         process.send_signal(signal.SIGKILL)
-        killed.append(f'epoch {newest_epoch(broken)}' if process.wait() == -signal.SIGKILL
-                      else 'too late')
+        killed.append(
+            f'epoch {newest_epoch(broken)}' if process.wait() == -signal.SIGKILL else 'too late'
+        )
     finish(start(method, broken, epochs, '--resume'), broken)
     return dict(killed=killed, differences=differences(parts(whole), parts(broken)))
 
@@ -150,8 +188,10 @@ def main():
             with open(args.json, 'w') as file:
                 json.dump(found, file, indent=1)
     wrong = [m for m, f in found.items() if f['differences']]
-    print(f'{sum(len(f["killed"]) for f in found.values())} kills, {len(found)} methods, '
-          f'{len(wrong)} differ {wrong}')
+    print(
+        f'{sum(len(f["killed"]) for f in found.values())} kills, {len(found)} methods, '
+        f'{len(wrong)} differ {wrong}'
+    )
     sys.exit(bool(wrong))
 
 

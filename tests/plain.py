@@ -4,6 +4,7 @@ Also what ``tools/benchmark_speed.py`` compares with. Every prompt is padded to
 the full context, every token goes through every block whole, and the frozen
 and the prompted image pass have nothing in common.
 """
+
 import torch
 import torch.nn.functional as F
 
@@ -15,12 +16,11 @@ def small_clip(layers=3, width=64, **text):
     return dict(
         embed_dim=32,
         quick_gelu=True,
-        vision_cfg=dict(
-            image_size=32, patch_size=8, width=width, layers=layers,
-            head_width=32),
+        vision_cfg=dict(image_size=32, patch_size=8, width=width, layers=layers, head_width=32),
         text_cfg=dict(
-            context_length=77, vocab_size=49408, width=width, heads=2,
-            layers=layers, **text))
+            context_length=77, vocab_size=49408, width=width, heads=2, layers=layers, **text
+        ),
+    )
 
 
 def run_block(block, x, **kwargs):
@@ -31,7 +31,7 @@ def run_block(block, x, **kwargs):
     parts = [update.parts[p] for p in 'qkv']
     delta = torch.cat([p.scaling * p.B @ p.A for p in parts])
     merged = {'attn.in_proj_weight': block.attn.in_proj_weight + delta}
-    return torch.func.functional_call(block, merged, (x, ), kwargs)
+    return torch.func.functional_call(block, merged, (x,), kwargs)
 
 
 def edited(x, edit, start):
@@ -45,7 +45,7 @@ def edited(x, edit, start):
         new = [t.to(x.dtype) for t in tokens]
         if edit.how == 'replace':
             new = [edit.weight * t + (1 - edit.weight) * o for t, o in zip(new, old[start:])]
-            old[start:start + len(new)] = []
+            old[start : start + len(new)] = []
         old[start:start] = new
         rows.append(torch.stack(old))
     return torch.stack(rows)
@@ -61,13 +61,13 @@ def encode_text(tower, prompts, at_block=lambda depth: None):
     """
     length = tower.context_length
     padding = tower.token_embedding.weight[0]
-    x = torch.stack([
-        torch.cat([p, padding.expand(length - len(p), -1)]) for p in prompts
-    ]) + tower.positional_embedding
+    x = (
+        torch.stack([torch.cat([p, padding.expand(length - len(p), -1)]) for p in prompts])
+        + tower.positional_embedding
+    )
     for depth, block in enumerate(tower.blocks):
         x = edited(x, at_block(depth), 1)
-        mask = torch.full((x.shape[1], x.shape[1]), float('-inf'),
-                          device=padding.device).triu(1)
+        mask = torch.full((x.shape[1], x.shape[1]), float('-inf'), device=padding.device).triu(1)
         x = run_block(block, x, attn_mask=mask)
     x = tower.ln_final(x)
     grown = x.shape[1] - length
@@ -109,10 +109,12 @@ def learnt_text(model, image=None):
     """Text features of a :class:`PromptedCLIP`, (C, E), or (B, C, E) where
     they depend on the frozen image features (B, E)."""
     prompts = (model.text_prompt or model.templates[0])(image)
-    text = torch.stack([
-        encode_text(model.text_tower, [p[g] for p in prompts.unpack()], prompts.at_block)
-        for g in range(len(prompts.prefix))
-    ]).to(model.scale.dtype)
+    text = torch.stack(
+        [
+            encode_text(model.text_tower, [p[g] for p in prompts.unpack()], prompts.at_block)
+            for g in range(len(prompts.prefix))
+        ]
+    ).to(model.scale.dtype)
     return text if len(text) > 1 else text[0]
 
 
@@ -128,20 +130,28 @@ def match(model, images, filled):
         Match: As the model's own.
     """
     from mmdpt.models import Match
+
     with torch.no_grad(), model._frozen_towers():
         frozen, _, _ = encode_image(model.backbone, images)
         frozen = frozen.to(model.scale.dtype)
-    text = filled if model.text_prompt is None else learnt_text(
-        model, frozen)
+    text = filled if model.text_prompt is None else learnt_text(model, frozen)
     prompt, classes, order = model.visual_prompt, None, None
     if prompt is not None and prompt.top_k:
-        order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(
-            dim=1, descending=True)[:, :prompt.top_k]
+        order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(dim=1, descending=True)[
+            :, : prompt.top_k
+        ]
         classes = text[order]
     plain_image = prompt is None and model.lora is None
-    image, evidence, given = (frozen, [], None) if plain_image else encode_image(
-        model.backbone, images, prompt, classes)
+    image, evidence, given = (
+        (frozen, [], None) if plain_image else encode_image(model.backbone, images, prompt, classes)
+    )
     return Match(
-        image.to(model.scale.dtype), text, model.scale, frozen, filled, order,
+        image.to(model.scale.dtype),
+        text,
+        model.scale,
+        frozen,
+        filled,
+        order,
         torch.stack(evidence) if evidence else None,
-        given if prompt is not None and prompt.gives_tokens else None)
+        given if prompt is not None and prompt.gives_tokens else None,
+    )

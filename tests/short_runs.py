@@ -1,4 +1,5 @@
 """Trainings of seconds on the built-in example, for the tests of tools."""
+
 import os.path as osp
 
 from mmengine.config import Config
@@ -26,15 +27,18 @@ def short_config(method, work_dir, epochs=2, **options):
     """
     cfg = Config.fromfile(leaf(method))
     cfg.work_dir = str(work_dir)
-    cfg.merge_from_dict({
-        'train_cfg.max_epochs': epochs,
-        'train_dataloader.dataset.shots': 2,
-        'train_dataloader.batch_size': 10,
-        'val_dataloader.dataset.indices': 60,
-        'test_dataloader.dataset.indices': 60,
-        'default_hooks.report.enable': False,
-        'default_hooks.checkpoint.max_keep_ckpts': 9,
-        **{name.replace('__', '.'): value for name, value in options.items()}})
+    cfg.merge_from_dict(
+        {
+            'train_cfg.max_epochs': epochs,
+            'train_dataloader.dataset.shots': 2,
+            'train_dataloader.batch_size': 10,
+            'val_dataloader.dataset.indices': 60,
+            'test_dataloader.dataset.indices': 60,
+            'default_hooks.report.enable': False,
+            'default_hooks.checkpoint.max_keep_ckpts': 9,
+            **{name.replace('__', '.'): value for name, value in options.items()},
+        }
+    )
     return cfg
 
 
@@ -49,6 +53,7 @@ def train(cfg, *hooks):
 
 class Recorder(Hook):
     """Keeps what ``what(runner)`` gives after each iteration."""
+
     priority = 'VERY_LOW'
 
     def __init__(self, what):

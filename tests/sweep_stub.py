@@ -5,6 +5,7 @@
 A seed of 13 fails; one of 14 ends well without results. ``starts`` tells the
 step at which each attempt began.
 """
+
 import json
 import os
 import runpy
@@ -40,8 +41,10 @@ def main():
         write('step', str(step + 1))
     if seed != 14:
         environment = {k: os.environ.get(k) for k in ('CUDA_VISIBLE_DEVICES', 'OMP_NUM_THREADS')}
-        write('results.json', json.dumps(dict(
-            few_shot={'accuracy/top1': 50. + seed}, environment=environment)))
+        write(
+            'results.json',
+            json.dumps(dict(few_shot={'accuracy/top1': 50.0 + seed}, environment=environment)),
+        )
 
 
 try:

@@ -1,4 +1,5 @@
 """CLIP-Adapter, Tip-Adapter and low-rank updates."""
+
 import copy
 
 import pytest
@@ -11,14 +12,14 @@ from test_classifier import samples
 from mmdpt.models.adapter_heads import grid
 
 PARTS = dict(
-    adapter=dict(head=dict(type='CLIPAdapterHead', ratio=.4)),
+    adapter=dict(head=dict(type='CLIPAdapterHead', ratio=0.4)),
     tip=dict(head=dict(type='TipAdapterHead', num_keys=8)),
-    lora=dict(lora=dict(type='LoRA', dropout=0.)))
+    lora=dict(lora=dict(type='LoRA', dropout=0.0)),
+)
 
 
 def build(part, **options):
-    return build_method('zeroshot', **{**copy.deepcopy(PARTS[part]),
-                                       **options})
+    return build_method('zeroshot', **{**copy.deepcopy(PARTS[part]), **options})
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def perturb(model):
     with torch.no_grad():
         for p in model.parameters():
             if p.requires_grad:
-                p.add_(torch.randn_like(p) * .1)
+                p.add_(torch.randn_like(p) * 0.1)
 
 
 @pytest.mark.parametrize('part', PARTS)
@@ -44,17 +45,15 @@ def test_zero_shot_stays_what_it_was(part, images):
         expected = frozen(images)
         with model.zero_shot():
             torch.testing.assert_close(model(images), expected)
-            for sample, row in zip(
-                    model(images, samples(), mode='predict'), expected):
+            for sample, row in zip(model(images, samples(), mode='predict'), expected):
                 torch.testing.assert_close(sample.pred_score, row.softmax(0))
         assert (model(images) - expected).abs().max() > 1e-3
-        torch.testing.assert_close(
-            model.clip_features(images), frozen.clip_features(images))
+        torch.testing.assert_close(model.clip_features(images), frozen.clip_features(images))
 
 
 def test_lora_equals_merged_weights(images):
     """Outputs and gradients, against the plain path with W + s B A."""
-    model = build('lora', lora=dict(type='LoRA', rank=3, alpha=2., dropout=0.))
+    model = build('lora', lora=dict(type='LoRA', rank=3, alpha=2.0, dropout=0.0))
     perturb(model)
     merged = build_method('zeroshot')
     learnt = [p for p in model.parameters() if p.requires_grad]
@@ -71,26 +70,26 @@ def test_lora_equals_merged_weights(images):
 
 
 def merge(model, target):
-    for name, tower in (('image', target.backbone),
-                        ('text', target.text_tower)):
+    for name, tower in (('image', target.backbone), ('text', target.text_tower)):
         for block, update in zip(tower.blocks, getattr(model.lora, name)):
             parts = [update.parts[p] for p in 'qkv']
             with torch.no_grad():
-                block.attn.in_proj_weight += torch.cat(
-                    [p.scaling * p.B @ p.A for p in parts])
+                block.attn.in_proj_weight += torch.cat([p.scaling * p.B @ p.A for p in parts])
 
 
 def test_lora_of_some_blocks():
-    model = build('lora', lora=dict(
-        type='LoRA', towers=['text'], blocks=dict(text=[1]), dropout=0.))
-    assert {n.split('.parts')[0] for n, p in model.named_parameters()
-            if p.requires_grad} == {'lora.text.1'}
+    model = build(
+        'lora', lora=dict(type='LoRA', towers=['text'], blocks=dict(text=[1]), dropout=0.0)
+    )
+    assert {n.split('.parts')[0] for n, p in model.named_parameters() if p.requires_grad} == {
+        'lora.text.1'
+    }
     updated = [hasattr(b.attn, 'low_rank') for b in model.text_tower.blocks]
     assert updated == [False, True, False]
 
 
 def test_lora_dropout_in_training_only(images):
-    model = build('lora', lora=dict(type='LoRA', dropout=.5))
+    model = build('lora', lora=dict(type='LoRA', dropout=0.5))
     perturb(model)
     assert not torch.equal(model.train()(images), model(images))
     model.eval()
@@ -118,13 +117,12 @@ def test_clip_adapter(images):
     model = build('adapter')
     z = model.clip_features(images)
     w1, w2 = model.head.adapter[0].weight, model.head.adapter[2].weight
-    mixed = .4 * ((z @ w1.t()).relu() @ w2.t()).relu() + .6 * z
-    expected = model.scale * F.normalize(
-        mixed, dim=-1) @ model.frozen_text_features().t()
+    mixed = 0.4 * ((z @ w1.t()).relu() @ w2.t()).relu() + 0.6 * z
+    expected = model.scale * F.normalize(mixed, dim=-1) @ model.frozen_text_features().t()
     torch.testing.assert_close(model(images), expected)
     torch.testing.assert_close(
-        torch.stack([s.pred_score for s in model.predict_features(z)]),
-        expected.softmax(1))
+        torch.stack([s.pred_score for s in model.predict_features(z)]), expected.softmax(1)
+    )
 
 
 def filled(images):
@@ -149,40 +147,43 @@ def test_tip_adapter(images):
 
 def test_tip_adapter_search_keeps_what_it_finds(images):
     model, labels = filled(images)
-    match = model.match(images)._replace(scale=torch.tensor(.5))
+    match = model.match(images)._replace(scale=torch.tensor(0.5))
     with torch.no_grad():
         target = model.head(match).argmax(1)
     found = model.head.search(match, target, (5, 5), (4, 3))
     assert found.accuracy.shape == (4, 3)
-    assert found.accuracy.max() == 100 * model.head(match).argmax(1).eq(
-        target).double().mean()
+    assert found.accuracy.max() == 100 * model.head(match).argmax(1).eq(target).double().mean()
     other = build('tip')
     other.load_state_dict(model.state_dict())
     torch.testing.assert_close(other(images), model(images))
-    assert grid(5, 2) == pytest.approx([.1, 2.55])
+    assert grid(5, 2) == pytest.approx([0.1, 2.55])
 
 
-@pytest.mark.parametrize('part, options, message', [
-    ('adapter', dict(ratio=1.5), 'ratio must be at most 1'),
-    ('adapter', dict(reduction=33), 'image features have 32 values'),
-    ('tip', dict(num_keys=0), 'num_keys must be'),
-    ('tip', dict(alpha=-1), 'alpha must be'),
-    ('lora', dict(rank=65), 'tokens of the image tower have 64 values'),
-    ('lora', dict(dropout=1), 'dropout must be below 1'),
-    ('lora', dict(parts='qx'), "parts must be some of q, k, v, but is 'qx'"),
-    ('lora', dict(blocks=dict(image=[3])), 'image tower must be some of 0 to 2'),
-    ('lora', dict(towers=['text'], blocks=dict(image=[0])), 'blocks must be by'),
-    ('lora', dict(towers=('audio', )), 'towers must be some of image, text'),
-])
+@pytest.mark.parametrize(
+    'part, options, message',
+    [
+        ('adapter', dict(ratio=1.5), 'ratio must be at most 1'),
+        ('adapter', dict(reduction=33), 'image features have 32 values'),
+        ('tip', dict(num_keys=0), 'num_keys must be'),
+        ('tip', dict(alpha=-1), 'alpha must be'),
+        ('lora', dict(rank=65), 'tokens of the image tower have 64 values'),
+        ('lora', dict(dropout=1), 'dropout must be below 1'),
+        ('lora', dict(parts='qx'), "parts must be some of q, k, v, but is 'qx'"),
+        ('lora', dict(blocks=dict(image=[3])), 'image tower must be some of 0 to 2'),
+        ('lora', dict(towers=['text'], blocks=dict(image=[0])), 'blocks must be by'),
+        ('lora', dict(towers=('audio',)), 'towers must be some of image, text'),
+    ],
+)
 def test_bad_options(part, options, message):
-    name, = PARTS[part]
+    (name,) = PARTS[part]
     with pytest.raises(ValueError, match=message):
         build(part, **{name: {**PARTS[part][name], **options}})
 
 
 def test_what_does_not_fit():
-    with pytest.raises(ValueError, match='room for 8 images, but the training'
-                       ' set has 6: set model.head.num_keys=6'):
+    with pytest.raises(
+        ValueError, match='room for 8 images, but the training set has 6: set model.head.num_keys=6'
+    ):
         build('tip').head.fill(torch.zeros(1, 6, 32), torch.zeros(6).long())
     with pytest.raises(ValueError, match='LoRA adapts the features of one'):
         build('lora', templates=['a {}.', 'the {}.'])

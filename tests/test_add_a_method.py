@@ -1,4 +1,5 @@
 """docs/add_a_method.md: the worked example, from the page itself."""
+
 import json
 import re
 import shlex
@@ -12,8 +13,11 @@ from test_tools import ROOT, tool
 
 PAGE = Path(ROOT, 'docs', 'add_a_method.md')
 BLOCK = re.compile(r'<!-- run -->\n```(\w+)\n(.*?)```', re.DOTALL)
-FILES = ('shared_vpt.py', 'configs/_base_/methods/shared_vpt.py',
-         'configs/shared_vpt/shared_vpt_tiny_digits_16shot.py')
+FILES = (
+    'shared_vpt.py',
+    'configs/_base_/methods/shared_vpt.py',
+    'configs/shared_vpt/shared_vpt_tiny_digits_16shot.py',
+)
 
 
 @pytest.fixture(scope='module')
@@ -32,6 +36,7 @@ def project(tmp_path_factory):
         (root / name).write_text(text)
     sys.path.insert(0, str(root))
     import shared_vpt  # noqa: F401
+
     yield root, texts[3], texts[4]
     sys.path.remove(str(root))
 
@@ -78,6 +83,7 @@ def test_what_it_promises(project):
     from shared_vpt import SharedVPT
 
     from mmdpt.models import VPT
+
     sizes = dict(width=768, depth=12, embed_dim=512, num_classes=10)
     count = [sum(p.numel() for p in prompt(**sizes).parameters()) for prompt in (VPT, SharedVPT)]
     assert count[0] == 12 * count[1]

@@ -7,8 +7,7 @@ from mmdpt.engine import GaussianAggregationHook, gaussian_weights
 
 
 def runner(epochs=4):
-    return SimpleNamespace(
-        model=torch.nn.Linear(2, 1), epoch=0, max_epochs=epochs)
+    return SimpleNamespace(model=torch.nn.Linear(2, 1), epoch=0, max_epochs=epochs)
 
 
 def train(hook, run, start=0):
@@ -24,15 +23,14 @@ def test_weights():
     weights = gaussian_weights(5, mean=3, deviation=1)
     assert sum(weights) == pytest.approx(1)
     assert weights == pytest.approx(weights[::-1])
-    assert weights[2] / weights[1] == pytest.approx(2.718281828**.5)
+    assert weights[2] / weights[1] == pytest.approx(2.718281828**0.5)
 
 
 def test_the_sum_enters_after_the_last_epoch():
     run, weights = runner(), gaussian_weights(4, 2, 1)
     train(GaussianAggregationHook(mean=2, deviation=1), run)
     expected = sum(w * (e + 1) for e, w in enumerate(weights))
-    torch.testing.assert_close(
-        run.model.weight, torch.full((1, 2), expected))
+    torch.testing.assert_close(run.model.weight, torch.full((1, 2), expected))
 
 
 def test_resumed_training_gives_the_same():

@@ -1,4 +1,5 @@
 """Attention as numbers, as a figure, as a hook and on the command line."""
+
 import copy
 from types import SimpleNamespace
 
@@ -81,9 +82,20 @@ def plain_walk(model, images, prompt=None, classes=None):
     return weights, entered
 
 
-@pytest.mark.parametrize('method, options, extra', [
-    ('dpt', {}, 2), ('dpt', TWO_LAYERS, 3), ('vpt', {}, 3), ('shallow', {}, 3), ('maple', {}, 2),
-    ('promptsrc', {}, 3), ('coop', {}, None), ('cocoop', {}, None), ('zeroshot', {}, None)])
+@pytest.mark.parametrize(
+    'method, options, extra',
+    [
+        ('dpt', {}, 2),
+        ('dpt', TWO_LAYERS, 3),
+        ('vpt', {}, 3),
+        ('shallow', {}, 3),
+        ('maple', {}, 2),
+        ('promptsrc', {}, 3),
+        ('coop', {}, None),
+        ('cocoop', {}, None),
+        ('zeroshot', {}, None),
+    ],
+)
 @torch.no_grad()
 def test_maps_equal_the_plain_path(images, method, options, extra):
     model = model_of(method, **copy.deepcopy(options))
@@ -93,11 +105,11 @@ def test_maps_equal_the_plain_path(images, method, options, extra):
     adapted, entered = plain_walk(model, images, prompt, classes)
     for i, found in enumerate(attention_maps(model, images)):
         np.testing.assert_allclose(found.frozen, frozen[i], rtol=1e-10)
-        assert found.frozen.shape == (17, ) and found.grid == (4, 4)
+        assert found.frozen.shape == (17,) and found.grid == (4, 4)
         if extra is None:
             assert found.adapted is None and found.class_aware is None
             continue
-        assert found.adapted.shape == (17 + extra, )
+        assert found.adapted.shape == (17 + extra,)
         np.testing.assert_allclose(found.adapted, adapted[i], rtol=1e-10)
         assert (found.class_aware is None) == (method != 'dpt')
         for j, layer in enumerate(getattr(prompt, 'layers', ())):
@@ -132,8 +144,9 @@ def test_the_recorded_pass_is_the_model_s(images):
     """What is drawn is what predicts, and looking changes nothing."""
     model = model_of('dpt')
     match = model.match(images)
-    feature, entered = _walk(model, model.backbone.embed(images), model.visual_prompt,
-                             match.text[match.class_ids])
+    feature, entered = _walk(
+        model, model.backbone.embed(images), model.visual_prompt, match.text[match.class_ids]
+    )
     assert torch.equal(feature, match.image) and len(entered) == 3
     attention_maps(model, images)
     assert torch.equal(model.match(images).image, match.image)
@@ -206,9 +219,16 @@ def toy_attention(grid=(2, 3), patch=4, classes=2, aware=True):
     weights = np.zeros(1 + grid[0] * grid[1] + 10)
     weights[1 + patch] = 1
     shares = np.full(20, 0.05)
-    return ImageAttention(grid, np.arange(classes), np.arange(classes) + 1, shares, shares,
-                          weights[:-10], weights, np.stack([[weights] * classes]) if aware else
-                          None)
+    return ImageAttention(
+        grid,
+        np.arange(classes),
+        np.arange(classes) + 1,
+        shares,
+        shares,
+        weights[:-10],
+        weights,
+        np.stack([[weights] * classes]) if aware else None,
+    )
 
 
 def maps_of(figure):
@@ -220,8 +240,9 @@ def maps_of(figure):
 def test_orientation_and_aspect(grid, patch):
     """On the screen, the yellow patch is where it is in the image."""
     height, width = grid[0] * 16, grid[1] * 16
-    figure = draw_attention(np.zeros((height, width, 3), np.uint8),
-                            toy_attention(grid, patch), ['a', 'b'])
+    figure = draw_attention(
+        np.zeros((height, width, 3), np.uint8), toy_attention(grid, patch), ['a', 'b']
+    )
     pixels = to_array(figure).astype(int)
     assert len(maps_of(figure)) == 4
     for axis in maps_of(figure):
@@ -229,24 +250,40 @@ def test_orientation_and_aspect(grid, patch):
         box = axis.get_window_extent()
         assert box.width / box.height == pytest.approx(width / height, rel=0.02)
         top, left = round(len(pixels) - box.y1), round(box.x0)
-        inside = pixels[top + 3:round(len(pixels) - box.y0) - 3, left + 3:round(box.x1) - 3]
+        inside = pixels[top + 3 : round(len(pixels) - box.y0) - 3, left + 3 : round(box.x1) - 3]
         rows, columns = np.nonzero(inside[..., 1] - inside[..., 2] > 60)  # yellow
         found = (rows.mean() / len(inside) * grid[0], columns.mean() / inside.shape[1] * grid[1])
         assert found == pytest.approx((patch // grid[1] + 0.5, patch % grid[1] + 0.5), abs=0.1)
 
 
-@pytest.mark.parametrize('classes, aware, axes', [
-    (2, True, 4 + 1 + 5 + 1), (10, True, 4 + 1 + 10 + 1), (5, False, 4 + 1)])
+@pytest.mark.parametrize(
+    'classes, aware, axes',
+    [(2, True, 4 + 1 + 5 + 1), (10, True, 4 + 1 + 10 + 1), (5, False, 4 + 1)],
+)
 def test_texts_are_whole_and_apart(classes, aware, axes):
     names = [f'long $class_{i}$ of aircraft' for i in range(20)]
-    figure = draw_attention(np.zeros((32, 32, 3), np.uint8),
-                            toy_attention(classes=classes, aware=aware), names,
-                            'DSC_0000_a_very_long_name_of_a_file_20260101.jpg', label=3)
+    figure = draw_attention(
+        np.zeros((32, 32, 3), np.uint8),
+        toy_attention(classes=classes, aware=aware),
+        names,
+        'DSC_0000_a_very_long_name_of_a_file_20260101.jpg',
+        label=3,
+    )
     pixels = to_array(figure)
     assert len(figure.axes) == axes
     shown = [a for a in figure.axes if a.axison]
-    texts = [t for a in shown for t in [a.title, a._left_title, a.xaxis.label, a.yaxis.label,
-                                        *a.get_xticklabels(), *a.get_yticklabels()]]
+    texts = [
+        t
+        for a in shown
+        for t in [
+            a.title,
+            a._left_title,
+            a.xaxis.label,
+            a.yaxis.label,
+            *a.get_xticklabels(),
+            *a.get_yticklabels(),
+        ]
+    ]
     texts += [t for a in shown if a.get_legend() for t in a.get_legend().get_texts()]
     texts += [part._suptitle for part in figure.subfigs if part._suptitle]
     texts = [t for t in texts if t.get_text().strip() and t.get_visible()]
@@ -256,7 +293,7 @@ def test_texts_are_whole_and_apart(classes, aware, axes):
     for i, box in enumerate(boxes):
         assert 0 <= box.x0 and box.x1 <= pixels.shape[1], words[i]
         assert 0 <= box.y0 and box.y1 <= pixels.shape[0], words[i]
-        assert not [w for w, other in zip(words[i + 1:], boxes[i + 1:]) if box.overlaps(other)]
+        assert not [w for w, other in zip(words[i + 1 :], boxes[i + 1 :]) if box.overlaps(other)]
 
 
 class Photos(torch.utils.data.Dataset):
@@ -272,20 +309,33 @@ class Photos(torch.utils.data.Dataset):
 
 def runner_for(tmp_path, model, **hook):
     return Runner(
-        model=model, work_dir=str(tmp_path), val_cfg=dict(),
-        val_dataloader=dict(batch_size=2, num_workers=0, dataset=Photos(),
-                            collate_fn=dict(type='default_collate'),
-                            sampler=dict(type='DefaultSampler', shuffle=False)),
-        val_evaluator=dict(type='Accuracy'), default_scope='mmpretrain',
-        experiment_name=tmp_path.name, log_level='ERROR',
-        visualizer=dict(type='UniversalVisualizer', name=tmp_path.name, vis_backends=[
-            dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')]),
-        custom_hooks=[dict(type='AttentionVisualizationHook', **hook)])
+        model=model,
+        work_dir=str(tmp_path),
+        val_cfg=dict(),
+        val_dataloader=dict(
+            batch_size=2,
+            num_workers=0,
+            dataset=Photos(),
+            collate_fn=dict(type='default_collate'),
+            sampler=dict(type='DefaultSampler', shuffle=False),
+        ),
+        val_evaluator=dict(type='Accuracy'),
+        default_scope='mmpretrain',
+        experiment_name=tmp_path.name,
+        log_level='ERROR',
+        visualizer=dict(
+            type='UniversalVisualizer',
+            name=tmp_path.name,
+            vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')],
+        ),
+        custom_hooks=[dict(type='AttentionVisualizationHook', **hook)],
+    )
 
 
 def test_hook_writes_to_all_backends(tmp_path):
     """Three images of batches of two, as files and for TensorBoard."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     runner = runner_for(tmp_path, build('dpt'), num_images=3)
     runner.val()
     for backend in runner.visualizer._vis_backends.values():
@@ -313,8 +363,11 @@ def test_hook_refuses_before_the_run(tmp_path):
 def test_hook_keeps_its_interval_and_the_main_process(monkeypatch, epoch, main, drawn):
     monkeypatch.setattr(hooks, 'is_main_process', lambda: main)
     calls, sample = [], Photos()[1]
-    runner = SimpleNamespace(epoch=epoch, model=model_of('vpt'), visualizer=SimpleNamespace(
-        add_image=lambda *a: calls.append(a)))
+    runner = SimpleNamespace(
+        epoch=epoch,
+        model=model_of('vpt'),
+        visualizer=SimpleNamespace(add_image=lambda *a: calls.append(a)),
+    )
     hook = AttentionVisualizationHook(interval=2, num_images=1)
     batch = dict(inputs=sample['inputs'][None], data_samples=[sample['data_samples']])
     for i in range(2):
@@ -346,19 +399,29 @@ def test_command_line(trained, tmp_path, capsys):
     Image.fromarray(np.arange(32 * 64 * 3, dtype=np.uint8).reshape(32, 64, 3)).save(image)
     tool('visualize_attention', trained['dpt'], image, '--out', tmp_path / 'figures')
     assert Image.open(tmp_path / 'figures' / 'wide.png').size[0] == 1440
-    tool('visualize_attention', trained['coop'], image, '--out', tmp_path / 'one.pdf',
-         '--device', 'cpu', '--top-k', 3)
+    tool(
+        'visualize_attention',
+        trained['coop'],
+        image,
+        '--out',
+        tmp_path / 'one.pdf',
+        '--device',
+        'cpu',
+        '--top-k',
+        3,
+    )
     assert (tmp_path / 'one.pdf').read_bytes().startswith(b'%PDF')
     assert 'CoOp leaves the image tower as it is' in capsys.readouterr().out
     other.parent.mkdir()
     other.write_bytes(b'no image')
     name = 'visualize_attention'
     for arguments, words in (
-            ((image, '--top-k', 9, '--device', 'cpu'), 'class-aware prompts for 5 classes'),
-            ((image, '--out', 'x.jpg'), 'must end in .png or .pdf'),
-            ((image, image, '--out', 'x.png'), 'one file, but there are 2 images'),
-            ((image, other), 'drawn to attention/wide.png: draw them in separate'),
-            ((tmp_path, ), 'is a folder: give the images in it'),
-            (('none.png', ), 'none.png does not exist'),
-            ((other, ), 'does not decode')):
+        ((image, '--top-k', 9, '--device', 'cpu'), 'class-aware prompts for 5 classes'),
+        ((image, '--out', 'x.jpg'), 'must end in .png or .pdf'),
+        ((image, image, '--out', 'x.png'), 'one file, but there are 2 images'),
+        ((image, other), 'drawn to attention/wide.png: draw them in separate'),
+        ((tmp_path,), 'is a folder: give the images in it'),
+        (('none.png',), 'none.png does not exist'),
+        ((other,), 'does not decode'),
+    ):
         assert words in refused(capsys, name, trained['dpt'], *arguments)

@@ -1,4 +1,5 @@
 """The table of benchmarks and where class names come from."""
+
 from pathlib import Path
 
 import pytest
@@ -20,33 +21,38 @@ PUBLISHED = dict(  # train, val, test, classes
     ImageNetV2=(0, 0, 10000, 1000),
     ImageNetSketch=(0, 0, 50889, 1000),
     ImageNetA=(0, 0, 7500, 200),
-    ImageNetR=(0, 0, 30000, 200))
+    ImageNetR=(0, 0, 30000, 200),
+)
 
 
 def test_eurosat_is_the_published_one():
     eurosat = get_benchmark('EuroSAT')
-    assert eurosat.classes == ('Annual Crop Land', 'Forest',
-                               'Herbaceous Vegetation Land',
-                               'Highway or Road', 'Industrial Buildings',
-                               'Pasture Land', 'Permanent Crop Land',
-                               'Residential Buildings', 'River',
-                               'Sea or Lake')
-    assert eurosat.templates == ('a centered satellite photo of {}.', )
-    assert (eurosat.folder, eurosat.image_dir,
-            eurosat.split_file) == ('eurosat', '2750',
-                                    'split_zhou_EuroSAT.json')
+    assert eurosat.classes == (
+        'Annual Crop Land',
+        'Forest',
+        'Herbaceous Vegetation Land',
+        'Highway or Road',
+        'Industrial Buildings',
+        'Pasture Land',
+        'Permanent Crop Land',
+        'Residential Buildings',
+        'River',
+        'Sea or Lake',
+    )
+    assert eurosat.templates == ('a centered satellite photo of {}.',)
+    assert (eurosat.folder, eurosat.image_dir, eurosat.split_file) == (
+        'eurosat',
+        '2750',
+        'split_zhou_EuroSAT.json',
+    )
 
 
 def test_published_sizes():
-    found = {
-        b.name: (*b.sizes, b.num_classes)
-        for b in BENCHMARKS.values() if b.layout != 'none'
-    }
+    found = {b.name: (*b.sizes, b.num_classes) for b in BENCHMARKS.values() if b.layout != 'none'}
     assert found == PUBLISHED
 
 
-@pytest.mark.parametrize(
-    'benchmark', BENCHMARKS.values(), ids=lambda b: b.name)
+@pytest.mark.parametrize('benchmark', BENCHMARKS.values(), ids=lambda b: b.name)
 def test_every_benchmark_is_complete(benchmark):
     assert get_benchmark(benchmark.name.lower()) is benchmark
     assert get_benchmark(benchmark.name.upper()) is benchmark
@@ -56,14 +62,21 @@ def test_every_benchmark_is_complete(benchmark):
         assert not repeated(benchmark.classes)
     assert all(t.count('{}') == 1 for t in benchmark.templates)
     assert bool(benchmark.folder) == bool(benchmark.source)
-    assert benchmark.evaluation_only == (benchmark.name in (
-        'ImageNetV2', 'ImageNetSketch', 'ImageNetA', 'ImageNetR'))
+    assert benchmark.evaluation_only == (
+        benchmark.name in ('ImageNetV2', 'ImageNetSketch', 'ImageNetA', 'ImageNetR')
+    )
 
 
-@pytest.mark.parametrize('name, found', [
-    ('oxford_pets', 'OxfordPets'), ('imagenet-a', 'ImageNetA'),
-    ('DescribableTextures', 'DTD'), ('oxford_flowers', 'Flowers102'),
-    ('fgvc_aircraft', 'FGVCAircraft')])
+@pytest.mark.parametrize(
+    'name, found',
+    [
+        ('oxford_pets', 'OxfordPets'),
+        ('imagenet-a', 'ImageNetA'),
+        ('DescribableTextures', 'DTD'),
+        ('oxford_flowers', 'Flowers102'),
+        ('fgvc_aircraft', 'FGVCAircraft'),
+    ],
+)
 def test_other_spellings(name, found):
     assert get_benchmark(name).name == found
 
@@ -84,19 +97,23 @@ def test_halves_of_the_classes():
 
 
 def test_names_that_are_in_the_data_need_the_data(tmp_path):
-    with pytest.raises(FileNotFoundError, match='StanfordCars: the folder '
-                       '.*split_zhou_StanfordCars.json.*set dataset.data_r'):
+    with pytest.raises(
+        FileNotFoundError,
+        match='StanfordCars: the folder .*split_zhou_StanfordCars.json.*set dataset.data_r',
+    ):
         resolve_classes('StanfordCars', str(tmp_path))
-    own = Benchmark('Own', ('a', 'b'), ('a {}.', ))
+    own = Benchmark('Own', ('a', 'b'), ('a {}.',))
     assert resolve_classes(own, str(tmp_path)) == ('a', 'b')
 
 
 def test_the_table_in_the_docs():
     """The documented numbers, templates and places are those of the code."""
     docs = Path(__file__).parents[1] / 'docs/datasets.md'
-    rows = [[cell.strip() for cell in line.strip('|').split('|')]
-            for line in docs.read_text().splitlines()
-            if line.startswith('| ')]
+    rows = [
+        [cell.strip() for cell in line.strip('|').split('|')]
+        for line in docs.read_text().splitlines()
+        if line.startswith('| ')
+    ]
     rows = {row[0]: row for row in rows if len(row) == 9}
     for name, (*sizes, classes) in PUBLISHED.items():
         benchmark, row = get_benchmark(name), rows[name]

@@ -1,4 +1,5 @@
 """Reading checkpoints: safe, complete, or refused with a reason."""
+
 import os
 import pickle
 import random
@@ -16,7 +17,7 @@ from mmdpt.engine.checkpoint import plain
 @pytest.fixture
 def saved(tmp_path):
     """A small checkpoint on the disk."""
-    state = OrderedDict(prompt=torch.arange(200.), scale=torch.ones(3))
+    state = OrderedDict(prompt=torch.arange(200.0), scale=torch.ones(3))
     state._metadata = {'': dict(mmdpt=dict(classes=['a']))}
     path = tmp_path / 'epoch_1.pth'
     torch.save(dict(state_dict=state, meta=dict(epoch=1)), path)
@@ -41,7 +42,7 @@ def test_plain_names_the_place():
 
 def test_reads(saved):
     checkpoint = read_checkpoint(str(saved))
-    assert torch.equal(checkpoint['state_dict']['prompt'], torch.arange(200.))
+    assert torch.equal(checkpoint['state_dict']['prompt'], torch.arange(200.0))
     assert checkpoint['state_dict']._metadata['']['mmdpt'] == dict(classes=['a'])
 
 
@@ -143,6 +144,7 @@ def test_latest(tmp_path):
     (tmp_path / 'last_checkpoint').write_text('/elsewhere/epoch_2.pth')  # a moved folder
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_2.pth')
     (tmp_path / 'epoch_2.pth').unlink()
-    with pytest.raises(CheckpointError, match=(
-            "'/elsewhere/epoch_2.pth', which does not exist.*epoch_10.pth")):
+    with pytest.raises(
+        CheckpointError, match=("'/elsewhere/epoch_2.pth', which does not exist.*epoch_10.pth")
+    ):
         latest_checkpoint(str(tmp_path))

@@ -1,4 +1,5 @@
 """Checkpoints of a training: content, exact resume, and faults on the way."""
+
 import os
 
 import pytest
@@ -29,13 +30,22 @@ def learnt(path):
 def test_content(tmp_path):
     train(tmp_path)
     assert sorted(f for f in os.listdir(tmp_path) if f.endswith('.pth')) == [
-        'epoch_3.pth', 'epoch_4.pth']
+        'epoch_3.pth',
+        'epoch_4.pth',
+    ]
     checkpoint = torch.load(tmp_path / 'epoch_4.pth', weights_only=True)
     assert set(checkpoint['state_dict']) == {
-        'visual_prompt', 'text_prompt.weight', 'text_prompt.bias'}
+        'visual_prompt',
+        'text_prompt.weight',
+        'text_prompt.bias',
+    }
     assert checkpoint['meta']['mmdpt'] == dict(
-        classes=['a', 'b', 'c'], clip=dict(fingerprint='toy'), draw_hash='draw-1', version='0.1.0',
-        recipe=dict(version=1, missing='ToyPrompted is no PromptedCLIP'))
+        classes=['a', 'b', 'c'],
+        clip=dict(fingerprint='toy'),
+        draw_hash='draw-1',
+        version='0.1.0',
+        recipe=dict(version=1, missing='ToyPrompted is no PromptedCLIP'),
+    )
     assert checkpoint['message_hub']['log_scalars'] == {}
     assert checkpoint['message_hub']['runtime_info']['epoch'] == 3
     assert os.path.getsize(tmp_path / 'epoch_4.pth') < 20_000
@@ -86,12 +96,15 @@ def test_failed_write_keeps_the_last_good_one(tmp_path, monkeypatch):
     assert latest_checkpoint(str(tmp_path)) == str(tmp_path / 'epoch_3.pth')
     train(tmp_path, resume=tmp_path / 'epoch_3.pth')
     assert sorted(f for f in os.listdir(tmp_path) if f.endswith('.pth')) == [
-        'epoch_3.pth', 'epoch_4.pth']
+        'epoch_3.pth',
+        'epoch_4.pth',
+    ]
 
 
 def test_killed_between_writing_and_removing(tmp_path, monkeypatch):
     """The old file that then stays is removed on resuming."""
     from mmdpt.engine import PromptCheckpointHook
+
     real = PromptCheckpointHook._remove_outdated
 
     def die(self, kept):
@@ -107,7 +120,9 @@ def test_killed_between_writing_and_removing(tmp_path, monkeypatch):
     (tmp_path / '.epoch_4.pth.1.tmp').write_bytes(b'torn')
     train(tmp_path, resume=latest_checkpoint(str(tmp_path)))
     assert sorted(f for f in os.listdir(tmp_path) if f.endswith(('.pth', '.tmp'))) == [
-        'epoch_3.pth', 'epoch_4.pth']
+        'epoch_3.pth',
+        'epoch_4.pth',
+    ]
 
 
 def test_other_images_or_seed_are_refused(tmp_path):

@@ -1,4 +1,5 @@
 """Data-parallel training with gloo on CPU: two processes equal one."""
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -28,7 +29,9 @@ def build(shard=False, **text_prompt):
             shard_classes=shard,
             text_prompt=dict(type='CoOp', num_tokens=4, **text_prompt),
             visual_prompt=dict(type='CAVPT', num_tokens=2, top_k=2),
-            head=dict(type='DPTHead', guided_epochs=1)))
+            head=dict(type='DPTHead', guided_epochs=1),
+        )
+    )
 
 
 def labels(model, images):
@@ -49,25 +52,22 @@ def step(model, rank=0, world=1):
     losses = model(images[rank::world], samples[rank::world], mode='loss')
     total, _ = inner.parse_losses(losses)
     total.backward()
-    return total.detach(), {
-        n: p.grad for n, p in inner.named_parameters() if p.requires_grad}
+    return total.detach(), {n: p.grad for n, p in inner.named_parameters() if p.requires_grad}
 
 
-SETTINGS = [(shard, specific) for shard in (True, False)
-            for specific in (True, False)]
+SETTINGS = [(shard, specific) for shard in (True, False) for specific in (True, False)]
 
 
 def process(rank, folder):
     torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
     results = []
     for shard, specific in SETTINGS:
-        model = DistributedDataParallel(
-            build(shard, class_specific=specific).train())
+        model = DistributedDataParallel(build(shard, class_specific=specific).train())
         count = []
         model.module.text_tower.register_forward_hook(
-            lambda m, args, out: count.append(out.shape[1]))
+            lambda m, args, out: count.append(out.shape[1])
+        )
         results.append((*step(model, rank, 2), count[-1]))
     torch.save(results, f'{folder}/{rank}.pt')
     dist.destroy_process_group()
@@ -77,8 +77,7 @@ def process(rank, folder):
 def two_processes(tmp_path_factory):
     """Results of both processes for each setting."""
     folder = tmp_path_factory.mktemp('gloo')
-    mp.start_processes(
-        process, args=(str(folder), ), nprocs=2, start_method='spawn')
+    mp.start_processes(process, args=(str(folder),), nprocs=2, start_method='spawn')
     both = [torch.load(folder / f'{rank}.pt') for rank in range(2)]
     return dict(zip(SETTINGS, zip(*both)))
 
@@ -89,14 +88,12 @@ def test_two_processes_equal_one(shard, specific, two_processes):
     label is among the selected classes."""
     results = two_processes[shard, specific]
     loss, grads = step(build(class_specific=specific).train())
-    torch.testing.assert_close(
-        (results[0][0] + results[1][0]) / 2, loss, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close((results[0][0] + results[1][0]) / 2, loss, rtol=1e-9, atol=1e-12)
     assert sorted(r[2] for r in results) == ([2, 3] if shard else [5, 5])
     for _, found, _ in results:
         assert found.keys() == grads.keys()
         for name, grad in grads.items():
-            torch.testing.assert_close(
-                found[name], grad, rtol=1e-9, atol=1e-11)
+            torch.testing.assert_close(found[name], grad, rtol=1e-9, atol=1e-11)
 
 
 def test_bad_setting():

@@ -22,33 +22,37 @@ METHODS = dict(
     vlp=dict(
         text_prompt=COOP,
         visual_prompt=dict(type='VPT', num_tokens=3),
-        head=dict(type='GuidedHead', guided_epochs=2)),
+        head=dict(type='GuidedHead', guided_epochs=2),
+    ),
     maple=dict(
-        text_prompt=dict(type='DeepCoOp', num_layers=2, num_tokens=2,
-                         frozen_words='of a'),
-        visual_prompt=dict(type='MaPLe')),
+        text_prompt=dict(type='DeepCoOp', num_layers=2, num_tokens=2, frozen_words='of a'),
+        visual_prompt=dict(type='MaPLe'),
+    ),
     promptsrc=dict(
         text_prompt=dict(type='DeepCoOp', num_layers=3, num_tokens=2),
-        visual_prompt=dict(
-            type='VPT', num_tokens=3, num_layers=2, pre_norm=True),
-        head=dict(type='PromptSRCHead')),
+        visual_prompt=dict(type='VPT', num_tokens=3, num_layers=2, pre_norm=True),
+        head=dict(type='PromptSRCHead'),
+    ),
     kgcoop=dict(text_prompt=COOP, head=dict(type='KgCoOpHead')),
-    tcp=dict(text_prompt=dict(type='TCP', num_tokens=3, layers=[1, 2], weights=[1., .5]),
-             head=dict(type='KgCoOpHead')),
+    tcp=dict(
+        text_prompt=dict(type='TCP', num_tokens=3, layers=[1, 2], weights=[1.0, 0.5]),
+        head=dict(type='KgCoOpHead'),
+    ),
     mmrl=dict(
         text_prompt=dict(type='RepresentationText', num_tokens=3, space_dim=24, layers=[2, 3]),
         visual_prompt=dict(type='RepresentationImage'),
-        head=dict(type='MMRLHead')),
+        head=dict(type='MMRLHead'),
+    ),
     mmrlpp=dict(
-        text_prompt=dict(type='RepresentationText', num_tokens=3, space_dim=24, layers=[1, 3],
-                         rank=2, mix=.6),
+        text_prompt=dict(
+            type='RepresentationText', num_tokens=3, space_dim=24, layers=[1, 3], rank=2, mix=0.6
+        ),
         visual_prompt=dict(type='RepresentationImage'),
-        head=dict(type='MMRLHead', rank=4)),
+        head=dict(type='MMRLHead', rank=4),
+    ),
     prograd=dict(text_prompt=COOP, head=dict(type='ProGradHead')),
-    dpt=dict(
-        text_prompt=COOP,
-        visual_prompt=CAVPT,
-        head=dict(type='DPTHead', guided_epochs=2)))
+    dpt=dict(text_prompt=COOP, visual_prompt=CAVPT, head=dict(type='DPTHead', guided_epochs=2)),
+)
 
 
 def build(method='dpt', seed=0, **options):
@@ -61,8 +65,11 @@ def build(method='dpt', seed=0, **options):
                 arch=small_clip(),
                 pretrained=None,
                 classes=CLASSES,
-                precision='fp64'),
-            **{**copy.deepcopy(METHODS[method]), **options}))
+                precision='fp64',
+            ),
+            **{**copy.deepcopy(METHODS[method]), **options},
+        )
+    )
 
 
 @pytest.fixture
@@ -80,8 +87,8 @@ def test_equals_the_plain_path(method, images):
     """Logits, losses and gradients, against nothing shared or cached."""
     model = build(method).train()
     filled = F.normalize(
-        encode_text(model.text_tower,
-                    [p[0] for p in model.templates[0]().unpack()]), dim=-1)
+        encode_text(model.text_tower, [p[0] for p in model.templates[0]().unpack()]), dim=-1
+    )
     learnt = [p for p in model.parameters() if p.requires_grad]
     for epoch in (0, 5):
         MessageHub.get_current_instance().update_info('epoch', epoch)
@@ -104,8 +111,7 @@ def test_every_learnt_tensor_learns(method, images):
     model = build(method).train()
     learnt = {n for n, p in model.named_parameters() if p.requires_grad}
     assert learnt == set(model.state_dict())
-    assert all(n.startswith(tuple(f'{part}.' for part in model.parts()))
-               for n in learnt)
+    assert all(n.startswith(tuple(f'{part}.' for part in model.parts())) for n in learnt)
     assert bool(learnt) == (method != 'zeroshot')
     if not learnt:
         return
@@ -131,10 +137,7 @@ def test_zero_shot(method, images):
 
 def test_templates_are_averaged():
     templates = ['a photo of a {}.', 'art of the {}.']
-    single = [
-        build('zeroshot', templates=t).frozen_text_features()
-        for t in templates
-    ]
+    single = [build('zeroshot', templates=t).frozen_text_features() for t in templates]
     both = build('zeroshot', templates=templates).frozen_text_features()
     torch.testing.assert_close(both, F.normalize(sum(single) / 2, dim=-1))
 
@@ -164,23 +167,26 @@ def test_text_features_by_image(images):
     model = build('cocoop')
     together = model(images)
     for i in range(len(images)):
-        torch.testing.assert_close(model(images[i:i + 1])[0], together[i])
+        torch.testing.assert_close(model(images[i : i + 1])[0], together[i])
     many = images.repeat(4, 1, 1, 1)
     with torch.no_grad():
-        torch.testing.assert_close(
-            model.eval()(many), together.repeat(4, 1))
+        torch.testing.assert_close(model.eval()(many), together.repeat(4, 1))
         features = model.clip_features(images)
         for sample, row in zip(model.predict_features(features), together):
             torch.testing.assert_close(sample.pred_score, row.softmax(0))
-    assert (model.text_features(features)[0] -
-            model.text_features(features)[1]).abs().max() > 1e-6
+    assert (model.text_features(features)[0] - model.text_features(features)[1]).abs().max() > 1e-6
 
 
 def test_frozen_pass_only_where_needed(images):
     passes = []
-    for method, phase, expected in [('zeroshot', 5, 1), ('coop', 5, 1),
-                                    ('vpt', 5, 1), ('vlp', 0, 2),
-                                    ('vlp', 5, 1), ('dpt', 5, 2)]:
+    for method, phase, expected in [
+        ('zeroshot', 5, 1),
+        ('coop', 5, 1),
+        ('vpt', 5, 1),
+        ('vlp', 0, 2),
+        ('vlp', 5, 1),
+        ('dpt', 5, 2),
+    ]:
         model, count = build(method).train(), []
         model.backbone.register_forward_hook(lambda *a: count.append(1))
         MessageHub.get_current_instance().update_info('epoch', phase)
@@ -197,43 +203,42 @@ def test_predictions(images):
     for sample, row in zip(predictions, logits):
         torch.testing.assert_close(sample.pred_score, row.softmax(0))
         assert sample.pred_label.item() == row.argmax().item()
-    (feature, ) = model.extract_feat(images)
+    (feature,) = model.extract_feat(images)
     assert feature.shape == (5, 32)
 
 
-@pytest.mark.parametrize('precision, limit', [('fp32', 1e-4), ('bf16', 1.),
-                                              ('fp16', .2)])
+@pytest.mark.parametrize('precision, limit', [('fp32', 1e-4), ('bf16', 1.0), ('fp16', 0.2)])
 def test_other_precisions(precision, limit, images):
     """What is learnt stays wide; the logits stay close to the exact ones."""
     exact, other = build('dpt'), build('dpt', precision=precision)
     other.load_state_dict(exact.state_dict())
-    assert all(p.dtype == torch.float32 for p in other.parameters()
-               if p.requires_grad)
+    assert all(p.dtype == torch.float32 for p in other.parameters() if p.requires_grad)
     with torch.no_grad():
         difference = (exact.eval()(images) - other.eval()(images)).abs().max()
     assert difference < limit
     total, _ = other.train().parse_losses(other.loss(images, samples()))
     total.backward()
-    assert all(torch.isfinite(p.grad).all() for p in other.parameters()
-               if p.requires_grad)
+    assert all(torch.isfinite(p.grad).all() for p in other.parameters() if p.requires_grad)
 
 
 def test_learnt_values_are_few():
     model = build('dpt')
     learnt = sum(p.numel() for p in model.state_dict().values())
-    assert learnt == sum(
-        p.numel() for p in model.parameters() if p.requires_grad)
+    assert learnt == sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-@pytest.mark.parametrize('options, error, message', [
-    (dict(classes=[]), ValueError, 'at least two classes, but classes has 0'),
-    (dict(classes=['cat']), ValueError, 'at least two classes'),
-    (dict(classes=['cat', 'dog', 'cat']), ValueError, "'cat' stands more"),
-    (dict(classes=['cat', 3]), TypeError, 'must be text, but one is 3'),
-    (dict(templates=[]), ValueError, 'templates is empty'),
-    (dict(classes='EuroSad'), (ValueError, KeyError), 'EuroSAT'),
-    (dict(templates='photo'), ValueError, 'exactly one {}'),
-])
+@pytest.mark.parametrize(
+    'options, error, message',
+    [
+        (dict(classes=[]), ValueError, 'at least two classes, but classes has 0'),
+        (dict(classes=['cat']), ValueError, 'at least two classes'),
+        (dict(classes=['cat', 'dog', 'cat']), ValueError, "'cat' stands more"),
+        (dict(classes=['cat', 3]), TypeError, 'must be text, but one is 3'),
+        (dict(templates=[]), ValueError, 'templates is empty'),
+        (dict(classes='EuroSad'), (ValueError, KeyError), 'EuroSAT'),
+        (dict(templates='photo'), ValueError, 'exactly one {}'),
+    ],
+)
 def test_bad_classes_and_templates(options, error, message):
     with pytest.raises(error, match=message):
         build('zeroshot', **options)
@@ -242,8 +247,10 @@ def test_bad_classes_and_templates(options, error, message):
 def test_parts_that_do_not_fit():
     with pytest.raises(ValueError, match='DPTHead needs class evidence'):
         build('coop', head=dict(type='DPTHead', guided_epochs=1))
-    with pytest.raises(ValueError, match='CAVPT needs text features that all'
-                       ' images share, but those of CoCoOp depend'):
+    with pytest.raises(
+        ValueError,
+        match='CAVPT needs text features that all images share, but those of CoCoOp depend',
+    ):
         build('cocoop', visual_prompt=CAVPT)
     with pytest.raises(ValueError, match='GuidedHead guides learnt text'):
         build('vpt', head=dict(type='GuidedHead', guided_epochs=1))

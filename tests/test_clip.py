@@ -49,15 +49,12 @@ def save(weights, form, folder):
     elif form == 'bare.pt':
         torch.save(weights, path)
     elif form == 'nested.pt':
-        torch.save(
-            dict(epoch=3, state_dict={f'module.{k}': v
-                                      for k, v in weights.items()}), path)
+        torch.save(dict(epoch=3, state_dict={f'module.{k}': v for k, v in weights.items()}), path)
     return str(path)
 
 
 @pytest.mark.filterwarnings('ignore::DeprecationWarning')
-@pytest.mark.parametrize(
-    'form', ['safetensors', 'archive.pt', 'bare.pt', 'nested.pt'])
+@pytest.mark.parametrize('form', ['safetensors', 'archive.pt', 'bare.pt', 'nested.pt'])
 def test_every_form_gives_the_same_model(clip, weights, form, tmp_path):
     # Values that half precision can hold, as OpenAI's are.
     weights = {k: v.half().float() for k, v in weights.items()}
@@ -65,8 +62,8 @@ def test_every_form_gives_the_same_model(clip, weights, form, tmp_path):
     for name, value in loaded.model.state_dict().items():
         torch.testing.assert_close(value, weights[name], rtol=0, atol=0)
     assert loaded.identity == dict(
-        arch='custom', pretrained=f'weights.{form}',
-        fingerprint=weights_fingerprint(weights))
+        arch='custom', pretrained=f'weights.{form}', fingerprint=weights_fingerprint(weights)
+    )
     assert loaded.logit_scale.item() == pytest.approx(1 / 0.07, rel=1e-3)
 
 
@@ -75,17 +72,15 @@ def test_frozen_and_in_evaluation(clip):
     assert not clip.model.training
 
 
-@pytest.mark.parametrize('precision, dtype', [
-    ('fp64', torch.float64), ('bf16', torch.bfloat16), ('fp16', torch.float16)
-])
+@pytest.mark.parametrize(
+    'precision, dtype', [('fp64', torch.float64), ('bf16', torch.bfloat16), ('fp16', torch.float16)]
+)
 def test_precision(weights, precision, dtype, tmp_path):
     path = save(weights, 'safetensors', tmp_path)
     loaded = load_clip(small_clip(), path, precision)
     assert {p.dtype for p in loaded.model.parameters()} == {dtype}
-    assert loaded.logit_scale.dtype == max(
-        dtype, torch.float32, key=lambda d: d.itemsize)
-    assert loaded.identity['fingerprint'] == load_clip(
-        small_clip(), path).identity['fingerprint']
+    assert loaded.logit_scale.dtype == max(dtype, torch.float32, key=lambda d: d.itemsize)
+    assert loaded.identity['fingerprint'] == load_clip(small_clip(), path).identity['fingerprint']
 
 
 def test_fingerprint_knows_each_value(weights):
@@ -98,6 +93,7 @@ def test_random_weights_are_logged(caplog):
     import logging
 
     from mmengine.logging import MMLogger
+
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     try:
@@ -119,19 +115,21 @@ def test_vocabulary_beside_the_json(tmp_path):
     config = small_clip(tokenizer_kwargs=dict(bpe_path='bpe.txt.gz'))
     (tmp_path / 'a.json').write_text(json.dumps(config))
     _, config = read_config(tmp_path / 'a.json')
-    assert config['text_cfg']['tokenizer_kwargs']['bpe_path'] == str(
-        tmp_path / 'bpe.txt.gz')
+    assert config['text_cfg']['tokenizer_kwargs']['bpe_path'] == str(tmp_path / 'bpe.txt.gz')
 
 
-@pytest.mark.parametrize('arch, error, message', [
-    ('ViT-B-61', ValueError, 'not an architecture .* nearest: .*ViT-B-16'),
-    ('no/such.json', FileNotFoundError, 'no/such.json.* does not exist'),
-    (dict(embed_dim=3), ValueError, 'lacks text_cfg, vision_cfg'),
-    (17, TypeError, 'must be a name, a JSON file or a dict'),
-    (dict(small_clip(), colour='red'), ValueError, 'colour'),
-    ('coca_ViT-B-32', ValueError, 'not supported'),
-    ('RN50-nonsense', ValueError, 'RN50'),
-])
+@pytest.mark.parametrize(
+    'arch, error, message',
+    [
+        ('ViT-B-61', ValueError, 'not an architecture .* nearest: .*ViT-B-16'),
+        ('no/such.json', FileNotFoundError, 'no/such.json.* does not exist'),
+        (dict(embed_dim=3), ValueError, 'lacks text_cfg, vision_cfg'),
+        (17, TypeError, 'must be a name, a JSON file or a dict'),
+        (dict(small_clip(), colour='red'), ValueError, 'colour'),
+        ('coca_ViT-B-32', ValueError, 'not supported'),
+        ('RN50-nonsense', ValueError, 'RN50'),
+    ],
+)
 def test_bad_arch(arch, error, message):
     with pytest.raises(error, match=message):
         load_clip(arch, None)
@@ -144,11 +142,14 @@ def test_bad_json(tmp_path):
         load_clip(str(path), None)
 
 
-@pytest.mark.parametrize('pretrained, error, message', [
-    ('no/such/file.pt', FileNotFoundError, 'neither a file nor a tag'),
-    ('opnai', ValueError, 'neither a file nor a tag.* Tags: openai'),
-    (3, TypeError, 'must be an open_clip tag, a file or None'),
-])
+@pytest.mark.parametrize(
+    'pretrained, error, message',
+    [
+        ('no/such/file.pt', FileNotFoundError, 'neither a file nor a tag'),
+        ('opnai', ValueError, 'neither a file nor a tag.* Tags: openai'),
+        (3, TypeError, 'must be an open_clip tag, a file or None'),
+    ],
+)
 def test_bad_pretrained(pretrained, error, message):
     with pytest.raises(error, match=message):
         load_clip('ViT-B-16-quickgelu', pretrained)
@@ -160,8 +161,9 @@ def test_bad_precision():
 
 
 def test_wrong_activation_of_a_tag():
-    with pytest.raises(ValueError, match="was trained with QuickGELU.* Use "
-                       "arch='ViT-B-16-quickgelu'"):
+    with pytest.raises(
+        ValueError, match="was trained with QuickGELU.* Use arch='ViT-B-16-quickgelu'"
+    ):
         load_clip('ViT-B-16', 'openai')
     with pytest.raises(ValueError, match='laion'):
         load_clip('ViT-B-16-quickgelu', 'laion2b_s34b_b88k')
@@ -185,17 +187,23 @@ def test_no_network_for_a_tag(monkeypatch):
         raise OSError('Network is unreachable')
 
     monkeypatch.setattr(zoo, 'download_pretrained', offline)
-    with pytest.raises(ConnectionError, match="ViT-B-16-quickgelu, tag "
-                       "'openai', cannot be downloaded .*Network is "
-                       'unreachable.*set model.pretrained to the file'):
+    with pytest.raises(
+        ConnectionError,
+        match='ViT-B-16-quickgelu, tag '
+        "'openai', cannot be downloaded .*Network is "
+        'unreachable.*set model.pretrained to the file',
+    ):
         load_clip('ViT-B-16-quickgelu', 'openai')
 
 
 def test_file_of_another_architecture(weights, tmp_path):
     path = save(weights, 'safetensors', tmp_path)
-    with pytest.raises(ValueError, match='weights.safetensors does not hold '
-                       r'the weights of custom: .*\(77, 64\) in the file, '
-                       r'\(77, 128\) in custom'):
+    with pytest.raises(
+        ValueError,
+        match='weights.safetensors does not hold '
+        r'the weights of custom: .*\(77, 64\) in the file, '
+        r'\(77, 128\) in custom',
+    ):
         load_clip(small_clip(width=128), path)
     with pytest.raises(ValueError, match='tensors missing .*Set model.arch'):
         load_clip(small_clip(layers=4), path)
@@ -204,9 +212,8 @@ def test_file_of_another_architecture(weights, tmp_path):
 
 
 class Hostile:
-
     def __reduce__(self):
-        return print, ('code ran', )
+        return print, ('code ran',)
 
 
 def test_damaged_and_hostile_files(tmp_path, capsys):

@@ -1,4 +1,5 @@
 """CLIP's image tower as a backbone of MMPretrain's classifiers."""
+
 import pytest
 import torch
 from mmengine.runner import load_checkpoint
@@ -10,24 +11,36 @@ import mmdpt.models  # noqa: F401  (registers)
 
 def backbone(prompt=dict(type='VPT', num_tokens=3), seed=0, **options):  # noqa: B006
     torch.manual_seed(seed)
-    return MODELS.build({
-        **dict(type='PromptedCLIPBackbone', arch=small_clip(),
-               pretrained=None, visual_prompt=prompt), **options})
+    return MODELS.build(
+        {
+            **dict(
+                type='PromptedCLIPBackbone',
+                arch=small_clip(),
+                pretrained=None,
+                visual_prompt=prompt,
+            ),
+            **options,
+        }
+    )
 
 
 def classifier(**options):
-    return MODELS.build(dict(
-        type='ImageClassifier', backbone=backbone(**options),
-        head=dict(type='LinearClsHead', num_classes=4, in_channels=32)))
+    return MODELS.build(
+        dict(
+            type='ImageClassifier',
+            backbone=backbone(**options),
+            head=dict(type='LinearClsHead', num_classes=4, in_channels=32),
+        )
+    )
 
 
-@pytest.mark.parametrize('prompt', [
-    None, dict(type='VPT', num_tokens=3),
-    dict(type='VPT', num_tokens=3, deep=False)])
+@pytest.mark.parametrize(
+    'prompt', [None, dict(type='VPT', num_tokens=3), dict(type='VPT', num_tokens=3, deep=False)]
+)
 def test_features_are_those_of_the_tower(prompt):
     model = backbone(prompt, precision='fp64')
     images = torch.randn(2, 3, 32, 32, dtype=torch.double)
-    feature, = model(images)
+    (feature,) = model(images)
     wanted, *_ = encode_image(model.tower, images, model.visual_prompt)
     assert feature.shape == (2, model.embed_dim) == (2, 32)
     torch.testing.assert_close(feature, wanted, rtol=1e-10, atol=1e-12)
@@ -43,7 +56,10 @@ def test_only_prompts_and_head_are_saved(tmp_path):
     file = str(tmp_path / 'learnt.pth')
     torch.save(dict(state_dict=model.state_dict(), meta={}), file)
     assert set(model.state_dict()) == {
-        'backbone.visual_prompt.tokens', 'head.fc.weight', 'head.fc.bias'}
+        'backbone.visual_prompt.tokens',
+        'head.fc.weight',
+        'head.fc.bias',
+    }
     again = classifier()
     load_checkpoint(again, file)
     images = torch.randn(2, 3, 32, 32)
@@ -65,7 +81,7 @@ def test_frozen_features_know_their_weights():
 
 def test_half_precision_tower_gives_single_precision():
     model = backbone(precision='bf16')
-    feature, = model(torch.randn(2, 3, 32, 32))
+    (feature,) = model(torch.randn(2, 3, 32, 32))
     assert feature.dtype == model.visual_prompt.tokens.dtype == torch.float32
     feature.sum().backward()
     assert model.visual_prompt.tokens.grad.abs().sum() > 0
@@ -73,15 +89,18 @@ def test_half_precision_tower_gives_single_precision():
 
 @pytest.mark.parametrize('name', ['CAVPT', 'MaPLe'])
 def test_text_is_needed(name):
-    with pytest.raises(ValueError, match=f'{name} makes its tokens from text '
-                       'features, and PromptedCLIPBackbone has none'):
+    with pytest.raises(
+        ValueError,
+        match=f'{name} makes its tokens from text features, and PromptedCLIPBackbone has none',
+    ):
         backbone(dict(type=name))
 
 
 def test_resnet_towers():
-    arch = dict(small_clip(), vision_cfg=dict(
-        image_size=32, layers=[1, 1, 1, 1], width=8, head_width=32))
-    feature, = backbone(None, arch=arch)(torch.randn(2, 3, 32, 32))
+    arch = dict(
+        small_clip(), vision_cfg=dict(image_size=32, layers=[1, 1, 1, 1], width=8, head_width=32)
+    )
+    (feature,) = backbone(None, arch=arch)(torch.randn(2, 3, 32, 32))
     assert feature.shape == (2, 32)
     with pytest.raises(ValueError, match='is a ResNet'):
         backbone(arch=arch)

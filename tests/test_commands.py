@@ -1,4 +1,5 @@
 """The command mmdpt, its doors in tools/, and configs found by name."""
+
 import ast
 import os
 import subprocess
@@ -17,8 +18,9 @@ RUN = 'import sys, mmdpt_command\nsys.exit(mmdpt_command.main())'
 def command(*arguments, **more):
     """CompletedProcess: ``mmdpt ARGUMENTS``, as the installed script runs it."""
     line = [sys.executable, *more.pop('options', []), '-c', RUN, *map(str, arguments)]
-    return subprocess.run(line, env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True,
-                          text=True, **more)
+    return subprocess.run(
+        line, env={**os.environ, 'PYTHONPATH': str(ROOT)}, capture_output=True, text=True, **more
+    )
 
 
 def test_help_lists_the_commands_and_imports_nothing_heavy(tmp_path):
@@ -28,9 +30,13 @@ def test_help_lists_the_commands_and_imports_nothing_heavy(tmp_path):
     assert '| torch' not in done.stderr and '| mmengine' not in done.stderr
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (['trian'], 'no command trian: did you mean train?'),
-    (['xyz'], 'no command xyz: mmdpt --help lists them')])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['trian'], 'no command trian: did you mean train?'),
+        (['xyz'], 'no command xyz: mmdpt --help lists them'),
+    ],
+)
 def test_unknown_command(arguments, words, capsys):
     assert cli.main(arguments) == 2
     assert words in capsys.readouterr().err
@@ -53,9 +59,17 @@ def test_each_command_has_a_door_and_each_door_a_command():
         assert not [node for node in ast.walk(ast.parse(door)) if isinstance(node, ast.FunctionDef)]
 
 
-@pytest.mark.parametrize('given', [
-    'dpt_tiny_digits_16shot', 'dpt_tiny_digits_16shot.py', 'dpt/dpt_tiny_digits_16shot.py',
-    'dpt/dpt_tiny_digits_16shot', 'configs/dpt/dpt_tiny_digits_16shot.py', str(DIGITS)])
+@pytest.mark.parametrize(
+    'given',
+    [
+        'dpt_tiny_digits_16shot',
+        'dpt_tiny_digits_16shot.py',
+        'dpt/dpt_tiny_digits_16shot.py',
+        'dpt/dpt_tiny_digits_16shot',
+        'configs/dpt/dpt_tiny_digits_16shot.py',
+        str(DIGITS),
+    ],
+)
 def test_configs_by_name(given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert Path(paths.find_config(given)) == DIGITS
@@ -72,10 +86,14 @@ def test_names_are_unique():
     assert len(files) == len(paths.shipped_configs()) > 50
 
 
-@pytest.mark.parametrize('given, words', [
-    ('dpt_tiny_digit_16shot', 'did you mean dpt_tiny_digits_16shot'),
-    ('configs/dpt/dpt_tiny_digits_61shot.py', 'did you mean dpt_tiny_digits_'),
-    ('nothing_of_ours_at_all', 'those of this project are in .*configs')])
+@pytest.mark.parametrize(
+    'given, words',
+    [
+        ('dpt_tiny_digit_16shot', 'did you mean dpt_tiny_digits_16shot'),
+        ('configs/dpt/dpt_tiny_digits_61shot.py', 'did you mean dpt_tiny_digits_'),
+        ('nothing_of_ours_at_all', 'those of this project are in .*configs'),
+    ],
+)
 def test_unknown_configs(given, words):
     with pytest.raises(FileNotFoundError, match=f'no config file {given}.*{words}'):
         paths.find_config(given)
@@ -85,16 +103,18 @@ def test_words_of_messages(monkeypatch, tmp_path):
     text = 'run python tools/make_split.py EuroSAT, see tools/test.py and tools/dist_train.sh'
     assert paths.spoken(text) == text
     monkeypatch.setattr(paths, 'PACKAGE', tmp_path / 'site-packages' / 'mmdpt')
-    assert paths.spoken(text) == \
-        'run mmdpt make_split EuroSAT, see mmdpt test and tools/dist_train.sh'
+    assert (
+        paths.spoken(text) == 'run mmdpt make_split EuroSAT, see mmdpt test and tools/dist_train.sh'
+    )
 
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory):
     """Path: The script mmdpt of an environment that has the wheel, and no checkout."""
     folder = tmp_path_factory.mktemp('wheel')
-    listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT,
-                            capture_output=True, text=True)
+    listed = subprocess.run(
+        ['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True
+    )
     if listed.returncode:
         pytest.skip('needs a git checkout to know what belongs to the source')
     for name in listed.stdout.splitlines():
@@ -102,9 +122,19 @@ def wheel(tmp_path_factory):
             (folder / 'source' / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / 'source' / name).write_bytes((ROOT / name).read_bytes())
     pip = [sys.executable, '-m', 'pip', '--disable-pip-version-check']
-    subprocess.run([*pip, 'wheel', '--no-deps', '--no-build-isolation', '--wheel-dir', folder,
-                    folder / 'source'], check=True)
-    built, = folder.glob('*.whl')
+    subprocess.run(
+        [
+            *pip,
+            'wheel',
+            '--no-deps',
+            '--no-build-isolation',
+            '--wheel-dir',
+            folder,
+            folder / 'source',
+        ],
+        check=True,
+    )
+    (built,) = folder.glob('*.whl')
     subprocess.run([*pip, 'install', '--no-deps', '--target', folder / 'site', built], check=True)
     return folder / 'site'
 
@@ -112,16 +142,26 @@ def wheel(tmp_path_factory):
 @pytest.mark.slow
 def test_from_a_wheel(wheel, tmp_path):
     """In an empty folder: configs by name, trained, tested, predicted with, swept."""
+
     def run(*arguments):
         done = subprocess.run(
-            [sys.executable, wheel / 'bin/mmdpt', *map(str, arguments)], cwd=tmp_path, text=True,
-            env={**os.environ, 'PYTHONPATH': str(wheel)}, capture_output=True)
+            [sys.executable, wheel / 'bin/mmdpt', *map(str, arguments)],
+            cwd=tmp_path,
+            text=True,
+            env={**os.environ, 'PYTHONPATH': str(wheel)},
+            capture_output=True,
+        )
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout + done.stderr
 
     assert '243 runs' in run('sweep', 'tiny_digits', '--list')
-    shown = run('train', 'dpt_tiny_digits_1shot', '--cfg-options', 'train_cfg.max_epochs=2',
-                'model.head.guided_epochs=1')
+    shown = run(
+        'train',
+        'dpt_tiny_digits_1shot',
+        '--cfg-options',
+        'train_cfg.max_epochs=2',
+        'model.head.guided_epochs=1',
+    )
     checkpoint = 'work_dirs/dpt_tiny_digits_1shot/epoch_2.pth'
     assert f'mmdpt predict {checkpoint} IMAGE' in shown and 'tools/' not in shown
     run('test', 'dpt_tiny_digits_1shot', checkpoint, '--out', 'metrics.json')

@@ -1,4 +1,5 @@
 """Every config file, and every combination, builds on small stand-ins."""
+
 import copy
 import importlib.util
 import os
@@ -20,8 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
 METHODS = sorted(p.stem for p in (CONFIGS / '_base_/methods').glob('*.py'))
 GRID_METHODS = ('coop', 'dpt')  # with all datasets and shots; others with one
-MODEL_ZOO = ''.join(p.read_text() for p in (
-    Path(mmpretrain.__file__).parent / '.mim/configs').glob('*/metafile.yml'))
+MODEL_ZOO = ''.join(
+    p.read_text()
+    for p in (Path(mmpretrain.__file__).parent / '.mim/configs').glob('*/metafile.yml')
+)
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -50,6 +53,7 @@ def data(tmp_path_factory):
 def one_clip():
     """The same small random CLIP for all: loading it anew takes longest."""
     from mmdpt.models import classifier, clip_backbone
+
     found, load = {}, classifier.load_clip
 
     def load_once(arch, pretrained, precision='fp32', tokenizer=None):
@@ -65,8 +69,7 @@ def one_clip():
 def build(cfg, data):
     """Model and datasets of a config, on a small CLIP and small trees."""
     init_default_scope('mmpretrain')
-    cfg.dataset.data_root = str(data / 'custom' if cfg.dataset.get('own')
-                                else data)
+    cfg.dataset.data_root = str(data / 'custom' if cfg.dataset.get('own') else data)
     visual = cfg.model.get('visual_prompt')
     if visual and visual.get('top_k'):
         visual.top_k = 3
@@ -101,8 +104,7 @@ def test_files_are_what_the_generator_writes():
         assert path.read_text() == GRID.leaf(*combination), path
     dpt = [p for p in LEAVES if re.match('dpt/dpt_vitb16_', p)]
     assert len(dpt) == 55
-    assert {p.split('_')[2] for p in dpt} == {
-        get_benchmark(n).config_name for n in GRID.DATASETS}
+    assert {p.split('_')[2] for p in dpt} == {get_benchmark(n).config_name for n in GRID.DATASETS}
 
 
 def test_file_names_are_unique():
@@ -117,12 +119,10 @@ def test_leaf(path, data):
     assert cfg.dataset.name == get_benchmark(dataset).name
     assert cfg.train_dataloader.dataset.shots == int(shots[:-4])
     assert cfg.model.arch == GRID.ARCHS[arch][1]
-    assert cfg.train_cfg.max_epochs == GRID.epochs(
-        method, dataset, int(shots[:-4]))[0]
+    assert cfg.train_cfg.max_epochs == GRID.epochs(method, dataset, int(shots[:-4]))[0]
     if method == 'dpt':
         assert cfg.train_cfg.max_epochs == (60 if shots == '1shot' else 100)
-        assert cfg.param_scheduler.warmup_epochs == (
-            1 if dataset == 'imagenet' else 10)
+        assert cfg.param_scheduler.warmup_epochs == (1 if dataset == 'imagenet' else 10)
     model, _ = build(cfg, data)
     assert model.learnt_names
 
@@ -130,12 +130,12 @@ def test_leaf(path, data):
 def compose(method, dataset, shots, folder):
     """A config that is no file: a method, a dataset, shots."""
     file = folder / f'{method}_{dataset}_{shots}.py'
-    file.write_text(f'''
+    file.write_text(f"""
 _base_ = ['{os.path.relpath(CONFIGS, folder)}/_base_/methods/{method}.py',
           '{os.path.relpath(CONFIGS, folder)}/_base_/datasets/{dataset}.py']
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
 train_dataloader = dict(dataset=dict(shots={shots}))
-''')
+""")
     return Config.fromfile(file)
 
 
@@ -148,8 +148,7 @@ def test_composed(method, dataset, shots, data, tmp_path):
     assert cfg.train_dataloader.dataset.shots == shots
 
 
-@pytest.mark.parametrize('dataset', [
-    get_benchmark(name).config_name for name in VARIANTS])
+@pytest.mark.parametrize('dataset', [get_benchmark(name).config_name for name in VARIANTS])
 @pytest.mark.parametrize('method', GRID_METHODS)
 def test_composed_variant(method, dataset, data, tmp_path):
     _, test = build(compose(method, dataset, None, tmp_path), data)
@@ -163,8 +162,9 @@ def test_composed_once(method, data, tmp_path):
     assert bool(model.learnt_names) == (not method.startswith('zeroshot'))
 
 
-@pytest.mark.parametrize('path', sorted(
-    str(p.relative_to(CONFIGS)) for p in CONFIGS.glob('*/*_tiny_digits*.py')))
+@pytest.mark.parametrize(
+    'path', sorted(str(p.relative_to(CONFIGS)) for p in CONFIGS.glob('*/*_tiny_digits*.py'))
+)
 def test_built_in_example(path, data):
     cfg = Config.fromfile(CONFIGS / path)
     clip = cfg.model if 'arch' in cfg.model else cfg.model.backbone
@@ -172,10 +172,17 @@ def test_built_in_example(path, data):
     build(cfg, data)
 
 
-@pytest.mark.parametrize('path', sorted(
-    str(p.relative_to(CONFIGS)) for p in (
-        *CONFIGS.glob('mmpretrain/*.py'), *CONFIGS.glob('vpt/*mmpretrain*.py'),
-        CONFIGS / 'vpt/vpt_linear_vitb16_eurosat_16shot.py')))
+@pytest.mark.parametrize(
+    'path',
+    sorted(
+        str(p.relative_to(CONFIGS))
+        for p in (
+            *CONFIGS.glob('mmpretrain/*.py'),
+            *CONFIGS.glob('vpt/*mmpretrain*.py'),
+            CONFIGS / 'vpt/vpt_linear_vitb16_eurosat_16shot.py',
+        )
+    ),
+)
 def test_mmpretrain_classifier(path, data):
     """The ViTs with two thin layers; weights are named, not downloaded."""
     cfg = Config.fromfile(CONFIGS / path)
@@ -188,8 +195,7 @@ def test_mmpretrain_classifier(path, data):
         assert backbone.init_cfg.prefix == 'backbone'
     if 'VisionTransformer' in backbone.type:
         assert backbone.pop('arch') == 'base'
-        backbone.arch = dict(embed_dims=768, num_layers=2, num_heads=12,
-                             feedforward_channels=8)
+        backbone.arch = dict(embed_dims=768, num_layers=2, num_heads=12, feedforward_channels=8)
         backbone.pop('frozen_stages', None)
     model, _ = build(cfg, data)
     model.eval()
@@ -202,4 +208,5 @@ def test_mmpretrain_classifier(path, data):
 @pytest.mark.parametrize('arch', GRID.ARCHS)
 def test_towers_exist(arch):
     import open_clip
+
     assert GRID.ARCHS[arch][1] in open_clip.list_models()

@@ -1,4 +1,5 @@
 """Checkpoints of the public code give the reference's logits, and go back."""
+
 import os
 from pathlib import Path
 
@@ -11,26 +12,42 @@ from mmdpt.engine import CheckpointError
 from mmdpt.engine.convert import from_model, into_model, read_reference
 
 GOLDEN = Path(__file__).parent / 'data/golden'
-CASES = ('coop_end', 'cocoop', 'vpt_deep', 'dpt_two_topk', 'maple',
-         'promptsrc', 'clip_adapter', 'tip_adapter_f', 'clip_lora')
+CASES = (
+    'coop_end',
+    'cocoop',
+    'vpt_deep',
+    'dpt_two_topk',
+    'maple',
+    'promptsrc',
+    'clip_adapter',
+    'tip_adapter_f',
+    'clip_lora',
+)
 
 
 def case(name):
     meta, arrays = read_npz(GOLDEN / f'{name}.npz')
     golden = Golden(GOLDEN, meta, arrays, 'float64')
     return golden, lambda: build_model(
-        golden, start_values=False, **METHODS[meta['method']](golden))
+        golden, start_values=False, **METHODS[meta['method']](golden)
+    )
 
 
 def dassl_file(path, tensors):
     """As Dassl.pytorch writes it: schedulers refer to each other."""
     weight = torch.nn.Parameter(torch.zeros(1))
-    optim = torch.optim.SGD([weight], lr=.1, momentum=.9)
+    optim = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
     successor = torch.optim.lr_scheduler.CosineAnnealingLR(optim, 5)
     torch.save(
-        dict(state_dict=tensors, epoch=5, optimizer=optim.state_dict(),
-             scheduler=dict(successor=successor, last_epoch=5),
-             val_result=None), path)
+        dict(
+            state_dict=tensors,
+            epoch=5,
+            optimizer=optim.state_dict(),
+            scheduler=dict(successor=successor, last_epoch=5),
+            val_result=None,
+        ),
+        path,
+    )
     return str(path)
 
 
@@ -48,8 +65,8 @@ def test_logits_are_the_reference_s(name, tmp_path):
     with torch.no_grad():
         logits = model.eval()(golden.images())
     torch.testing.assert_close(
-        logits, torch.from_numpy(golden.arrays['out/logits']), rtol=1e-9,
-        atol=1e-9)
+        logits, torch.from_numpy(golden.arrays['out/logits']), rtol=1e-9, atol=1e-9
+    )
     back = from_model(model, method)
     assert set(back) == set(start)
     assert all(torch.equal(back[n].float(), start[n]) for n in start)
@@ -58,8 +75,10 @@ def test_logits_are_the_reference_s(name, tmp_path):
 def test_bare_prompt_learner(tmp_path):
     golden, build = case('coop_end')
     ctx = torch.from_numpy(golden.arrays['param/prompt_learner.ctx'])
-    file = dassl_file(tmp_path / 'model.pth.tar-5', dict(
-        ctx=ctx, token_prefix=torch.zeros(1), token_suffix=torch.zeros(1)))
+    file = dassl_file(
+        tmp_path / 'model.pth.tar-5',
+        dict(ctx=ctx, token_prefix=torch.zeros(1), token_suffix=torch.zeros(1)),
+    )
     model = build()
     into_model(model, read_reference(file))
     assert torch.equal(model.text_prompt.context.float(), ctx)
@@ -77,9 +96,8 @@ def test_unknown_layouts(tmp_path):
 
 
 class Hostile:
-
     def __reduce__(self):
-        return os.system, ('true', )
+        return os.system, ('true',)
 
 
 def test_code_is_refused(tmp_path):

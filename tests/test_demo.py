@@ -1,4 +1,5 @@
 """tools/demo.py and mmdpt.demo: what the page accepts, answers and refuses."""
+
 import json
 import os
 import shutil
@@ -50,8 +51,13 @@ def models(tmp_path, monkeypatch):
     saved('dpt', 'dpt.pth')
     saved('csc', 'csc.pth')
     choices = dict(zero=zero_shot_choice(DIGITS, **TINY))
-    return Models(dict(choices, **{name: checkpoint_choice(f'{name}.pth', device='cpu')
-                                   for name in ('dpt', 'csc')}), kept=3)
+    return Models(
+        dict(
+            choices,
+            **{name: checkpoint_choice(f'{name}.pth', device='cpu') for name in ('dpt', 'csc')},
+        ),
+        kept=3,
+    )
 
 
 def test_names():
@@ -59,9 +65,15 @@ def test_names():
     assert parse_names('four\none', ['one', 'four']) == ['four', 'one']
     assert parse_names('a\na', ['a', 'a']) is None  # benchmarks have such classes
     few = Limits(classes=3, name_length=5)
-    for text, words in (('', '0 class names'), (None, 'at least 2'), ('one', 'at least 2'),
-                        ('a\nb\nc\nd', '3 are the most'), ('a\nlonger', 'has 6 letters'),
-                        ('a\nb\na', "'a' stands more than once"), ('a\nb\x00', 'cannot be shown')):
+    for text, words in (
+        ('', '0 class names'),
+        (None, 'at least 2'),
+        ('one', 'at least 2'),
+        ('a\nb\nc\nd', '3 are the most'),
+        ('a\nlonger', 'has 6 letters'),
+        ('a\nb\na', "'a' stands more than once"),
+        ('a\nb\x00', 'cannot be shown'),
+    ):
         with pytest.raises(ValueError, match=words):
             parse_names(text, NAMES, few)
 
@@ -71,13 +83,19 @@ def test_photo(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     image.transpose(Image.Transpose.ROTATE_90).save(tmp_path / 'lying.png', exif=exif)
-    np.testing.assert_array_equal(read_photo(str(tmp_path / 'lying.png'))[..., ::-1],
-                                  np.asarray(image))
+    np.testing.assert_array_equal(
+        read_photo(str(tmp_path / 'lying.png'))[..., ::-1], np.asarray(image)
+    )
 
 
-@pytest.mark.parametrize('name, content, words', [
-    ('a.png', b'no image', 'not a photo that can be read'), ('b.jpg', b'', 'not a photo'),
-    ('c.eps', b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', 'not a photo')])
+@pytest.mark.parametrize(
+    'name, content, words',
+    [
+        ('a.png', b'no image', 'not a photo that can be read'),
+        ('b.jpg', b'', 'not a photo'),
+        ('c.eps', b'%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n', 'not a photo'),
+    ],
+)
 def test_no_photo(tmp_path, name, content, words):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=words) as error:
@@ -138,10 +156,13 @@ def test_attention(models, tmp_path):
 def test_no_attention_in_a_convolution(models, monkeypatch):
     def refuse(*_):
         raise ValueError('There is no attention over patches')
+
     monkeypatch.setattr('mmdpt.demo.answers.attention_maps', refuse)
     photo = write_digit('a.png')
     assert attend(models, LIMITS, photo, 'zero', '\n'.join(DIGITS)) == (
-        None, 'There is no attention over patches')
+        None,
+        'There is no attention over patches',
+    )
 
 
 def test_text_once_and_few_in_memory(models):
@@ -177,6 +198,7 @@ def test_loopback():
 
 # ---- the page itself
 
+
 @pytest.fixture
 def gradio():
     return pytest.importorskip('gradio', reason="gradio is not installed: pip install '.[demo]'")
@@ -191,6 +213,7 @@ def free_port():
 
 def test_without_gradio(monkeypatch, capsys):
     import builtins
+
     real = builtins.__import__
 
     def missing(name, *args, **kwargs):
@@ -202,13 +225,19 @@ def test_without_gradio(monkeypatch, capsys):
     assert "pip install 'mmdpt[demo]'" in refused(capsys, 'demo')
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (['nowhere.pth'], 'nowhere.pth'), (['--checkpoint-dir', 'nowhere'], 'no folder nowhere'),
-    (['csc.pth', '--arch', 'RN50'], '--arch belongs to zero-shot'),
-    (['--port', 0], '--port must be'),
-    (['--max-megapixels', 0], '--max-megapixels must be above 0'),
-    (['--config', 'a.py'], 'exactly one checkpoint'), (['--classes', 'one'], 'at least 2'),
-    (['torn.pth'], 'torn.pth')])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['nowhere.pth'], 'nowhere.pth'),
+        (['--checkpoint-dir', 'nowhere'], 'no folder nowhere'),
+        (['csc.pth', '--arch', 'RN50'], '--arch belongs to zero-shot'),
+        (['--port', 0], '--port must be'),
+        (['--max-megapixels', 0], '--max-megapixels must be above 0'),
+        (['--config', 'a.py'], 'exactly one checkpoint'),
+        (['--classes', 'one'], 'at least 2'),
+        (['torn.pth'], 'torn.pth'),
+    ],
+)
 def test_tool_refuses(gradio, models, capsys, arguments, words):
     Path('torn.pth').write_bytes(b'PK')
     assert words in refused(capsys, 'demo', *arguments)
@@ -224,13 +253,21 @@ def test_tool(gradio, models, monkeypatch, capsys):
 
     def visit(page):
         try:
-            seen.update(page=httpx.get(url), config=httpx.get(f'{url}/config').json(),
-                        file=httpx.get(f'{url}/gradio_api/file={os.path.abspath("dpt.pth")}'),
-                        vast=upload(url, b'0' * 2**20), rebound=httpx.get(url, headers=dict(
-                            host='web.site')))
-            good, = upload(url, photo).json()
-            for path, name in ((good, 'dpt'), (good, 'dpt.pth'), (os.path.abspath('a.png'), 'dpt'),
-                               ('a.png', 'dpt'), (f'{url}/favicon.ico', 'dpt')):
+            seen.update(
+                page=httpx.get(url),
+                config=httpx.get(f'{url}/config').json(),
+                file=httpx.get(f'{url}/gradio_api/file={os.path.abspath("dpt.pth")}'),
+                vast=upload(url, b'0' * 2**20),
+                rebound=httpx.get(url, headers=dict(host='web.site')),
+            )
+            (good,) = upload(url, photo).json()
+            for path, name in (
+                (good, 'dpt'),
+                (good, 'dpt.pth'),
+                (os.path.abspath('a.png'), 'dpt'),
+                ('a.png', 'dpt'),
+                (f'{url}/favicon.ico', 'dpt'),
+            ):
                 seen[path, name] = answered(url, path, name)
             seen['good'] = seen.pop((good, 'dpt'))
         finally:
@@ -248,24 +285,31 @@ def test_tool(gradio, models, monkeypatch, capsys):
     assert seen['rebound'].status_code == 400
     assert seen['good'] and not any(ok for key, ok in seen.items() if isinstance(key, tuple))
     assert seen['config']['analytics_enabled'] is False
-    choices = [c['props']['choices'] for c in seen['config']['components']
-               if c['type'] == 'dropdown']
+    choices = [
+        c['props']['choices'] for c in seen['config']['components'] if c['type'] == 'dropdown'
+    ]
     assert choices == [[['csc'] * 2, ['dpt'] * 2]]
 
 
 def upload(url, content):
     """Response: To a file that a browser sends."""
     import httpx
+
     return httpx.post(f'{url}/gradio_api/upload', files=dict(files=('a.png', content)))
 
 
 def answered(url, path, name):
     """bool: Whether the page classifies what is sent to it past its fields."""
     import httpx
+
     photo = dict(path=path, meta=dict(_type='gradio.FileData'))
     visit = dict(session_hash=f'{path}{name}')
-    asked = httpx.post(f'{url}/gradio_api/queue/join', json=dict(
-        visit, data=[photo, name, 'one\nfour'], fn_index=2, event_data=None, trigger_id=None))
+    asked = httpx.post(
+        f'{url}/gradio_api/queue/join',
+        json=dict(
+            visit, data=[photo, name, 'one\nfour'], fn_index=2, event_data=None, trigger_id=None
+        ),
+    )
     assert asked.status_code == 200
     with httpx.stream('GET', f'{url}/gradio_api/queue/data', params=visit, timeout=60) as events:
         done = next(line for line in events.iter_lines() if 'process_completed' in line)
@@ -275,15 +319,18 @@ def answered(url, path, name):
 @pytest.mark.slow
 def test_cost(tmp_path):
     """The answer to a page costs at most 1.5 times a prediction, ViT-B/16."""
-    models = Models(dict(b16=zero_shot_choice(DIGITS, arch='ViT-B-16-quickgelu', pretrained=None,
-                                              device='cpu')))
+    models = Models(
+        dict(b16=zero_shot_choice(DIGITS, arch='ViT-B-16-quickgelu', pretrained=None, device='cpu'))
+    )
     photo, names = write_digit(tmp_path / 'a.png', size=640), '\n'.join(DIGITS)
     plain, page = [], []
     inferencer = models.get('b16')
     classify(models, Limits(), photo, 'b16', names)
     for _ in range(5):
-        for times, ask in ((plain, lambda: inferencer(photo)),
-                           (page, lambda: classify(models, Limits(), photo, 'b16', names))):
+        for times, ask in (
+            (plain, lambda: inferencer(photo)),
+            (page, lambda: classify(models, Limits(), photo, 'b16', names)),
+        ):
             start = time.process_time()
             ask()
             times.append(time.process_time() - start)
@@ -299,15 +346,20 @@ SCREENSHOT = Path(ROOT, 'docs/img/demo.png')
 @pytest.fixture
 def browser():
     """Headless Chromium that keeps a record of what it asks for."""
-    selenium = pytest.importorskip('selenium.webdriver', reason='selenium is not installed: '
-                                   "pip install '.[browser]'")
+    selenium = pytest.importorskip(
+        'selenium.webdriver', reason="selenium is not installed: pip install '.[browser]'"
+    )
     program, driver = shutil.which('chromium'), shutil.which('chromedriver')
     if not program or not driver:
         pytest.skip('no chromium and chromedriver: apt-get install chromium chromium-driver')
     options = selenium.ChromeOptions()
     options.binary_location = program
-    for argument in ('--headless=new', '--no-sandbox', '--disable-dev-shm-usage',
-                     '--window-size=1200,1000'):
+    for argument in (
+        '--headless=new',
+        '--no-sandbox',
+        '--disable-dev-shm-usage',
+        '--window-size=1200,1000',
+    ):
         options.add_argument(argument)
     options.set_capability('goog:loggingPrefs', dict(performance='ALL', browser='ALL'))
     started = selenium.Chrome(options, selenium.ChromeService(driver))
@@ -336,6 +388,7 @@ class Visitor:
         """What the condition gives, once it is true."""
         from selenium.common.exceptions import StaleElementReferenceException
         from selenium.webdriver.support.ui import WebDriverWait
+
         wait = WebDriverWait(self.driver, seconds, 0.2, [StaleElementReferenceException])
         return wait.until(lambda _: condition())
 
@@ -343,14 +396,15 @@ class Visitor:
         """Put a photo into the field, in place of the one that is there."""
         for old in self.find('#photo button[aria-label="Remove Image"]'):
             old.click()
-        field, = self.until(lambda: self.find('#photo input[type=file]'))
+        (field,) = self.until(lambda: self.find('#photo input[type=file]'))
         field.send_keys(str(path))
         self.until(lambda: self.find('#photo img'))
 
     def name(self, *names):
         """Edit the class names."""
         from selenium.webdriver.common.keys import Keys
-        field, = self.find('#names textarea')
+
+        (field,) = self.find('#names textarea')
         field.send_keys(Keys.CONTROL, 'a')
         field.send_keys('\n'.join(names))
 
@@ -372,8 +426,11 @@ class Visitor:
     def asked(self):
         """set[str]: Servers that the browser asked for anything."""
         entries = [json.loads(e['message'])['message'] for e in self.driver.get_log('performance')]
-        urls = [e['params']['request']['url'] for e in entries
-                if e['method'] == 'Network.requestWillBeSent']
+        urls = [
+            e['params']['request']['url']
+            for e in entries
+            if e['method'] == 'Network.requestWillBeSent'
+        ]
         return {urlsplit(url).hostname for url in urls if url.startswith(('http', 'ws'))}
 
 
@@ -391,8 +448,12 @@ def test_click_through(gradio, browser, trained, tmp_path, monkeypatch):
     (tmp_path / 'vast.png').write_bytes(b'\0' * 2**21)
     monkeypatch.setenv('GRADIO_TEMP_DIR', str(tmp_path / 'uploads'))
     limits = Limits(megabytes=1)
-    models = Models({'dpt/epoch_4': checkpoint_choice(str(trained), device='cpu'),
-                     'zero-shot': zero_shot_choice(DIGITS, **TINY)})
+    models = Models(
+        {
+            'dpt/epoch_4': checkpoint_choice(str(trained), device='cpu'),
+            'zero-shot': zero_shot_choice(DIGITS, **TINY),
+        }
+    )
     page = build_page(models, limits)
     try:
         visitor = Visitor(browser, launch(page, port=free_port(), limits=limits))
@@ -410,11 +471,15 @@ def click_through(visitor, folder):
     visitor.drop(folder / 'three.png')
     visitor.press()
     assert visitor.best() == 'three'
-    visitor.until(lambda: visitor.find('#figure img') and 'class-aware' in
-                  visitor.find('#note')[0].text)
-    visitor.until(lambda: visitor.driver.execute_script(  # the figure is there in full
-        'const image = document.querySelector("#figure img");'
-        'return image.complete && image.naturalWidth > 500'))
+    visitor.until(
+        lambda: visitor.find('#figure img') and 'class-aware' in visitor.find('#note')[0].text
+    )
+    visitor.until(
+        lambda: visitor.driver.execute_script(  # the figure is there in full
+            'const image = document.querySelector("#figure img");'
+            'return image.complete && image.naturalWidth > 500'
+        )
+    )
     SCREENSHOT.parent.mkdir(exist_ok=True)
     visitor.driver.save_screenshot(str(SCREENSHOT))
     Image.open(SCREENSHOT).convert('RGB').quantize(128).save(SCREENSHOT, optimize=True)
@@ -428,8 +493,9 @@ def click_through(visitor, folder):
     visitor.press()
     assert 'at least 2 are needed' in visitor.message() and not visitor.find('#label h2')
     visitor.press('restore')
-    visitor.until(lambda: visitor.find('#names textarea')[0].get_attribute('value').split() ==
-                  DIGITS)
+    visitor.until(
+        lambda: visitor.find('#names textarea')[0].get_attribute('value').split() == DIGITS
+    )
 
     visitor.drop(folder / 'letter.png')
     visitor.press()

@@ -1,4 +1,5 @@
 """The handwritten digits as a few-shot benchmark, through their config."""
+
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,7 @@ CONFIG = Path(__file__).parents[1] / 'configs/_base_/datasets/digits.py'
 
 
 def positions(dataset):
-    return [
-        int(dataset.get_data_info(i)['img_path'][-4:])
-        for i in range(len(dataset))
-    ]
+    return [int(dataset.get_data_info(i)['img_path'][-4:]) for i in range(len(dataset))]
 
 
 def test_lists_and_labels():
@@ -27,8 +25,7 @@ def test_lists_and_labels():
     assert sorted(where['train'] + where['val']) == list(range(898))
     assert tuple(map(len, where.values())) == get_benchmark('digits').sizes
     for split, dataset in whole.items():
-        assert np.array_equal(dataset.get_gt_labels(),
-                              load_digits().target[where[split]])
+        assert np.array_equal(dataset.get_gt_labels(), load_digits().target[where[split]])
 
 
 def test_draws():
@@ -80,4 +77,4 @@ def test_one_shot_is_one_small_batch():
 
 def test_other_numbers_of_classes_are_refused():
     with pytest.raises(ValueError, match='Two has 2 classes; the digits need'):
-        DigitsDataset(Benchmark('Two', ('even', 'odd'), ('{}', )))
+        DigitsDataset(Benchmark('Two', ('even', 'odd'), ('{}',)))

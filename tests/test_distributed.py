@@ -1,4 +1,5 @@
 """Several processes (gloo on CPU) do what one does, and end together."""
+
 import json
 import os
 import os.path as osp
@@ -25,7 +26,8 @@ ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 
 def spawn(world, folder, runs):
     mp.start_processes(
-        gloo.process, args=(world, str(folder), runs), nprocs=world, start_method='spawn')
+        gloo.process, args=(world, str(folder), runs), nprocs=world, start_method='spawn'
+    )
     return [torch.load(folder / f'{world}_{rank}.pt', weights_only=False) for rank in range(world)]
 
 
@@ -48,10 +50,14 @@ def three(folder):
 def assert_equal(found, wanted):
     assert found.keys() == wanted.keys() and found
     for name, value in wanted.items():
-        scale = max(value.abs().max().item(), 1e-3) if value.numel() else 1.
+        scale = max(value.abs().max().item(), 1e-3) if value.numel() else 1.0
         torch.testing.assert_close(
-            found[name].to(value), value, rtol=1e-9, atol=1e-9 * scale,
-            msg=lambda m, name=name: f'{name}: {m}')
+            found[name].to(value),
+            value,
+            rtol=1e-9,
+            atol=1e-9 * scale,
+            msg=lambda m, name=name: f'{name}: {m}',
+        )
 
 
 def assert_same_training(case, parts):
@@ -86,12 +92,16 @@ def test_whole_training_equals_one_process(name, two, folder):
     for _, runs in two:
         assert_equal(runs[name][0], state)
         torch.testing.assert_close(
-            torch.tensor(runs[name][1]), torch.tensor(losses), rtol=1e-9, atol=1e-9)
-    one, first = (json.loads((folder / f'{name}_{part}' / 'results.json').read_text())
-                  for part in ('1_0', '2_0'))
+            torch.tensor(runs[name][1]), torch.tensor(losses), rtol=1e-9, atol=1e-9
+        )
+    one, first = (
+        json.loads((folder / f'{name}_{part}' / 'results.json').read_text())
+        for part in ('1_0', '2_0')
+    )
     assert first['zero_shot'] == one['zero_shot'] and first['few_shot'] == one['few_shot']
-    files = [[p for p in (folder / f'{name}_2_{rank}').rglob('*') if p.is_file()]
-             for rank in range(2)]
+    files = [
+        [p for p in (folder / f'{name}_2_{rank}').rglob('*') if p.is_file()] for rank in range(2)
+    ]
     assert files[0] and not files[1]
 
 
@@ -104,8 +114,10 @@ def test_frozen_features_are_kept_once(two, folder):
     assert [f.stat().st_mtime_ns for f in sorted((folder / 'cache').glob('*'))] == times
 
 
-@pytest.mark.parametrize('images, batch, world', [
-    (160, 16, 2), (159, 16, 2), (5, 3, 2), (7, 4, 3), (31, 16, 2), (64, 16, 2), (3, 8, 3)])
+@pytest.mark.parametrize(
+    'images, batch, world',
+    [(160, 16, 2), (159, 16, 2), (5, 3, 2), (7, 4, 3), (31, 16, 2), (64, 16, 2), (3, 8, 3)],
+)
 def test_batches_are_those_of_one_process(images, batch, world):
     def batches(rank, of, size):
         sampler = DefaultSampler(range(images), seed=3)
@@ -131,17 +143,28 @@ def test_too_few_images():
 
 # Command lines.
 
+
 def environment(**more):
     path = os.pathsep.join([osp.dirname(sys.executable), os.environ['PATH']])
-    return dict(os.environ, PYTHONPATH=os.pathsep.join([ROOT, osp.join(ROOT, 'tests')]),
-                PATH=path, OMP_NUM_THREADS='1', **more)
+    return dict(
+        os.environ,
+        PYTHONPATH=os.pathsep.join([ROOT, osp.join(ROOT, 'tests')]),
+        PATH=path,
+        OMP_NUM_THREADS='1',
+        **more,
+    )
 
 
 def script(name, *arguments, **more):
     """The running script, with its output."""
     return subprocess.Popen(
-        [osp.join(ROOT, 'tools', name), *map(str, arguments)], env=environment(**more), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        [osp.join(ROOT, 'tools', name), *map(str, arguments)],
+        env=environment(**more),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def outcome(process, seconds=400):
@@ -169,7 +192,7 @@ def config(tmp_path, monkeypatch):
 def recorded_srun(folder):
     """A stand-in for SLURM: writes its options down and starts the tasks."""
     (folder / 'bin').mkdir()
-    (folder / 'bin' / 'srun').write_text('''#!/usr/bin/env bash
+    (folder / 'bin' / 'srun').write_text("""#!/usr/bin/env bash
 printf '%s\\n' "$@" >"$RECORD"
 while [ "$1" = -p ] || [[ $1 == --* ]]; do
     case $1 in --ntasks=*) tasks=${1#*=} ;; -p) shift ;; esac
@@ -182,7 +205,7 @@ for ((task = 0; task < tasks; task++)); do
     tasks_started+=($!)
 done
 for task in "${tasks_started[@]}"; do wait "$task" || exit 1; done
-''')
+""")
     (folder / 'bin' / 'scontrol').write_text('#!/bin/sh\necho 127.0.0.1\n')
     for name in ('srun', 'scontrol'):
         (folder / 'bin' / name).chmod(0o755)
@@ -193,36 +216,68 @@ for task in "${tasks_started[@]}"; do wait "$task" || exit 1; done
 def start_slurm(folder, name, *arguments, **more):
     command = [osp.join(ROOT, 'tools', name), *map(str, arguments)]
     process = subprocess.Popen(
-        command, env={**environment(), **recorded_srun(folder), **more}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        command,
+        env={**environment(), **recorded_srun(folder), **more},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
     status, output = outcome(process)
     record = folder / 'record'
     return status, output, record.read_text().splitlines() if record.exists() else []
 
 
-@pytest.mark.parametrize('name, extra, wanted', [
-    ('slurm_train.sh', ['c.py', 'out', '--seed', '2'],
-     ['train.py', '--launcher', 'slurm', 'c.py', '--work-dir', 'out', '--seed', '2']),
-    ('slurm_train.sh', ['c.py', '--amp', 'x y'],
-     ['train.py', '--launcher', 'slurm', 'c.py', '--amp', 'x y']),
-    ('slurm_test.sh', ['c.py', 'k.pth', '--tta'],
-     ['test.py', '--launcher', 'slurm', 'c.py', 'k.pth', '--tta']),
-])
+@pytest.mark.parametrize(
+    'name, extra, wanted',
+    [
+        (
+            'slurm_train.sh',
+            ['c.py', 'out', '--seed', '2'],
+            ['train.py', '--launcher', 'slurm', 'c.py', '--work-dir', 'out', '--seed', '2'],
+        ),
+        (
+            'slurm_train.sh',
+            ['c.py', '--amp', 'x y'],
+            ['train.py', '--launcher', 'slurm', 'c.py', '--amp', 'x y'],
+        ),
+        (
+            'slurm_test.sh',
+            ['c.py', 'k.pth', '--tta'],
+            ['test.py', '--launcher', 'slurm', 'c.py', 'k.pth', '--tta'],
+        ),
+    ],
+)
 def test_slurm_options(tmp_path, name, extra, wanted):
     status, output, words = start_slurm(
-        tmp_path, name, 'gpu', 'job 1', *extra, GPUS='16', CPUS_PER_TASK='3',
-        SRUN_ARGS='--qos=high --exclusive', PYTHON='python3')
+        tmp_path,
+        name,
+        'gpu',
+        'job 1',
+        *extra,
+        GPUS='16',
+        CPUS_PER_TASK='3',
+        SRUN_ARGS='--qos=high --exclusive',
+        PYTHON='python3',
+    )
     assert status == 0, output
     assert words[:2] == ['-p', 'gpu'] and words[2] == '--job-name=job 1'
     assert words[3:10] == [
-        '--gres=gpu:8', '--ntasks=16', '--ntasks-per-node=8', '--cpus-per-task=3',
-        '--kill-on-bad-exit=1', '--qos=high', '--exclusive']
+        '--gres=gpu:8',
+        '--ntasks=16',
+        '--ntasks-per-node=8',
+        '--cpus-per-task=3',
+        '--kill-on-bad-exit=1',
+        '--qos=high',
+        '--exclusive',
+    ]
     assert words[10:12] == ['python3', '-u'] and osp.basename(words[12]) == wanted[0]
     assert words[13:] == wanted[1:]
 
 
-@pytest.mark.parametrize('name', ['slurm_train.sh', 'slurm_test.sh', 'dist_train.sh',
-                                  'dist_test.sh'])
+@pytest.mark.parametrize(
+    'name', ['slurm_train.sh', 'slurm_test.sh', 'dist_train.sh', 'dist_test.sh']
+)
 def test_usage(name):
     status, output = outcome(script(name, 'one'))
     assert status == 2 and output.startswith('usage: ')
@@ -231,17 +286,32 @@ def test_usage(name):
 @pytest.mark.slow
 def test_slurm_trains_then_tests(config, tmp_path):
     half = ['--cfg-options', 'train_dataloader.batch_size=4']
-    status, output, _ = start_slurm(tmp_path, 'slurm_train.sh', 'cpu', 'toy', config, 'out', *half,
-                                    GPUS='2', START='1')
+    status, output, _ = start_slurm(
+        tmp_path, 'slurm_train.sh', 'cpu', 'toy', config, 'out', *half, GPUS='2', START='1'
+    )
     assert status == 0, output
-    subprocess.run([sys.executable, osp.join(ROOT, 'tools/train.py'), str(config), '--work-dir',
-                    'one'], env=environment(), check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, osp.join(ROOT, 'tools/train.py'), str(config), '--work-dir', 'one'],
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
     assert_close_states('out', 'one')
     for tool in ('srun', 'scontrol'):
         (tmp_path / 'bin' / tool).unlink()
     (tmp_path / 'bin').rmdir()
-    status, output, _ = start_slurm(tmp_path, 'slurm_test.sh', 'cpu', 'toy', config,
-                                    'out/epoch_4.pth', '--out', 'm.json', GPUS='2', START='1')
+    status, output, _ = start_slurm(
+        tmp_path,
+        'slurm_test.sh',
+        'cpu',
+        'toy',
+        config,
+        'out/epoch_4.pth',
+        '--out',
+        'm.json',
+        GPUS='2',
+        START='1',
+    )
     assert status == 0 and 'accuracy/top1' in json.loads(Path('m.json').read_text()), output
 
 
@@ -258,13 +328,29 @@ def test_two_nodes(config):
         free.bind(('127.0.0.1', 0))
         port = str(free.getsockname()[1])
     nodes = [
-        script('dist_train.sh', config, 1, '--work-dir', 'two', '--cfg-options',
-               'train_dataloader.batch_size=4', NNODES='2', NODE_RANK=str(node), PORT=port,
-               MASTER_ADDR='127.0.0.1') for node in range(2)]
+        script(
+            'dist_train.sh',
+            config,
+            1,
+            '--work-dir',
+            'two',
+            '--cfg-options',
+            'train_dataloader.batch_size=4',
+            NNODES='2',
+            NODE_RANK=str(node),
+            PORT=port,
+            MASTER_ADDR='127.0.0.1',
+        )
+        for node in range(2)
+    ]
     for status, output in map(outcome, nodes):
         assert status == 0, output
-    subprocess.run([sys.executable, osp.join(ROOT, 'tools/train.py'), str(config), '--work-dir',
-                    'one'], env=environment(), check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, osp.join(ROOT, 'tools/train.py'), str(config), '--work-dir', 'one'],
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
     assert_close_states('two', 'one')
 
 
@@ -273,23 +359,29 @@ FAULTS = dict(
     dataset=['error (rank 1 of 2', '5.jpg is damaged: replace it', 'Traceback'],
     exit=['rank      : 1', 'exitcode  : 7'],
     kill=['rank      : 1', 'Signal 9 (SIGKILL)'],
-    nan=['training stopped in iteration 5 (epoch 3): the gradient of the loss has the norm nan',
-         'The last good checkpoint is'],
-    hang=['the connection to another process broke or timed out', 'rank 0 of 2'])
+    nan=[
+        'training stopped in iteration 5 (epoch 3): the gradient of the loss has the norm nan',
+        'The last good checkpoint is',
+    ],
+    hang=['the connection to another process broke or timed out', 'rank 0 of 2'],
+)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize('kind', FAULTS)
 def test_a_fault_on_one_process_ends_all(kind, config):
     """With the error of the process that failed, its rank, and no hang."""
-    options = dict(dataset=['train_dataloader.dataset.type=FaultyDataset'],
-                   hang=['env_cfg.dist_cfg.timeout=40']).get(kind, ['train_cfg.max_epochs=4'])
+    options = dict(
+        dataset=['train_dataloader.dataset.type=FaultyDataset'],
+        hang=['env_cfg.dist_cfg.timeout=40'],
+    ).get(kind, ['train_cfg.max_epochs=4'])
     if kind != 'dataset':
         with config.open('a') as file:
             file.write(f"\ncustom_hooks = [dict(type='FaultHook', kind='{kind}')]\n")
     start = time.time()
-    status, output = outcome(script('dist_train.sh', config, 2, '--work-dir', 'out',
-                                    '--cfg-options', *options))
+    status, output = outcome(
+        script('dist_train.sh', config, 2, '--work-dir', 'out', '--cfg-options', *options)
+    )
     assert status != 0 and time.time() - start < 300
     for words in FAULTS[kind]:
         assert words in output, output[-4000:]
@@ -303,14 +395,32 @@ DIGITS = osp.join(ROOT, 'configs/dpt/dpt_tiny_digits_16shot.py')
 def test_digits(tmp_path, monkeypatch):
     """DPT through tools/dist_train.sh: prompts, accuracy and log of one process."""
     monkeypatch.chdir(tmp_path)
-    options = ['--cfg-options', 'train_cfg.max_epochs=3', 'model.head.guided_epochs=1',
-               'model.precision=fp64', 'train_dataloader.dataset.shots=4',
-               'default_hooks.report.baselines=[]']
-    status, output = outcome(script('dist_train.sh', DIGITS, 2, '--work-dir', 'two', *options,
-                                    'train_dataloader.batch_size=16'))
+    options = [
+        '--cfg-options',
+        'train_cfg.max_epochs=3',
+        'model.head.guided_epochs=1',
+        'model.precision=fp64',
+        'train_dataloader.dataset.shots=4',
+        'default_hooks.report.baselines=[]',
+    ]
+    status, output = outcome(
+        script(
+            'dist_train.sh',
+            DIGITS,
+            2,
+            '--work-dir',
+            'two',
+            *options,
+            'train_dataloader.batch_size=16',
+        )
+    )
     assert status == 0, output
-    subprocess.run([sys.executable, osp.join(ROOT, 'tools/train.py'), DIGITS, '--work-dir', 'one',
-                    *options], env=environment(), check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, osp.join(ROOT, 'tools/train.py'), DIGITS, '--work-dir', 'one', *options],
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
     found, wanted = (read_checkpoint(f'{f}/epoch_3.pth')['state_dict'] for f in ('two', 'one'))
     for name in wanted:
         torch.testing.assert_close(found[name], wanted[name], rtol=1e-7, atol=1e-8)
@@ -318,8 +428,18 @@ def test_digits(tmp_path, monkeypatch):
     assert results[0]['few_shot'] == results[1]['few_shot']
     assert results[0]['zero_shot'] == results[1]['zero_shot']
     assert len(list(Path('two').glob('*/*.log'))) == 1
-    status, output = outcome(script('dist_test.sh', DIGITS, 'two/epoch_3.pth', 2, '--out',
-                                    'm.json', '--cfg-options', 'model.precision=fp64'))
+    status, output = outcome(
+        script(
+            'dist_test.sh',
+            DIGITS,
+            'two/epoch_3.pth',
+            2,
+            '--out',
+            'm.json',
+            '--cfg-options',
+            'model.precision=fp64',
+        )
+    )
     assert status == 0, output
     assert json.loads(Path('m.json').read_text()) == results[0]['few_shot']
 
@@ -327,10 +447,20 @@ def test_digits(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without GPU')
 def test_bfloat16(tmp_path):
-    status, output = outcome(script(
-        'dist_train.sh', DIGITS, 2, '--amp', '--work-dir', tmp_path / 'bf16', '--cfg-options',
-        'train_cfg.max_epochs=2', 'train_dataloader.batch_size=16',
-        'default_hooks.report.baselines=[]'))
+    status, output = outcome(
+        script(
+            'dist_train.sh',
+            DIGITS,
+            2,
+            '--amp',
+            '--work-dir',
+            tmp_path / 'bf16',
+            '--cfg-options',
+            'train_cfg.max_epochs=2',
+            'train_dataloader.batch_size=16',
+            'default_hooks.report.baselines=[]',
+        )
+    )
     assert status == 0, output
     results = json.loads((tmp_path / 'bf16' / 'results.json').read_text())
     assert results['few_shot']['accuracy/top1'] > 60
@@ -339,12 +469,19 @@ def test_bfloat16(tmp_path):
 
 # The first process works alone for longer than the others' timeout.
 
+
 def patient(rank, folder):
     from datetime import timedelta
 
     from mmdpt.engine.launch import main_process_alone
-    dist.init_process_group('gloo', init_method=f'file://{folder}/wait', rank=rank, world_size=2,
-                            timeout=timedelta(seconds=4))
+
+    dist.init_process_group(
+        'gloo',
+        init_method=f'file://{folder}/wait',
+        rank=rank,
+        world_size=2,
+        timeout=timedelta(seconds=4),
+    )
     with main_process_alone() as works:
         if works:
             time.sleep(8)
@@ -356,7 +493,7 @@ def patient(rank, folder):
 
 @pytest.mark.slow
 def test_others_wait_for_the_first_process(tmp_path):
-    mp.start_processes(patient, args=(str(tmp_path), ), nprocs=2, start_method='spawn')
+    mp.start_processes(patient, args=(str(tmp_path),), nprocs=2, start_method='spawn')
     found = [torch.load(tmp_path / f'wait_{rank}.pt', weights_only=False) for rank in range(2)]
     assert [works for works, _ in found] == [True, False]
     assert all(value.item() == 2 for _, value in found)

@@ -1,4 +1,5 @@
 """The documentation: it builds, its links lead somewhere, its commands exist and are run."""
+
 import argparse
 import ast
 import importlib.util
@@ -26,11 +27,13 @@ class Parsed(Exception):
 
 # ---- the site
 
+
 @pytest.fixture(scope='module')
 def site(tmp_path_factory):
     """What ``mkdocs build --strict`` makes; a dead link ends the build."""
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
+
     folder = tmp_path_factory.mktemp('site')
     logging.getLogger('mkdocs').setLevel(logging.WARNING)
     build(load_config(str(ROOT / 'mkdocs.yml'), site_dir=str(folder)))
@@ -54,16 +57,24 @@ def test_a_dead_link_ends_the_build(broken, tmp_path):
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
     from mkdocs.exceptions import Abort
+
     docs = tmp_path / 'docs'
     docs.mkdir()
     (docs / 'index.md').write_text(f'# Start\n\n{broken}\n')
     with pytest.raises(Abort):
-        build(load_config(str(ROOT / 'mkdocs.yml'), docs_dir=str(docs), nav=None,
-                          site_dir=str(tmp_path / 'site')))
+        build(
+            load_config(
+                str(ROOT / 'mkdocs.yml'),
+                docs_dir=str(docs),
+                nav=None,
+                site_dir=str(tmp_path / 'site'),
+            )
+        )
 
 
 def test_links_of_the_readme():
     from markdown.extensions.toc import slugify
+
     for target in re.findall(r'\]\(([^)]+)\)', (ROOT / 'README.md').read_text()):
         if target.startswith('http'):
             continue
@@ -90,8 +101,12 @@ def test_files_that_pages_name_exist():
 
 NAMED = re.compile(r'(?<![\w./])((?:configs|tools|tests|mmdpt|docs)/[\w./{},*-]+)')
 # Files that a reader makes, by the page that tells how.
-MADE = {'configs/dpt/mugs.py', 'mmdpt/.mim', 'configs/_base_/methods/shared_vpt.py',
-        'configs/shared_vpt/shared_vpt_tiny_digits_16shot.py'}
+MADE = {
+    'configs/dpt/mugs.py',
+    'mmdpt/.mim',
+    'configs/_base_/methods/shared_vpt.py',
+    'configs/shared_vpt/shared_vpt_tiny_digits_16shot.py',
+}
 
 
 def test_maths_names_what_the_code_has():
@@ -115,20 +130,27 @@ def test_lists_begin_after_an_empty_line():
         for block in blocks(page):
             text = text.replace(block.text, '')
         lines = ['', *text.splitlines()]
-        bad += [f'{page.name}: {line}' for before, line in zip(lines, lines[1:])
-                if re.match(r'([*-]|\d+\.) ', line) and before.strip()
-                and not re.match(r'([*-]|\d+\.) |\s|#', before)]
+        bad += [
+            f'{page.name}: {line}'
+            for before, line in zip(lines, lines[1:])
+            if re.match(r'([*-]|\d+\.) ', line)
+            and before.strip()
+            and not re.match(r'([*-]|\d+\.) |\s|#', before)
+        ]
     assert not bad
 
 
 def braces(text):
     """list[str]: As a shell expands ``{a,b}``."""
-    parts = [part[1:-1].split(',') if part.startswith('{') else [part]
-             for part in re.split(r'(\{[^{}]*,[^{}]*\})', text)]
+    parts = [
+        part[1:-1].split(',') if part.startswith('{') else [part]
+        for part in re.split(r'(\{[^{}]*,[^{}]*\})', text)
+    ]
     return [''.join(choice) for choice in itertools.product(*parts)]
 
 
 # ---- markers
+
 
 @pytest.mark.parametrize('block', SHELL, ids=lambda block: block.place)
 def test_each_block_is_run_or_says_what_it_needs(block):
@@ -143,7 +165,8 @@ def test_each_block_is_run_or_says_what_it_needs(block):
     else:
         assert kind == 'run', (
             f'{block.place} has no marker: put <!-- run: test_NAME.py --> or <!-- needs: data --> '
-            'before the block (tests/doc_blocks.py)')
+            'before the block (tests/doc_blocks.py)'
+        )
         assert block.page.stem in HERE or runs_page(block.page)
 
 
@@ -167,6 +190,7 @@ def runs_page(page):
 
 
 # ---- commands exist
+
 
 def parse(words, monkeypatch):
     """argparse.Namespace | None: A tool's view of its command line, without running it."""
@@ -202,6 +226,7 @@ def check_options(config, options):
     from mmengine.config import Config
 
     from mmdpt.engine import options as checks
+
     checks.check_options(Config.fromfile(str(ROOT / config)), options)
 
 
@@ -223,9 +248,14 @@ def has_options(place, tool_path, words):
     assert not missing, f'{place}: {tool_path} has no {missing}'
 
 
-@pytest.mark.parametrize('place, words', [
-    pytest.param(place, words, id=f'{place} {" ".join(words[1:3])}'[:70])
-    for place, words in EVERY if is_tool(words)])
+@pytest.mark.parametrize(
+    'place, words',
+    [
+        pytest.param(place, words, id=f'{place} {" ".join(words[1:3])}'[:70])
+        for place, words in EVERY
+        if is_tool(words)
+    ],
+)
 def test_tools_take_their_options(place, words, monkeypatch, capsys):
     assert (ROOT / words[1]).is_file(), words[1]
     if words[1] == 'tools/mmpretrain_tool.py' or '...' in words or len(words) == 2:
@@ -246,9 +276,14 @@ def test_tools_take_their_options(place, words, monkeypatch, capsys):
     assert found, f'{place}: there is no {config}'
 
 
-@pytest.mark.parametrize('place, words', [
-    pytest.param(place, words, id=f'{place} {" ".join(words)[:50]}')
-    for place, words in EVERY if not is_tool(words)])
+@pytest.mark.parametrize(
+    'place, words',
+    [
+        pytest.param(place, words, id=f'{place} {" ".join(words)[:50]}')
+        for place, words in EVERY
+        if not is_tool(words)
+    ],
+)
 def test_other_commands(place, words):
     """Files, extras, scripts that they name are there."""
     if words[0].startswith('tools/') and words[0].endswith('.py'):
@@ -257,6 +292,7 @@ def test_other_commands(place, words):
         assert os.access(ROOT / words[0], os.X_OK), f'{place}: {words[0]} cannot be run'
     if words[0] == 'TOOL' and len(words) > 1:
         from mmdpt.compat import scripts
+
         assert words[1] in scripts(), f'{place}: MMPretrain has no script {words[1]}'
     for path in (w for w in words if re.match(r'(tests|configs|tools)/[\w/.-]+\.(py|sh)$', w)):
         assert (ROOT / path).is_file(), f'{place}: there is no {path}'
@@ -268,20 +304,24 @@ def test_other_commands(place, words):
 TRAIN = 'python tools/train.py configs/dpt/dpt_tiny_digits_16shot.py'
 
 
-@pytest.mark.parametrize('marker, command, words', [
-    ('', TRAIN, 'has no marker'),
-    ('<!-- needs: luck -->', TRAIN, 'luck'),
-    ('<!-- run: test_clip.py -->', TRAIN, 'does not have'),
-    ('<!-- needs: minutes -->', f'{TRAIN} --sede 3', 'unrecognized arguments'),
-    ('<!-- needs: minutes -->', TRAIN.replace('16shot', '17shot'), 'there is no'),
-    ('<!-- needs: minutes -->', f'{TRAIN} --cfg-options model.hat.loss=1', 'hat'),
-    ('<!-- needs: gpu -->', 'tools/no_train.sh CONFIG 8', 'cannot be run'),
-    ('<!-- needs: network -->', "pip install 'mmdpt[hat]'", 'no extra')])
+@pytest.mark.parametrize(
+    'marker, command, words',
+    [
+        ('', TRAIN, 'has no marker'),
+        ('<!-- needs: luck -->', TRAIN, 'luck'),
+        ('<!-- run: test_clip.py -->', TRAIN, 'does not have'),
+        ('<!-- needs: minutes -->', f'{TRAIN} --sede 3', 'unrecognized arguments'),
+        ('<!-- needs: minutes -->', TRAIN.replace('16shot', '17shot'), 'there is no'),
+        ('<!-- needs: minutes -->', f'{TRAIN} --cfg-options model.hat.loss=1', 'hat'),
+        ('<!-- needs: gpu -->', 'tools/no_train.sh CONFIG 8', 'cannot be run'),
+        ('<!-- needs: network -->', "pip install 'mmdpt[hat]'", 'no extra'),
+    ],
+)
 def test_what_the_checks_refuse(marker, command, words, tmp_path, monkeypatch, capsys):
     page = tmp_path / 'page.md'
     page.write_text(f'# Page\n\n{marker}\n```bash\n{command}\n```\n')
-    block, = blocks(page)
-    parts, = commands(block.text)
+    (block,) = blocks(page)
+    (parts,) = commands(block.text)
     with pytest.raises((AssertionError, ValueError, KeyError), match=words):
         test_each_block_is_run_or_says_what_it_needs(block)
         if is_tool(parts):
@@ -291,6 +331,7 @@ def test_what_the_checks_refuse(marker, command, words, tmp_path, monkeypatch, c
 
 
 # ---- commands that are run here
+
 
 def few_shot_data(root):
     write_tree(root / 'data', 'EuroSAT')
@@ -303,6 +344,7 @@ def photos(root):
 
 def many_runs(root):
     from test_results import write_grid
+
     write_grid(root / 'work_dirs')
 
 
@@ -328,14 +370,19 @@ def test_run(page, tmp_path, monkeypatch, capsys):
 
 # ---- messages
 
+
 def source_texts():
     """All texts of the code, each expression in them as '...'."""
     found = []
     for path in [*(ROOT / 'mmdpt').rglob('*.py'), *(ROOT / 'tools').glob('*.py')]:
         for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
             if isinstance(node, ast.JoinedStr):
-                found.append(''.join(part.value if isinstance(part, ast.Constant) else '...'
-                                     for part in node.values))
+                found.append(
+                    ''.join(
+                        part.value if isinstance(part, ast.Constant) else '...'
+                        for part in node.values
+                    )
+                )
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 found.append(node.value)
     return found

@@ -1,4 +1,5 @@
 """tools/check_dataset.py: good trees, and every kind of damage."""
+
 import json
 
 import pytest
@@ -13,6 +14,7 @@ from mmdpt.datasets.doctor import check_dataset, missing_images
 def published(monkeypatch):
     """EuroSAT with the sizes of the small tree."""
     from dataclasses import replace
+
     small = replace(BENCHMARKS['EuroSAT'], sizes=(30, 20, 20))
     monkeypatch.setitem(BENCHMARKS, 'EuroSAT', small)
 
@@ -26,12 +28,16 @@ def test_good_tree(tmp_path, published, capsys):
     write_tree(tmp_path, 'EuroSAT')
     assert wrong(tmp_path) == wrong(tmp_path, deep=True, workers=2) == []
     with pytest.raises(SystemExit) as end:
-        tool('check_dataset', 'eurosat', '--data-root', tmp_path, '--json',
-             tmp_path / 'found.json')
+        tool('check_dataset', 'eurosat', '--data-root', tmp_path, '--json', tmp_path / 'found.json')
     assert end.value.code == 0
     out = capsys.readouterr().out
-    for words in ('10 classes', '30/20/20 images', '70 images are there',
-                  'class order: Annual Crop Land, Forest', '1 of 1 in order'):
+    for words in (
+        '10 classes',
+        '30/20/20 images',
+        '70 images are there',
+        'class order: Annual Crop Land, Forest',
+        '1 of 1 in order',
+    ):
         assert words in out
     found = json.loads((tmp_path / 'found.json').read_text())
     assert found['datasets']['EuroSAT']['ok']
@@ -63,17 +69,20 @@ def damage(folder, kind):
         image.write_bytes(image.read_bytes()[:-100])
 
 
-@pytest.mark.parametrize('kind, words', [
-    ('no folder', 'is where it all belongs'),
-    ('no images', '2750/ is not there'),
-    ('no split', 'split_zhou_EuroSAT.json is not there'),
-    ('counts', '29/20/20 images (train/val/test), published: 30/20/20'),
-    ('web page', 'is not valid JSON'),
-    ('order', "label 8 is 'Lake' instead of 'River'"),
-    ('missing', '1 of 70 images are missing'),
-    ('empty', '1 images do not decode; replace them by intact copies: '),
-    ('truncated', 'class_003/21.jpg'),
-])
+@pytest.mark.parametrize(
+    'kind, words',
+    [
+        ('no folder', 'is where it all belongs'),
+        ('no images', '2750/ is not there'),
+        ('no split', 'split_zhou_EuroSAT.json is not there'),
+        ('counts', '29/20/20 images (train/val/test), published: 30/20/20'),
+        ('web page', 'is not valid JSON'),
+        ('order', "label 8 is 'Lake' instead of 'River'"),
+        ('missing', '1 of 70 images are missing'),
+        ('empty', '1 images do not decode; replace them by intact copies: '),
+        ('truncated', 'class_003/21.jpg'),
+    ],
+)
 def test_damage(tmp_path, published, kind, words):
     damage(write_tree(tmp_path, 'EuroSAT'), kind)
     assert any(words in text for text in wrong(tmp_path, deep=True))
@@ -118,5 +127,4 @@ def test_unknown_name():
 
 
 def test_missing_images_in_missing_folders(tmp_path):
-    assert missing_images(str(tmp_path), ['b/2.jpg', 'a/1.jpg']) == [
-        'a/1.jpg', 'b/2.jpg']
+    assert missing_images(str(tmp_path), ['b/2.jpg', 'a/1.jpg']) == ['a/1.jpg', 'b/2.jpg']

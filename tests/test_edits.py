@@ -1,4 +1,5 @@
 """Edits of the text tower's blocks: the packed path beside one prompt at a time."""
+
 import pytest
 import torch
 from plain import CLASSES, encode_text, small_clip
@@ -26,11 +27,13 @@ EDITS = {
     'shared, within the prefix': lambda: {1: Edit(tokens(2))},
     'shared, beyond the prefix': lambda: {1: Edit(tokens(4))},
     'one set per class': lambda: {1: Edit(tokens(len(CLASSES), 3))},
-    'mixed': lambda: {1: Edit(tokens(2), weight=.3), 2: Edit(tokens(len(CLASSES), 2), weight=.7)},
-    'inserted': lambda: {0: Edit(tokens(3), 'insert'), 2: Edit(tokens(3), weight=.4)},
+    'mixed': lambda: {1: Edit(tokens(2), weight=0.3), 2: Edit(tokens(len(CLASSES), 2), weight=0.7)},
+    'inserted': lambda: {0: Edit(tokens(3), 'insert'), 2: Edit(tokens(3), weight=0.4)},
     'inserted per class': lambda: {1: Edit(tokens(len(CLASSES), 2), 'insert')},
     'inserted into prompts that share no more': lambda: {
-        0: Edit(tokens(len(CLASSES), 1)), 1: Edit(tokens(2), 'insert')},
+        0: Edit(tokens(len(CLASSES), 1)),
+        1: Edit(tokens(2), 'insert'),
+    },
 }
 
 
@@ -46,8 +49,10 @@ def test_packed_equals_one_at_a_time(tower, name, position):
     learnt = [prompt.context, *(e.tokens for e in edits.values())]
     packed = prompt()
     results = []
-    for features in (tower(packed)[0],
-                     encode_text(tower, [p[0] for p in packed.unpack()], edits.get)):
+    for features in (
+        tower(packed)[0],
+        encode_text(tower, [p[0] for p in packed.unpack()], edits.get),
+    ):
         grads = torch.autograd.grad((features * weight).sum(), learnt, retain_graph=True)
         results.append([features, *grads])
     for fast, slow in zip(*results):
@@ -86,30 +91,44 @@ def test_states_below_the_first_learnt_value_run_once():
     assert before.shape == (len(CLASSES), model.backbone.embed_dim)
 
 
-@pytest.mark.parametrize('edit, message', [
-    (Edit(torch.zeros(2, 5)), 'of width 5 does not fit'),
-    (Edit(torch.zeros(9, 8)), '9 tokens .* does not fit into sequences of 6 tokens'),
-    (Edit(torch.zeros(2, 8), 'append'), "how='append' is unknown; use one of replace, insert")])
+@pytest.mark.parametrize(
+    'edit, message',
+    [
+        (Edit(torch.zeros(2, 5)), 'of width 5 does not fit'),
+        (Edit(torch.zeros(9, 8)), '9 tokens .* does not fit into sequences of 6 tokens'),
+        (Edit(torch.zeros(2, 8), 'append'), "how='append' is unknown; use one of replace, insert"),
+    ],
+)
 def test_what_does_not_fit(edit, message):
     with pytest.raises(ValueError, match=message):
         apply_edit(edit, torch.zeros(1, 6, 8), 1)
 
 
-@pytest.mark.parametrize('method, options, message', [
-    ('tcp', dict(text_prompt=dict(type='TCP', layers=[3])), 'layers must be .* from 0 to 2'),
-    ('tcp', dict(text_prompt=dict(type='TCP', layers=[1, 1])), 'in ascending order'),
-    ('tcp', dict(text_prompt=dict(type='TCP', layers=[1], weights=[2.])), 'weights must be'),
-    ('tcp', dict(text_prompt=dict(type='TCP', layers=[1], template='{}')), 'a longer template'),
-    ('tcp', dict(text_prompt=dict(type='TCP', layers=[1], template='X X')), 'exactly one {}'),
-    ('mmrl', dict(text_prompt=dict(type='CoOp')), 'maps the tokens of a RepresentationText'),
-    ('mmrl', dict(text_prompt=dict(type='RepresentationText', layers=[2, 9])),
-     'go beyond both towers'),
-    ('mmrl', dict(text_prompt=dict(type='RepresentationText', layers=[4])),
-     r'layers\[0\] must be .* from 1 to 3'),
-    ('mmrl', dict(templates=['a {}.', 'the {}.']), 'learns with one template'),
-    ('mmrl', dict(visual_prompt=None), 'which NoneType in a ImageTower does not give'),
-    ('mmrl', dict(head=dict(type='MMRLHead', fusion='sometimes')), 'fusion must be one of'),
-    ('mmrl', dict(head=dict(type='MMRLHead', alpha=2.)), 'alpha must be at most 1')])
+@pytest.mark.parametrize(
+    'method, options, message',
+    [
+        ('tcp', dict(text_prompt=dict(type='TCP', layers=[3])), 'layers must be .* from 0 to 2'),
+        ('tcp', dict(text_prompt=dict(type='TCP', layers=[1, 1])), 'in ascending order'),
+        ('tcp', dict(text_prompt=dict(type='TCP', layers=[1], weights=[2.0])), 'weights must be'),
+        ('tcp', dict(text_prompt=dict(type='TCP', layers=[1], template='{}')), 'a longer template'),
+        ('tcp', dict(text_prompt=dict(type='TCP', layers=[1], template='X X')), 'exactly one {}'),
+        ('mmrl', dict(text_prompt=dict(type='CoOp')), 'maps the tokens of a RepresentationText'),
+        (
+            'mmrl',
+            dict(text_prompt=dict(type='RepresentationText', layers=[2, 9])),
+            'go beyond both towers',
+        ),
+        (
+            'mmrl',
+            dict(text_prompt=dict(type='RepresentationText', layers=[4])),
+            r'layers\[0\] must be .* from 1 to 3',
+        ),
+        ('mmrl', dict(templates=['a {}.', 'the {}.']), 'learns with one template'),
+        ('mmrl', dict(visual_prompt=None), 'which NoneType in a ImageTower does not give'),
+        ('mmrl', dict(head=dict(type='MMRLHead', fusion='sometimes')), 'fusion must be one of'),
+        ('mmrl', dict(head=dict(type='MMRLHead', alpha=2.0)), 'alpha must be at most 1'),
+    ],
+)
 def test_settings_that_do_not_fit(method, options, message):
     with pytest.raises(ValueError, match=message):
         build(method, **options)
@@ -124,6 +143,6 @@ def test_new_classes_are_scored_by_their_rule(fusion, fuses):
     with torch.no_grad():
         match = new.match(torch.randn(2, 3, 32, 32))
         plain, own = new.head.class_logits(match), new.head.token_logits(match)
-        wanted = .7 * plain + .3 * own if fuses else plain
+        wanted = 0.7 * plain + 0.3 * own if fuses else plain
         torch.testing.assert_close(new.head(match), wanted)
         assert (plain - own).abs().max() > 1e-3

@@ -3,6 +3,7 @@
 Real architecture (ViT-B/16), real config, real tools; the weights are random
 and the photos few, so only that it works is shown, not how well.
 """
+
 import json
 import subprocess
 import sys
@@ -24,11 +25,11 @@ CONFIG = 'configs/dpt/dpt_vitb16_eurosat_16shot.py'
 def weights(tmp_path_factory):
     """ViT-B/16 with random weights, as a file of 300 MB."""
     import open_clip
+
     torch.manual_seed(0)
     model = open_clip.create_model('ViT-B-16-quickgelu', pretrained=None)
     path = tmp_path_factory.mktemp('clip') / 'vitb16.safetensors'
-    save_file({k: v.half().contiguous()
-               for k, v in model.state_dict().items()}, str(path))
+    save_file({k: v.half().contiguous() for k, v in model.state_dict().items()}, str(path))
     yield str(path)
     path.unlink()
 
@@ -52,19 +53,27 @@ def data(tmp_path_factory):
 
 
 def tool(name, *args):
-    run = subprocess.run([sys.executable, f'tools/{name}.py', *map(str, args)],
-                         cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, f'tools/{name}.py', *map(str, args)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     return run.returncode, run.stdout + run.stderr
 
 
 def test_train_test_predict(weights, data, tmp_path):
     options = [
-        '--cfg-options', f'model.pretrained={weights}',
-        'train_dataloader.dataset.shots=1', 'train_dataloader.batch_size=5',
-        *(f'{split}_dataloader.{key}' for split in ('train', 'val', 'test')
-          for key in (f'dataset.data_root={data}', 'num_workers=0',
-                      'persistent_workers=False')),
-        'train_cfg.max_epochs=1'
+        '--cfg-options',
+        f'model.pretrained={weights}',
+        'train_dataloader.dataset.shots=1',
+        'train_dataloader.batch_size=5',
+        *(
+            f'{split}_dataloader.{key}'
+            for split in ('train', 'val', 'test')
+            for key in (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')
+        ),
+        'train_cfg.max_epochs=1',
     ]
     code, log = tool('train', CONFIG, '--work-dir', tmp_path, *options)
     assert code == 0, log
@@ -79,27 +88,39 @@ def test_train_test_predict(weights, data, tmp_path):
     assert sum(v.numel() * v.itemsize for v in learnt.values()) < 5e6
     assert checkpoint['meta']['mmdpt']['clip']['arch'] == 'ViT-B-16-quickgelu'
 
-    code, log = tool('test', CONFIG, file, '--work-dir', tmp_path / 'test',
-                     '--out', tmp_path / 'metrics.json', *options[:2],
-                     *options[4:])
+    code, log = tool(
+        'test',
+        CONFIG,
+        file,
+        '--work-dir',
+        tmp_path / 'test',
+        '--out',
+        tmp_path / 'metrics.json',
+        *options[:2],
+        *options[4:],
+    )
     assert code == 0, log
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
-    assert metrics['accuracy/top1'] == pytest.approx(
-        results['few_shot']['accuracy/top1'])
+    assert metrics['accuracy/top1'] == pytest.approx(results['few_shot']['accuracy/top1'])
 
     photo = next((data / 'eurosat/2750/River').glob('*.jpg'))
-    code, log = tool('predict', file, photo, '--top-k', 3, '--json',
-                     tmp_path / 'prediction.json')
+    code, log = tool('predict', file, photo, '--top-k', 3, '--json', tmp_path / 'prediction.json')
     assert code == 0, log
-    (prediction, ) = json.loads((tmp_path / 'prediction.json').read_text())
+    (prediction,) = json.loads((tmp_path / 'prediction.json').read_text())
     scores = [c['probability'] for c in prediction['classes']]
     assert len(scores) == 3 and scores == sorted(scores, reverse=True)
 
 
 def test_without_the_data(weights, tmp_path):
-    code, log = tool('train', CONFIG, '--work-dir', tmp_path, '--cfg-options',
-                     f'model.pretrained={weights}',
-                     f'train_dataloader.dataset.data_root={tmp_path}/nothing')
+    code, log = tool(
+        'train',
+        CONFIG,
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        f'model.pretrained={weights}',
+        f'train_dataloader.dataset.data_root={tmp_path}/nothing',
+    )
     assert code == 1
     assert 'eurosat' in log and 'split_zhou_EuroSAT.json' in log
     assert 'Traceback' not in log

@@ -1,4 +1,5 @@
 """The built-in example, shortened, through all tools."""
+
 import json
 import os
 import os.path as osp
@@ -19,8 +20,16 @@ SHORT = ['--cfg-options', 'train_dataloader.dataset.shots=2', 'train_cfg.max_epo
 def trained(tmp_path_factory):
     """The work directory of a short training with baselines."""
     work_dir = tmp_path_factory.mktemp('example')
-    tool('train', CONFIG, '--work-dir', work_dir, '--seed', 2, *SHORT,
-         'default_hooks.report.baselines=[linear_probe,raw_pixels]')
+    tool(
+        'train',
+        CONFIG,
+        '--work-dir',
+        work_dir,
+        '--seed',
+        2,
+        *SHORT,
+        'default_hooks.report.baselines=[linear_probe,raw_pixels]',
+    )
     return work_dir
 
 
@@ -45,17 +54,27 @@ def test_the_printed_commands(trained, capsys):
     Image.fromarray(np.full((8, 8), 255, np.uint8)).save(image)
     capsys.readouterr()
     tool('predict', trained / 'epoch_2.pth', image, '--top-k', 3, '--json', trained / 'p.json')
-    found, = json.loads((trained / 'p.json').read_text())
+    (found,) = json.loads((trained / 'p.json').read_text())
     chances = [c['probability'] for c in found['classes']]
     assert len(chances) == 3 and chances == sorted(chances, reverse=True) and sum(chances) <= 1
     shown = capsys.readouterr().out.strip().splitlines()[-1]
-    assert shown.split()[:3] == [str(image), found["classes"][0]["name"], f"{chances[0]:.1%}"]
+    assert shown.split()[:3] == [str(image), found['classes'][0]['name'], f'{chances[0]:.1%}']
 
 
 def test_test_time_augmentation(trained):
     out = trained / 'tta.json'
-    tool('test', CONFIG, trained / 'epoch_2.pth', '--tta', '--work-dir', trained / 'tta', '--out',
-         out, '--cfg-options', *FEWER)
+    tool(
+        'test',
+        CONFIG,
+        trained / 'epoch_2.pth',
+        '--tta',
+        '--work-dir',
+        trained / 'tta',
+        '--out',
+        out,
+        '--cfg-options',
+        *FEWER,
+    )
     assert 0 < json.loads(out.read_text())['accuracy/top1'] < 100
 
 
@@ -65,10 +84,21 @@ def test_two_processes(trained, tmp_path):
     script = osp.join(ROOT, 'tools', 'dist_train.sh')
     path = osp.dirname(sys.executable) + os.pathsep + os.environ['PATH']
     done = subprocess.run(
-        [script, CONFIG, '2', '--work-dir', tmp_path, '--seed', '2', *SHORT,
-         'train_dataloader.batch_size=10'],
+        [
+            script,
+            CONFIG,
+            '2',
+            '--work-dir',
+            tmp_path,
+            '--seed',
+            '2',
+            *SHORT,
+            'train_dataloader.batch_size=10',
+        ],
         env=dict(os.environ, PATH=path, OMP_NUM_THREADS='1', PORT='29613'),
-        capture_output=True, text=True)
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / 'results.json').read_text())
     single = json.loads((trained / 'results.json').read_text())
@@ -81,35 +111,60 @@ def test_two_processes(trained, tmp_path):
 def test_zero_shot_needs_no_checkpoint(trained, tmp_path):
     """And gives what the training printed first."""
     config = tmp_path / 'zero_shot_digits.py'
-    config.write_text(f'_base_ = {CONFIG!r}\nmodel = dict(text_prompt=None, visual_prompt=None, '
-                      "head=dict(_delete_=True, type='SimilarityHead'))\n")
-    tool('test', config, '--work-dir', tmp_path, '--out', tmp_path / 'metrics.json',
-         '--cfg-options', *FEWER)
+    config.write_text(
+        f'_base_ = {CONFIG!r}\nmodel = dict(text_prompt=None, visual_prompt=None, '
+        "head=dict(_delete_=True, type='SimilarityHead'))\n"
+    )
+    tool(
+        'test',
+        config,
+        '--work-dir',
+        tmp_path,
+        '--out',
+        tmp_path / 'metrics.json',
+        '--cfg-options',
+        *FEWER,
+    )
     results = json.loads((trained / 'results.json').read_text())
     found = json.loads((tmp_path / 'metrics.json').read_text())
     assert found == pytest.approx(results['zero_shot'], abs=1e-4)
 
 
-@pytest.mark.parametrize('options, words', [
-    (['model.visual_prompt.num_tokens=3'], 'visual_prompt'),
-    (['model.text_prompt.num_tokens=3'], 'text_prompt.context'),
-    (['model.classes=[a,b]', 'model.visual_prompt.top_k=2'], 'trained for 10 classes'),
-    (['model.pretrained=None'], 'was trained on CLIP'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (['model.visual_prompt.num_tokens=3'], 'visual_prompt'),
+        (['model.text_prompt.num_tokens=3'], 'text_prompt.context'),
+        (['model.classes=[a,b]', 'model.visual_prompt.top_k=2'], 'trained for 10 classes'),
+        (['model.pretrained=None'], 'was trained on CLIP'),
+    ],
+)
 def test_checkpoint_that_does_not_fit(trained, capsys, options, words):
-    line = refused(capsys, 'test', CONFIG, trained / 'epoch_2.pth', '--work-dir', trained / 'no',
-                   '--cfg-options', *options)
+    line = refused(
+        capsys,
+        'test',
+        CONFIG,
+        trained / 'epoch_2.pth',
+        '--work-dir',
+        trained / 'no',
+        '--cfg-options',
+        *options,
+    )
     assert words in line
 
 
-@pytest.mark.parametrize('options, words', [
-    (['train_dataloader.dataset.shots=1000'], 'shots=1000'),
-    (['train_dataloader.dataset.shot=1'], 'did you mean train_dataloader.dataset.shots'),
-    (['model.visual_prompt.top_k=11'], 'top_k'),
-    (['model.visual_prompt.num_layers=0'], 'num_layers'),
-    (['model.arch=ViT-B-17'], 'ViT-B-17'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (['train_dataloader.dataset.shots=1000'], 'shots=1000'),
+        (['train_dataloader.dataset.shot=1'], 'did you mean train_dataloader.dataset.shots'),
+        (['model.visual_prompt.top_k=11'], 'top_k'),
+        (['model.visual_prompt.num_layers=0'], 'num_layers'),
+        (['model.arch=ViT-B-17'], 'ViT-B-17'),
+    ],
+)
 def test_bad_input_before_training(tmp_path, capsys, options, words):
-    assert words in refused(capsys, 'train', CONFIG, '--work-dir', tmp_path, '--cfg-options',
-                            *options)
+    assert words in refused(
+        capsys, 'train', CONFIG, '--work-dir', tmp_path, '--cfg-options', *options
+    )
     assert not list(tmp_path.glob('*.pth'))

@@ -1,4 +1,5 @@
 """Exported files say what the model says, describe themselves, or do not exist."""
+
 import json
 import os.path as osp
 import re
@@ -33,17 +34,17 @@ def learnt(method, tower='small', **options):
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:
-                parameter += .1 * torch.randn_like(parameter)
+                parameter += 0.1 * torch.randn_like(parameter)
     return model
 
 
 def slow_unless(fast, cases):
-    return [case if case in fast else pytest.param(case, marks=pytest.mark.slow)
-            for case in cases]
+    return [case if case in fast else pytest.param(case, marks=pytest.mark.slow) for case in cases]
 
 
-@pytest.mark.parametrize('method', slow_unless(
-    set(EXPORTED) - {'zeroshot', *ALIKE, *FILES}, EXPORTED))
+@pytest.mark.parametrize(
+    'method', slow_unless(set(EXPORTED) - {'zeroshot', *ALIKE, *FILES}, EXPORTED)
+)
 def test_torch_export(method):
     """The graph equals the model, also for batches that were not traced."""
     model = learnt(method)
@@ -69,7 +70,7 @@ def test_files(method, tmp_path):
     weights = sum(p.numel() for p in model.backbone.parameters()) * 4
     assert report['onnx']['bytes'] < 1.6 * weights + 2e5  # without the text tower
     run = files.load_onnx(report['onnx']['file'])
-    assert max(largest_difference(model, run, (7, )).values()) <= 1e-4
+    assert max(largest_difference(model, run, (7,)).values()) <= 1e-4
 
 
 @pytest.mark.slow
@@ -101,8 +102,8 @@ def test_normalisation_is_inside():
     model = learnt('coop')
     preprocessor = model.data_preprocessor
     preprocessor._enable_normalize, preprocessor.to_rgb = True, True
-    preprocessor.mean = torch.tensor([10., 20, 30]).reshape(3, 1, 1)
-    preprocessor.std = torch.tensor([50., 60, 70]).reshape(3, 1, 1)
+    preprocessor.mean = torch.tensor([10.0, 20, 30]).reshape(3, 1, 1)
+    preprocessor.std = torch.tensor([50.0, 60, 70]).reshape(3, 1, 1)
     images = sample_images(3, (32, 32))
     found = ExportedClassifier(model)(images)
     torch.testing.assert_close(found, expected(model, images))
@@ -124,11 +125,11 @@ def test_a_wrong_file_is_not_left(tmp_path, monkeypatch):
 
 def test_nothing_is_no_agreement():
     model = learnt('coop')
-    bad = largest_difference(model, lambda x: expected(model, x) * float('nan'), (1, ))
+    bad = largest_difference(model, lambda x: expected(model, x) * float('nan'), (1,))
     with pytest.raises(ExportError):
         check('onnx', bad)
     with pytest.raises(ExportError, match=r'\(2, 3\) instead of \(2, 4\)'):
-        largest_difference(model, lambda x: expected(model, x)[:, :3], (2, ))
+        largest_difference(model, lambda x: expected(model, x)[:, :3], (2,))
 
 
 def test_refusals(tmp_path, monkeypatch):
@@ -156,13 +157,23 @@ def test_too_large_for_onnx(tmp_path, monkeypatch):
 def digits(tmp_path_factory):
     """Zero-shot on the built-in CLIP, exported by the tool."""
     folder = tmp_path_factory.mktemp('digits')
-    tool('export', '--config', leaf('zeroshot'), '--out', f'{folder}/', '--json',
-         folder / 'report.json', '--time', 1)
+    tool(
+        'export',
+        '--config',
+        leaf('zeroshot'),
+        '--out',
+        f'{folder}/',
+        '--json',
+        folder / 'report.json',
+        '--time',
+        1,
+    )
     return folder / 'zeroshot_tiny_digits'
 
 
 def test_metadata(digits):
     import onnxruntime
+
     session = onnxruntime.InferenceSession(f'{digits}.onnx')
     about = {k: json.loads(v) for k, v in session.get_modelmeta().custom_metadata_map.items()}
     extra = {'about.json': ''}
@@ -189,8 +200,9 @@ def test_example_of_the_docs(digits, tmp_path):
     Image.fromarray(photo).save(tmp_path / 'photo.png')
     code = code.replace('model.onnx', f'{digits}.onnx').replace('photo.jpg', 'photo.png')
     code += "import sys\nassert not {'torch', 'mmdpt'} & set(sys.modules)\n"
-    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True,
-                          text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr
     name, probability = done.stdout.split()
 
@@ -205,10 +217,11 @@ def test_example_of_the_docs(digits, tmp_path):
 def test_tool_refuses(tmp_path, capsys):
     """What is wrong, before anything is built."""
     for arguments, message in (
-            (['--batch', '0'], '--batch must be dynamic or a number'),
-            ([], 'without a checkpoint a config is needed'),
-            ([tmp_path / 'none.pth'], 'no checkpoint file'),
-            (['--config', leaf('coop')], 'text_prompt.context and more: give the checkpoint')):
+        (['--batch', '0'], '--batch must be dynamic or a number'),
+        ([], 'without a checkpoint a config is needed'),
+        ([tmp_path / 'none.pth'], 'no checkpoint file'),
+        (['--config', leaf('coop')], 'text_prompt.context and more: give the checkpoint'),
+    ):
         with pytest.raises(SystemExit):
             tool('export', *arguments, '--out', tmp_path / 'm')
         assert message in capsys.readouterr().err

@@ -1,4 +1,5 @@
 """Faults caused on purpose: what is said, and that nothing is lost."""
+
 import os
 import random
 import re
@@ -94,8 +95,11 @@ def equal_after_resume(config, capsys):
 def test_stopped_by_a_signal(config, capsys, kind, status, interval):  # noqa: F811
     """The last complete epoch is saved, also if it was not yet time to."""
     before = signal.getsignal(signal.SIGTERM)
-    faulty(config, custom_hooks=[dict(type='Fault', kind=kind)],
-           **{'default_hooks.checkpoint.interval': interval, 'model.noise': 0.3})
+    faulty(
+        config,
+        custom_hooks=[dict(type='Fault', kind=kind)],
+        **{'default_hooks.checkpoint.interval': interval, 'model.noise': 0.3},
+    )
     with pytest.raises(SystemExit) as end:
         tool('train', config, '--work-dir', 'run')
     told = capsys.readouterr().err
@@ -109,10 +113,23 @@ def test_stopped_by_a_signal(config, capsys, kind, status, interval):  # noqa: F
 
 
 def test_command_to_go_on(monkeypatch):
-    monkeypatch.setattr('sys.argv', ['tools/train.py', 'c.py', '--resume', 'a b.pth', '--seed', '3',
-                                     '--cfg-options', 'x=a photo'])
-    assert same_command(True) == \
-        "python tools/train.py c.py --seed 3 --cfg-options 'x=a photo' --resume"
+    monkeypatch.setattr(
+        'sys.argv',
+        [
+            'tools/train.py',
+            'c.py',
+            '--resume',
+            'a b.pth',
+            '--seed',
+            '3',
+            '--cfg-options',
+            'x=a photo',
+        ],
+    )
+    assert (
+        same_command(True)
+        == "python tools/train.py c.py --seed 3 --cfg-options 'x=a photo' --resume"
+    )
     assert "--resume 'a b.pth'" in same_command(False)
 
 
@@ -124,8 +141,14 @@ def test_out_of_memory(config, capsys, kind):  # noqa: F811
         tool('train', config, '--work-dir', 'run')
     told = capsys.readouterr().err
     assert end.value.code == 1 and 'error: out of memory: ' in told
-    for lever in ('train_dataloader.batch_size', 'accumulative_counts', 'text_checkpointing',
-                  'bf16', 'shard_classes', 'test_dataloader.batch_size'):
+    for lever in (
+        'train_dataloader.batch_size',
+        'accumulative_counts',
+        'text_checkpointing',
+        'bf16',
+        'shard_classes',
+        'test_dataloader.batch_size',
+    ):
         assert lever in told
     assert latest_checkpoint('run').endswith('epoch_2.pth')
 
@@ -136,9 +159,14 @@ def test_other_errors_are_not_explained():
 
 def deadly(config, kind):
     """A dataset that kills its loading process, or has a bad image."""
-    faulty(config, **{
-        'train_dataloader.dataset.type': 'DeadlyDataset', 'train_dataloader.dataset.kind': kind,
-        'train_dataloader.num_workers': 1})
+    faulty(
+        config,
+        **{
+            'train_dataloader.dataset.type': 'DeadlyDataset',
+            'train_dataloader.dataset.kind': kind,
+            'train_dataloader.num_workers': 1,
+        },
+    )
 
 
 def test_killed_loading_process(config):  # noqa: F811
@@ -148,8 +176,13 @@ def test_killed_loading_process(config):  # noqa: F811
     code = "import sys, test_faults; test_faults.tool('train', sys.argv[1], '--work-dir', 'run')"
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.pathsep.join([here, os.path.dirname(here), os.environ.get('PYTHONPATH', '')])
-    done = subprocess.run([sys.executable, '-c', code, str(config)], capture_output=True,
-                          text=True, timeout=300, env=dict(os.environ, PYTHONPATH=path))
+    done = subprocess.run(
+        [sys.executable, '-c', code, str(config)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=dict(os.environ, PYTHONPATH=path),
+    )
     line, hint = done.stderr.strip().splitlines()[-2:]
     assert done.returncode == 1 and '--debug' in hint
     assert re.search(r'^error: the loading process \d+ died \(.*num_workers=0', line)
@@ -157,8 +190,10 @@ def test_killed_loading_process(config):  # noqa: F811
 
 def test_bad_image_in_a_loading_process(config, capsys):  # noqa: F811
     deadly(config, 'image')
-    assert refused(capsys, 'train', config, '--work-dir', 'run') == \
-        "error: The image 'x/10.jpg' does not decode (truncated)."
+    assert (
+        refused(capsys, 'train', config, '--work-dir', 'run')
+        == "error: The image 'x/10.jpg' does not decode (truncated)."
+    )
 
 
 @pytest.fixture
@@ -180,8 +215,12 @@ def test_full_disk(config, capsys, small_disk):  # noqa: F811
     with pytest.raises(SystemExit):
         tool('train', config, '--work-dir', run)
     told = capsys.readouterr().err
-    assert 'cannot write ' in told and 'epoch_3.pth' in told and 'No space left' in told \
+    assert (
+        'cannot write ' in told
+        and 'epoch_3.pth' in told
+        and 'No space left' in told
         and 'free some space' in told
+    )
     assert latest_checkpoint(str(run)).endswith('epoch_2.pth')
     assert sorted(p.name for p in run.glob('*.pth')) == ['epoch_1.pth', 'epoch_2.pth']
     (small_disk / 'filler').unlink()
@@ -206,14 +245,16 @@ def test_damaged_newest_names_the_one_before(config, capsys):  # noqa: F811
         file.truncate(3000)
     line = refused(capsys, 'train', config, '--work-dir', 'run', '--resume')
     assert f'{FOUR} is damaged' in line and '--resume ' in line and 'epoch_3.pth' in line
-    line = refused(capsys, 'train', config, '--work-dir', 'new', '--cfg-options',
-                   f'load_from=run/{FOUR}')
+    line = refused(
+        capsys, 'train', config, '--work-dir', 'new', '--cfg-options', f'load_from=run/{FOUR}'
+    )
     assert f'{FOUR} is damaged' in line
 
 
 def test_checkpoint_of_a_training_cut_and_flipped(config, capsys):  # noqa: F811
     """200 lengths and 600 bytes, among them all parts of the zip's directory."""
     from kill_and_resume import differences
+
     faulty(config)
     tool('train', config, '--work-dir', 'run')
     with open(f'run/{FOUR}', 'rb') as file:

@@ -16,8 +16,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def runner(work_dir, config=COOP, **options):
     cfg = Config.fromfile(os.path.join(ROOT, config))
     cfg.merge_from_dict(
-        dict(options, work_dir=str(work_dir), log_level='ERROR',
-             experiment_name=f'test{time.time_ns()}'))
+        dict(
+            options,
+            work_dir=str(work_dir),
+            log_level='ERROR',
+            experiment_name=f'test{time.time_ns()}',
+        )
+    )
     cfg.test_dataloader.dataset.indices = 200
     torch.manual_seed(0)
     return FewShotRunner.from_cfg(cfg)
@@ -25,9 +30,7 @@ def runner(work_dir, config=COOP, **options):
 
 @pytest.fixture
 def cache(tmp_path):
-    return dict(
-        test_cfg=dict(
-            type='FrozenFeatureTestLoop', cache_dir=str(tmp_path / 'cache')))
+    return dict(test_cfg=dict(type='FrozenFeatureTestLoop', cache_dir=str(tmp_path / 'cache')))
 
 
 def files(tmp_path):
@@ -80,6 +83,7 @@ def test_whatever_changes_is_computed_anew(tmp_path):
 
 def test_files_on_disk_count_by_size_and_time(tmp_path):
     from mmdpt.evaluation.frozen_features import cache_key
+
     r = runner(tmp_path)
     photo = tmp_path / 'photo.png'
     photo.write_bytes(b'1234')
@@ -104,11 +108,10 @@ def test_damaged_files_are_replaced(tmp_path):
     folder = str(tmp_path / 'cache')
 
     def compute():
-        return frozen_features(
-            r.model, r.test_dataloader.dataset, range(4), cache_dir=folder)
+        return frozen_features(r.model, r.test_dataloader.dataset, range(4), cache_dir=folder)
 
     expected = compute()
-    (file, ) = files(tmp_path)
+    (file,) = files(tmp_path)
     whole = file.read_bytes()
     for damaged in (b'', whole[:50], whole[:-8]):
         file.write_bytes(damaged)

@@ -34,11 +34,12 @@ def match():
     return Match(
         image=random[0],
         text=random[1],
-        scale=torch.tensor(20., dtype=torch.float64),
+        scale=torch.tensor(20.0, dtype=torch.float64),
         frozen_image=random[2],
         frozen_text=random[3],
         class_ids=torch.tensor([[0, 2], [3, 1], [4, 0], [1, 2]]),
-        evidence=torch.randn(2, 4, 2, 5, dtype=torch.float64))
+        evidence=torch.randn(2, 4, 2, 5, dtype=torch.float64),
+    )
 
 
 LABELS = torch.tensor([2, 3, 1, 0])  # of images 0 and 1 among the selected
@@ -50,11 +51,9 @@ def samples(labels=LABELS):
 
 def test_similarity(match):
     expected = cosine_logits(match.image, match.text, match.scale)
-    torch.testing.assert_close(
-        similarity(match.image, match.text, match.scale), expected)
+    torch.testing.assert_close(similarity(match.image, match.text, match.scale), expected)
     own = match.text.expand(4, -1, -1)  # text that depends on the image
-    torch.testing.assert_close(
-        similarity(match.image, own, match.scale), expected)
+    torch.testing.assert_close(similarity(match.image, own, match.scale), expected)
 
 
 def test_similarity_head(match):
@@ -75,24 +74,20 @@ def test_guidance_ends_with_its_epoch(match):
         at_epoch(epoch)
         assert {'frozen_image', 'frozen_text'} < head.requires
         losses = head.loss(match, samples())
-        assert set(losses) == {
-            'loss_text_guide', 'loss_image_guide', 'loss_logits'
-        }
+        assert set(losses) == {'loss_text_guide', 'loss_image_guide', 'loss_logits'}
         torch.testing.assert_close(
             sum(losses.values()),
-            F.cross_entropy(
-                cosine_logits(match.frozen_image, match.text, s), LABELS) +
-            F.cross_entropy(
-                cosine_logits(match.image, match.frozen_text, s), LABELS) +
-            0.1 * F.cross_entropy(
-                cosine_logits(match.image, match.text, s), LABELS))
+            F.cross_entropy(cosine_logits(match.frozen_image, match.text, s), LABELS)
+            + F.cross_entropy(cosine_logits(match.image, match.frozen_text, s), LABELS)
+            + 0.1 * F.cross_entropy(cosine_logits(match.image, match.text, s), LABELS),
+        )
     at_epoch(2)
     assert head.requires == {'text_prompt'}
     losses = head.loss(match, samples())
     assert losses['loss_text_guide'] == losses['loss_image_guide'] == 0
     torch.testing.assert_close(
-        losses['loss_logits'],
-        F.cross_entropy(cosine_logits(match.image, match.text, s), LABELS))
+        losses['loss_logits'], F.cross_entropy(cosine_logits(match.image, match.text, s), LABELS)
+    )
 
 
 def test_class_aware_loss(match):
@@ -105,14 +100,13 @@ def test_class_aware_loss(match):
                     terms.append(F.cross_entropy(layer[b, k], label))
     assert len(terms) == 4
     torch.testing.assert_close(
-        class_aware_loss(match.evidence, match.class_ids, LABELS),
-        sum(terms) / 4)
+        class_aware_loss(match.evidence, match.class_ids, LABELS), sum(terms) / 4
+    )
 
 
 def test_class_aware_loss_without_a_hit(match):
     evidence = match.evidence.requires_grad_()
-    loss = class_aware_loss(evidence, match.class_ids,
-                            torch.tensor([1, 0, 2, 3]))
+    loss = class_aware_loss(evidence, match.class_ids, torch.tensor([1, 0, 2, 3]))
     loss.backward()
     assert loss.item() == 0
     assert evidence.grad is not None and evidence.grad.abs().max() == 0
@@ -123,8 +117,8 @@ def test_dpt_head_weighs_the_class_aware_loss(match):
     losses = DPTHead(guided_epochs=1, aux_weight=0.3).loss(match, samples())
     assert losses['loss_text_guide'] == losses['loss_image_guide'] == 0
     torch.testing.assert_close(
-        losses['loss_aux'],
-        0.3 * class_aware_loss(match.evidence, match.class_ids, LABELS))
+        losses['loss_aux'], 0.3 * class_aware_loss(match.evidence, match.class_ids, LABELS)
+    )
 
 
 def test_mixed_labels_are_refused(match):
@@ -133,12 +127,15 @@ def test_mixed_labels_are_refused(match):
         DPTHead(guided_epochs=1).loss(match, mixed)
 
 
-@pytest.mark.parametrize('options, name', [
-    (dict(guided_epochs=-1), 'guided_epochs'),
-    (dict(guided_epochs='3'), 'guided_epochs'),
-    (dict(guided_epochs=1, aux_weight=-.1), 'aux_weight'),
-    (dict(guided_epochs=1, logits_weight=float('nan')), 'logits_weight'),
-])
+@pytest.mark.parametrize(
+    'options, name',
+    [
+        (dict(guided_epochs=-1), 'guided_epochs'),
+        (dict(guided_epochs='3'), 'guided_epochs'),
+        (dict(guided_epochs=1, aux_weight=-0.1), 'aux_weight'),
+        (dict(guided_epochs=1, logits_weight=float('nan')), 'logits_weight'),
+    ],
+)
 def test_bad_weights(options, name):
     with pytest.raises(ValueError, match=f'{name} must be a number of'):
         DPTHead(**options)

@@ -1,4 +1,5 @@
 """Randomness per epoch, and the stop at NaN."""
+
 import pytest
 import torch
 from engine_toy import ToyDataset, hook, toy_config
@@ -52,8 +53,10 @@ def test_nan_loss_stops_before_the_step(tmp_path):
         seen['before'] = runner.model.visual_prompt.detach().clone()
 
     runner.register_hook(hook(before_train_iter=remember))
-    message = (r'iteration 8 \(epoch 3\): .*nan, learning rate 0.1, 0.0.*epoch_2.pth'
-               r'.*optim_wrapper.optimizer.lr')
+    message = (
+        r'iteration 8 \(epoch 3\): .*nan, learning rate 0.1, 0.0.*epoch_2.pth'
+        r'.*optim_wrapper.optimizer.lr'
+    )
     with pytest.raises(FloatingPointError, match=message):
         runner.train()
     assert torch.equal(runner.model.visual_prompt, seen['before'])

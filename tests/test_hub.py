@@ -1,4 +1,5 @@
 """MMPretrain's model hub and inferencers by our names."""
+
 import importlib.util
 import os
 import os.path as osp
@@ -49,8 +50,9 @@ def test_metafiles_are_up_to_date():
 
 
 def test_every_leaf_config_has_its_name(names):
-    leaves = [p for p in Path(ROOT, 'configs').rglob('*.py')
-              if not {'_base_', 'sweeps'} & set(p.parts)]
+    leaves = [
+        p for p in Path(ROOT, 'configs').rglob('*.py') if not {'_base_', 'sweeps'} & set(p.parts)
+    ]
     assert sorted(p.stem for p in leaves) == list(names) and len(names) > 90
     for name in names:
         entry = ModelHub._models_dict[name]
@@ -67,8 +69,11 @@ def test_registering_again_does_nothing(names):
 def test_only_measured_figures(names):
     """As README.md reports them."""
     readme = Path(ROOT, 'README.md').read_text()
-    measured = {n: ModelHub._models_dict[n].results[0].metrics for n in names
-                if ModelHub._models_dict[n].results[0].metrics}
+    measured = {
+        n: ModelHub._models_dict[n].results[0].metrics
+        for n in names
+        if ModelHub._models_dict[n].results[0].metrics
+    }
     assert set(measured) == set(generator().MEASURED) and len(measured) == 5
     for metrics in measured.values():
         assert str(metrics['Top 1 Accuracy']) in readme
@@ -76,6 +81,7 @@ def test_only_measured_figures(names):
 
 def test_without_index(monkeypatch, tmp_path):
     from mmdpt import hub
+
     monkeypatch.setattr(hub, '__file__', str(tmp_path / 'mmdpt' / 'hub.py'))
     with pytest.raises(FileNotFoundError, match='model-index.yml is neither in .*incomplete'):
         hub.model_index()
@@ -83,10 +89,13 @@ def test_without_index(monkeypatch, tmp_path):
 
 def test_import_alone_offers_the_models():
     """In a process of its own: the others here have called register_models()."""
-    code = ("import mmdpt, mmpretrain; print(mmpretrain.list_models('*dpt*')); "
-            "print(type(mmpretrain.get_model('zeroshot_tiny_digits')).__name__)")
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
-                          cwd=ROOT, check=True)
+    code = (
+        "import mmdpt, mmpretrain; print(mmpretrain.list_models('*dpt*')); "
+        "print(type(mmpretrain.get_model('zeroshot_tiny_digits')).__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
     assert "'dpt_tiny_digits_16shot'" in done.stdout and 'PromptedCLIP' in done.stdout
 
 
@@ -120,7 +129,7 @@ def test_list_and_classify_by_name(names, checkpoint):
 def test_classes_without_checkpoint(names):
     """The model knows them; there is no dataset to ask."""
     infer = ImageClassificationInferencer('zeroshot_tiny_digits', device='cpu')
-    result, = infer(digit_images()[1].repeat(4, 0).repeat(4, 1))
+    (result,) = infer(digit_images()[1].repeat(4, 0).repeat(4, 1))
     assert result['pred_class'] in infer.classes and len(infer.classes) == 10
 
 
@@ -134,9 +143,9 @@ def test_transferred_classes_win(names, checkpoint):
 def test_features(names, checkpoint):
     extract = FeatureExtractor(COOP, pretrained=checkpoint, device='cpu')
     image = digit_images()[0].repeat(4, 0).repeat(4, 1)
-    (feature, ), = extract(image)
-    bare, = extract(image, stage='pre_logits')
-    assert feature.shape == (extract.model.backbone.embed_dim, )
+    ((feature,),) = extract(image)
+    (bare,) = extract(image, stage='pre_logits')
+    assert feature.shape == (extract.model.backbone.embed_dim,)
     assert torch.equal(feature, bare)
 
 
@@ -153,17 +162,21 @@ class ImageFeatures(torch.nn.Module):
 
 def test_retrieval(names, checkpoint, tmp_path):
     import mmcv
+
     files = []
     for i, image in enumerate(digit_images()[:6]):
         files.append(str(tmp_path / f'{i}.png'))
         mmcv.imwrite(image.repeat(4, 0).repeat(4, 1), files[-1])
     model = get_model(COOP, pretrained=checkpoint)
     retriever = ImageToImageRetriever(
-        ImageFeatures(model), prototype=torch.zeros(0), topk=3,
-        data_preprocessor=model._config.data_preprocessor)
+        ImageFeatures(model),
+        prototype=torch.zeros(0),
+        topk=3,
+        data_preprocessor=model._config.data_preprocessor,
+    )
     retriever._config = model._config
     retrieve = ImageRetrievalInferencer(retriever, prototype=files)
-    found, = retrieve(files[4], topk=2)
+    (found,) = retrieve(files[4], topk=2)
     assert found[0]['sample_idx'] == 4 and found[0]['match_score'] == pytest.approx(1, abs=1e-5)
     assert found[1]['match_score'] < 1
 
@@ -171,22 +184,30 @@ def test_retrieval(names, checkpoint, tmp_path):
 def test_wheel_and_editable_install(tmp_path):
     """Both hold the .mim folder that OpenMMLab's tools look for."""
     source = tmp_path / 'mmdpt'
-    listed = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT,
-                            capture_output=True, text=True)
+    listed = subprocess.run(
+        ['git', 'ls-files', '-co', '--exclude-standard'], cwd=ROOT, capture_output=True, text=True
+    )
     if listed.returncode:
         pytest.skip('needs a git checkout to know what belongs to the source')
     for name in listed.stdout.splitlines():
         if not name.startswith(('tests/', 'docs/')):
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes(Path(ROOT, name).read_bytes())
-    code = ('from setuptools import build_meta as b\n'
-            f'print(b.build_wheel({str(tmp_path)!r}))\nb.build_editable({str(tmp_path / "e")!r})')
+    code = (
+        'from setuptools import build_meta as b\n'
+        f'print(b.build_wheel({str(tmp_path)!r}))\nb.build_editable({str(tmp_path / "e")!r})'
+    )
     (tmp_path / 'e').mkdir()
     done = subprocess.run([sys.executable, '-c', code], cwd=source, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     held = set(zipfile.ZipFile(next(tmp_path.glob('*.whl'))).namelist())
-    wanted = ['model-index.yml', 'configs/coop/metafile.yml', 'tools/train.py',
-              'configs/_base_/few_shot.py', f'configs/coop/{COOP}.py']
+    wanted = [
+        'model-index.yml',
+        'configs/coop/metafile.yml',
+        'tools/train.py',
+        'configs/_base_/few_shot.py',
+        f'configs/coop/{COOP}.py',
+    ]
     assert {f'mmdpt/.mim/{name}' for name in wanted} <= held
     assert not any('__pycache__' in name for name in held)
     assert not any('parity' in name or name.endswith('speed.py') for name in held)
@@ -198,13 +219,20 @@ def test_wheel_and_editable_install(tmp_path):
 
 def found_from(folder, installed):
     """str: Which mmdpt an editable install gives in the folder that holds the checkout."""
-    wheel, = installed.glob('*.whl')
+    (wheel,) = installed.glob('*.whl')
     zipfile.ZipFile(wheel).extractall(installed)
-    code = (f'import site\nsite.addsitedir({str(installed)!r})\n'
-            "import importlib.util\nprint(importlib.util.find_spec('mmdpt').origin)")
+    code = (
+        f'import site\nsite.addsitedir({str(installed)!r})\n'
+        "import importlib.util\nprint(importlib.util.find_spec('mmdpt').origin)"
+    )
     environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
     # -S: without the environment's own packages, among them perhaps this one
-    done = subprocess.run([sys.executable, '-S', '-c', code], cwd=folder, env=environment,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, '-S', '-c', code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

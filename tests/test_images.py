@@ -1,4 +1,5 @@
 """Unusual image files: decoded right, or refused by name, never half read."""
+
 import os
 import signal
 import struct
@@ -25,9 +26,22 @@ def exif(orientation):
     return data
 
 
-@pytest.mark.parametrize('mode, suffix', [
-    ('CMYK', 'jpg'), ('CMYK', 'tif'), ('L', 'png'), ('1', 'png'), ('LA', 'png'), ('RGBA', 'png'),
-    ('RGBA', 'webp'), ('P', 'png'), ('P', 'gif'), ('YCbCr', 'jpg'), ('RGB', 'bmp')])
+@pytest.mark.parametrize(
+    'mode, suffix',
+    [
+        ('CMYK', 'jpg'),
+        ('CMYK', 'tif'),
+        ('L', 'png'),
+        ('1', 'png'),
+        ('LA', 'png'),
+        ('RGBA', 'png'),
+        ('RGBA', 'webp'),
+        ('P', 'png'),
+        ('P', 'gif'),
+        ('YCbCr', 'jpg'),
+        ('RGB', 'bmp'),
+    ],
+)
 def test_modes_equal_the_reference(tmp_path, mode, suffix):
     path = tmp_path / f'image.{suffix}'
     Image.fromarray(NOISE).convert(mode).save(path)
@@ -87,12 +101,19 @@ def test_sizes(tmp_path, size, recwarn):
 
 def claims(width, height):
     """bytes: A PNG of a few bytes that says it is large."""
+
     def chunk(name, data):
-        return struct.pack('>I', len(data)) + name + data + struct.pack(
-            '>I', zlib.crc32(name + data))
+        return (
+            struct.pack('>I', len(data)) + name + data + struct.pack('>I', zlib.crc32(name + data))
+        )
+
     head = struct.pack('>IIBBBBB', width, height, 8, 2, 0, 0, 0)
-    return b'\x89PNG\r\n\x1a\n' + chunk(b'IHDR', head) + chunk(
-        b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
+    return (
+        b'\x89PNG\r\n\x1a\n'
+        + chunk(b'IHDR', head)
+        + chunk(b'IDAT', zlib.compress(b''))
+        + chunk(b'IEND', b'')
+    )
 
 
 def jpeg(tmp_path):
@@ -100,11 +121,18 @@ def jpeg(tmp_path):
     return (tmp_path / 'whole.jpg').read_bytes()
 
 
-@pytest.mark.parametrize('kind, words', [
-    ('truncated', 'does not decode .*truncated.*replace it by an intact copy'),
-    ('empty', 'does not decode .the file is empty.'), ('text', 'unknown format'),
-    ('bomb', 'is too large .*Make it smaller'), ('strip', '20000 x 1 pixels.*crop it'),
-    ('float', 'convert it to 8 bits'), ('deep', '32 bits a pixel')])
+@pytest.mark.parametrize(
+    'kind, words',
+    [
+        ('truncated', 'does not decode .*truncated.*replace it by an intact copy'),
+        ('empty', 'does not decode .the file is empty.'),
+        ('text', 'unknown format'),
+        ('bomb', 'is too large .*Make it smaller'),
+        ('strip', '20000 x 1 pixels.*crop it'),
+        ('float', 'convert it to 8 bits'),
+        ('deep', '32 bits a pixel'),
+    ],
+)
 def test_refused_by_name(tmp_path, kind, words):
     path = tmp_path / 'photo.tif'
     if kind in ('float', 'deep'):
@@ -113,9 +141,14 @@ def test_refused_by_name(tmp_path, kind, words):
     elif kind == 'strip':
         Image.new('RGB', (20000, 1)).save(path)
     else:
-        path.write_bytes(dict(
-            truncated=jpeg(tmp_path)[:-60], empty=b'', text=b'<html>not found</html>',
-            bomb=claims(20000, 20000))[kind])
+        path.write_bytes(
+            dict(
+                truncated=jpeg(tmp_path)[:-60],
+                empty=b'',
+                text=b'<html>not found</html>',
+                bomb=claims(20000, 20000),
+            )[kind]
+        )
     with pytest.raises(ValueError, match=f'photo.tif.*{words}'):
         read_image(str(path))
     assert str(path) in _read(str(path), deep=True)
@@ -134,8 +167,8 @@ def test_killed_reader_ends_the_check(tmp_path, monkeypatch):
     from concurrent.futures.process import BrokenProcessPool
 
     from mmdpt.datasets import doctor
-    monkeypatch.setattr(doctor, 'read_image',
-                        lambda path: os.kill(os.getpid(), signal.SIGKILL))
+
+    monkeypatch.setattr(doctor, 'read_image', lambda path: os.kill(os.getpid(), signal.SIGKILL))
     began = time.time()
     with pytest.raises(BrokenProcessPool):
         list(read_all([str(tmp_path / 'x.jpg')], True, 1))

@@ -1,4 +1,5 @@
 """The index of ImageNet's files: fresh, safe, fast, small."""
+
 import json
 import os
 import subprocess
@@ -30,8 +31,7 @@ def forbidden(*args):
     raise AssertionError('the folders were listed again')
 
 
-WANTED = dict(b=['1.JPEG', '10.JPEG', '2.JPEG'],
-              a=['1.JPEG', '10.JPEG', '2.JPEG'])
+WANTED = dict(b=['1.JPEG', '10.JPEG', '2.JPEG'], a=['1.JPEG', '10.JPEG', '2.JPEG'])
 
 
 def test_second_time_reads_the_index(folder, monkeypatch):
@@ -48,9 +48,14 @@ def test_changed_folder_is_listed_again(folder):
     assert listed(folder)['a'] == ['10.JPEG', '2.JPEG']
 
 
-@pytest.mark.parametrize('damage', [
-    lambda data: data[:len(data) // 2], lambda data: b'',
-    lambda data: data.replace(b'10.JPEG', b'11.JPEG')])
+@pytest.mark.parametrize(
+    'damage',
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b'',
+        lambda data: data.replace(b'10.JPEG', b'11.JPEG'),
+    ],
+)
 def test_damaged_index_is_made_again(folder, damage):
     listed(folder)
     file = folder.parent / 'index'
@@ -87,7 +92,9 @@ def test_imagenet_keeps_one(tmp_path, monkeypatch):
     kwargs = dict(data_root=str(tmp_path), shots=2)
     first = FewShotDataset('ImageNet', **kwargs).draw_hash
     assert sorted(p.name for p in folder.glob('mmdpt_index_*')) == [
-        'mmdpt_index_train.json', 'mmdpt_index_val.json']
+        'mmdpt_index_train.json',
+        'mmdpt_index_val.json',
+    ]
     text = (folder / 'mmdpt_index_train.json').read_text()
     assert str(tmp_path) not in text and json.loads(text.split('\n', 1)[1])
     monkeypatch.setattr(index, 'image_names', forbidden)
@@ -95,7 +102,7 @@ def test_imagenet_keeps_one(tmp_path, monkeypatch):
     assert len(get_layout('ImageNet', str(tmp_path)).read().train) == 36
 
 
-MILLION = '''
+MILLION = """
 import json, sys, time
 from mmdpt.datasets import FewShotDataset
 def memory(kind):
@@ -107,7 +114,7 @@ dataset = FewShotDataset('ImageNet', data_root=sys.argv[1], seed=1,
 drawn = dataset.load_data_list()
 print(json.dumps(dict(seconds=time.process_time() - start, drawn=len(drawn),
                       mib=memory('VmHWM') - before)))
-'''
+"""
 
 
 def write_million(root, classes=1000, images=1281):
@@ -115,18 +122,15 @@ def write_million(root, classes=1000, images=1281):
     folder = root / 'imagenet'
     synsets = [f'n{i:08d}' for i in range(classes)]
     (folder / 'images').mkdir(parents=True)
-    (folder / 'classnames.txt').write_text(
-        ''.join(f'{s} class {s}\n' for s in synsets))
+    (folder / 'classnames.txt').write_text(''.join(f'{s} class {s}\n' for s in synsets))
     for part, count in dict(train=images, val=50).items():
         place = folder / 'images' / part
         key = []
         for synset in synsets:
             (place / synset).mkdir(parents=True)
             key.append([synset, os.stat(place / synset).st_mtime_ns])
-        names = {s: [f'{s}_{i:05d}.JPEG' for i in range(count)]
-                 for s in synsets}
-        index._write_index(str(folder / f'mmdpt_index_{part}.json'), key,
-                           names)
+        names = {s: [f'{s}_{i:05d}.JPEG' for i in range(count)] for s in synsets}
+        index._write_index(str(folder / f'mmdpt_index_{part}.json'), key, names)
 
 
 @pytest.mark.slow
@@ -136,7 +140,10 @@ def test_a_million_images(tmp_path):
     for shots, count in ((16, 16000), (0, 1281000)):
         run = subprocess.run(
             [sys.executable, '-c', MILLION, str(tmp_path), str(shots)],
-            capture_output=True, text=True, check=True)
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         found = json.loads(run.stdout.splitlines()[-1])
         print(found)
         assert found['drawn'] == count

@@ -1,4 +1,5 @@
 """Each benchmark read from a small tree in its documented layout."""
+
 import json
 import logging
 
@@ -41,8 +42,7 @@ def expected_classes(name):
 def test_classes_and_lists(root, name):
     classes = expected_classes(name)
     assert resolve_classes(name, str(root)) == classes
-    test = FewShotDataset(name, data_root=str(root), split='test',
-                          pipeline=PIPELINE)
+    test = FewShotDataset(name, data_root=str(root), split='test', pipeline=PIPELINE)
     assert test.metainfo['classes'] == classes
     assert len(test) == 2 * len(classes)
     assert sorted(set(test.get_gt_labels())) == list(range(len(classes)))
@@ -59,13 +59,15 @@ def test_draws_from_the_lists(root, name):
     layout = get_layout(name, str(root))
     split = layout.read()
     assert [len(part) for part in split] == [
-        n * len(class_names(BENCHMARKS[name])) for n in COUNTS.values()]
+        n * len(class_names(BENCHMARKS[name])) for n in COUNTS.values()
+    ]
     drawn = sample_few_shot(split.train, split.val, 2, 1)
     for part, items in zip(('train', 'val'), drawn):
-        dataset = FewShotDataset(name, data_root=str(root), shots=2, seed=1,
-                                 split=part)
-        paths = [dataset.get_data_info(i)['img_path'].replace(
-            f'{layout.images.rstrip("/")}/', '') for i in range(len(dataset))]
+        dataset = FewShotDataset(name, data_root=str(root), shots=2, seed=1, split=part)
+        paths = [
+            dataset.get_data_info(i)['img_path'].replace(f'{layout.images.rstrip("/")}/', '')
+            for i in range(len(dataset))
+        ]
         assert paths == [item.path for item in items]
         assert dataset.draw_hash == draw_hash(*drawn)
 
@@ -80,10 +82,13 @@ def test_imagenet_draws_in_sorted_order(root):
     assert items == sorted(items) and items[0].path == 'train/n01/n01_0.JPEG'
     drawn, _ = sample_few_shot(items, [], 4, 1)
     assert train.draw_hash == draw_hash(drawn, [])
-    val, test = (FewShotDataset('ImageNet', data_root=str(root), shots=4,
-                                split=part) for part in ('val', 'test'))
-    assert [val.get_data_info(i) for i in range(len(val))] == \
-        [test.get_data_info(i) for i in range(len(test))]
+    val, test = (
+        FewShotDataset('ImageNet', data_root=str(root), shots=4, split=part)
+        for part in ('val', 'test')
+    )
+    assert [val.get_data_info(i) for i in range(len(val))] == [
+        test.get_data_info(i) for i in range(len(test))
+    ]
     assert test.get_data_info(0)['img_path'].endswith('val/n01/val_0.JPEG')
 
 
@@ -94,9 +99,10 @@ def test_variants_are_for_evaluation(root, name):
 
 
 def test_base_and_new_of_a_variant(root):
-    base, new = (FewShotDataset('ImageNetSketch', data_root=str(root),
-                                split='test', subset=s)
-                 for s in ('base', 'new'))
+    base, new = (
+        FewShotDataset('ImageNetSketch', data_root=str(root), split='test', subset=s)
+        for s in ('base', 'new')
+    )
     assert base.metainfo['classes'] + new.metainfo['classes'] == SORTED
     assert len(base) == len(new) == 6
     assert set(new.get_gt_labels()) == {0, 1, 2}
@@ -106,8 +112,7 @@ def test_classnames_of_imagenet_serve_the_variants(root, tmp_path):
     for name in ('ImageNet', 'ImageNetR'):
         write_tree(tmp_path, name)
     (tmp_path / 'imagenet-rendition/classnames.txt').unlink()
-    assert resolve_classes('ImageNetR', str(tmp_path)) == \
-        expected_classes('ImageNetR')
+    assert resolve_classes('ImageNetR', str(tmp_path)) == expected_classes('ImageNetR')
     (tmp_path / 'imagenet/classnames.txt').unlink()
     with pytest.raises(FileNotFoundError, match='classnames.txt'):
         resolve_classes('ImageNetR', str(tmp_path))
@@ -118,27 +123,61 @@ def damage(folder, path, change):
     file.write_text(change(file.read_text()))
 
 
-@pytest.mark.parametrize('name, path, change, words', [
-    ('ImageNet', 'classnames.txt', lambda t: t + 'n99\n',
-     "Line 7 .* is 'n99', expected SYNSET NAME"),
-    ('ImageNet', 'classnames.txt', lambda t: t + 'n01 shark\n',
-     'Line 7 .* names n01 a second time'),
-    ('ImageNet', 'classnames.txt', lambda t: t + 'n99 tench\n',
-     r"1 class folder\(s\) of 7 are missing, the first is 'n99'"),
-    ('ImageNet', 'classnames.txt', lambda t: t[:-len('n06 T-shirt\n')],
-     r"1 class folder\(s\) are not in .*, the first is 'n06'"),
-    ('ImageNetA', 'classnames.txt', lambda t: 'n01 shark\n',
-     r"2 class folder\(s\) are not in .*, the first is 'n02'"),
-    ('ImageNetV2', 'classnames.txt', lambda t: '', 'is empty. Download'),
-    ('FGVCAircraft', 'variants.txt', lambda t: 'ox\nyak\n',
-     "'red_fox' is not in variants.txt"),
-    ('FGVCAircraft', 'images_variant_test.txt', lambda t: t.replace(
-        '0000005', '0000000'), "'0000000.jpg' stands twice .* train .* test"),
-    ('EuroSAT', 'split_zhou_EuroSAT.json', lambda t: t.replace(
-        'class_000/0.', 'class_000/6.'), 'stands twice'),
-    ('Food101', 'split_zhou_Food101.json', lambda t: t.replace(
-        ', 4, ', ', 5, '), r'no image with label\(s\) \[4\]'),
-])
+@pytest.mark.parametrize(
+    'name, path, change, words',
+    [
+        (
+            'ImageNet',
+            'classnames.txt',
+            lambda t: t + 'n99\n',
+            "Line 7 .* is 'n99', expected SYNSET NAME",
+        ),
+        (
+            'ImageNet',
+            'classnames.txt',
+            lambda t: t + 'n01 shark\n',
+            'Line 7 .* names n01 a second time',
+        ),
+        (
+            'ImageNet',
+            'classnames.txt',
+            lambda t: t + 'n99 tench\n',
+            r"1 class folder\(s\) of 7 are missing, the first is 'n99'",
+        ),
+        (
+            'ImageNet',
+            'classnames.txt',
+            lambda t: t[: -len('n06 T-shirt\n')],
+            r"1 class folder\(s\) are not in .*, the first is 'n06'",
+        ),
+        (
+            'ImageNetA',
+            'classnames.txt',
+            lambda t: 'n01 shark\n',
+            r"2 class folder\(s\) are not in .*, the first is 'n02'",
+        ),
+        ('ImageNetV2', 'classnames.txt', lambda t: '', 'is empty. Download'),
+        ('FGVCAircraft', 'variants.txt', lambda t: 'ox\nyak\n', "'red_fox' is not in variants.txt"),
+        (
+            'FGVCAircraft',
+            'images_variant_test.txt',
+            lambda t: t.replace('0000005', '0000000'),
+            "'0000000.jpg' stands twice .* train .* test",
+        ),
+        (
+            'EuroSAT',
+            'split_zhou_EuroSAT.json',
+            lambda t: t.replace('class_000/0.', 'class_000/6.'),
+            'stands twice',
+        ),
+        (
+            'Food101',
+            'split_zhou_Food101.json',
+            lambda t: t.replace(', 4, ', ', 5, '),
+            r'no image with label\(s\) \[4\]',
+        ),
+    ],
+)
 def test_damaged_lists(tmp_path, name, path, change, words):
     damage(write_tree(tmp_path, name), path, change)
     with pytest.raises(ValueError, match=words):
@@ -171,17 +210,24 @@ def test_other_counts_than_published_warn(root, caplog):
             FewShotDataset('DTD', data_root=str(root))
     finally:
         logger.removeHandler(caplog.handler)
-    assert '141/94/94 (train/val/test) images, the published ones ' \
-        '2820/1128/1692' in caplog.text
+    assert '141/94/94 (train/val/test) images, the published ones 2820/1128/1692' in caplog.text
 
 
 def test_tool_prints_imagenets_draw(root, tmp_path, capsys):
-    tool('few_shot', 'ImageNet', '--data-root', root, '--shots', 2, '--seed',
-         5, '--json', tmp_path / 'draw.json')
+    tool(
+        'few_shot',
+        'ImageNet',
+        '--data-root',
+        root,
+        '--shots',
+        2,
+        '--seed',
+        5,
+        '--json',
+        tmp_path / 'draw.json',
+    )
     train = FewShotDataset('ImageNet', data_root=str(root), shots=2, seed=5)
     found = json.loads((tmp_path / 'draw.json').read_text())
     assert found['hash'] == train.draw_hash and found['val'] == []
-    assert [item[1] for item in found['train']] == \
-        train.get_gt_labels().tolist()
-    assert f'train\t{found["train"][0][0]}\t0\tgreat white shark' in \
-        capsys.readouterr().out
+    assert [item[1] for item in found['train']] == train.get_gt_labels().tolist()
+    assert f'train\t{found["train"][0][0]}\t0\tgreat white shark' in capsys.readouterr().out

@@ -36,8 +36,7 @@ def test_round_trip(load):
     assert set(state) == model.learnt_names
     load(other, state)
     for name, value in model.state_dict().items():
-        torch.testing.assert_close(
-            other.state_dict()[name], value, rtol=0, atol=0)
+        torch.testing.assert_close(other.state_dict()[name], value, rtol=0, atol=0)
 
 
 def test_names_are_fixed_at_construction():
@@ -52,13 +51,20 @@ def test_identity_travels(load):
     assert set(identity['clip']) == {'arch', 'pretrained', 'fingerprint'}
 
 
-@pytest.mark.parametrize('classes, message', [
-    (['cat', 'dog', 'american_bulldog', 'ox'],
-     "class 1 is 'Egyptian Mau' in the checkpoint and 'dog' in the model"),
-    (CLASSES[::-1], "class 0 is 'cat' in the checkpoint and 'ox'"),
-    (CLASSES[:3], "4 classes and the model has 3; class 3 is 'ox' in the "
-     "checkpoint and 'none'"),
-])
+@pytest.mark.parametrize(
+    'classes, message',
+    [
+        (
+            ['cat', 'dog', 'american_bulldog', 'ox'],
+            "class 1 is 'Egyptian Mau' in the checkpoint and 'dog' in the model",
+        ),
+        (CLASSES[::-1], "class 0 is 'cat' in the checkpoint and 'ox'"),
+        (
+            CLASSES[:3],
+            "4 classes and the model has 3; class 3 is 'ox' in the checkpoint and 'none'",
+        ),
+    ],
+)
 def test_other_classes(load, classes, message):
     state = build('coop').state_dict()
     with pytest.raises(ValueError, match=message):
@@ -77,11 +83,13 @@ def test_other_clip_weights(load):
 def test_other_shapes(load):
     state = build('coop').state_dict()
     model = build('coop')
-    model.text_prompt = type(model.text_prompt)(
-        model.text_tower, CLASSES, num_tokens=7)
+    model.text_prompt = type(model.text_prompt)(model.text_tower, CLASSES, num_tokens=7)
     before = model.text_prompt.context.detach().clone()
-    with pytest.raises(ValueError, match=r'text_prompt.context is \(4, 64\) in '
-                       r'the checkpoint, but \(7, 64\)'):
+    with pytest.raises(
+        ValueError,
+        match=r'text_prompt.context is \(4, 64\) in '
+        r'the checkpoint, but \(7, 64\)',
+    ):
         load(model, state)
     torch.testing.assert_close(model.text_prompt.context, before)
 
@@ -100,6 +108,7 @@ def test_without_identity_it_warns(caplog):
     import logging
 
     from mmengine.logging import MMLogger
+
     logger = MMLogger.get_current_instance()
     logger.addHandler(caplog.handler)
     try:
@@ -116,11 +125,7 @@ def test_size_on_disk():
     arch['vision_cfg'].update(width=768, head_width=64)
     arch['text_cfg'].update(width=512, heads=8, layers=1)
     arch['embed_dim'] = 512
-    model = build(
-        'dpt',
-        arch=arch,
-        classes=[f'class {i}' for i in range(10)],
-        precision='fp32')
+    model = build('dpt', arch=arch, classes=[f'class {i}' for i in range(10)], precision='fp32')
     # The test's method has fewer prompts than the published one.
     model = build_published(arch)
     values = sum(v.numel() for v in model.state_dict().values())
@@ -132,6 +137,7 @@ def test_size_on_disk():
 
 def build_published(arch):
     from mmpretrain.registry import MODELS
+
     return MODELS.build(
         dict(
             type='PromptedCLIP',
@@ -140,4 +146,6 @@ def build_published(arch):
             classes=[f'class {i}' for i in range(10)],
             text_prompt=dict(COOP, num_tokens=16),
             visual_prompt=dict(type='CAVPT'),
-            head=dict(type='DPTHead', guided_epochs=1)))
+            head=dict(type='DPTHead', guided_epochs=1),
+        )
+    )

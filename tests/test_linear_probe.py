@@ -1,4 +1,5 @@
 """The linear probe as a method: equal to scikit-learn's, through all tools."""
+
 import json
 import os.path as osp
 
@@ -14,8 +15,7 @@ from mmdpt.engine import LinearProbeHook, read_checkpoint
 from mmdpt.evaluation import search_linear_probe
 from mmdpt.evaluation.baselines import fit_logistic
 
-CONFIG = osp.join(ROOT, 'configs', 'linear_probe',
-                  'linear_probe_tiny_digits_16shot.py')
+CONFIG = osp.join(ROOT, 'configs', 'linear_probe', 'linear_probe_tiny_digits_16shot.py')
 HEAD = dict(head=dict(type='LinearProbeHead'))
 
 
@@ -27,7 +27,7 @@ def data(classes, seed=0, count=60, size=32):
 
 
 @pytest.mark.parametrize('classes', [2, 4])
-@pytest.mark.parametrize('c', [1e-3, 1., 1e4])
+@pytest.mark.parametrize('c', [1e-3, 1.0, 1e4])
 def test_equals_scikit_learn(classes, c):
     """Probabilities, two classes (one row there) included."""
     model = build('zeroshot', classes=['a', 'b', 'c', 'd'][:classes], **HEAD)
@@ -36,8 +36,7 @@ def test_equals_scikit_learn(classes, c):
     features, _ = data(classes, seed=1)
     samples = model.predict_features(torch.from_numpy(features))
     scores = torch.stack([s.pred_score for s in samples]).numpy()
-    np.testing.assert_allclose(scores, fitted.predict_proba(features),
-                               rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(scores, fitted.predict_proba(features), rtol=1e-9, atol=1e-12)
     found = np.array([int(s.pred_label) for s in samples])
     np.testing.assert_array_equal(found, fitted.predict(features))
 
@@ -48,19 +47,16 @@ def test_single_precision_decides_alike():
     model.head.take_over(fitted)
     features, _ = data(4, seed=2, count=2000)
     found = model.predict_features(torch.from_numpy(features))
-    np.testing.assert_array_equal([int(s.pred_label) for s in found],
-                                  fitted.predict(features))
+    np.testing.assert_array_equal([int(s.pred_label) for s in found], fitted.predict(features))
 
 
 def test_what_does_not_fit():
     model = build('zeroshot', **HEAD)
-    with pytest.raises(ValueError, match='seen 3 of 4 classes; class 3 is not'
-                       ' among them'):
-        model.head.take_over(fit_logistic(*data(3), 1.))
+    with pytest.raises(ValueError, match='seen 3 of 4 classes; class 3 is not among them'):
+        model.head.take_over(fit_logistic(*data(3), 1.0))
     with pytest.raises(ValueError, match='rounds must be at least 1'):
         LinearProbeHook(rounds=0)
-    other = build('zeroshot', classes=['a', 'b', 'c', 'e'], transfer=True,
-                  **HEAD)
+    other = build('zeroshot', classes=['a', 'b', 'c', 'e'], transfer=True, **HEAD)
     with pytest.raises(ValueError, match='cannot carry a linear probe'):
         other.load_state_dict(model.state_dict())
 
@@ -69,8 +65,7 @@ def test_wrong_head():
     class Runner:
         model, cfg = build('coop'), None
 
-    with pytest.raises(ValueError, match='fits a LinearProbeHead, but the '
-                       'head is SimilarityHead'):
+    with pytest.raises(ValueError, match='fits a LinearProbeHead, but the head is SimilarityHead'):
         LinearProbeHook().before_train(Runner)
 
 
@@ -78,11 +73,19 @@ def test_wrong_head():
 def trained(tmp_path_factory):
     """A short run; beside it the report's own baseline."""
     folder = tmp_path_factory.mktemp('probe')
-    tool('train', CONFIG, '--work-dir', folder / 'run', '--seed', 2,
-         '--cfg-options', 'train_dataloader.dataset.shots=4',
-         'test_dataloader.dataset.indices=150',
-         f'test_cfg.cache_dir={folder / "features"}',
-         'default_hooks.report.baselines=[linear_probe]')
+    tool(
+        'train',
+        CONFIG,
+        '--work-dir',
+        folder / 'run',
+        '--seed',
+        2,
+        '--cfg-options',
+        'train_dataloader.dataset.shots=4',
+        'test_dataloader.dataset.indices=150',
+        f'test_cfg.cache_dir={folder / "features"}',
+        'default_hooks.report.baselines=[linear_probe]',
+    )
     return folder
 
 
@@ -90,9 +93,11 @@ def test_trained(trained):
     """The result is the protocol's; the classifier is what is saved."""
     results = json.loads((trained / 'run/results.json').read_text())
     assert results['few_shot']['accuracy/top1'] == pytest.approx(
-        results['baselines']['linear_probe'], abs=1e-4)
-    assert results['shots'] == 4 and results['zero_shot'] and \
-        results['checkpoint']['bytes'] < 100_000
+        results['baselines']['linear_probe'], abs=1e-4
+    )
+    assert (
+        results['shots'] == 4 and results['zero_shot'] and results['checkpoint']['bytes'] < 100_000
+    )
     state = read_checkpoint(str(trained / 'run/epoch_1.pth'))['state_dict']
     assert set(state) == {'head.weight', 'head.bias'}
     assert state['head.weight'].abs().max() > 0
@@ -105,24 +110,23 @@ def test_trained(trained):
 def test_tested_and_predicts(trained, tmp_path):
     run = trained / 'run'
     config = next(run.glob('*.py'))
-    tool('test', config, run / 'epoch_1.pth', '--work-dir', tmp_path, '--out',
-         tmp_path / 'm.json')
+    tool('test', config, run / 'epoch_1.pth', '--work-dir', tmp_path, '--out', tmp_path / 'm.json')
     results = json.loads((run / 'results.json').read_text())
     assert json.loads((tmp_path / 'm.json').read_text()) == pytest.approx(
-        results['few_shot'], abs=1e-4)
+        results['few_shot'], abs=1e-4
+    )
     image = tmp_path / 'white.png'
     Image.fromarray(np.full((8, 8), 255, np.uint8)).save(image)
-    tool('predict', run / 'epoch_1.pth', image, '--top-k', 10, '--json',
-         tmp_path / 'p.json')
-    found, = json.loads((tmp_path / 'p.json').read_text())
+    tool('predict', run / 'epoch_1.pth', image, '--top-k', 10, '--json', tmp_path / 'p.json')
+    (found,) = json.loads((tmp_path / 'p.json').read_text())
     assert sum(c['probability'] for c in found['classes']) == pytest.approx(1)
 
 
 def test_80_templates():
     """The list that open_clip holds."""
     import open_clip
+
     wanted = [fill('{}') for fill in open_clip.OPENAI_IMAGENET_TEMPLATES]
     for leaf in ('tiny_digits', 'vitb16_eurosat', 'vitb16_imagenet'):
-        cfg = Config.fromfile(osp.join(
-            ROOT, f'configs/zeroshot/zeroshot_ensemble80_{leaf}.py'))
+        cfg = Config.fromfile(osp.join(ROOT, f'configs/zeroshot/zeroshot_ensemble80_{leaf}.py'))
         assert cfg.model.templates == wanted and len(wanted) == 80

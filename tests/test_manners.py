@@ -1,4 +1,5 @@
 """What users of MMPretrain try: plain runners, wrappers, parts that do not fit."""
+
 import os.path as osp
 import shlex
 
@@ -52,8 +53,7 @@ def wrapped(kind, dataset):
     """Config of a wrapper."""
     if kind == 'RepeatDataset':
         return dict(type=kind, times=2, dataset=dataset)
-    return dict(type=kind, datasets=[dataset, dict(type='RepeatDataset', times=1,
-                                                   dataset=dataset)])
+    return dict(type=kind, datasets=[dataset, dict(type='RepeatDataset', times=1, dataset=dataset)])
 
 
 @pytest.mark.parametrize('kind', ['RepeatDataset', 'ConcatDataset'])
@@ -74,12 +74,16 @@ def test_wrapped_dataset(tmp_path, kind):
     assert about['recipe']['pipeline'][0]['type'] == 'LoadPILImage'
 
 
-@pytest.mark.parametrize('pair, reason', [
-    ('train_pipeline=[[[1,2],[3]],{"x":[1,2]}]', 'dicts cannot be given'),
-    ("model.head=dict(type='X',a=[1,2])", 'dicts cannot be given'),
-    ('optim_wrapper.clip_grad=(1),(2)', 'dicts cannot be given'),
-    ('image_size=[1,[2,3', 'brackets do not match'),
-    ('image_size', 'no "="')])
+@pytest.mark.parametrize(
+    'pair, reason',
+    [
+        ('train_pipeline=[[[1,2],[3]],{"x":[1,2]}]', 'dicts cannot be given'),
+        ("model.head=dict(type='X',a=[1,2])", 'dicts cannot be given'),
+        ('optim_wrapper.clip_grad=(1),(2)', 'dicts cannot be given'),
+        ('image_size=[1,[2,3', 'brackets do not match'),
+        ('image_size', 'no "="'),
+    ],
+)
 def test_unreadable_option(capsys, pair, reason):
     with pytest.raises(SystemExit) as end:
         tool('train', TINY, '--cfg-options', 'train_cfg.max_epochs=1', pair)
@@ -90,14 +94,22 @@ def test_unreadable_option(capsys, pair, reason):
 def test_predict_as_printed(tmp_path, monkeypatch, capsys):
     """The command after the training of an MMPretrain ResNet."""
     monkeypatch.chdir(tmp_path)
-    tool('train', write(RESNET, tmp_path), '--work-dir', 'run', '--cfg-options',
-         'train_cfg.max_epochs=1')
-    log, = (tmp_path / 'run').glob('*/*.log')
-    printed = [line.split('predict:')[1] for line in log.read_text().splitlines()
-               if 'predict:' in line]
+    tool(
+        'train',
+        write(RESNET, tmp_path),
+        '--work-dir',
+        'run',
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+    )
+    (log,) = (tmp_path / 'run').glob('*/*.log')
+    printed = [
+        line.split('predict:')[1] for line in log.read_text().splitlines() if 'predict:' in line
+    ]
     words = shlex.split(printed[-1])
     assert words[:2] == ['python', 'tools/predict.py'] and '--config' in words
     from PIL import Image
+
     Image.new('RGB', (40, 32)).save('black.png')
     capsys.readouterr()
     tool('predict', *['black.png' if word == 'IMAGE...' else word for word in words[2:]])
@@ -106,8 +118,8 @@ def test_predict_as_printed(tmp_path, monkeypatch, capsys):
 
 def test_predict_with_a_recipe_needs_no_config(tmp_path):
     train(short_config('coop', tmp_path, epochs=1, default_hooks__report__enable=True))
-    log, = tmp_path.glob('*/*.log')
-    line, = [line for line in log.read_text().splitlines() if 'predict:' in line]
+    (log,) = tmp_path.glob('*/*.log')
+    (line,) = [line for line in log.read_text().splitlines() if 'predict:' in line]
     assert line.endswith('epoch_1.pth IMAGE...')
 
 
@@ -126,19 +138,30 @@ def test_their_head_in_our_classifier():
         MODELS.build(cfg)
 
 
-@pytest.mark.parametrize('backbone', [
-    dict(type='PromptedCLIPBackbone', arch='ViT-B-16', pretrained=None),
-    VIT['backbone'],
-    dict(VIT['backbone'], type='PromptedVisionTransformer'),
-    dict(VIT['backbone'], out_type='avg_featmap')])
+@pytest.mark.parametrize(
+    'backbone',
+    [
+        dict(type='PromptedCLIPBackbone', arch='ViT-B-16', pretrained=None),
+        VIT['backbone'],
+        dict(VIT['backbone'], type='PromptedVisionTransformer'),
+        dict(VIT['backbone'], out_type='avg_featmap'),
+    ],
+)
 def test_pooling_after_a_vector(backbone):
     pooling = dict(type='GlobalAveragePooling')
     with pytest.raises(ValueError, match='GlobalAveragePooling pools.*model.neck=None'):
-        check_config(Config(dict(model=dict(
-            type='ImageClassifier', backbone=backbone, neck=pooling, head=HEAD))))
+        check_config(
+            Config(
+                dict(model=dict(type='ImageClassifier', backbone=backbone, neck=pooling, head=HEAD))
+            )
+        )
 
 
 def test_what_fits_passes():
-    for model in (RESNET, VIT, None, dict(RESNET, backbone=dict(
-            VIT['backbone'], out_type='featmap'))):
+    for model in (
+        RESNET,
+        VIT,
+        None,
+        dict(RESNET, backbone=dict(VIT['backbone'], out_type='featmap')),
+    ):
         assert check_fit(model) is None

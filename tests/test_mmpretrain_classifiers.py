@@ -1,4 +1,5 @@
 """MMPretrain's own classifiers on the few-shot data, through the tools."""
+
 import json
 import os.path as osp
 
@@ -13,32 +14,43 @@ from mmdpt.engine import read_checkpoint
 from mmdpt.engine.measure import check_baselines
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
-BASES = [osp.join(ROOT, 'configs', '_base_', name) for name in (
-    'runtime.py', 'sgd.py', 'datasets/digits.py')]
+BASES = [
+    osp.join(ROOT, 'configs', '_base_', name)
+    for name in ('runtime.py', 'sgd.py', 'datasets/digits.py')
+]
 HEAD = dict(type='LinearClsHead', num_classes=10, in_channels=32)
 RESNET = dict(
     type='ImageClassifier',
-    backbone=dict(type='ResNet_CIFAR', depth=18, stem_channels=4,
-                  base_channels=4),
+    backbone=dict(type='ResNet_CIFAR', depth=18, stem_channels=4, base_channels=4),
     neck=dict(type='GlobalAveragePooling'),
-    head=dict(HEAD))
+    head=dict(HEAD),
+)
 VIT = dict(
     type='ImageClassifier',
     backbone=dict(
-        type='VisionTransformer', img_size=32, patch_size=8, arch=dict(
-            embed_dims=32, num_layers=3, num_heads=4,
-            feedforward_channels=48)),
-    head=dict(HEAD))
+        type='VisionTransformer',
+        img_size=32,
+        patch_size=8,
+        arch=dict(embed_dims=32, num_layers=3, num_heads=4, feedforward_channels=48),
+    ),
+    head=dict(HEAD),
+)
 
 
 def write(model, folder):
     """A config file: two images a class, two epochs."""
     few = dict(dataset=dict(indices=100))  # test images
-    Config(dict(
-        _base_=BASES, val_dataloader=few, test_dataloader=few,
-        model=model, optim_wrapper=dict(optimizer=dict(lr=0.1)),
-        train_dataloader=dict(dataset=dict(shots=2)),
-        train_cfg=dict(max_epochs=2))).dump(folder / 'few.py')
+    Config(
+        dict(
+            _base_=BASES,
+            val_dataloader=few,
+            test_dataloader=few,
+            model=model,
+            optim_wrapper=dict(optimizer=dict(lr=0.1)),
+            train_dataloader=dict(dataset=dict(shots=2)),
+            train_cfg=dict(max_epochs=2),
+        )
+    ).dump(folder / 'few.py')
     return str(folder / 'few.py')
 
 
@@ -48,7 +60,7 @@ def results(work_dir):
         found = json.load(file)
     assert found['zero_shot'] is None and found['baselines'] == {}
     assert (found['benchmark'], found['shots']) == ('Digits', 2)
-    log, = work_dir.glob('*/*.log')
+    (log,) = work_dir.glob('*/*.log')
     told = log.read_text().split('Few-shot result')[1]
     assert 'learnt: accuracy/top1' in told and 'zero-shot' not in told
     return found['few_shot']
@@ -56,10 +68,10 @@ def results(work_dir):
 
 def accuracy_again(config, checkpoint, folder):
     """Test again, from the checkpoint."""
-    tool('test', config, checkpoint, '--work-dir', folder / 'test', '--out',
-         folder / 'metrics.json')
-    return pytest.approx(json.loads(
-        (folder / 'metrics.json').read_text()), abs=1e-4)
+    tool(
+        'test', config, checkpoint, '--work-dir', folder / 'test', '--out', folder / 'metrics.json'
+    )
+    return pytest.approx(json.loads((folder / 'metrics.json').read_text()), abs=1e-4)
 
 
 @pytest.fixture(scope='module')
@@ -68,9 +80,11 @@ def prompted(tmp_path_factory):
     folder = tmp_path_factory.mktemp('prompted')
     torch.save(plain_vit(img_size=32).state_dict(), folder / 'weights.pth')
     backbone = dict(
-        VIT['backbone'], type='PromptedVisionTransformer', prompt=DEEP,
-        init_cfg=dict(type='Pretrained',
-                      checkpoint=str(folder / 'weights.pth')))
+        VIT['backbone'],
+        type='PromptedVisionTransformer',
+        prompt=DEEP,
+        init_cfg=dict(type='Pretrained', checkpoint=str(folder / 'weights.pth')),
+    )
     config = write(dict(VIT, backbone=backbone), folder)
     tool('train', config, '--work-dir', folder / 'run')
     return folder
@@ -79,11 +93,9 @@ def prompted(tmp_path_factory):
 def test_prompted(prompted, tmp_path):
     config, last = prompted / 'few.py', prompted / 'run/epoch_2.pth'
     state = read_checkpoint(last)['state_dict']
-    assert set(state) == {'backbone.prompt.tokens', 'head.fc.weight',
-                          'head.fc.bias'}
+    assert set(state) == {'backbone.prompt.tokens', 'head.fc.weight', 'head.fc.bias'}
     assert results(prompted / 'run') == accuracy_again(config, last, tmp_path)
-    tool('train', config, '--work-dir', tmp_path, '--resume',
-         prompted / 'run/epoch_1.pth')
+    tool('train', config, '--work-dir', tmp_path, '--resume', prompted / 'run/epoch_1.pth')
     again = read_checkpoint(tmp_path / 'epoch_2.pth')['state_dict']
     assert all(torch.equal(state[n], again[n]) for n in state)
 
@@ -92,7 +104,8 @@ def test_resnet(tmp_path):
     config = write(RESNET, tmp_path)
     tool('train', config, '--work-dir', tmp_path / 'run')
     assert results(tmp_path / 'run') == accuracy_again(
-        config, tmp_path / 'run/epoch_2.pth', tmp_path)
+        config, tmp_path / 'run/epoch_2.pth', tmp_path
+    )
 
 
 def test_plain_vit(tmp_path):
@@ -102,10 +115,19 @@ def test_plain_vit(tmp_path):
 
 
 def test_number_of_classes(prompted, tmp_path, capsys):
-    assert 'The head has 7 classes and the images have 10 (zero, ...): set ' \
-        'model.head.num_classes=10' in refused(
-            capsys, 'train', prompted / 'few.py', '--work-dir', tmp_path,
-            '--cfg-options', 'model.head.num_classes=7')
+    assert (
+        'The head has 7 classes and the images have 10 (zero, ...): set '
+        'model.head.num_classes=10'
+        in refused(
+            capsys,
+            'train',
+            prompted / 'few.py',
+            '--work-dir',
+            tmp_path,
+            '--cfg-options',
+            'model.head.num_classes=7',
+        )
+    )
 
 
 @pytest.fixture
@@ -124,8 +146,8 @@ def test_missing_tensors(prompted, changed, tmp_path, capsys):
     state = read_checkpoint(prompted / 'run/epoch_2.pth')['state_dict']
     state.pop('head.fc.bias')
     assert 'lacks learnt tensors: head.fc.bias' in refused(
-        capsys, 'test', prompted / 'few.py', changed(state_dict=state),
-        '--work-dir', tmp_path)
+        capsys, 'test', prompted / 'few.py', changed(state_dict=state), '--work-dir', tmp_path
+    )
 
 
 def test_other_classes(prompted, changed, tmp_path, capsys):
@@ -134,17 +156,26 @@ def test_other_classes(prompted, changed, tmp_path, capsys):
     assert meta['dataset_meta']['classes'][0] == 'zero'
     meta['dataset_meta']['classes'] = ('nil', 'one')
     file = changed(meta=meta)
-    assert "class 0 is 'nil' in the checkpoint and 'zero' in the images" in \
-        refused(capsys, 'test', prompted / 'few.py', file, '--work-dir',
-                tmp_path / 'test')
-    tool('train', prompted / 'few.py', '--work-dir', tmp_path / 'run',
-         '--cfg-options', f'load_from={file}', 'train_cfg.max_epochs=1')
+    assert "class 0 is 'nil' in the checkpoint and 'zero' in the images" in refused(
+        capsys, 'test', prompted / 'few.py', file, '--work-dir', tmp_path / 'test'
+    )
+    tool(
+        'train',
+        prompted / 'few.py',
+        '--work-dir',
+        tmp_path / 'run',
+        '--cfg-options',
+        f'load_from={file}',
+        'train_cfg.max_epochs=1',
+    )
     assert (tmp_path / 'run/epoch_1.pth').is_file()
 
 
 def test_no_features_for_a_baseline():
     model = MODELS.build(dict(VIT))
     check_baselines(['raw_pixels'], model)
-    with pytest.raises(ValueError, match="'linear_probe' needs a model with "
-                       'clip_features, which ImageClassifier has not'):
+    with pytest.raises(
+        ValueError,
+        match="'linear_probe' needs a model with clip_features, which ImageClassifier has not",
+    ):
         check_baselines(['linear_probe'], model)

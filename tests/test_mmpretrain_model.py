@@ -8,9 +8,11 @@ from mmengine.logging import MessageHub
 from mmpretrain.structures import DataSample
 from test_classifier import METHODS, build, samples
 
-SOFT = torch.tensor([[.7, .3, 0, 0], [0, 1, 0, 0], [0, 0, .5, .5],
-                     [.1, .2, .3, .4], [0, .4, .6, 0]], dtype=torch.float64)
-MIXUP = dict(augments=[dict(type='Mixup', alpha=.8), dict(type='CutMix', alpha=1.)])
+SOFT = torch.tensor(
+    [[0.7, 0.3, 0, 0], [0, 1, 0, 0], [0, 0, 0.5, 0.5], [0.1, 0.2, 0.3, 0.4], [0, 0.4, 0.6, 0]],
+    dtype=torch.float64,
+)
+MIXUP = dict(augments=[dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)])
 
 
 @pytest.fixture
@@ -24,8 +26,10 @@ def mixed():
 
 
 def batch():
-    return dict(inputs=[torch.full((3, 32, 32), 50 * i, dtype=torch.uint8) for i in range(5)],
-                data_samples=samples())
+    return dict(
+        inputs=[torch.full((3, 32, 32), 50 * i, dtype=torch.uint8) for i in range(5)],
+        data_samples=samples(),
+    )
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -39,7 +43,7 @@ def test_stages_of_the_features(method, images):
     for features in found.values():
         assert isinstance(features, tuple) and len(features) == 1
         assert torch.equal(features[0], bare)
-    assert model.backbone.out_indices == (2, )
+    assert model.backbone.out_indices == (2,)
     with pytest.raises(ValueError, match="one of backbone, neck, pre_logits, but is 'head'"):
         model.extract_feat(images, stage='head')
 
@@ -93,10 +97,17 @@ def test_a_batch_is_mixed():
     assert not torch.equal(plain['inputs'], data['inputs'])
 
 
-@pytest.mark.parametrize('method, options, message', [
-    ('dpt', dict(), 'DPTHead needs one label an image, which batch augmentation'),
-    ('coop', dict(head=dict(type='SimilarityHead', cal_acc=True)), 'cal_acc=True needs one label'),
-])
+@pytest.mark.parametrize(
+    'method, options, message',
+    [
+        ('dpt', dict(), 'DPTHead needs one label an image, which batch augmentation'),
+        (
+            'coop',
+            dict(head=dict(type='SimilarityHead', cal_acc=True)),
+            'cal_acc=True needs one label',
+        ),
+    ],
+)
 def test_mixing_is_refused_at_build_time(method, options, message):
     with pytest.raises(ValueError, match=message):
         build(method, train_cfg=MIXUP, **options)
@@ -123,7 +134,7 @@ def test_accuracy_of_negative_logits(method, images):
 
 def test_label_smoothing(images):
     """MMPretrain's loss, also of the cross-entropies of DPT."""
-    smooth = dict(type='LabelSmoothLoss', label_smooth_val=.1, mode='original')
+    smooth = dict(type='LabelSmoothLoss', label_smooth_val=0.1, mode='original')
     MessageHub.get_current_instance().update_info('epoch', 9)
     for method in ('coop', 'dpt'):
         head = dict(METHODS[method].get('head', dict(type='SimilarityHead')), loss=smooth)
@@ -131,5 +142,5 @@ def test_label_smoothing(images):
         match = model.match(images)
         losses = model.head.loss(match, samples())
         found = losses.get('loss_logits', losses.get('loss'))
-        wanted = F.cross_entropy(model.head(match), torch.arange(5) % 4, label_smoothing=.1)
+        wanted = F.cross_entropy(model.head(match), torch.arange(5) % 4, label_smoothing=0.1)
         torch.testing.assert_close(found, wanted)

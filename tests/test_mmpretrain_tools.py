@@ -1,4 +1,5 @@
 """MMPretrain's and MMEngine's training and test tools with our models."""
+
 import copy
 import os.path as osp
 
@@ -20,7 +21,7 @@ from mmdpt.engine import LearntEMA, read_checkpoint
 from mmdpt.engine.cli import build_runner
 
 CONTEXT = 'text_prompt.context'
-EMA = dict(type='EMAHook', momentum=.1)
+EMA = dict(type='EMAHook', momentum=0.1)
 
 
 def with_hook(method, work_dir, hook, **options):
@@ -36,7 +37,7 @@ def test_ema_averages_what_is_learnt(tmp_path):
     runner = train(with_hook('coop', tmp_path, EMA, val_interval=1), seen)
     average = seen.found[0]
     for value in seen.found[1:]:
-        average = average.lerp(value, .1)
+        average = average.lerp(value, 0.1)
     checkpoint = read_checkpoint(tmp_path / 'epoch_2.pth')
     assert list(checkpoint['state_dict']) == [CONTEXT]
     assert set(checkpoint['ema_state_dict']) == {'steps', f'module.{CONTEXT}'}
@@ -54,11 +55,11 @@ def test_ema_averages_what_is_learnt(tmp_path):
 
 def test_shared_towers_give_the_same_average():
     model = build('dpt')
-    stock = ExponentialMovingAverage(model, momentum=.1)
-    ours = LearntEMA(model, momentum=.1)
+    stock = ExponentialMovingAverage(model, momentum=0.1)
+    ours = LearntEMA(model, momentum=0.1)
     for _ in range(3):
         for p in model.parameters():
-            p.data += .1 * torch.randn_like(p) if p.requires_grad else 0
+            p.data += 0.1 * torch.randn_like(p) if p.requires_grad else 0
         stock.update_parameters(model)
         ours.update_parameters(model)
     one, other = stock.state_dict(), ours.state_dict()
@@ -88,18 +89,28 @@ def test_ema_resumes_exactly(tmp_path, kind):
 
 
 def test_early_stopping(tmp_path):
-    hook = dict(type='EarlyStoppingHook', monitor='accuracy/top1', patience=1, min_delta=1000.)
-    runner = train(with_hook('coop', tmp_path, hook, epochs=9, train_cfg__val_interval=1,
-                             default_hooks__report__enable=True))
+    hook = dict(type='EarlyStoppingHook', monitor='accuracy/top1', patience=1, min_delta=1000.0)
+    runner = train(
+        with_hook(
+            'coop',
+            tmp_path,
+            hook,
+            epochs=9,
+            train_cfg__val_interval=1,
+            default_hooks__report__enable=True,
+        )
+    )
     assert runner.epoch == 2  # the first sets the mark, the second does not pass it
     assert osp.isfile(tmp_path / 'results.json') and not osp.isfile(tmp_path / 'epoch_3.pth')
 
 
 def test_metrics_by_class(tmp_path):
     cfg = short_config('zeroshot', tmp_path)
-    cfg.test_evaluator = [dict(type='Accuracy', topk=(1, 5)), dict(type='ConfusionMatrix'),
-                          dict(type='SingleLabelMetric', items=('recall', 'support'),
-                               average=None)]
+    cfg.test_evaluator = [
+        dict(type='Accuracy', topk=(1, 5)),
+        dict(type='ConfusionMatrix'),
+        dict(type='SingleLabelMetric', items=('recall', 'support'), average=None),
+    ]
     found = build_runner(cfg).test()
     matrix = found['confusion_matrix/result']
     assert matrix.shape == (10, 10) and matrix.sum() == 60
@@ -112,19 +123,33 @@ def test_metrics_by_class(tmp_path):
 
 def test_learning_rate_follows_the_batch_size(tmp_path):
     """Every group by the same factor; the constant rate of the warm-up not."""
-    rates = Recorder(lambda runner: [
-        group['initial_lr'] for group in runner.optim_wrapper.optimizer.param_groups])
+    rates = Recorder(
+        lambda runner: [
+            group['initial_lr'] for group in runner.optim_wrapper.optimizer.param_groups
+        ]
+    )
     for base in (10, 40):
-        train(short_config('dpt', tmp_path, epochs=1, auto_scale_lr=dict(
-            base_batch_size=base, enable=True)), rates)
+        train(
+            short_config(
+                'dpt', tmp_path, epochs=1, auto_scale_lr=dict(base_batch_size=base, enable=True)
+            ),
+            rates,
+        )
     plain, scaled = rates.found[0], rates.found[-1]
     assert len(set(plain)) == 2 and scaled == pytest.approx([rate / 4 for rate in plain])
 
 
 def test_tensorboard(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-    train(short_config('coop', tmp_path, visualizer__vis_backends=[
-        dict(type='TensorboardVisBackend')], default_hooks__logger__interval=1))
+
+    train(
+        short_config(
+            'coop',
+            tmp_path,
+            visualizer__vis_backends=[dict(type='TensorboardVisBackend')],
+            default_hooks__logger__interval=1,
+        )
+    )
     folder = next(tmp_path.glob('*/vis_data'))
     events = EventAccumulator(str(folder)).Reload()
     assert {'loss', 'lr', 'accuracy/top1'} <= set(events.Tags()['scalars'])
@@ -134,7 +159,7 @@ def test_tensorboard(tmp_path):
 def test_mixup_trains(tmp_path):
     """From a config whose data_preprocessor is that of the data."""
     losses = Recorder(lambda runner: float(runner.message_hub.get_scalar('train/loss').current()))
-    augments = [dict(type='Mixup', alpha=.8), dict(type='CutMix', alpha=1.)]
+    augments = [dict(type='Mixup', alpha=0.8), dict(type='CutMix', alpha=1.0)]
     train(short_config('coop', tmp_path / 'a', model__train_cfg=dict(augments=augments)), losses)
     train(short_config('coop', tmp_path / 'b'), losses)
     mixed, plain = losses.found[:4], losses.found[4:]
@@ -146,8 +171,14 @@ def test_mixup_trains(tmp_path):
 def test_rand_augment(tmp_path):
     """A function of the epoch and the image, as all our augmentation."""
     init_default_scope('mmpretrain')
-    augment = dict(type='RandAugment', policies='timm_increasing', num_policies=2, total_level=10,
-                   magnitude_level=9, magnitude_std=.5)
+    augment = dict(
+        type='RandAugment',
+        policies='timm_increasing',
+        num_policies=2,
+        total_level=10,
+        magnitude_level=9,
+        magnitude_std=0.5,
+    )
     cfg = short_config('coop', tmp_path).train_dataloader.dataset
     cfg.pipeline = [*cfg.pipeline[:2], augment, dict(type='PackInputs')]
     dataset = DATASETS.build(cfg)
@@ -164,9 +195,20 @@ def test_rand_augment(tmp_path):
 def test_test_time_augmentation_is_the_mean(tmp_path):
     train(short_config('coop', tmp_path, epochs=1))
     checkpoint = tmp_path / 'epoch_1.pth'
-    tool('test', leaf('coop'), checkpoint, '--tta', '--work-dir', tmp_path / 'tta', '--out',
-         tmp_path / 'tta.pkl', '--cfg-options', 'test_dataloader.dataset.indices=12')
+    tool(
+        'test',
+        leaf('coop'),
+        checkpoint,
+        '--tta',
+        '--work-dir',
+        tmp_path / 'tta',
+        '--out',
+        tmp_path / 'tta.pkl',
+        '--cfg-options',
+        'test_dataloader.dataset.indices=12',
+    )
     import mmengine
+
     found = mmengine.load(tmp_path / 'tta.pkl')
     cfg = short_config('coop', tmp_path / 'one', test_dataloader__dataset__indices=12)
     cfg.load_from = str(checkpoint)
@@ -189,8 +231,9 @@ def accumulated(method, counts):
     samples = [DataSample().set_gt_label(i // 2) for i in range(8)]
     learnt = [p for p in model.parameters() if p.requires_grad]
     kind = 'ProGradOptimWrapper' if method == 'prograd' else 'OptimWrapper'
-    wrapper = OPTIM_WRAPPERS.build(dict(
-        type=kind, optimizer=torch.optim.SGD(learnt, lr=1.), accumulative_counts=counts))
+    wrapper = OPTIM_WRAPPERS.build(
+        dict(type=kind, optimizer=torch.optim.SGD(learnt, lr=1.0), accumulative_counts=counts)
+    )
     assert isinstance(wrapper, OptimWrapper)
     wrapper.initialize_count_status(model, 0, counts)
     before = [p.detach().clone() for p in learnt]
@@ -209,8 +252,6 @@ def test_accumulated_gradients(method):
     whole, parts = accumulated(method, 1), accumulated(method, 4)
     difference = (whole - parts).norm() / whole.norm()
     if method == 'dpt':
-        assert 1e-3 < difference < .5
+        assert 1e-3 < difference < 0.5
     else:
         assert difference < 1e-12
-
-

@@ -1,4 +1,5 @@
 """The optimizer constructor: learnt tensors only, grouped by options."""
+
 import logging
 
 import pytest
@@ -16,7 +17,7 @@ def warnings(monkeypatch):
         if level >= logging.WARNING:
             logged.append(message)
 
-    for module in ('mmengine.optim.optimizer.default_constructor', ):
+    for module in ('mmengine.optim.optimizer.default_constructor',):
         monkeypatch.setattr(f'{module}.print_log', log)
     return logged
 
@@ -25,9 +26,12 @@ def build(model, **paramwise):
     """An optimizer wrapper from a config."""
     return build_optim_wrapper(
         model,
-        dict(constructor='mmpretrain.PromptOptimWrapperConstructor',
-             optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4),
-             paramwise_cfg=paramwise))
+        dict(
+            constructor='mmpretrain.PromptOptimWrapperConstructor',
+            optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4),
+            paramwise_cfg=paramwise,
+        ),
+    )
 
 
 def test_groups_hold_the_learnt_tensors(warnings):
@@ -46,9 +50,10 @@ def test_groups_hold_the_learnt_tensors(warnings):
 
 def test_no_paramwise_is_one_group_without_frozen():
     model = ToyPrompted()
-    group, = build(model).param_groups
+    (group,) = build(model).param_groups
     assert {id(p) for p in group['params']} == {
-        id(p) for p in model.parameters() if p.requires_grad}
+        id(p) for p in model.parameters() if p.requires_grad
+    }
 
 
 def test_stock_options_still_work():

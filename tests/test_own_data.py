@@ -1,4 +1,5 @@
 """Own photos: folder, folder with lists, CSV, split file; wrong ones."""
+
 import json
 
 import pytest
@@ -8,8 +9,7 @@ from mmdpt.datasets import FewShotDataset, Item, own_benchmark, resolve_classes
 from mmdpt.datasets.own_files import divide, read_csv
 
 NAMES = ('big plate', 'cup', 'fork')
-CSV = 'path,label\n' + ''.join(
-    f'{name}/{i}.jpg,{name}\n' for name in NAMES for i in range(10))
+CSV = 'path,label\n' + ''.join(f'{name}/{i}.jpg,{name}\n' for name in NAMES for i in range(10))
 
 
 @pytest.fixture
@@ -25,9 +25,12 @@ def lists(place, **options):
         dataset = FewShotDataset(options, data_root=str(place), split=split)
         assert dataset.metainfo['classes'] == NAMES
         root = dataset.layout.images.rstrip('/') + '/'
-        found.append([(info['img_path'].replace(root, ''), info['gt_label'])
-                      for info in map(dataset.get_data_info,
-                                      range(len(dataset)))])
+        found.append(
+            [
+                (info['img_path'].replace(root, ''), info['gt_label'])
+                for info in map(dataset.get_data_info, range(len(dataset)))
+            ]
+        )
     return found
 
 
@@ -36,10 +39,8 @@ def test_folder_is_divided_once_and_for_all(photos):
     assert [len(part) for part in found] == [15, 6, 9]
     assert found == lists(photos)
     assert len({path for part in found for path, _ in part}) == 30
-    assert all(path.split('/')[0] == NAMES[label]
-               for part in found for path, label in part)
-    train = FewShotDataset(dict(fractions=[0.8, 0, 0.2]),
-                           data_root=str(photos))
+    assert all(path.split('/')[0] == NAMES[label] for part in found for path, label in part)
+    train = FewShotDataset(dict(fractions=[0.8, 0, 0.2]), data_root=str(photos))
     assert len(train) == 24
 
 
@@ -60,8 +61,7 @@ def test_csv(photos):
     rows[1:] = [f'{row},{part}' for row, part in zip(rows[1:], parts * 3)]
     file.write_text('\n'.join(rows))
     found = lists(file)
-    assert [path for path, _ in found[0][:5]] == \
-        [f'big plate/{i}.jpg' for i in range(5)]
+    assert [path for path, _ in found[0][:5]] == [f'big plate/{i}.jpg' for i in range(5)]
     assert [len(part) for part in found] == [15, 6, 9]
 
 
@@ -74,17 +74,18 @@ def test_csv_of_numbers(photos):
     assert sum(map(len, lists(file, classes=NAMES))) == 30
     with pytest.raises(ValueError, match='labels .* are numbers. The prompts'):
         lists(file)
-    with pytest.raises(ValueError, match='Line 21 .* label 2, but classes has '
-                       '2 names, from 0 to 1'):
+    with pytest.raises(
+        ValueError, match='Line 21 .* label 2, but classes has 2 names, from 0 to 1'
+    ):
         lists(file, classes=NAMES[:2])
 
 
 def test_split_file(photos):
     file = photos / 'split.json'
-    items = [[f'{name}/{i}.jpg', label, name]
-             for label, name in enumerate(NAMES) for i in range(10)]
-    file.write_text(json.dumps(dict(train=items[::2], val=[],
-                                    test=items[1::2])))
+    items = [
+        [f'{name}/{i}.jpg', label, name] for label, name in enumerate(NAMES) for i in range(10)
+    ]
+    file.write_text(json.dumps(dict(train=items[::2], val=[], test=items[1::2])))
     train = FewShotDataset({}, data_root=str(file), shots=3)
     assert train.metainfo['classes'] == NAMES and len(train) == 9
 
@@ -98,31 +99,32 @@ def test_order_of_the_classes_can_be_chosen(photos):
 
 
 def test_templates():
-    assert own_benchmark().templates == ('a photo of a {}.', )
-    assert own_benchmark(templates='my_{}').templates == ('my {}', )
+    assert own_benchmark().templates == ('a photo of a {}.',)
+    assert own_benchmark(templates='my_{}').templates == ('my {}',)
 
 
 def test_names_and_templates_from_text_files(photos, tmp_path):
     (tmp_path / 'classes.txt').write_text('fork\nbig plate\n\ncup\n')
     (tmp_path / 'templates.txt').write_text('a {}, a thing.\nmy {}.\n')
-    benchmark = own_benchmark(classes=str(tmp_path / 'classes.txt'),
-                              templates=str(tmp_path / 'templates.txt'))
+    benchmark = own_benchmark(
+        classes=str(tmp_path / 'classes.txt'), templates=str(tmp_path / 'templates.txt')
+    )
     assert benchmark.classes == ('fork', 'big plate', 'cup')
     assert benchmark.templates == ('a {}, a thing.', 'my {}.')
     with pytest.raises(FileNotFoundError, match='none.txt. does not exist'):
         own_benchmark(classes='none.txt')
 
 
-@pytest.mark.parametrize('given', [
-    ['aphotoofa{}.'], ['a photo'], ['{} {}'], ['aphotoofa{}', 'amug.']])
+@pytest.mark.parametrize(
+    'given', [['aphotoofa{}.'], ['a photo'], ['{} {}'], ['aphotoofa{}', 'amug.']]
+)
 def test_templates_that_a_command_line_mangled(given):
     with pytest.raises(ValueError, match='--cfg-options takes spaces away'):
         own_benchmark(templates=given)
 
 
 def test_names_that_a_command_line_mangled(photos):
-    dataset = FewShotDataset(dict(classes=['cup', 'bigplate', 'fork']),
-                             data_root=str(photos))
+    dataset = FewShotDataset(dict(classes=['cup', 'bigplate', 'fork']), data_root=str(photos))
     assert dataset.metainfo['classes'] == ('cup', 'big plate', 'fork')
 
 
@@ -132,17 +134,23 @@ def test_few_photos():
         split = divide(items[:count], (0.5, 0.2, 0.3))
         assert sum(map(len, split)) == count and split.train and split.test
     assert list(map(len, divide(items, (1, 0, 0)))) == [9, 0, 0]
-    with pytest.raises(ValueError, match=r"'cup' has 1 image\(s\); train and "
-                       'test need at least 2. Add images'):
+    with pytest.raises(
+        ValueError,
+        match=r"'cup' has 1 image\(s\); train and "
+        'test need at least 2. Add images',
+    ):
         divide(items[:1], (0.5, 0.2, 0.3))
 
 
-@pytest.mark.parametrize('options, words', [
-    (dict(fractions=(0.5, 0.5, 0.5)), 'add up to 1'),
-    (dict(classes=('cup', 'cup')), "'cup' stands twice in classes"),
-    (dict(classes=('cup', 'fork')), "class 'big plate', which classes does"),
-    (dict(classes=(*NAMES, 'pan')), "the class 'pan' has no image"),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (dict(fractions=(0.5, 0.5, 0.5)), 'add up to 1'),
+        (dict(classes=('cup', 'cup')), "'cup' stands twice in classes"),
+        (dict(classes=('cup', 'fork')), "class 'big plate', which classes does"),
+        (dict(classes=(*NAMES, 'pan')), "the class 'pan' has no image"),
+    ],
+)
 def test_wrong_descriptions(photos, options, words):
     with pytest.raises(ValueError, match=words):
         FewShotDataset(options, data_root=str(photos))
@@ -175,28 +183,34 @@ def new_class_in_test(folder):
         put(folder / 'test' / name / '0.jpg')
 
 
-@pytest.mark.parametrize('change, words', [
-    (empty_class, "class folder .*cup' has no image. Put images into it"),
-    (no_folders, 'has no subfolders. Own data may be'),
-    (one_class, r"has 1 class\(es\) \['fork'\]; a classifier needs at least"),
-    (no_test, 'has no test images. dataset.data_root is'),
-    (new_class_in_test, "the class 'pan' of .* has no train image"),
-])
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (empty_class, "class folder .*cup' has no image. Put images into it"),
+        (no_folders, 'has no subfolders. Own data may be'),
+        (one_class, r"has 1 class\(es\) \['fork'\]; a classifier needs at least"),
+        (no_test, 'has no test images. dataset.data_root is'),
+        (new_class_in_test, "the class 'pan' of .* has no train image"),
+    ],
+)
 def test_wrong_folders(photos, change, words):
     change(photos)
     with pytest.raises(ValueError, match=words):
         FewShotDataset({}, data_root=str(photos))
 
 
-@pytest.mark.parametrize('text, words', [
-    ('', 'has no images: expected lines of path, label'),
-    ('path,name\na.jpg,cup\n', 'has no images: expected lines of path'),
-    ('a.jpg,cup\nb.jpg\n', "Line 2 .* is 'b.jpg', expected path"),
-    ('a.jpg,cup\n/b.jpg,cup\n', r"Line 2 .* expected path \(relative\)"),
-    ('a.jpg,cup,dev\n', r'Line 1 .* split \(train, val, test\)'),
-    ('a.jpg,cup,train\nb.jpg,cup\n', 'in some lines only'),
-    ('a.jpg,mug\n', "Line 1 .* class 'mug', which is not in classes: cup, pan"),
-])
+@pytest.mark.parametrize(
+    'text, words',
+    [
+        ('', 'has no images: expected lines of path, label'),
+        ('path,name\na.jpg,cup\n', 'has no images: expected lines of path'),
+        ('a.jpg,cup\nb.jpg\n', "Line 2 .* is 'b.jpg', expected path"),
+        ('a.jpg,cup\n/b.jpg,cup\n', r'Line 2 .* expected path \(relative\)'),
+        ('a.jpg,cup,dev\n', r'Line 1 .* split \(train, val, test\)'),
+        ('a.jpg,cup,train\nb.jpg,cup\n', 'in some lines only'),
+        ('a.jpg,mug\n', "Line 1 .* class 'mug', which is not in classes: cup, pan"),
+    ],
+)
 def test_wrong_csv(tmp_path, text, words):
     file = tmp_path / 'list.csv'
     file.write_text(text)
@@ -205,8 +219,7 @@ def test_wrong_csv(tmp_path, text, words):
 
 
 def test_wrong_places(photos, tmp_path):
-    with pytest.raises(FileNotFoundError, match='nothing. does not exist. '
-                       'dataset.data_root is'):
+    with pytest.raises(FileNotFoundError, match='nothing. does not exist. dataset.data_root is'):
         FewShotDataset({}, data_root=str(tmp_path / 'nothing'))
     with pytest.raises(ValueError, match='neither a folder nor a .csv'):
         FewShotDataset({}, data_root=str(photos / 'cup/0.jpg'))
@@ -218,8 +231,11 @@ def test_wrong_places(photos, tmp_path):
 def test_missing_and_repeated_images(photos):
     file = photos / 'list.csv'
     file.write_text(CSV + 'cup/99.jpg,cup\n')
-    with pytest.raises(FileNotFoundError, match=r'1 of \d+ images are missing,'
-                       ' the first is .*cup/99.jpg'):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r'1 of \d+ images are missing,'
+        ' the first is .*cup/99.jpg',
+    ):
         for split in ('train', 'val', 'test'):
             FewShotDataset({}, data_root=str(file), split=split)
     file.write_text(CSV + 'cup/0.jpg,fork\n')

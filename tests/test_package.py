@@ -1,4 +1,5 @@
 """Installation and import of the package."""
+
 import json
 import os
 import os.path as osp
@@ -17,23 +18,27 @@ LAZY = ('open_clip', 'sklearn', 'scipy', 'timm', 'transformers')
 def python(code, *options):
     """Runs code in a fresh interpreter; returns what ended."""
     environment = dict(os.environ, PYTHONPATH=ROOT)
-    return subprocess.run([sys.executable, *options, '-c', code], env=environment,
-                          capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, *options, '-c', code], env=environment, capture_output=True, text=True
+    )
 
 
 def test_version_is_the_one_of_setup():
     assert mmdpt.__version__ == '0.1.0'
-    shown = subprocess.run([sys.executable, 'setup.py', '--version'], cwd=ROOT,
-                           capture_output=True, text=True)
+    shown = subprocess.run(
+        [sys.executable, 'setup.py', '--version'], cwd=ROOT, capture_output=True, text=True
+    )
     assert shown.stdout.strip().splitlines()[-1:] == [mmdpt.__version__], shown.stderr
 
 
 def test_import_is_light():
     """Beyond MMPretrain, nothing slow is imported."""
-    code = ('import json, sys, mmpretrain\n'
-            'before = set(sys.modules)\n'
-            'import mmdpt\n'
-            'print(json.dumps(sorted(set(sys.modules) - before)))\n')
+    code = (
+        'import json, sys, mmpretrain\n'
+        'before = set(sys.modules)\n'
+        'import mmdpt\n'
+        'print(json.dumps(sorted(set(sys.modules) - before)))\n'
+    )
     done = python(code)
     new = json.loads(done.stdout.strip().splitlines()[-1])
     assert 'mmdpt.engine.schedule' in new
@@ -48,19 +53,24 @@ def test_import_gives_no_warning_of_our_own():
     assert [line for line in done.stderr.splitlines() if own in line] == []
 
 
-@pytest.mark.parametrize('blocked, wanted', [
-    ('mmcv', "no 'mmcv' is installed.*pip install 'mmdpt.mmcv-lite.'.*pip install 'mmcv"),
-    ('mmengine', "No module named 'mmengine'"),
-])
+@pytest.mark.parametrize(
+    'blocked, wanted',
+    [
+        ('mmcv', "no 'mmcv' is installed.*pip install 'mmdpt.mmcv-lite.'.*pip install 'mmcv"),
+        ('mmengine', "No module named 'mmengine'"),
+    ],
+)
 def test_import_without(blocked, wanted):
     """Without MMCV the error says what to install; other errors stay."""
-    code = ('import sys\n'
-            'class Block:\n'
-            '    def find_spec(self, name, *args):\n'
-            f'        if name.split(".")[0] == {blocked!r}:\n'
-            f'            raise ModuleNotFoundError("No module named {blocked!r}", name=name)\n'
-            'sys.meta_path.insert(0, Block())\n'
-            'import mmdpt\n')
+    code = (
+        'import sys\n'
+        'class Block:\n'
+        '    def find_spec(self, name, *args):\n'
+        f'        if name.split(".")[0] == {blocked!r}:\n'
+        f'            raise ModuleNotFoundError("No module named {blocked!r}", name=name)\n'
+        'sys.meta_path.insert(0, Block())\n'
+        'import mmdpt\n'
+    )
     done = python(code)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
@@ -73,8 +83,17 @@ def test_constraints_pin_what_is_required():
     assert pins['torch'] == '2.14.1' and pins['torchvision'] == '0.29.1'
     with open(osp.join(ROOT, 'setup.py')) as file:
         required = set(re.findall(r"^    '([\w-]+)", file.read(), re.MULTILINE))
-    required &= {'torch', 'torchvision', 'mmengine', 'mmpretrain', 'open_clip_torch', 'numpy',
-                 'pillow', 'safetensors', 'scikit-learn'}
+    required &= {
+        'torch',
+        'torchvision',
+        'mmengine',
+        'mmpretrain',
+        'open_clip_torch',
+        'numpy',
+        'pillow',
+        'safetensors',
+        'scikit-learn',
+    }
     assert len(required) == 9 and required <= set(pins)
     assert 'mmcv-lite' in pins and 'pytest' in pins
 
@@ -88,6 +107,7 @@ def test_no_hard_requirement_of_mmcv():
 def test_runtime_config_names_registered_parts():
     from mmengine.config import Config
     from mmpretrain.registry import HOOKS
+
     cfg = Config.fromfile(osp.join(ROOT, 'configs', '_base_', 'runtime.py'))
     assert cfg.default_scope == 'mmpretrain' and cfg.custom_imports.imports == ['mmdpt']
     for hook in cfg.default_hooks.values():

@@ -13,13 +13,39 @@ from parity.golden import read_npz
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden'
-CASES = ('dpt_last', 'dpt_two_topk', 'dpt_csc_front', 'vlp', 'vpt_deep',
-         'coop_end', 'coop_middle', 'coop_front_csc', 'cocoop', 'zeroshot',
-         'maple', 'maple_full', 'promptsrc', 'kgcoop', 'prograd_conflict',
-         'prograd_aligned', 'clip_adapter', 'tip_adapter', 'tip_adapter_f',
-         'clip_lora', 'linear_probe', 'tcp', 'tcp_words', 'tcp_short',
-         'mmrl', 'mmrl_gap', 'mmrlpp', 'mmrlpp_gap',
-         'zeroshot_ensemble', 'preprocess', 'lr_schedule')
+CASES = (
+    'dpt_last',
+    'dpt_two_topk',
+    'dpt_csc_front',
+    'vlp',
+    'vpt_deep',
+    'coop_end',
+    'coop_middle',
+    'coop_front_csc',
+    'cocoop',
+    'zeroshot',
+    'maple',
+    'maple_full',
+    'promptsrc',
+    'kgcoop',
+    'prograd_conflict',
+    'prograd_aligned',
+    'clip_adapter',
+    'tip_adapter',
+    'tip_adapter_f',
+    'clip_lora',
+    'linear_probe',
+    'tcp',
+    'tcp_words',
+    'tcp_short',
+    'mmrl',
+    'mmrl_gap',
+    'mmrlpp',
+    'mmrlpp_gap',
+    'zeroshot_ensemble',
+    'preprocess',
+    'lr_schedule',
+)
 
 
 @pytest.fixture(scope='module')
@@ -31,8 +57,7 @@ def config():
 @pytest.mark.parametrize('case', CASES)
 def test_reference_numbers(case, dtype, config):
     result = check_folder(GOLDEN, config, [case], dtype)[case]
-    wrong = {k: t for k, t in result['tensors'].items()
-             if not t.get('passed', True)}
+    wrong = {k: t for k, t in result['tensors'].items() if not t.get('passed', True)}
     assert result['status'] == 'passed', (result.get('reason'), wrong)
     limit = dict(float64=1e-6, float32=2e-4)[dtype]
     assert result['max_rel_error'] < limit
@@ -55,9 +80,7 @@ def test_a_wrong_number_fails(config, tmp_path):
 
 def test_an_unknown_key_fails(config, tmp_path):
     meta, arrays = read_npz(GOLDEN / 'coop_end.npz')
-    np.savez(
-        tmp_path / 'more.npz', meta=json.dumps(meta),
-        **{'out/extra': np.zeros(3)}, **arrays)
+    np.savez(tmp_path / 'more.npz', meta=json.dumps(meta), **{'out/extra': np.zeros(3)}, **arrays)
     shutil.copy(GOLDEN / 'clip_tiny.npz', tmp_path)
     result = check_folder(tmp_path, config)['more']
     assert result['status'] == 'failed'
@@ -67,29 +90,31 @@ def test_an_unknown_key_fails(config, tmp_path):
 def test_command_line(tmp_path):
     """Unknown methods are not counted as passed; the exit status tells."""
     meta, arrays = read_npz(GOLDEN / 'zeroshot.npz')
-    np.savez(
-        tmp_path / 'other.npz',
-        meta=json.dumps(dict(meta, method='Telepathy')),
-        **arrays)
+    np.savez(tmp_path / 'other.npz', meta=json.dumps(dict(meta, method='Telepathy')), **arrays)
     (tmp_path / 'broken.npz').write_bytes(b'nothing')
     for name in ('clip_tiny.npz', 'zeroshot.npz'):
         shutil.copy(GOLDEN / name, tmp_path)
     command = [
-        sys.executable, ROOT / 'tools/check_parity.py', tmp_path, '--json',
-        tmp_path / 'result.json'
+        sys.executable,
+        ROOT / 'tools/check_parity.py',
+        tmp_path,
+        '--json',
+        tmp_path / 'result.json',
     ]
     run = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     cases = json.loads((tmp_path / 'result.json').read_text())['cases']
     assert run.returncode == 1
     assert {n: c['status'] for n, c in cases.items()} == dict(
-        broken='failed', other='not implemented', zeroshot='passed')
+        broken='failed', other='not implemented', zeroshot='passed'
+    )
     run = subprocess.run(
         command + ['--case', 'zeroshot', '--dtype', 'float32'],
-        capture_output=True, text=True, cwd=ROOT)
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert run.returncode == 0 and 'passed' in run.stdout
-    run = subprocess.run(
-        command + ['--case', 'nothing'], capture_output=True, text=True,
-        cwd=ROOT)
+    run = subprocess.run(command + ['--case', 'nothing'], capture_output=True, text=True, cwd=ROOT)
     assert run.returncode == 1 and 'has no case nothing' in run.stderr
 
 
@@ -98,8 +123,7 @@ def test_compare():
     assert compare('loss/total', ones, ones, 'float64')['passed']
     assert not compare('x', ones + 1e-8, ones, 'float64')['passed']
     assert compare('x', ones + 1e-5, ones, 'float32')['passed']
-    assert not compare('tok/x', np.array([1]), np.array([2]), 'float32')[
-        'passed']
+    assert not compare('tok/x', np.array([1]), np.array([2]), 'float32')['passed']
     assert 'shape' in compare('x', ones, np.ones(4), 'float64')['reason']
     assert 'NaN' in compare('x', ones * np.nan, ones, 'float64')['reason']
 
@@ -119,8 +143,7 @@ def test_a_run_of_adamw_is_judged_as_a_whole():
         ours = dict({'traj/final/x': zeros.copy(), 'traj/final/y': zeros[:50]})
         ours['traj/final/x'][place] += change
         theirs = {k: np.zeros_like(v) for k, v in ours.items()}
-        tensors = {k: compare(k, v, theirs[k], 'float32', 'CLIP-LoRA')
-                   for k, v in ours.items()}
+        tensors = {k: compare(k, v, theirs[k], 'float32', 'CLIP-LoRA') for k, v in ours.items()}
         found = judge_run(ours, theirs, tensors, rate)
         assert found['traj/final/x']['max_abs_error'] == pytest.approx(change)
         return [found[k]['passed'] for k in sorted(found)]

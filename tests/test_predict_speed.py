@@ -1,4 +1,5 @@
 """Predicting costs what the towers cost, in constant memory."""
+
 import time
 
 import numpy as np
@@ -10,9 +11,15 @@ from mmdpt.apis import PromptInferencer
 from mmdpt.apis.plan import build, zero_shot_plan
 
 ARCH = 'ViT-B-16-quickgelu'
-DPT = dict(type='PromptedCLIP', arch=ARCH, pretrained=None, templates=['a photo of a {}.'],
-           text_prompt=dict(type='CoOp'), visual_prompt=dict(type='CAVPT'),
-           head=dict(type='DPTHead', guided_epochs=1))
+DPT = dict(
+    type='PromptedCLIP',
+    arch=ARCH,
+    pretrained=None,
+    templates=['a photo of a {}.'],
+    text_prompt=dict(type='CoOp'),
+    visual_prompt=dict(type='CAVPT'),
+    head=dict(type='DPTHead', guided_epochs=1),
+)
 CLASSES = [f'thing {i}' for i in range(100)]
 
 
@@ -30,7 +37,7 @@ class Clock:
     """Processor time inside some methods, of one thread."""
 
     def __init__(self):
-        self.seconds, self.inside = 0., False
+        self.seconds, self.inside = 0.0, False
 
     def watch(self, owner, name):
         function = getattr(owner, name)
@@ -63,8 +70,11 @@ def test_costs_the_towers(photos, method):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     made, clock = inferencer(method), Clock()
-    for owner, name in ((made.model.backbone, 'embed'), (made.model.backbone, 'forward'),
-                        (made.model.text_tower, 'forward')):
+    for owner, name in (
+        (made.model.backbone, 'embed'),
+        (made.model.backbone, 'forward'),
+        (made.model.text_tower, 'forward'),
+    ):
         clock.watch(owner, name)
     start = time.process_time()
     assert len(list(made.stream(photos, 8))) == 16
@@ -82,8 +92,9 @@ def resident():
 
 @pytest.mark.slow
 def test_constant_memory(photos):
-    made = PromptInferencer.zero_shot(CLASSES, arch='mmdpt-tiny', pretrained='mmdpt-tiny',
-                                      device='cpu')
+    made = PromptInferencer.zero_shot(
+        CLASSES, arch='mmdpt-tiny', pretrained='mmdpt-tiny', device='cpu'
+    )
     held = {}
     for i, _ in enumerate(made.stream([photos[i % 16] for i in range(1000)]), 1):
         if i in (100, 1000):

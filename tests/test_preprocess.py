@@ -1,4 +1,5 @@
 """Decoding and the test transform, against Pillow and the golden images."""
+
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +30,9 @@ def test_config_reproduces_the_public_transform(tmp_path, index):
     assert np.array_equal(crop, GOLDEN['crop_uint8'][index])
 
     preprocessor = MODELS.build(CONFIG.data_preprocessor)
-    batch = dict(
-        inputs=packed['inputs'][None], data_samples=[packed['data_samples']])
+    batch = dict(inputs=packed['inputs'][None], data_samples=[packed['data_samples']])
     out = preprocessor(batch)['inputs'][0]
-    torch.testing.assert_close(
-        out, torch.from_numpy(GOLDEN['out'][index]), atol=1e-6, rtol=2e-7)
+    torch.testing.assert_close(out, torch.from_numpy(GOLDEN['out'][index]), atol=1e-6, rtol=2e-7)
 
 
 def test_train_pipeline_gives_images_of_the_test_size(tmp_path):

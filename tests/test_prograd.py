@@ -1,4 +1,5 @@
 """The gradient rule, alone, in training, and in two processes."""
+
 import pytest
 import torch
 import torch.distributed as dist
@@ -12,12 +13,12 @@ from mmdpt.engine.prograd import align
 
 
 def test_align():
-    general = torch.tensor([0., 2.])
-    against, along = torch.tensor([3., -1.]), torch.tensor([3., 1.])
-    assert torch.equal(align(along, general, 1.), along)
-    assert torch.equal(align(against, general, 1.), torch.tensor([3., 0.]))
-    assert torch.equal(align(against, general, .5), torch.tensor([3., -.5]))
-    assert torch.equal(align(against, torch.zeros(2), 1.), against)
+    general = torch.tensor([0.0, 2.0])
+    against, along = torch.tensor([3.0, -1.0]), torch.tensor([3.0, 1.0])
+    assert torch.equal(align(along, general, 1.0), along)
+    assert torch.equal(align(against, general, 1.0), torch.tensor([3.0, 0.0]))
+    assert torch.equal(align(against, general, 0.5), torch.tensor([3.0, -0.5]))
+    assert torch.equal(align(against, torch.zeros(2), 1.0), against)
 
 
 def step(model, rank=0, world=1, accumulate=1):
@@ -33,7 +34,9 @@ def step(model, rank=0, world=1, accumulate=1):
         dict(
             type='ProGradOptimWrapper',
             accumulative_counts=accumulate,
-            optimizer=dict(type='SGD', lr=1.)))
+            optimizer=dict(type='SGD', lr=1.0),
+        ),
+    )
     for part in range(accumulate):
         share = slice(rank + part, None, world * accumulate)
         losses = model(images[share], samples[share], mode='loss')
@@ -45,31 +48,32 @@ def step(model, rank=0, world=1, accumulate=1):
 
 def process(rank, folder):
     torch.set_num_threads(1)
-    dist.init_process_group(
-        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
     model = DistributedDataParallel(build('prograd').train())
     torch.save(step(model, rank, 2), f'{folder}/{rank}.pt')
     dist.destroy_process_group()
 
 
 def test_two_processes_equal_one(tmp_path):
-    mp.start_processes(
-        process, args=(str(tmp_path), ), nprocs=2, start_method='spawn')
+    mp.start_processes(process, args=(str(tmp_path),), nprocs=2, start_method='spawn')
     one = step(build('prograd').train())
     for rank in range(2):
-        torch.testing.assert_close(
-            torch.load(tmp_path / f'{rank}.pt'), one, rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(torch.load(tmp_path / f'{rank}.pt'), one, rtol=1e-9, atol=1e-11)
 
 
 def test_accumulated_gradients():
     torch.testing.assert_close(
         step(build('prograd').train(), accumulate=2),
-        step(build('prograd').train()), rtol=1e-9, atol=1e-11)
+        step(build('prograd').train()),
+        rtol=1e-9,
+        atol=1e-11,
+    )
 
 
 def test_only_pairs_and_their_wrapper_go_together():
     model = build('coop').train()
-    optim = build_optim_wrapper(model, dict(
-        type='ProGradOptimWrapper', optimizer=dict(type='SGD', lr=1.)))
+    optim = build_optim_wrapper(
+        model, dict(type='ProGradOptimWrapper', optimizer=dict(type='SGD', lr=1.0))
+    )
     with pytest.raises(ValueError, match='needs a pair of losses'):
         optim.update_params(model.text_prompt.context.sum())

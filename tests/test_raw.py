@@ -1,4 +1,5 @@
 """Splits made from raw folders: proportions, renamings, the same each time."""
+
 import json
 
 import numpy as np
@@ -23,8 +24,10 @@ def lines(place, *rows):
 
 
 def caltech(folder):
-    folders(folder / '101_ObjectCategories', [
-        'BACKGROUND_Google', 'Faces', 'Faces_easy', 'Leopards', 'accordion'])
+    folders(
+        folder / '101_ObjectCategories',
+        ['BACKGROUND_Google', 'Faces', 'Faces_easy', 'Leopards', 'accordion'],
+    )
 
 
 def food(folder):
@@ -46,44 +49,40 @@ def pets(folder):
             put(folder / f'images/{breed.title()}_{i}.jpg')
             rows.append(f'{breed.title()}_{i} {label} 1 1')
     lines(folder / 'annotations/trainval.txt', *rows)
-    lines(folder / 'annotations/test.txt',
-          *(f'{breed.title()}_99 {i} 1 1'
-            for i, breed in enumerate(OXFORD_PETS, 1)))
+    lines(
+        folder / 'annotations/test.txt',
+        *(f'{breed.title()}_99 {i} 1 1' for i, breed in enumerate(OXFORD_PETS, 1)),
+    )
 
 
 def cars(folder):
     from scipy.io import savemat
-    names = np.array(['Audi S5 Coupe 2012', 'Ram C/V Cargo Van 2012'],
-                     dtype=object)
+
+    names = np.array(['Audi S5 Coupe 2012', 'Ram C/V Cargo Van 2012'], dtype=object)
     kind = [('fname', 'O'), ('class', 'O')]
 
     def notes(count):
-        return np.array([(f'{i:05d}.jpg', 1 + i % 2) for i in range(count)],
-                        dtype=kind)
+        return np.array([(f'{i:05d}.jpg', 1 + i % 2) for i in range(count)], dtype=kind)
 
     (folder / 'devkit').mkdir()
     savemat(folder / 'devkit/cars_meta.mat', dict(class_names=names))
-    savemat(folder / 'devkit/cars_train_annos.mat',
-            dict(annotations=notes(20)))
-    savemat(folder / 'cars_test_annos_withlabels.mat',
-            dict(annotations=notes(4)))
+    savemat(folder / 'devkit/cars_train_annos.mat', dict(annotations=notes(20)))
+    savemat(folder / 'cars_test_annos_withlabels.mat', dict(annotations=notes(4)))
 
 
 def flowers(folder):
     from scipy.io import savemat
+
     (folder / 'jpg').mkdir()
-    savemat(folder / 'imagelabels.mat',
-            dict(labels=np.array([[2, 1] * 10], np.uint8)))
-    (folder / 'cat_to_name.json').write_text(
-        json.dumps({'1': 'pink primrose', '2': "colt's foot"}))
+    savemat(folder / 'imagelabels.mat', dict(labels=np.array([[2, 1] * 10], np.uint8)))
+    (folder / 'cat_to_name.json').write_text(json.dumps({'1': 'pink primrose', '2': "colt's foot"}))
 
 
 def places(folder):
     (folder / 'SUN397').mkdir()
     names = ['/a/abbey', '/a/apartment_building/outdoor']
     lines(folder / 'ClassName.txt', *names)
-    lines(folder / 'Training_01.txt',
-          *(f'{n}/sun_{i}.jpg' for n in names for i in range(10)))
+    lines(folder / 'Training_01.txt', *(f'{n}/sun_{i}.jpg' for n in names for i in range(10)))
     lines(folder / 'Testing_01.txt', *(f'{n}/sun_t.jpg' for n in names))
 
 
@@ -91,32 +90,48 @@ def actions(folder):
     (folder / 'UCF-101-midframes').mkdir()
     place = folder / 'ucfTrainTestlist'
     lines(place / 'classInd.txt', '1 ApplyEyeMakeup', '2 YoYo')
-    lines(place / 'trainlist01.txt',
-          *(f'{n}/v_{n}_{i}.avi {j}' for j, n in enumerate(
-              ('ApplyEyeMakeup', 'YoYo'), 1) for i in range(10)))
+    lines(
+        place / 'trainlist01.txt',
+        *(
+            f'{n}/v_{n}_{i}.avi {j}'
+            for j, n in enumerate(('ApplyEyeMakeup', 'YoYo'), 1)
+            for i in range(10)
+        ),
+    )
     lines(place / 'testlist01.txt', 'ApplyEyeMakeup/v_t.avi', 'YoYo/v_t.avi')
 
 
 CASES = dict(  # raw folder, class names, images, an item
-    Caltech101=(caltech, ('face', 'leopard', 'accordion'), (15, 6, 9),
-                ('Faces/0.jpg', 0, 'face')),
-    Food101=(food, ('apple_pie', 'beignets'), (10, 4, 6),
-             ('beignets/3.jpg', 1, 'beignets')),
+    Caltech101=(caltech, ('face', 'leopard', 'accordion'), (15, 6, 9), ('Faces/0.jpg', 0, 'face')),
+    Food101=(food, ('apple_pie', 'beignets'), (10, 4, 6), ('beignets/3.jpg', 1, 'beignets')),
     DTD=(textures, DTD, (235, 94, 141), ('banded/0.jpg', 0, 'banded')),
-    EuroSAT=(eurosat, tuple(RENAMED['EuroSAT'].values()), (50, 20, 30),
-             ('SeaLake/1.jpg', 9, 'Sea or Lake')),
-    OxfordPets=(pets, OXFORD_PETS, (296, 74, 37),
-                ('Abyssinian_0.jpg', 0, 'abyssinian')),
-    StanfordCars=(cars, ('2012 Audi S5 Coupe', '2012 Ram C/V Cargo Van'),
-                  (16, 4, 4), ('cars_test/00001.jpg', 1,
-                               '2012 Ram C/V Cargo Van')),
-    Flowers102=(flowers, ('pink primrose', "colt's foot"), (10, 4, 6),
-                ('image_00001.jpg', 1, "colt's foot")),
-    SUN397=(places, ('abbey', 'outdoor apartment_building'), (16, 4, 2),
-            ('a/apartment_building/outdoor/sun_t.jpg', 1,
-             'outdoor apartment_building')),
-    UCF101=(actions, ('Apply_Eye_Makeup', 'Yo_Yo'), (16, 4, 2),
-            ('Yo_Yo/v_t.jpg', 1, 'Yo_Yo')))
+    EuroSAT=(
+        eurosat,
+        tuple(RENAMED['EuroSAT'].values()),
+        (50, 20, 30),
+        ('SeaLake/1.jpg', 9, 'Sea or Lake'),
+    ),
+    OxfordPets=(pets, OXFORD_PETS, (296, 74, 37), ('Abyssinian_0.jpg', 0, 'abyssinian')),
+    StanfordCars=(
+        cars,
+        ('2012 Audi S5 Coupe', '2012 Ram C/V Cargo Van'),
+        (16, 4, 4),
+        ('cars_test/00001.jpg', 1, '2012 Ram C/V Cargo Van'),
+    ),
+    Flowers102=(
+        flowers,
+        ('pink primrose', "colt's foot"),
+        (10, 4, 6),
+        ('image_00001.jpg', 1, "colt's foot"),
+    ),
+    SUN397=(
+        places,
+        ('abbey', 'outdoor apartment_building'),
+        (16, 4, 2),
+        ('a/apartment_building/outdoor/sun_t.jpg', 1, 'outdoor apartment_building'),
+    ),
+    UCF101=(actions, ('Apply_Eye_Makeup', 'Yo_Yo'), (16, 4, 2), ('Yo_Yo/v_t.jpg', 1, 'Yo_Yo')),
+)
 
 
 def made(root, name):
@@ -163,9 +178,11 @@ def test_tool_divides_own_photos(tmp_path, capsys):
     own = FewShotDataset({}, data_root=str(photos / 'split.json'))
     assert len(own) == 15
     assert [own.get_data_info(i) for i in range(15)] == [
-        dict(i, sample_idx=n) for n, i in enumerate(
-            FewShotDataset({}, data_root=str(photos)).get_data_info(j)
-            for j in range(15))]
+        dict(i, sample_idx=n)
+        for n, i in enumerate(
+            FewShotDataset({}, data_root=str(photos)).get_data_info(j) for j in range(15)
+        )
+    ]
     with pytest.raises(SystemExit, match='say where to write'):
         tool('make_split', photos)
 

@@ -10,24 +10,28 @@ def test_there_and_back():
         'prompt_learner.meta_net.linear1.weight': torch.randn(2, 4),
         'image_encoder.transformer.ctx_learner.ctx': torch.randn(3, 4, 8),
         'image_encoder.transformer.extractor.ctx': torch.randn(2, 4, 8),
-        'image_encoder.transformer.extractor.attns.1.qmlp.weight':
-        torch.randn(3, 3),
+        'image_encoder.transformer.extractor.attns.1.qmlp.weight': torch.randn(3, 3),
     }
     ours = from_reference(theirs)
-    assert torch.equal(ours['visual_prompt.layers.1.tokens'],
-                       theirs['image_encoder.transformer.extractor.ctx'][1])
+    assert torch.equal(
+        ours['visual_prompt.layers.1.tokens'], theirs['image_encoder.transformer.extractor.ctx'][1]
+    )
     assert torch.equal(
         ours['visual_prompt.layers.1.query.weight'],
-        theirs['image_encoder.transformer.extractor.attns.1.qmlp.weight'])
+        theirs['image_encoder.transformer.extractor.attns.1.qmlp.weight'],
+    )
     back = to_reference(ours)
     assert set(back) == set(theirs)
     assert all(torch.equal(back[n], theirs[n]) for n in theirs)
 
 
-@pytest.mark.parametrize('rename, message', [
-    (from_reference, 'bias is no learnt tensor of this method'),
-    (to_reference, 'bias has no name in the reference code'),
-])
+@pytest.mark.parametrize(
+    'rename, message',
+    [
+        (from_reference, 'bias is no learnt tensor of this method'),
+        (to_reference, 'bias has no name in the reference code'),
+    ],
+)
 def test_unknown_names(rename, message):
     with pytest.raises(ValueError, match=message):
         rename(dict(bias=torch.zeros(1)))

@@ -1,4 +1,5 @@
 """The figures before and after a training."""
+
 import json
 
 import pytest
@@ -16,7 +17,7 @@ def train(tmp_path, change=None, **kwargs):
     if change:
         change(cfg)
     Runner.from_cfg(cfg).train()
-    log, = tmp_path.glob('*/*.log')
+    (log,) = tmp_path.glob('*/*.log')
     return log.read_text()
 
 
@@ -37,6 +38,7 @@ def test_tells_and_writes(tmp_path):
 
 def test_training_is_the_same_without_it(tmp_path):
     """Bit for bit, with noise from the global generator, without seeding per epoch."""
+
     def no_seeding(cfg):
         cfg.default_hooks.pop('epoch_seed')
 
@@ -93,6 +95,7 @@ def test_unknown_baseline():
 def test_no_tuning_on_test_images():
     from mmdpt.datasets import DigitsDataset
     from mmdpt.engine.measure import check_apart
+
     val, test = (DigitsDataset(split=s, shots=2, lazy_init=False) for s in ('val', 'test'))
     check_apart(val, test)
     with pytest.raises(ValueError, match='tuned on the test images'):

@@ -1,4 +1,5 @@
 """From many runs to tables and the figure: what is averaged, marked, refused."""
+
 import json
 import os
 import subprocess
@@ -19,20 +20,37 @@ from mmdpt.results.render import cell_text, latex, markdown, usual_n
 from mmdpt.results.run import parse_name
 
 
-def write_run(root, method='dpt', dataset='Digits', shots=4, seed=1, accuracy=50., zero_shot=40.,
-              baselines=None, subset='all', draw=None, clip='f1', change=None):
+def write_run(
+    root,
+    method='dpt',
+    dataset='Digits',
+    shots=4,
+    seed=1,
+    accuracy=50.0,
+    zero_shot=40.0,
+    baselines=None,
+    subset='all',
+    draw=None,
+    clip='f1',
+    change=None,
+):
     """A results.json with the fields of the real writer."""
     folder = Path(root) / f'{method}_{dataset}_{shots}_{seed}_{subset}'
     folder.mkdir(parents=True)
     metainfo = dict(benchmark=dataset, shots=shots, subset=subset)
     identity = dict(clip=dict(arch='toy', fingerprint=clip), classes=['a'])
     dataset = SimpleNamespace(
-        metainfo=metainfo, draw_hash=draw or f'{dataset}-{subset}-{shots}-{seed}')
+        metainfo=metainfo, draw_hash=draw or f'{dataset}-{subset}-{shots}-{seed}'
+    )
     runner = SimpleNamespace(
-        cfg=Config(dict(model=dict())), seed=seed, epoch=50, work_dir=str(folder),
+        cfg=Config(dict(model=dict())),
+        seed=seed,
+        epoch=50,
+        work_dir=str(folder),
         model=SimpleNamespace(identity=lambda: identity),
         train_dataloader=SimpleNamespace(dataset=dataset),
-        message_hub=SimpleNamespace(runtime_info={}))
+        message_hub=SimpleNamespace(runtime_info={}),
+    )
     hook = FewShotReportHook(method=method)
     hook.commit = dict(commit='c' * 40, dirty=False)
     hook.zero_shot = zero_shot and {'accuracy/top1': zero_shot}
@@ -47,7 +65,8 @@ def write_protocol(root, protocol, accuracy, **kwargs):
     folder = write_run(root, subset='base' if 'new' in accuracy else 'all', **kwargs)
     results = json.loads((folder / 'results.json').read_text())
     (folder / f'protocol_{protocol}.json').write_text(
-        json.dumps({**results, 'protocol': protocol, 'accuracy': accuracy}))
+        json.dumps({**results, 'protocol': protocol, 'accuracy': accuracy})
+    )
 
 
 def tables(root, **kwargs):
@@ -55,20 +74,23 @@ def tables(root, **kwargs):
     rows, warnings = collect(find_runs([root]), **kwargs)
     found, more = all_tables(rows)
     usual = usual_n(found)
-    texts = {(table.title, *labels, column): cell_text(one, usual)
-             for table in found for labels, cells in table.rows
-             for column, one in zip(table.columns, cells)}
+    texts = {
+        (table.title, *labels, column): cell_text(one, usual)
+        for table in found
+        for labels, cells in table.rows
+        for column, one in zip(table.columns, cells)
+    }
     return texts, warnings + more
 
 
 def write_grid(root):
     """Two methods, two datasets, three seeds; 'coop' lacks seed 3 on EuroSAT."""
-    for seed, accuracy in enumerate((90., 92., 94.), 1):
+    for seed, accuracy in enumerate((90.0, 92.0, 94.0), 1):
         write_run(root, 'dpt', 'Digits', seed=seed, accuracy=accuracy)
         write_run(root, 'dpt', 'EuroSAT', seed=seed, accuracy=accuracy - 10 * seed)
-        write_run(root, 'coop', 'Digits', seed=seed, accuracy=80.)
+        write_run(root, 'coop', 'Digits', seed=seed, accuracy=80.0)
         if seed < 3:
-            write_run(root, 'coop', 'EuroSAT', seed=seed, accuracy=58. + 2 * seed)
+            write_run(root, 'coop', 'EuroSAT', seed=seed, accuracy=58.0 + 2 * seed)
 
 
 def test_means_deviations_and_a_missing_seed(tmp_path):
@@ -102,7 +124,8 @@ def write_started(folder, method, seed):
     (folder / f'{method}_tiny_digits_4shot.py').write_text(
         f"custom_imports = dict(imports=['mmdpt'])\nmodel = dict(arch='toy')\n"
         f"dataset = dict(name='Digits')\nrandomness = dict(seed={seed})\n"
-        "train_dataloader = dict(dataset=dict(shots=4))\n")
+        'train_dataloader = dict(dataset=dict(shots=4))\n'
+    )
 
 
 def test_failed_and_torn_runs(tmp_path):
@@ -118,8 +141,10 @@ def test_failed_and_torn_runs(tmp_path):
     assert found['4 shots', 'dpt', 'Digits'] == '50.00†'
     assert found['4 shots', 'coop', 'Digits'] == 'failed*†'  # no seed 2
     text = '\n'.join(warnings)
-    assert ('killed: dpt, toy, Digits, 4 shots, seed 2: training started, epoch 1 saved, no '
-            'results.json: failed or still running') in text
+    assert (
+        'killed: dpt, toy, Digits, 4 shots, seed 2: training started, epoch 1 saved, no '
+        'results.json: failed or still running'
+    ) in text
     assert 'torn/results.json: coop, toy, Digits, 4 shots, seed 1: cannot be read (JSOND' in text
     assert '8 shots, seed 2: cannot be read (ValueError: an accuracy is nan' in text
     # a run that does not even say what it is changes no table
@@ -148,8 +173,8 @@ def test_tests_are_no_trainings(tmp_path):
 
 
 def test_duplicates(tmp_path):
-    first = write_run(tmp_path / 'a', accuracy=50., change=dict(finished='2026-01-02'))
-    second = write_run(tmp_path / 'b', accuracy=60., change=dict(finished='2026-01-01'))
+    first = write_run(tmp_path / 'a', accuracy=50.0, change=dict(finished='2026-01-02'))
+    second = write_run(tmp_path / 'b', accuracy=60.0, change=dict(finished='2026-01-01'))
     with pytest.raises(ValueError) as error:
         tables(tmp_path)
     for part in (str(first), str(second), '--latest', 'default_hooks.report.method=NAME'):
@@ -170,13 +195,17 @@ def test_different_draws(tmp_path):
     assert len(warnings) == 1 and 'seed 1: runs of different draws' in warnings[0]
 
 
-@pytest.mark.parametrize('difference', [
-    dict(clip='f2'),
-    dict(change=dict(versions=dict(mmdpt='9'))),
-    dict(change=dict(commit=dict(commit='c' * 40, dirty=True)))])
+@pytest.mark.parametrize(
+    'difference',
+    [
+        dict(clip='f2'),
+        dict(change=dict(versions=dict(mmdpt='9'))),
+        dict(change=dict(commit=dict(commit='c' * 40, dirty=True))),
+    ],
+)
 def test_different_code_or_weights(tmp_path, difference):
     write_run(tmp_path, seed=1)
-    write_run(tmp_path, seed=2, accuracy=52., **difference)
+    write_run(tmp_path, seed=2, accuracy=52.0, **difference)
     found, warnings = tables(tmp_path)
     assert found['4 shots', 'dpt', 'Digits'] == '51.00 ± 1.41‡'
     assert len(warnings) == 1 and 'different versions, commits or CLIP weights' in warnings[0]
@@ -185,18 +214,21 @@ def test_different_code_or_weights(tmp_path, difference):
 def test_references_count_once(tmp_path):
     for seed in (1, 2):
         for method in ('dpt', 'coop'):
-            write_run(tmp_path, method, seed=seed, baselines=dict(linear_probe=70. + seed))
+            write_run(tmp_path, method, seed=seed, baselines=dict(linear_probe=70.0 + seed))
     runs, _ = collect(find_runs([tmp_path]))
     assert [(r.method, r.shots, r.seed, r.accuracy) for r in runs[:3]] == [
-        ('zero_shot', 0, None, 40.), ('linear_probe', 4, 1, 71.), ('linear_probe', 4, 2, 72.)]
+        ('zero_shot', 0, None, 40.0),
+        ('linear_probe', 4, 1, 71.0),
+        ('linear_probe', 4, 2, 72.0),
+    ]
     assert len(runs) == 7
     assert tables(tmp_path)[0]['4 shots', 'linear_probe', 'Digits'] == '71.50 ± 0.71'
 
 
 def test_references_that_differ(tmp_path):
-    write_run(tmp_path, 'dpt', zero_shot=40.)
+    write_run(tmp_path, 'dpt', zero_shot=40.0)
     write_run(tmp_path, 'coop', zero_shot=41.5)
-    write_run(tmp_path, 'promptsrc', zero_shot=30., change=dict(templates=['{}', 'a {}']))
+    write_run(tmp_path, 'promptsrc', zero_shot=30.0, change=dict(templates=['{}', 'a {}']))
     found, warnings = tables(tmp_path)
     assert found['4 shots', 'zero_shot', 'Digits'] == '40.00 to 41.50‡'
     assert found['4 shots', 'zero_shot_2_templates', 'Digits'] == '30.00'
@@ -204,9 +236,9 @@ def test_references_that_differ(tmp_path):
 
 
 def test_an_average_that_lacks_a_dataset(tmp_path):
-    write_run(tmp_path, 'dpt', 'Digits', accuracy=60.)
-    write_run(tmp_path, 'dpt', 'EuroSAT', accuracy=70.)
-    write_run(tmp_path, 'coop', 'Digits', accuracy=80.)
+    write_run(tmp_path, 'dpt', 'Digits', accuracy=60.0)
+    write_run(tmp_path, 'dpt', 'EuroSAT', accuracy=70.0)
+    write_run(tmp_path, 'coop', 'Digits', accuracy=80.0)
     found, _ = tables(tmp_path)
     assert found['4 shots', 'coop', 'EuroSAT'] == '—'
     assert found['4 shots', 'coop', 'Average'] == '80.00 (1 of 2)§'
@@ -214,11 +246,12 @@ def test_an_average_that_lacks_a_dataset(tmp_path):
 
 
 def test_base_to_new(tmp_path):
-    for seed, (base, new) in enumerate([(80., 60.), (90., 70.)], 1):
+    for seed, (base, new) in enumerate([(80.0, 60.0), (90.0, 70.0)], 1):
         write_protocol(tmp_path, 'base-to-new', dict(base=base, new=new), seed=seed)
     for seed in (1, 2):
-        write_protocol(tmp_path, 'base-to-new', dict(base=50., new=50.), seed=seed,
-                       dataset='EuroSAT')
+        write_protocol(
+            tmp_path, 'base-to-new', dict(base=50.0, new=50.0), seed=seed, dataset='EuroSAT'
+        )
     found, warnings = tables(tmp_path)
     row = {key[1:]: text for key, text in found.items() if key[0] == 'base-to-new, 4 shots'}
     assert row['Digits', 'dpt', 'Base'] == '85.00 ± 7.07'
@@ -233,8 +266,8 @@ def test_base_to_new(tmp_path):
 
 
 def test_cross_dataset(tmp_path):
-    write_protocol(tmp_path, 'cross-dataset', dict(DTD=40., EuroSAT=50.), dataset='ImageNet')
-    write_protocol(tmp_path, 'cross-dataset', dict(DTD=44.), dataset='ImageNet', method='coop')
+    write_protocol(tmp_path, 'cross-dataset', dict(DTD=40.0, EuroSAT=50.0), dataset='ImageNet')
+    write_protocol(tmp_path, 'cross-dataset', dict(DTD=44.0), dataset='ImageNet', method='coop')
     found, _ = tables(tmp_path)
     title = 'cross-dataset from ImageNet, 4 shots'
     assert found[title, 'dpt', 'Average'] == '45.00'
@@ -242,20 +275,26 @@ def test_cross_dataset(tmp_path):
 
 
 def test_names_of_methods():
-    leaves = [path for path in Path(ROOT, 'configs').glob('[!_]*/*.py')
-              if path.parent.name not in ('mmpretrain', 'sweeps')]
+    leaves = [
+        path
+        for path in Path(ROOT, 'configs').glob('[!_]*/*.py')
+        if path.parent.name not in ('mmpretrain', 'sweeps')
+    ]
     assert len(leaves) > 60
     for path in leaves:
         method, arch, dataset = parse_name(path)
         assert method.startswith(path.parent.name) and arch and dataset in path.stem
     assert parse_name('clip_adapter_vitb16_eurosat_16shot.py') == (
-        'clip_adapter', 'vitb16', 'eurosat')
+        'clip_adapter',
+        'vitb16',
+        'eurosat',
+    )
     assert parse_name('my_own_config.py') == ('my_own_config', '', '')
 
 
 def test_several_clips_are_told_apart(tmp_path):
     write_run(tmp_path / 'a')
-    write_run(tmp_path / 'b', change=dict(clip=dict(arch='big', fingerprint='f2')), accuracy=90.)
+    write_run(tmp_path / 'b', change=dict(clip=dict(arch='big', fingerprint='f2')), accuracy=90.0)
     found, _ = tables(tmp_path)
     assert found['4 shots', 'dpt (toy)', 'Digits'] == '50.00'
     assert found['4 shots', 'dpt (big)', 'Digits'] == '90.00'
@@ -266,8 +305,7 @@ def test_csv_there_and_back(tmp_path):
     rows, _ = collect(find_runs([tmp_path / 'runs']))
     write_csv(rows, tmp_path / 'runs.csv')
     assert read_csv(tmp_path / 'runs.csv') == rows
-    assert {row.draw_hash for row in rows if row.seed == 1} == {
-        'Digits-all-4-1', 'EuroSAT-all-4-1'}
+    assert {row.draw_hash for row in rows if row.seed == 1} == {'Digits-all-4-1', 'EuroSAT-all-4-1'}
     assert rows[-1].commit == 'c' * 40 and rows[-1].mmdpt
     (tmp_path / 'other.csv').write_text('a,b\n1,2\n')
     with pytest.raises(ValueError, match='no column accuracy, dataset, method, seed, shots'):
@@ -283,8 +321,14 @@ def test_markdown_and_latex(tmp_path):
     found, _ = all_tables(rows)
     text = markdown(found, rows, warnings)
     assert '| coop | 80.00 ± 0.00 | 61.00 ± 1.41 (n=2)* | 70.50* |' in text
-    for part in ('n = 3 where not said', '* seeds are missing', '- missing: coop', 'c' * 40,
-                 '| Digits | all | 4 | 1 | Digits-all-4-1 |', 'CLIP weights f1'):
+    for part in (
+        'n = 3 where not said',
+        '* seeds are missing',
+        '- missing: coop',
+        'c' * 40,
+        '| Digits | all | 4 | 1 | Digits-all-4-1 |',
+        'CLIP weights f1',
+    ):
         assert part in text
     text = latex(found, rows, warnings)
     assert r'coop & 80.00 $\pm$ 0.00 & 61.00 $\pm$ 1.41 (n=2)$^{*}$ & 70.50$^{*}$ \\' in text
@@ -299,14 +343,38 @@ def test_a_thousand_runs(tmp_path):
         for shots in (1, 2, 4, 8, 16):
             for dataset in names:
                 for method in 'abcde':
-                    write_run(tmp_path / 'runs', method, dataset, shots, seed, 50. + seed,
-                              baselines=dict(linear_probe=60. + seed))
+                    write_run(
+                        tmp_path / 'runs',
+                        method,
+                        dataset,
+                        shots,
+                        seed,
+                        50.0 + seed,
+                        baselines=dict(linear_probe=60.0 + seed),
+                    )
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, '-X', 'importtime', f'{ROOT}/tools/collect_results.py',
-         str(tmp_path / 'runs'), '--csv', 'all.csv', '--markdown', 'all.md', '--latex', 'all.tex',
-         '--json', 'all.json'], cwd=tmp_path, env={**os.environ, 'PYTHONPATH': ROOT},
-        capture_output=True, text=True, check=True)
+        [
+            sys.executable,
+            '-X',
+            'importtime',
+            f'{ROOT}/tools/collect_results.py',
+            str(tmp_path / 'runs'),
+            '--csv',
+            'all.csv',
+            '--markdown',
+            'all.md',
+            '--latex',
+            'all.tex',
+            '--json',
+            'all.json',
+        ],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': ROOT},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     seconds = time.perf_counter() - began
     print(f'{seconds:.2f} s for 1,000 runs')
     assert seconds < 10
@@ -335,14 +403,14 @@ def test_errors_of_the_tools(tmp_path):
 
 def write_figure_runs(root):
     """'coop' lacks EuroSAT with 16 shots, and a seed of Digits with 1 shot."""
-    for shots, base in ((1, 50.), (4, 60.), (16, 80.)):
+    for shots, base in ((1, 50.0), (4, 60.0), (16, 80.0)):
         for seed in (1, 2):
             write_run(root, 'dpt', 'Digits', shots, seed, base + 2 * seed)
-            write_run(root, 'dpt', 'EuroSAT', shots, seed, base - 2 * seed, zero_shot=30.)
+            write_run(root, 'dpt', 'EuroSAT', shots, seed, base - 2 * seed, zero_shot=30.0)
             if (shots, seed) != (1, 2):
                 write_run(root, 'coop', 'Digits', shots, seed, base)
             if shots < 16:
-                write_run(root, 'coop', 'EuroSAT', shots, seed, base, zero_shot=30.)
+                write_run(root, 'coop', 'EuroSAT', shots, seed, base, zero_shot=30.0)
 
 
 def test_figure_data(tmp_path):
@@ -352,19 +420,20 @@ def test_figure_data(tmp_path):
     figure = draw(found)
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == ['Average', 'Digits', 'EuroSAT'] and len(figure.legends) == 1
-    lines = [{line.get_label(): (list(line.get_xdata()), list(line.get_ydata()))
-              for line in axis.lines} for axis in figure.axes]
+    lines = [
+        {line.get_label(): (list(line.get_xdata()), list(line.get_ydata())) for line in axis.lines}
+        for axis in figure.axes
+    ]
     # evenly spaced; the star at 0
-    assert lines[1]['dpt'] == ([1, 2, 3], [53., 63., 83.])
-    assert lines[1]['zero_shot'] == ([0], [40.]) and lines[0]['zero_shot'] == ([0], [35.])
-    assert lines[0]['dpt'] == ([1, 2, 3], [50., 60., 80.])
-    assert lines[0]['coop'] == ([1, 2], [50., 60.])  # not with 16 shots
+    assert lines[1]['dpt'] == ([1, 2, 3], [53.0, 63.0, 83.0])
+    assert lines[1]['zero_shot'] == ([0], [40.0]) and lines[0]['zero_shot'] == ([0], [35.0])
+    assert lines[0]['dpt'] == ([1, 2, 3], [50.0, 60.0, 80.0])
+    assert lines[0]['coop'] == ([1, 2], [50.0, 60.0])  # not with 16 shots
     assert [t.get_text() for t in figure.axes[1].get_xticklabels()] == ['0', '1', '4', '16']
     band = figure.axes[1].collections[1].get_paths()[0].vertices  # of dpt: 52 and 54
-    assert band[:, 1].max() == pytest.approx(83 + 2**.5)
-    assert band[:, 1].min() == pytest.approx(53 - 2**.5)
-    assert any('Average, coop, 16 shots: left out, without a result on EuroSAT' in n
-               for n in notes)
+    assert band[:, 1].max() == pytest.approx(83 + 2**0.5)
+    assert band[:, 1].min() == pytest.approx(53 - 2**0.5)
+    assert any('Average, coop, 16 shots: left out, without a result on EuroSAT' in n for n in notes)
     assert any('Digits, coop, 1 shots: drawn from seeds 1 only, without 2' in n for n in notes)
 
 
@@ -386,8 +455,12 @@ def test_figure_is_written_and_told_apart(tmp_path, capsys):
 
 def test_package_commit(tmp_path):
     def git(*args):
-        return subprocess.run(['git', '-C', tmp_path, '-c', 'user.name=n', '-c', 'user.email=e',
-                               *args], check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            ['git', '-C', tmp_path, '-c', 'user.name=n', '-c', 'user.email=e', *args],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
 
     package = tmp_path / 'package'
     package.mkdir()
@@ -408,14 +481,28 @@ def test_runs_of_a_sweep(tmp_path):
     """The method without the seed; an evaluation's figure; a linear probe of
     its own beside that which other runs report."""
     assert parse_name('a/tip_adapter_f_tiny_digits_8shot_seed2.py') == (
-        'tip_adapter_f', 'tiny', 'digits')
-    write_run(tmp_path, 'dpt', seed=1, baselines=dict(linear_probe=61.), zero_shot=40.)
-    folder = write_run(tmp_path, 'linear_probe', seed=1, accuracy=61., zero_shot=40.)
+        'tip_adapter_f',
+        'tiny',
+        'digits',
+    )
+    write_run(tmp_path, 'dpt', seed=1, baselines=dict(linear_probe=61.0), zero_shot=40.0)
+    folder = write_run(tmp_path, 'linear_probe', seed=1, accuracy=61.0, zero_shot=40.0)
     clip = json.loads((folder / 'results.json').read_text())['clip']
     (tmp_path / 'ensemble').mkdir()
-    (tmp_path / 'ensemble' / 'results.json').write_text(json.dumps(dict(
-        config='zeroshot_ensemble_tiny_digits.py', evaluation_only=True, benchmark='Digits',
-        clip=clip, shots=None, seed=None, few_shot=None, zero_shot={'accuracy/top1': 45.})))
+    (tmp_path / 'ensemble' / 'results.json').write_text(
+        json.dumps(
+            dict(
+                config='zeroshot_ensemble_tiny_digits.py',
+                evaluation_only=True,
+                benchmark='Digits',
+                clip=clip,
+                shots=None,
+                seed=None,
+                few_shot=None,
+                zero_shot={'accuracy/top1': 45.0},
+            )
+        )
+    )
     found, warnings = tables(tmp_path)
     cells = {key[1:]: text for key, text in found.items() if key[0] == 'Digits by shots'}
     assert cells['linear_probe', '4 shots'] == '61.00' and cells['zero_shot', '0 shots'] == '40.00'

@@ -1,4 +1,5 @@
 """A resumed training ends as one without a break, bit for bit: every method."""
+
 import copy
 import shutil
 
@@ -11,8 +12,11 @@ from mmdpt.engine import read_checkpoint
 from mmdpt.engine.cli import build_runner
 
 EPOCHS, BREAK = 4, 2
-TINY = ['train_dataloader.dataset.shots=2', 'test_dataloader.dataset.indices=20',
-        'val_dataloader.dataset.indices=20']
+TINY = [
+    'train_dataloader.dataset.shots=2',
+    'test_dataloader.dataset.indices=20',
+    'val_dataloader.dataset.indices=20',
+]
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -22,6 +26,7 @@ def quick():
     from mmengine.runner import runner
 
     from mmdpt.models import classifier
+
     collect = runner.collect_env
     runner.collect_env = dict
     load, found = classifier.load_clip, {}
@@ -40,10 +45,15 @@ def quick():
 def train(method, work_dir, resume=None, without=None):
     """Trains a method on the built-in example, with its augmentation."""
     cfg = Config.fromfile(config_of(method))
-    options = [o.replace('num_keys=40', 'num_keys=20')
-               for o in [*options_of(method, EPOCHS), *TINY]]
-    cfg.merge_from_dict({key: DictAction._parse_iterable(value)
-                         for key, value in (o.split('=', 1) for o in options)})
+    options = [
+        o.replace('num_keys=40', 'num_keys=20') for o in [*options_of(method, EPOCHS), *TINY]
+    ]
+    cfg.merge_from_dict(
+        {
+            key: DictAction._parse_iterable(value)
+            for key, value in (o.split('=', 1) for o in options)
+        }
+    )
     if method == 'dpt':
         cfg.model.head.guided_epochs = BREAK + 1
     cfg.default_hooks.pop(without, None)
@@ -81,8 +91,9 @@ def test_resumed_equals_unbroken(method, tmp_path):
 def test_the_comparison_sees_other_randomness(tmp_path):
     """Resumed without the seeds of the epochs, the augmentation differs."""
     train('coop', tmp_path / 'whole')
-    train('coop', tmp_path / 'broken', tmp_path / 'whole' / f'epoch_{BREAK}.pth',
-          without='epoch_seed')
+    train(
+        'coop', tmp_path / 'broken', tmp_path / 'whole' / f'epoch_{BREAK}.pth', without='epoch_seed'
+    )
     found = differences(parts(str(tmp_path / 'whole')), parts(str(tmp_path / 'broken')))
     assert any('context' in place for place in found)
 
@@ -95,8 +106,7 @@ def test_killed_after_the_last_checkpoint(tmp_path):
     wanted = parts(str(tmp_path / 'whole'))
     (tmp_path / 'whole' / 'results.json').unlink()
     train('coop', tmp_path / 'whole', last)
-    assert differences(parts(str(tmp_path / 'whole')), wanted) == [] and \
-        last.read_bytes() == before
+    assert differences(parts(str(tmp_path / 'whole')), wanted) == [] and last.read_bytes() == before
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
 """The learning-rate schedule against the golden numbers."""
+
 import json
 import math
 import os.path as osp
@@ -16,8 +17,9 @@ SETTINGS = GOLDEN['runs'] + GOLDEN['other_settings']
 
 def optimizer(*groups):
     """SGD with one parameter a group."""
-    return torch.optim.SGD([dict(params=[torch.zeros(1, requires_grad=True)], **g) for g in groups],
-                           lr=0.01)
+    return torch.optim.SGD(
+        [dict(params=[torch.zeros(1, requires_grad=True)], **g) for g in groups], lr=0.01
+    )
 
 
 def rates(opt, scheduler, epochs):
@@ -34,15 +36,26 @@ def rates(opt, scheduler, epochs):
 def test_scheduler_equals_golden(setting):
     opt = optimizer(dict(lr=setting['lr']))
     scheduler = PARAM_SCHEDULERS.build(
-        dict(type='ConstantWarmupCosineLR', warmup_epochs=setting['warmup_epochs'],
-             warmup_lr=setting['warmup_constant_lr'], warmup_recount=setting['warmup_recount'],
-             end=setting['epochs']),
-        default_args=dict(optimizer=opt, epoch_length=5))
+        dict(
+            type='ConstantWarmupCosineLR',
+            warmup_epochs=setting['warmup_epochs'],
+            warmup_lr=setting['warmup_constant_lr'],
+            warmup_recount=setting['warmup_recount'],
+            end=setting['epochs'],
+        ),
+        default_args=dict(optimizer=opt, epoch_length=5),
+    )
     assert rates(opt, scheduler, setting['epochs']) == pytest.approx(
-        setting['per_epoch_lr'], rel=1e-12, abs=1e-18)
-    after = constant_warmup_cosine(setting['epochs'], setting['lr'], setting['epochs'],
-                                   setting['warmup_epochs'], setting['warmup_constant_lr'],
-                                   setting['warmup_recount'])
+        setting['per_epoch_lr'], rel=1e-12, abs=1e-18
+    )
+    after = constant_warmup_cosine(
+        setting['epochs'],
+        setting['lr'],
+        setting['epochs'],
+        setting['warmup_epochs'],
+        setting['warmup_constant_lr'],
+        setting['warmup_recount'],
+    )
     assert after == pytest.approx(setting['lr_after_last_epoch'], rel=1e-12, abs=1e-17)
 
 
@@ -79,8 +92,14 @@ def test_state_of_another_schedule_is_refused(change):
         scheduler.load_state_dict(state)
 
 
-@pytest.mark.parametrize('bad, names', [(dict(), 'end='), (dict(end=5, by_epoch=False), 'by_epoch'),
-                                        (dict(end=5, warmup_lr=-1.0), 'warmup_lr')])
+@pytest.mark.parametrize(
+    'bad, names',
+    [
+        (dict(), 'end='),
+        (dict(end=5, by_epoch=False), 'by_epoch'),
+        (dict(end=5, warmup_lr=-1.0), 'warmup_lr'),
+    ],
+)
 def test_bad_settings(bad, names):
     with pytest.raises(ValueError, match=names):
         ConstantWarmupCosineLR(optimizer({}), **bad)

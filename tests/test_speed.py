@@ -1,4 +1,5 @@
 """The benchmark tool: right keys, equal results, a ratio from one run."""
+
 import json
 import subprocess
 import sys
@@ -10,18 +11,40 @@ from speed import _extend, benchmark, class_names
 
 ROOT = Path(__file__).resolve().parents[1]
 KEYS = {
-    'ours_s', 'plain_s', 'ratio', 'ours_peak_mib', 'plain_peak_mib',
-    'max_abs_diff', 'max_rel_grad_diff'
+    'ours_s',
+    'plain_s',
+    'ratio',
+    'ours_peak_mib',
+    'plain_peak_mib',
+    'max_abs_diff',
+    'max_rel_grad_diff',
 }
 
 
 def test_tool(tmp_path):
     config = ROOT / 'mmdpt/tiny_clip/config.json'
-    run = subprocess.run([
-        sys.executable, ROOT / 'tools/benchmark_speed.py', '--arch', config,
-        '--num-classes', '3', '12', '--batch-size', '2', '--repeat', '1',
-        '--plain-limit', '8', '--json', tmp_path / 'speed.json'
-    ], capture_output=True, text=True, cwd=ROOT)
+    run = subprocess.run(
+        [
+            sys.executable,
+            ROOT / 'tools/benchmark_speed.py',
+            '--arch',
+            config,
+            '--num-classes',
+            '3',
+            '12',
+            '--batch-size',
+            '2',
+            '--repeat',
+            '1',
+            '--plain-limit',
+            '8',
+            '--json',
+            tmp_path / 'speed.json',
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert run.returncode == 0, run.stderr
     result = json.loads((tmp_path / 'speed.json').read_text())
     assert result['machine']['batch_size'] == 2
@@ -39,8 +62,19 @@ def test_tool(tmp_path):
 
 
 METHODS = [
-    'clip_adapter', 'clip_lora', 'cocoop', 'coop', 'dpt', 'kgcoop', 'maple',
-    'prograd', 'promptsrc', 'tip_adapter_f', 'vlp', 'vpt', 'vpt_shallow'
+    'clip_adapter',
+    'clip_lora',
+    'cocoop',
+    'coop',
+    'dpt',
+    'kgcoop',
+    'maple',
+    'prograd',
+    'promptsrc',
+    'tip_adapter_f',
+    'vlp',
+    'vpt',
+    'vpt_shallow',
 ]
 
 
@@ -54,16 +88,26 @@ def test_every_method_s_step_equals_its_plain_path(name):
     if name == 'promptsrc':
         method.templates = method.templates[:1]
     row = benchmark(
-        'train_step', 4, str(ROOT / 'mmdpt/tiny_clip/config.json'), 2, 'cpu',
-        'fp64', 'fp64', repeat=1, plain_limit=4, warm_up=0, count_flops=False,
-        method=method)
+        'train_step',
+        4,
+        str(ROOT / 'mmdpt/tiny_clip/config.json'),
+        2,
+        'cpu',
+        'fp64',
+        'fp64',
+        repeat=1,
+        plain_limit=4,
+        warm_up=0,
+        count_flops=False,
+        method=method,
+    )
     assert row['max_abs_diff'] < 1e-9
     assert row['max_rel_grad_diff'] < 1e-9
 
 
 def test_straight_line():
-    assert _extend(1000, [50, 100], [6., 11.]) == pytest.approx(101.)
-    assert _extend(7, [7], [3.]) == 3.
+    assert _extend(1000, [50, 100], [6.0, 11.0]) == pytest.approx(101.0)
+    assert _extend(7, [7], [3.0]) == 3.0
 
 
 def test_class_names_are_distinct():

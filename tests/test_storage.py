@@ -1,4 +1,5 @@
 """Atomic writing: complete or not there, also with a full disk."""
+
 import os
 import subprocess
 import sys
@@ -34,10 +35,12 @@ def test_file_size_limit(tmp_path):
     """A real failure of the operating system, halfway through the data."""
     path = tmp_path / 'file'
     path.write_bytes(b'good')
-    code = ('import resource, sys\n'
-            'from mmdpt.engine.storage import write_atomically\n'
-            'resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n'
-            'write_atomically(b"x" * 10000, sys.argv[1])\n')
+    code = (
+        'import resource, sys\n'
+        'from mmdpt.engine.storage import write_atomically\n'
+        'resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n'
+        'write_atomically(b"x" * 10000, sys.argv[1])\n'
+    )
     done = subprocess.run([sys.executable, '-c', code, str(path)], capture_output=True, text=True)
     assert done.returncode == 1 and f'cannot write {path}' in done.stderr
     assert path.read_bytes() == b'good' and os.listdir(tmp_path) == ['file']

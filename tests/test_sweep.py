@@ -1,5 +1,6 @@
 """tools/sweep.py with a stub of a training: what runs, what is skipped, what
 survives a kill."""
+
 import json
 import multiprocessing
 import os
@@ -30,12 +31,29 @@ def sweep(tmp_path, monkeypatch):
     before = signal.getsignal(signal.SIGTERM)
 
     def start(seeds, *args, epochs=4):
-        names = [dict(name=f'seed{s}', config=str(tmp_path / 'toy.py'), seed=s,
-                      options={'train_cfg.max_epochs': epochs}) for s in seeds]
+        names = [
+            dict(
+                name=f'seed{s}',
+                config=str(tmp_path / 'toy.py'),
+                seed=s,
+                options={'train_cfg.max_epochs': epochs},
+            )
+            for s in seeds
+        ]
         (tmp_path / 'sweep.py').write_text(f'runs = {names!r}\n')
-        monkeypatch.setattr(sys, 'argv', [
-            'sweep.py', str(tmp_path / 'sweep.py'), '--work-dir', str(tmp_path / 'out'),
-            '--json', str(tmp_path / 'table.json'), *map(str, args)])
+        monkeypatch.setattr(
+            sys,
+            'argv',
+            [
+                'sweep.py',
+                str(tmp_path / 'sweep.py'),
+                '--work-dir',
+                str(tmp_path / 'out'),
+                '--json',
+                str(tmp_path / 'table.json'),
+                *map(str, args),
+            ],
+        )
         code = 0
         try:
             TOOL.main()
@@ -101,7 +119,7 @@ def test_changed_config_starts_anew_and_keeps_the_old(sweep, capfd):
     _, table = sweep([1], '--list', epochs=5)
     assert table['seed1']['state'] == 'changed'
     code, table = sweep([1], epochs=5)
-    old = sweep.out / f"seed1.{before['seed1']['hash'][:8]}"
+    old = sweep.out / f'seed1.{before["seed1"]["hash"][:8]}'
     assert code == 0 and (old / 'results.json').exists() and str(old) in capfd.readouterr().out
     assert sweep.starts('seed1') == ['0'] and (sweep.out / 'seed1/step').read_text() == '5'
 
@@ -126,13 +144,17 @@ def test_places_share_cores_and_gpus(sweep, monkeypatch):
     assert found == dict(CUDA_VISIBLE_DEVICES='3', OMP_NUM_THREADS='12')
 
 
-@pytest.mark.parametrize('args, message', [
-    (['--slots', 0], '--slots must be at least 1'),
-    (['--slots', 2, '--gpus', 0], 'give one of them'),
-    (['--methods', 'dpt'], 'leave --methods out'),
-    (['--only', 'nothing*'], 'fits none of the 1 runs'),
-    (['--executor', 'slurm'], 'needs timeout_min=MINUTES'),
-    (['--executor', 'slurm', '--slurm-options', 'timeout_min=9'], 'Could not detect "srun"')])
+@pytest.mark.parametrize(
+    'args, message',
+    [
+        (['--slots', 0], '--slots must be at least 1'),
+        (['--slots', 2, '--gpus', 0], 'give one of them'),
+        (['--methods', 'dpt'], 'leave --methods out'),
+        (['--only', 'nothing*'], 'fits none of the 1 runs'),
+        (['--executor', 'slurm'], 'needs timeout_min=MINUTES'),
+        (['--executor', 'slurm', '--slurm-options', 'timeout_min=9'], 'Could not detect "srun"'),
+    ],
+)
 def test_refusals(sweep, capfd, args, message):
     try:
         code, _ = sweep([1], *args)
@@ -161,7 +183,8 @@ def test_killed_driver_loses_nothing(sweep, number):
     finished = {}
     for wanted in (0, 1, 2):
         driver = multiprocessing.get_context('fork').Process(
-            target=sweep, args=(seeds, '--slots', 2), kwargs=dict(epochs=steps))
+            target=sweep, args=(seeds, '--slots', 2), kwargs=dict(epochs=steps)
+        )
         driver.start()
         wait_for(lambda: count('results.json') >= wanted and count('step') > wanted)
         os.kill(driver.pid, number)
@@ -209,14 +232,25 @@ def test_slurm(sweep, tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', fake_slurm.install(tmp_path / 'bin'))
     monkeypatch.setattr(slurm, 'POLL', 0.1)
     options = 'partition=gpu,timeout_min=600,gpus_per_node=1,mem_gb=8,array_parallelism=4'
-    code, table = sweep([1, 2, 13], '--executor', 'slurm', '--slurm-options', options,
-                        '--per-gpu', 2)
+    code, table = sweep(
+        [1, 2, 13], '--executor', 'slurm', '--slurm-options', options, '--per-gpu', 2
+    )
     script = (tmp_path / 'bin/submitted').read_text()
-    for line in ('partition=gpu', 'time=600', 'gpus-per-node=1', 'mem=8GB', 'array=0-1%2',
-                 'ntasks-per-node=2', 'job-name=sweep'):
+    for line in (
+        'partition=gpu',
+        'time=600',
+        'gpus-per-node=1',
+        'mem=8GB',
+        'array=0-1%2',
+        'ntasks-per-node=2',
+        'job-name=sweep',
+    ):
         assert f'#SBATCH --{line}\n' in script
     assert code == 1 and [table[f'seed{s}']['state'] for s in (1, 2, 13)] == [
-        'finished', 'finished', 'failed']
+        'finished',
+        'finished',
+        'failed',
+    ]
     assert table['seed13']['error'] == 'error: the seed is 13'
     assert sweep([1, 2], '--executor', 'slurm')[0] == 0
     assert (tmp_path / 'bin/submitted').read_text() == script  # nothing was left to submit
@@ -228,7 +262,8 @@ def test_slurm_watches_jobs_of_an_earlier_call(sweep, tmp_path, monkeypatch):
     monkeypatch.setattr(slurm, 'POLL', 0.1)
     args = ([1, 2], '--executor', 'slurm', '--slurm-options', 'timeout_min=9')
     driver = multiprocessing.get_context('fork').Process(
-        target=sweep, args=args, kwargs=dict(epochs=40))
+        target=sweep, args=args, kwargs=dict(epochs=40)
+    )
     driver.start()
     wait_for(lambda: (sweep.out / 'seed1/step').exists())
     os.kill(driver.pid, signal.SIGKILL)
@@ -246,7 +281,8 @@ def test_slurm_preemption(sweep, tmp_path, monkeypatch):
     monkeypatch.setattr(slurm, 'POLL', 0.1)
     args = ([1], '--executor', 'slurm', '--slurm-options', 'timeout_min=9')
     driver = multiprocessing.get_context('fork').Process(
-        target=sweep, args=args, kwargs=dict(epochs=40))
+        target=sweep, args=args, kwargs=dict(epochs=40)
+    )
     driver.start()
     wait_for(lambda: (sweep.out / 'seed1/step').exists())
     training = holder(sweep.out / 'seed1')
@@ -259,8 +295,10 @@ def test_slurm_preemption(sweep, tmp_path, monkeypatch):
     assert sweep(*args, epochs=40)[0] == 0 and int(sweep.starts('seed1')[1]) > 0
 
 
-@pytest.mark.parametrize('text, message', [
-    ('partition', "'partition' is not NAME=VALUE"), ('colour=red,timeout_min=9', 'colour')])
+@pytest.mark.parametrize(
+    'text, message',
+    [('partition', "'partition' is not NAME=VALUE"), ('colour=red,timeout_min=9', 'colour')],
+)
 def test_slurm_options_are_checked(tmp_path, monkeypatch, text, message):
     monkeypatch.setenv('PATH', fake_slurm.install(tmp_path))
     with pytest.raises(ValueError, match=message):

@@ -1,4 +1,5 @@
 """Which runs a sweep has, their configs and hashes; what it refuses."""
+
 import importlib.util
 import json
 from argparse import Namespace
@@ -19,8 +20,9 @@ from mmdpt.sweep.runs import Run, resolve
 COOP = CONFIGS / 'coop/coop_tiny_digits_16shot.py'
 
 
-def grid(tmp_path, methods, archs=('vitb16', ), datasets=('eurosat', ), shots=(16, ), seeds=(1, ),
-         **options):
+def grid(
+    tmp_path, methods, archs=('vitb16',), datasets=('eurosat',), shots=(16,), seeds=(1,), **options
+):
     return plan_grid(methods, archs, datasets, shots, seeds, options, str(tmp_path))
 
 
@@ -35,7 +37,8 @@ def test_grid_takes_files_and_composes_the_rest(tmp_path):
     assert len(runs) == 2 * 2 * 2 + 1
     by_name = {r.name: r for r in runs}
     assert by_name['dpt_vitb16_eurosat_1shot_seed2'].source.endswith(
-        'configs/dpt/dpt_vitb16_eurosat_1shot.py')
+        'configs/dpt/dpt_vitb16_eurosat_1shot.py'
+    )
     composed = by_name['coop_vitb16_eurosat_1shot_seed2']
     assert str(tmp_path) in composed.source
     content = composed.content
@@ -61,25 +64,31 @@ def test_composed_configs(method, tmp_path):
         assert cfg.train_dataloader.dataset.shots == shots
 
 
-@pytest.mark.parametrize('method, dataset, shots, epochs, said', [
-    ('coop', 'eurosat', 8, 200, "the authors' setting"),
-    ('coop', 'eurosat', 5, 200, 'our choice'),
-    ('prograd', 'dtd', 2, 100, "the authors' setting"),
-    ('prograd', 'imagenet', 16, 50, 'our assumption'),
-    ('vpt', 'dtd', 1, 60, 'our choice'),
-    ('clip_adapter', 'dtd', 1, 50, 'publish none'),
-    ('clip_lora', 'eurosat', 4, 2000, '1 step an epoch'),
-    ('clip_lora', 'eurosat', 16, 1600, '5 steps an epoch'),
-    ('tip_adapter_f', 'eurosat', 1, 100, 'for this dataset'),
-    ('promptsrc', 'ucf101', 4, 50, 'few-shot setting')])
+@pytest.mark.parametrize(
+    'method, dataset, shots, epochs, said',
+    [
+        ('coop', 'eurosat', 8, 200, "the authors' setting"),
+        ('coop', 'eurosat', 5, 200, 'our choice'),
+        ('prograd', 'dtd', 2, 100, "the authors' setting"),
+        ('prograd', 'imagenet', 16, 50, 'our assumption'),
+        ('vpt', 'dtd', 1, 60, 'our choice'),
+        ('clip_adapter', 'dtd', 1, 50, 'publish none'),
+        ('clip_lora', 'eurosat', 4, 2000, '1 step an epoch'),
+        ('clip_lora', 'eurosat', 16, 1600, '5 steps an epoch'),
+        ('tip_adapter_f', 'eurosat', 1, 100, 'for this dataset'),
+        ('promptsrc', 'ucf101', 4, 50, 'few-shot setting'),
+    ],
+)
 def test_epochs_and_their_source(method, dataset, shots, epochs, said):
     found = settings(method, dataset, shots)
     assert found.epochs == epochs and said in found.source
 
 
 def test_what_else_the_authors_set(tmp_path):
-    runs = {r.name.split('_vitb16')[0]: r.content for r in grid(
-        tmp_path, ['promptsrc', 'tip_adapter', 'kgcoop'], datasets=['dtd'], shots=[2])}
+    runs = {
+        r.name.split('_vitb16')[0]: r.content
+        for r in grid(tmp_path, ['promptsrc', 'tip_adapter', 'kgcoop'], datasets=['dtd'], shots=[2])
+    }
     assert runs['promptsrc']['default_hooks']['aggregation']['mean'] == 45
     assert runs['tip_adapter']['model']['head']['num_keys'] == 2 * 47
     assert runs['tip_adapter']['model']['head']['alpha'] == 2
@@ -88,10 +97,18 @@ def test_what_else_the_authors_set(tmp_path):
 
 def test_impossible_combinations_are_named_at_once(tmp_path):
     with pytest.raises(ValueError) as error:
-        grid(tmp_path, ['coop', 'deepcoop', 'zeroshot'], archs=['vitb16', 'vitb17'],
-             datasets=['eurosat', 'imagenetv2', 'digits'])
-    for part in ("method 'deepcoop'", "architecture 'vitb17'", "dataset 'digits'",
-                 'imagenetv2 is for evaluation only: coop'):
+        grid(
+            tmp_path,
+            ['coop', 'deepcoop', 'zeroshot'],
+            archs=['vitb16', 'vitb17'],
+            datasets=['eurosat', 'imagenetv2', 'digits'],
+        )
+    for part in (
+        "method 'deepcoop'",
+        "architecture 'vitb17'",
+        "dataset 'digits'",
+        'imagenetv2 is for evaluation only: coop',
+    ):
         assert part in str(error.value)
     with pytest.raises(ValueError, match='positive number of shots, got 0'):
         grid(tmp_path, ['coop'], shots=[0])
@@ -100,8 +117,12 @@ def test_impossible_combinations_are_named_at_once(tmp_path):
 
 
 def test_models_that_cannot_be_built_are_refused(tmp_path):
-    runs = grid(tmp_path, ['dpt', 'vpt', 'coop', 'tip_adapter', 'promptsrc'],
-                archs=['vitb16', 'rn50'], shots=[1, 2])
+    runs = grid(
+        tmp_path,
+        ['dpt', 'vpt', 'coop', 'tip_adapter', 'promptsrc'],
+        archs=['vitb16', 'rn50'],
+        shots=[1, 2],
+    )
     with pytest.raises(ValueError) as error:
         check_runs(runs, files=False)
     lines = str(error.value).splitlines()
@@ -125,14 +146,18 @@ def test_tool_must_suit_the_model():
 def test_hash_follows_what_changes_the_result():
     run = resolve('a', COOP, seed=1)
     assert run.hash == resolve('b', COOP, dict(work_dir='x', log_level='ERROR'), seed=1).hash
-    others = [resolve('a', COOP, seed=2), resolve('a', COOP, seed=1, test=True),
-              resolve('a', COOP, {'train_cfg.max_epochs': 49}, seed=1),
-              resolve('a', COOP, {'optim_wrapper.optimizer.lr': 0.0100001}, seed=1),
-              resolve('a', COOP, {'model.precision': 'bf16'}, seed=1)]
+    others = [
+        resolve('a', COOP, seed=2),
+        resolve('a', COOP, seed=1, test=True),
+        resolve('a', COOP, {'train_cfg.max_epochs': 49}, seed=1),
+        resolve('a', COOP, {'optim_wrapper.optimizer.lr': 0.0100001}, seed=1),
+        resolve('a', COOP, {'model.precision': 'bf16'}, seed=1),
+    ]
     assert len({run.hash, *(o.hash for o in others)}) == len(others) + 1
     # a new hash would make every user's finished runs count as others
-    assert Run('a', dict(b=[1, 2.5], a='x', work_dir='y'), 'train', '').hash[:16] == \
-        '27a43813596fdf72'
+    assert (
+        Run('a', dict(b=[1, 2.5], a='x', work_dir='y'), 'train', '').hash[:16] == '27a43813596fdf72'
+    )
 
 
 def test_resolved_config_is_what_the_training_tool_would_run(tmp_path):
@@ -158,8 +183,9 @@ def test_fewer_shots_moves_all_that_counts_in_epochs():
     before, after = Config.fromfile(path), fewer_shots(path, 2, 4)
     assert after['train_cfg.max_epochs'] == 4 * before.train_cfg.max_epochs
     for key in ('mean', 'deviation'):
-        assert after[f'default_hooks.aggregation.{key}'] == \
-            4 * before.default_hooks.aggregation[key]
+        assert (
+            after[f'default_hooks.aggregation.{key}'] == 4 * before.default_hooks.aggregation[key]
+        )
     after = fewer_shots(str(CONFIGS / 'tip_adapter/tip_adapter_tiny_digits_16shot.py'), 4, 4)
     assert after == {'train_dataloader.dataset.shots': 4, 'model.head.num_keys': 40}
 
@@ -168,8 +194,11 @@ def test_tiny_digits():
     runs = plan_file(str(CONFIGS / 'sweeps/tiny_digits.py'))
     leaves = list(CONFIGS.glob('*/*_tiny_digits_16shot.py'))
     assert len(runs) == len({r.hash for r in runs}) == 3 + 15 * len(leaves)
-    draws = Counter((r.content['train_dataloader']['dataset']['shots'], r.content['randomness']
-                     ['seed']) for r in runs if r.tool == 'train')
+    draws = Counter(
+        (r.content['train_dataloader']['dataset']['shots'], r.content['randomness']['seed'])
+        for r in runs
+        if r.tool == 'train'
+    )
     assert draws == {(n, s): len(leaves) for n in (1, 2, 4, 8, 16) for s in (1, 2, 3)}
     measured = [r for r in runs if r.content['default_hooks']['report'].get('baselines')]
     assert len(measured) == 15 and all(r.name.startswith('dpt_') for r in measured)
@@ -183,16 +212,29 @@ def write(path, runs):
 
 def test_sweep_file_tells_all_its_errors(tmp_path):
     coop = str(COOP)
-    path = write(tmp_path / 's.py', [
-        dict(name='a', config=coop), dict(name='a', config=coop), dict(name='b', confg=coop),
-        dict(name='c', config='configs/nothing.py'), dict(name='../d', config=coop),
-        dict(name='e', config=coop, options={'train_cfg.max_epoch': 3}),
-        dict(name='f', config=coop, optoins={})])
+    path = write(
+        tmp_path / 's.py',
+        [
+            dict(name='a', config=coop),
+            dict(name='a', config=coop),
+            dict(name='b', confg=coop),
+            dict(name='c', config='configs/nothing.py'),
+            dict(name='../d', config=coop),
+            dict(name='e', config=coop, options={'train_cfg.max_epoch': 3}),
+            dict(name='f', config=coop, optoins={}),
+        ],
+    )
     with pytest.raises(ValueError) as error:
         plan_file(path)
-    for part in ('6 runs are impossible', 'the name a stands twice', 'runs[2] lacks config',
-                 'c: no config file', 'no slashes', 'did you mean train_cfg.max_epochs',
-                 'unknown key optoins'):
+    for part in (
+        '6 runs are impossible',
+        'the name a stands twice',
+        'runs[2] lacks config',
+        'c: no config file',
+        'no slashes',
+        'did you mean train_cfg.max_epochs',
+        'unknown key optoins',
+    ):
         assert part in str(error.value)
     with pytest.raises(ValueError, match="has no list 'runs'"):
         plan_file(write(tmp_path / 't.py', {}))
@@ -201,10 +243,17 @@ def test_sweep_file_tells_all_its_errors(tmp_path):
 
 
 def test_command_line_options_win(tmp_path):
-    path = write(tmp_path / 's.py', [
-        dict(name='a', config='configs/coop/coop_tiny_digits_16shot.py',
-             options={'train_cfg.max_epochs': 3, 'log_level': 'ERROR'})])
-    (run, ) = plan_file(path, {'train_cfg.max_epochs': 5})
+    path = write(
+        tmp_path / 's.py',
+        [
+            dict(
+                name='a',
+                config='configs/coop/coop_tiny_digits_16shot.py',
+                options={'train_cfg.max_epochs': 3, 'log_level': 'ERROR'},
+            )
+        ],
+    )
+    (run,) = plan_file(path, {'train_cfg.max_epochs': 5})
     assert (run.content['train_cfg']['max_epochs'], run.content['log_level']) == (5, 'ERROR')
 
 
@@ -219,16 +268,37 @@ def test_real_runs(tmp_path):
     """Two short trainings and a test, through the command; equal to the plain tool."""
     import subprocess
     import sys
+
     root = Path(importlib.util.find_spec('mmdpt').origin).parents[1]
 
     def tool(*args):
         return subprocess.run([sys.executable, *map(str, args)], cwd=root, check=True)
 
-    tool('tools/sweep.py', 'configs/sweeps/tiny_digits.py', '--work-dir', tmp_path / 'out',
-         '--only', 'coop*_4shot_seed2', 'kgcoop*_8shot_seed1', 'zeroshot_t*', '--slots', 2,
-         '--cfg-options', 'train_cfg.max_epochs=5')
-    tool('tools/train.py', COOP, '--work-dir', tmp_path / 'plain', '--seed', 2, '--cfg-options',
-         'train_cfg.max_epochs=5', 'train_dataloader.dataset.shots=4')
+    tool(
+        'tools/sweep.py',
+        'configs/sweeps/tiny_digits.py',
+        '--work-dir',
+        tmp_path / 'out',
+        '--only',
+        'coop*_4shot_seed2',
+        'kgcoop*_8shot_seed1',
+        'zeroshot_t*',
+        '--slots',
+        2,
+        '--cfg-options',
+        'train_cfg.max_epochs=5',
+    )
+    tool(
+        'tools/train.py',
+        COOP,
+        '--work-dir',
+        tmp_path / 'plain',
+        '--seed',
+        2,
+        '--cfg-options',
+        'train_cfg.max_epochs=5',
+        'train_dataloader.dataset.shots=4',
+    )
     ours = json.load(open(tmp_path / 'out/coop_tiny_digits_4shot_seed2/results.json'))
     plain = json.load(open(tmp_path / 'plain/results.json'))
     assert ours['few_shot'] == plain['few_shot'] and ours['draw_hash'] == plain['draw_hash']

@@ -30,9 +30,10 @@ def test_equals_the_plain_path(tower, options):
     prompt = CoOp(tower, CLASSES, **options)
     weight = torch.randn(len(CLASSES), 32, dtype=torch.float64)
     results = []
-    for path in (lambda: encode(tower, prompt())[0],
-                 lambda: encode_text(tower, [p[0] for p in prompt().unpack()])
-                 ):
+    for path in (
+        lambda: encode(tower, prompt())[0],
+        lambda: encode_text(tower, [p[0] for p in prompt().unpack()]),
+    ):
         prompt.zero_grad()
         features = path()
         (features * weight).sum().backward()
@@ -46,10 +47,8 @@ def test_equals_open_clip(tower):
     torch.manual_seed(0)
     clip = load_clip(small_clip(), None, 'fp64')
     template = 'a photo of a {}, a type of pet.'
-    ours = TextTower(clip)(TemplatePrompt(TextTower(clip), CLASSES,
-                                          template)())[0]
-    clip.model.register_buffer(
-        'attn_mask', torch.full((77, 77), float('-inf')).triu(1).double())
+    ours = TextTower(clip)(TemplatePrompt(TextTower(clip), CLASSES, template)())[0]
+    clip.model.register_buffer('attn_mask', torch.full((77, 77), float('-inf')).triu(1).double())
     texts = [template.format(c.replace('_', ' ')) for c in CLASSES]
     theirs = clip.model.encode_text(clip.tokenizer(texts))
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
@@ -62,8 +61,7 @@ def test_order_of_classes_does_not_matter(tower, options):
     order = [2, 0, 3, 1]
     other = CoOp(tower, [CLASSES[i] for i in order], **options)
     other.context.data.copy_(prompt.context.data)
-    torch.testing.assert_close(
-        tower(prompt())[0, order], tower(other())[0], rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(tower(prompt())[0, order], tower(other())[0], rtol=1e-10, atol=1e-12)
 
 
 def test_context_that_differs_by_image(tower):
@@ -79,8 +77,7 @@ def test_context_that_differs_by_image(tower):
 
 def test_prefix_is_shared_and_nothing_padded(tower):
     count = {
-        position: CoOp(tower, CLASSES, num_tokens=16,
-                       position=position).packing
+        position: CoOp(tower, CLASSES, num_tokens=16, position=position).packing
         for position in ('end', 'middle', 'front')
     }
     assert len(count['end'].prefix) == 17

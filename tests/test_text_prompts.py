@@ -15,9 +15,20 @@ def tower():
 
 # Names that are hard to cut: punctuation, hyphens, case, other letters.
 NAMES = [
-    'DHC-8-100', "McDonald's", 'St. Bernard Jr.', 'C++', 'what?', 'Yak_42',
-    'F-16A/B', 'Café', '北京烤鸭', 'Ærøskøbing', '  padded  ', 'a.b.c.',
-    'UPPER lower', '...'
+    'DHC-8-100',
+    "McDonald's",
+    'St. Bernard Jr.',
+    'C++',
+    'what?',
+    'Yak_42',
+    'F-16A/B',
+    'Café',
+    '北京烤鸭',
+    'Ærøskøbing',
+    '  padded  ',
+    'a.b.c.',
+    'UPPER lower',
+    '...',
 ]
 
 
@@ -30,15 +41,20 @@ def test_token_order(tower, name, position):
     text = name.replace('_', ' ').strip()
     joint = tower.tokenizer.encode(f'{text}.')
     assert start + words + rest == [
-        tower.tokenizer.sot_token_id, *joint, tower.tokenizer.eot_token_id
+        tower.tokenizer.sot_token_id,
+        *joint,
+        tower.tokenizer.eot_token_id,
     ]
     assert len(words) == len(tower.tokenizer.encode(text))
     table = tower.token_embedding.weight
     context = [*prompt.context]
     before = dict(end=5, middle=2, front=0)[position]
-    expected = torch.stack([table[start[0]], *context[:before]] +
-                           [table[i] for i in words] + context[before:] +
-                           [table[i] for i in rest])
+    expected = torch.stack(
+        [table[start[0]], *context[:before]]
+        + [table[i] for i in words]
+        + context[before:]
+        + [table[i] for i in rest]
+    )
     torch.testing.assert_close(prompt().unpack()[0][0], expected)
 
 
@@ -53,16 +69,16 @@ def test_names_without_final_punctuation_keep_the_stop_apart(tower):
 def test_initial_words(tower):
     prompt = CoOp(tower, CLASSES, init_words='a photo of a')
     ids = tower.tokenizer.encode('a photo of a')
-    torch.testing.assert_close(prompt.context.data,
-                               tower.token_embedding.weight[ids])
+    torch.testing.assert_close(prompt.context.data, tower.token_embedding.weight[ids])
     with pytest.raises(ValueError, match='4 tokens, but num_tokens=5'):
         CoOp(tower, CLASSES, num_tokens=5, init_words='a photo of a')
 
 
 def test_words_and_zeros(tower):
     """Zeros in front of the words; frozen words behind the context."""
-    prompt = CoOp(tower, CLASSES, num_tokens=5, init_words='a photo',
-                  zero_fill=True, frozen_words='of a')
+    prompt = CoOp(
+        tower, CLASSES, num_tokens=5, init_words='a photo', zero_fill=True, frozen_words='of a'
+    )
     table, encode = tower.token_embedding.weight, tower.tokenizer.encode
     assert torch.equal(prompt.context[:3], torch.zeros(3, 64))
     assert torch.equal(prompt.context[3:], table[encode('a photo')])
@@ -76,9 +92,7 @@ def test_random_start(tower):
     context = CoOp(tower, CLASSES, num_tokens=60).context
     assert context.std().item() == pytest.approx(0.02, rel=0.05)
     assert context.mean().item() == pytest.approx(0, abs=2e-3)
-    assert CoOp(
-        tower, CLASSES, num_tokens=4,
-        class_specific=True).context.shape == (4, 4, 64)
+    assert CoOp(tower, CLASSES, num_tokens=4, class_specific=True).context.shape == (4, 4, 64)
 
 
 def test_only_the_context_is_learnt(tower):
@@ -89,8 +103,11 @@ def test_only_the_context_is_learnt(tower):
 
 
 def test_too_long(tower):
-    with pytest.raises(ValueError, match=r"'word word.*' with 16 context "
-                       r'tokens has 99 tokens, but the text tower takes 77'):
+    with pytest.raises(
+        ValueError,
+        match=r"'word word.*' with 16 context "
+        r'tokens has 99 tokens, but the text tower takes 77',
+    ):
         CoOp(tower, ['cat', ' '.join(['word'] * 80)], num_tokens=16)
     # One token below and above the limit.
     name = ' '.join(['word'] * 58)
@@ -101,12 +118,15 @@ def test_too_long(tower):
         TemplatePrompt(tower, [' '.join(['word'] * 76)], '{}.')
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(position='left'), "position='left' is unknown; use one of end"),
-    (dict(num_tokens=0), 'num_tokens must be a whole number of at least 1'),
-    (dict(num_tokens='16'), "but is '16'"),
-    (dict(init_words=' '), 'are 0 tokens'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(position='left'), "position='left' is unknown; use one of end"),
+        (dict(num_tokens=0), 'num_tokens must be a whole number of at least 1'),
+        (dict(num_tokens='16'), "but is '16'"),
+        (dict(init_words=' '), 'are 0 tokens'),
+    ],
+)
 def test_bad_options(tower, options, message):
     with pytest.raises(ValueError, match=message):
         CoOp(tower, CLASSES, **options)

@@ -1,4 +1,5 @@
 """The built-in tiny CLIP: its files, its vocabulary, its renderer, its making."""
+
 import importlib.util
 import json
 import random
@@ -24,6 +25,7 @@ def build():
     from open_clip import CLIP
     from open_clip.tokenizer import SimpleTokenizer
     from safetensors.torch import load_file
+
     config = json.loads(tiny_clip.CONFIG.read_text())
     model = CLIP(**config).eval()
     weights = {k: v.float() for k, v in load_file(tiny_clip.WEIGHTS).items()}
@@ -53,6 +55,7 @@ def tool():
 
 def test_package_data_is_small_and_half_precision():
     from safetensors.torch import load_file
+
     files = (tiny_clip.CONFIG, tiny_clip.BPE, tiny_clip.WEIGHTS)
     assert sum(path.stat().st_size for path in files) <= 8 * 2**20
     assert {v.dtype for v in load_file(tiny_clip.WEIGHTS).values()} == {torch.float16}
@@ -65,8 +68,21 @@ def test_vocabulary_is_the_tokenizers(clip):
     assert tokenizer.eot_token_id == tokenizer.vocab_size - 1
 
 
-ODD = ('forest', 'Forest road', "jack-o'-lantern", 'naïve', 'Übergrößenträger', 'λόγος', '森林',
-       'annual_crop', 'pneumonoultramicroscopic', 'Boeing 737-800', 'x', '!?', 'forests')
+ODD = (
+    'forest',
+    'Forest road',
+    "jack-o'-lantern",
+    'naïve',
+    'Übergrößenträger',
+    'λόγος',
+    '森林',
+    'annual_crop',
+    'pneumonoultramicroscopic',
+    'Boeing 737-800',
+    'x',
+    '!?',
+    'forests',
+)
 
 
 def test_any_class_name_has_a_feature_of_its_own(clip):
@@ -84,12 +100,14 @@ def test_similar_spelling_is_nearer_than_other_words(clip):
     model, tokenizer = clip
     with torch.no_grad():
         f = model.encode_text(
-            tokenizer([f'the word {w}' for w in ('forest', 'forests', 'bicycle')]), normalize=True)
+            tokenizer([f'the word {w}' for w in ('forest', 'forests', 'bicycle')]), normalize=True
+        )
     assert f[0] @ f[1] > f[0] @ f[2] + 0.1
 
 
 def test_zero_shot_on_handwritten_digits(clip):
     from sklearn.datasets import load_digits
+
     model, tokenizer = clip
     digits = load_digits()
     pictures = []
@@ -107,8 +125,9 @@ def test_zero_shot_on_handwritten_digits(clip):
 
 def test_rendering_is_a_function_of_the_seed(characters):
     painter = Painter(characters[:200] + draw_words(5, random.Random(1)))
-    first, again, other = (painter.sample(16, 1.0, torch.Generator().manual_seed(seed))
-                           for seed in (3, 3, 4))
+    first, again, other = (
+        painter.sample(16, 1.0, torch.Generator().manual_seed(seed)) for seed in (3, 3, 4)
+    )
     assert torch.equal(first.images, again.images) and torch.equal(first.traits, again.traits)
     assert not torch.equal(first.images, other.images)
 
@@ -125,10 +144,14 @@ def test_images_fit_the_towers_input(characters):
 def test_lean_is_what_a_drawn_stroke_shows(characters):
     upright = next(m for m in characters if m.concept == 'l' and m.font == 'DejaVuSans')
     rng = torch.Generator().manual_seed(0)
-    grid, _, lean, _ = warp_grid(torch.full((50, ), 0.5), torch.zeros(50, dtype=bool), rng)
+    grid, _, lean, _ = warp_grid(torch.full((50,), 0.5), torch.zeros(50, dtype=bool), rng)
     stroke = torch.from_numpy(upright.distance).float().expand(50, 1, -1, -1)
-    drawn = torch.nn.functional.grid_sample(
-        stroke, grid, padding_mode='border', align_corners=False)[:, 0] > 0
+    drawn = (
+        torch.nn.functional.grid_sample(stroke, grid, padding_mode='border', align_corners=False)[
+            :, 0
+        ]
+        > 0
+    )
     slopes = []
     for ink in drawn.numpy():
         rows, columns = np.nonzero(ink)
@@ -164,13 +187,21 @@ def test_captions_state_only_what_is_true():
 def test_agreement_knows_true_captions_of_other_images():
     truth = np.array([[1, -1, 0], [1, -1, 2], [3, -1, 0]])
     stated = np.array([[1, -1, -1], [1, -1, 2], [3, -1, 0]])
-    assert agreement(stated, truth).tolist() == [[True, False, False], [True, True, False],
-                                                 [False, False, True]]
+    assert agreement(stated, truth).tolist() == [
+        [True, False, False],
+        [True, True, False],
+        [False, False, True],
+    ]
 
 
 def test_names_of_characters():
     assert [name_of(c) for c in '7aAλ+'] == [
-        'seven', 'a', 'a', 'greek small letter lamda', 'plus sign']
+        'seven',
+        'a',
+        'a',
+        'greek small letter lamda',
+        'plus sign',
+    ]
 
 
 def test_short_text_path_equals_open_clips(clip, tool):
@@ -192,15 +223,23 @@ def test_loss_leaves_out_true_captions(tool):
 
 def test_two_steps_of_pretraining_repeat_exactly(tool, tmp_path, characters, monkeypatch):
     from open_clip import CLIP
+
     monkeypatch.setattr(tool, 'draw_characters', lambda: characters)  # drawn already
     lines, weights = [], []
     for _ in range(2):
         tools = tool.prepare(tmp_path, seed=0, num_words=20, num_merges=30)
         torch.manual_seed(0)
         model = CLIP(
-            16, dict(image_size=32, patch_size=16, width=32, layers=1, head_width=16),
-            dict(context_length=77, vocab_size=tools.tokenizer.vocab_size, width=32, heads=2,
-                 layers=1))
+            16,
+            dict(image_size=32, patch_size=16, width=32, layers=1, head_width=16),
+            dict(
+                context_length=77,
+                vocab_size=tools.tokenizer.vocab_size,
+                width=32,
+                heads=2,
+                layers=1,
+            ),
+        )
         before = model.visual.proj.detach().clone()
         tool.train(model, tools, steps=2, batch=8, rate=1e-3, seed=0, log=lines.append)
         assert not torch.equal(before, model.visual.proj)

@@ -1,4 +1,5 @@
 """tools/train.py and tools/test.py: options, resuming, errors in one line."""
+
 import importlib.util
 import json
 import os
@@ -78,14 +79,20 @@ def test_resume(config, capsys):
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)
 
 
-@pytest.mark.parametrize('arguments, words', [
-    (['--cfg-options', 'train_cfg.max_epoch=1'], 'did you mean train_cfg.max_epochs'),
-    (['--cfg-options', 'model.type=NoSuchModel'], "model.type: 'NoSuchModel' is in no registry"),
-    (['--resume', 'nowhere.pth'], 'no checkpoint file nowhere.pth'),
-    (['--seed', '-1'], '--seed must not be negative, got -1'),
-    (['--auto-scale-lr'], 'auto_scale_lr=dict(base_batch_size=N)'),
-    (['--work-dir', 'engine_toy.py/x'], 'engine_toy.py'),
-])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        (['--cfg-options', 'train_cfg.max_epoch=1'], 'did you mean train_cfg.max_epochs'),
+        (
+            ['--cfg-options', 'model.type=NoSuchModel'],
+            "model.type: 'NoSuchModel' is in no registry",
+        ),
+        (['--resume', 'nowhere.pth'], 'no checkpoint file nowhere.pth'),
+        (['--seed', '-1'], '--seed must not be negative, got -1'),
+        (['--auto-scale-lr'], 'auto_scale_lr=dict(base_batch_size=N)'),
+        (['--work-dir', 'engine_toy.py/x'], 'engine_toy.py'),
+    ],
+)
 def test_train_refuses(config, capsys, arguments, words):
     open('engine_toy.py', 'w').close()
     assert words in refused(capsys, 'train', config, *arguments)
@@ -100,8 +107,16 @@ def test_amp_needs_a_gpu(config, capsys):
 @pytest.mark.skipif(torch.cuda.is_available(), reason='needs a machine without GPU')
 def test_amp_on_cpu_computes_in_bfloat16(tmp_path):
     config = osp.join(ROOT, 'configs/coop/coop_tiny_digits_16shot.py')
-    tool('train', config, '--amp', '--work-dir', tmp_path, '--cfg-options',
-         'train_cfg.max_epochs=1', 'train_dataloader.dataset.shots=1')
+    tool(
+        'train',
+        config,
+        '--amp',
+        '--work-dir',
+        tmp_path,
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+        'train_dataloader.dataset.shots=1',
+    )
     with open(tmp_path / 'results.json') as file:
         assert json.load(file)['few_shot']['accuracy/top1'] > 30
     context = read_checkpoint(tmp_path / 'epoch_1.pth')['state_dict']['text_prompt.context']
@@ -118,13 +133,16 @@ def test_nan_ends_in_one_line(config, capsys):
     assert 'training stopped in iteration 8 (epoch 3)' in line and 'epoch_2.pth' in line
 
 
-@pytest.mark.parametrize('arguments, words', [
-    ([], 'the model learns 3 tensors (visual_prompt, '),
-    (['nowhere.pth'], 'no checkpoint file nowhere.pth'),
-    (['torn.pth'], 'torn.pth is damaged'),
-    (['torn.pth', '--out-item', 'pred'], '--out-item says what to write'),
-    (['torn.pth', '--out', 'x.txt'], 'must end in .json'),
-])
+@pytest.mark.parametrize(
+    'arguments, words',
+    [
+        ([], 'the model learns 3 tensors (visual_prompt, '),
+        (['nowhere.pth'], 'no checkpoint file nowhere.pth'),
+        (['torn.pth'], 'torn.pth is damaged'),
+        (['torn.pth', '--out-item', 'pred'], '--out-item says what to write'),
+        (['torn.pth', '--out', 'x.txt'], 'must end in .json'),
+    ],
+)
 def test_test_refuses(config, capsys, arguments, words):
     with open('torn.pth', 'wb') as file:
         file.write(b'PK\x03\x04')
@@ -151,17 +169,23 @@ def test_killed_and_resumed(config):
     """SIGKILL at some moment, then --resume: the same prompts, bit for bit."""
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join([ROOT, osp.join(ROOT, 'tests')]))
     options = ['train_cfg.max_epochs=15', 'model.noise=0.3']
-    command = [sys.executable, osp.join(ROOT, 'tools', 'train.py'), str(config),
-               '--cfg-options', *options, '--work-dir']
+    command = [
+        sys.executable,
+        osp.join(ROOT, 'tools', 'train.py'),
+        str(config),
+        '--cfg-options',
+        *options,
+        '--work-dir',
+    ]
     subprocess.run([*command, 'whole'], env=environment, check=True, capture_output=True)
-    process = subprocess.Popen([*command, 'part'], env=environment, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, 'part'], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     while not osp.exists('part/epoch_4.pth') and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL and not osp.exists('part/epoch_15.pth')
-    subprocess.run([*command, 'part', '--resume'], env=environment, check=True,
-                   capture_output=True)
+    subprocess.run([*command, 'part', '--resume'], env=environment, check=True, capture_output=True)
     wanted = read_checkpoint('whole/epoch_15.pth')['state_dict']
     found = read_checkpoint('part/epoch_15.pth')['state_dict']
     assert all(torch.equal(wanted[name], found[name]) for name in wanted)

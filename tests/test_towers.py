@@ -1,4 +1,5 @@
 """Towers beyond plain CLIP: EVA02, SigLIP, CLIPA, MobileCLIP and others."""
+
 import builtins
 import copy
 import json
@@ -40,14 +41,13 @@ def configs(tmp_path_factory):
     found = Configs(
         mobileclip=mobileclip(),
         custom_text=dict(small_clip(), custom_text=True),
-        **{name: timm_clip(name, 'map' if name == 'pe' else 'token')
-           for name in TIMM})
+        **{name: timm_clip(name, 'map' if name == 'pe' else 'token') for name in TIMM},
+    )
     if find_spec('transformers'):
         folder = tmp_path_factory.mktemp('tokenizers')
         t5 = write_tokenizer(folder / 't5')
         bert = write_tokenizer(folder / 'bert', '<s>')
-        found.update(siglip=siglip(t5), clipa=clipa(bert),
-                     worldwide=worldwide(t5))
+        found.update(siglip=siglip(t5), clipa=clipa(bert), worldwide=worldwide(t5))
     TOWERS.update(found)
     return found
 
@@ -62,9 +62,16 @@ def load(config):
 def classifier(config, **parts):
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
-    model = MODELS.build(dict(
-        type='PromptedCLIP', arch=copy.deepcopy(config), pretrained=None,
-        classes=CLASSES, precision='fp64', **copy.deepcopy(parts)))
+    model = MODELS.build(
+        dict(
+            type='PromptedCLIP',
+            arch=copy.deepcopy(config),
+            pretrained=None,
+            classes=CLASSES,
+            precision='fp64',
+            **copy.deepcopy(parts),
+        )
+    )
     for tower in (model.backbone, model.text_tower):
         shake(tower)
     return model
@@ -78,7 +85,7 @@ def test_unprompted_equals_open_clip(name, configs):
     ours = tower(tower.embed(images)).feature
     theirs = clip.model.encode_image(images)
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
-    assert theirs.std() > .01 and tower.embed_dim == theirs.shape[1]
+    assert theirs.std() > 0.01 and tower.embed_dim == theirs.shape[1]
 
 
 @pytest.mark.parametrize('name', TIMM + OTHERS)
@@ -90,7 +97,7 @@ def test_templates_equal_open_clip(name, configs):
         found = tower(TemplatePrompt(tower, CLASSES, 'a {}!')())[0]
         wanted = clip.model.encode_text(clip.tokenizer(texts))
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
-    assert wanted.std(0).max() > .01
+    assert wanted.std(0).max() > 0.01
 
 
 def slow_text(tower, prompts):
@@ -98,9 +105,13 @@ def slow_text(tower, prompts):
     features = []
     for c, prompt in enumerate(prompts.unpack()):
         for one in prompt:  # an image's
-            x = torch.stack([*one, *[
-                tower.token_embedding.weight[tower.padding]
-            ] * (tower.context_length - len(one))])[None]
+            x = torch.stack(
+                [
+                    *one,
+                    *[tower.token_embedding.weight[tower.padding]]
+                    * (tower.context_length - len(one)),
+                ]
+            )[None]
             x = x + tower.positional_embedding
             at = dict(last=x.shape[1] - 1, first=0).get(tower.pool, len(one) - 1)
             for depth, block in enumerate(tower.blocks):
@@ -111,11 +122,10 @@ def slow_text(tower, prompts):
                 at += (x.shape[1] - before) * (at >= len(tower.start))
                 mask = None
                 if tower.causal:
-                    mask = torch.full((x.shape[1], ) * 2, float('-inf')).triu(1)
+                    mask = torch.full((x.shape[1],) * 2, float('-inf')).triu(1)
                 x = block(x, attn_mask=mask)
             features.append(tower.project(tower.ln_final(x[0, at])))
-    return torch.stack(features).unflatten(0, (len(CLASSES), -1)).transpose(
-        0, 1)
+    return torch.stack(features).unflatten(0, (len(CLASSES), -1)).transpose(0, 1)
 
 
 @pytest.mark.parametrize('method', ['coop', 'cocoop', 'maple'])
@@ -128,8 +138,7 @@ def test_learnt_text_equals_the_slow_twin(name, method, configs):
     for encode in (tower, lambda x: slow_text(tower, x)):
         found = encode(model.text_prompt(image))
         weight = torch.linspace(0, 1, found.numel()).reshape(found.shape)
-        results.append([found, *torch.autograd.grad(
-            (found * weight).sum(), learnt)])
+        results.append([found, *torch.autograd.grad((found * weight).sum(), learnt)])
     for fast, slow in zip(*results):
         torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-10)
     assert results[0][1].abs().max() > 1e-6
@@ -137,27 +146,25 @@ def test_learnt_text_equals_the_slow_twin(name, method, configs):
 
 def test_whole_encoding_in_parts_and_with_checkpoints(configs, monkeypatch):
     from mmdpt.models import whole_encoding
+
     model = classifier(configs['siglip'], **METHODS['coop'])
     whole = model.text_tower(model.text_prompt())
     model.text_tower.checkpointing = True
     again = model.text_tower(model.text_prompt())
     for x in (whole, again):
         assert x.requires_grad
-    grads = [torch.autograd.grad(x.sum(), model.text_prompt.context)[0]
-             for x in (whole, again)]
+    grads = [torch.autograd.grad(x.sum(), model.text_prompt.context)[0] for x in (whole, again)]
     torch.testing.assert_close(*grads)
     monkeypatch.setattr(whole_encoding, 'CLASSES_AT_ONCE', 3)
     with torch.no_grad():
-        torch.testing.assert_close(model.text_tower(model.text_prompt()),
-                                   whole.detach())
+        torch.testing.assert_close(model.text_tower(model.text_prompt()), whole.detach())
 
 
 def slow_image(tower, images, prompt, classes):
     """Prompts in front of the class token, as further unturned tokens."""
     trunk = tower.trunk
     x, rope = tower.embed(images), tower._rope()
-    count, previous, npt = x.shape[1], None, getattr(
-        trunk.blocks[0].attn, 'num_prefix_tokens', 0)
+    count, previous, npt = x.shape[1], None, getattr(trunk.blocks[0].attn, 'num_prefix_tokens', 0)
     for depth, block in enumerate(trunk.blocks):
         extra, _ = prompt(depth, x, previous, classes)
         if depth == 0 and prompt.pre_norm:
@@ -171,8 +178,7 @@ def slow_image(tower, images, prompt, classes):
     return tower.visual.head(trunk.forward_head(trunk.norm(x)))
 
 
-@pytest.mark.parametrize('method', ['vpt', 'shallow', 'promptsrc', 'maple',
-                                    'dpt'])
+@pytest.mark.parametrize('method', ['vpt', 'shallow', 'promptsrc', 'maple', 'dpt'])
 @pytest.mark.parametrize('name', [*TIMM, 'siglip'])
 def test_prompted_image_equals_the_slow_twin(name, method, configs):
     model = classifier(configs[name], **METHODS[method])
@@ -180,15 +186,20 @@ def test_prompted_image_equals_the_slow_twin(name, method, configs):
     assert isinstance(tower, TimmTower)
     images = torch.randn(2, 3, 32, 32, dtype=torch.float64)
     classes = torch.randn(2, 2, tower.embed_dim, dtype=torch.float64)
-    learnt = [p for p in [*prompt.parameters(), *(
-        [model.text_prompt.context] if method == 'maple' else [])]]
+    learnt = [
+        p
+        for p in [*prompt.parameters(), *([model.text_prompt.context] if method == 'maple' else [])]
+    ]
     results = []
-    for run in (lambda: tower(tower.embed(images), prompt, classes)[0],
-                lambda: slow_image(tower, images, prompt, classes)):
+    for run in (
+        lambda: tower(tower.embed(images), prompt, classes)[0],
+        lambda: slow_image(tower, images, prompt, classes),
+    ):
         found = run()
         weight = torch.linspace(0, 1, found.numel()).reshape(found.shape)
-        results.append([found, *torch.autograd.grad(
-            (found * weight).sum(), learnt, allow_unused=True)])
+        results.append(
+            [found, *torch.autograd.grad((found * weight).sum(), learnt, allow_unused=True)]
+        )
     for fast, slow in zip(*results):
         if fast is not None:
             torch.testing.assert_close(fast, slow, rtol=1e-9, atol=1e-10)
@@ -201,12 +212,17 @@ def test_methods(name, method, configs):
     """Each method works, or is refused by name and reason."""
     configs[name]
     if 'lora' in METHODS[method]:
-        with pytest.raises(ValueError, match='LoRA updates the attention of '
-                           "open_clip.*image tower are timm's.*'text'"):
+        with pytest.raises(
+            ValueError,
+            match="LoRA updates the attention of open_clip.*image tower are timm's.*'text'",
+        ):
             build_method(method, name, 'fp32')
     elif method.startswith('mmrl'):
-        reason = 'which this image tower lacks' if method == 'mmrlpp' else \
-            'RepresentationImage in a TimmTower does not give'
+        reason = (
+            'which this image tower lacks'
+            if method == 'mmrlpp'
+            else 'RepresentationImage in a TimmTower does not give'
+        )
         with pytest.raises(ValueError, match=reason):
             build_method(method, name, 'fp32')
     else:
@@ -214,13 +230,12 @@ def test_methods(name, method, configs):
 
 
 def test_lora_of_the_text_tower_alone(configs):
-    model = classifier(configs['siglip'], lora=dict(
-        type='LoRA', towers=('text', ), dropout=0.))
+    model = classifier(configs['siglip'], lora=dict(type='LoRA', towers=('text',), dropout=0.0))
     images = torch.randn(2, 3, 32, 32)
     before = model.eval()(images)
     with torch.no_grad():
         for p in model.lora.parameters():
-            p.add_(.1)
+            p.add_(0.1)
     assert (model(images) - before).abs().max() > 1e-3
     with model.zero_shot():
         torch.testing.assert_close(model(images), before)
@@ -259,8 +274,10 @@ def test_other_towers_serve_text_methods(configs):
     tower = build_image_tower(clip)
     images = torch.randn(2, 3, 32, 32)
     assert tower(tower.embed(images))[0].shape == (2, tower.embed_dim)
-    with pytest.raises(ValueError, match='VPT needs a vision transformer, but '
-                       'the image tower of custom is a Conv2d'):
+    with pytest.raises(
+        ValueError,
+        match='VPT needs a vision transformer, but the image tower of custom is a Conv2d',
+    ):
         build_image_tower(clip, 'VPT')
 
 
@@ -273,10 +290,8 @@ def test_weights_from_a_file(name, configs, tmp_path):
     save_file({k: v.contiguous() for k, v in state.items()}, path)
     loaded = load_clip(copy.deepcopy(configs[name]), path)
     images, texts = torch.randn(1, 3, 32, 32), clip.tokenizer(TEXTS)
-    torch.testing.assert_close(loaded.model.encode_image(images),
-                               clip.model.encode_image(images))
-    torch.testing.assert_close(loaded.model.encode_text(texts),
-                               clip.model.encode_text(texts))
+    torch.testing.assert_close(loaded.model.encode_image(images), clip.model.encode_image(images))
+    torch.testing.assert_close(loaded.model.encode_text(texts), clip.model.encode_text(texts))
 
 
 def test_plain_weights_in_a_model_with_text_apart(configs, tmp_path):
@@ -286,8 +301,7 @@ def test_plain_weights_in_a_model_with_text_apart(configs, tmp_path):
     torch.save(clip.model.state_dict(), path)
     loaded = load_clip(configs['custom_text'], str(path))
     texts = clip.tokenizer(TEXTS)
-    torch.testing.assert_close(loaded.model.encode_text(texts),
-                               clip.model.encode_text(texts))
+    torch.testing.assert_close(loaded.model.encode_text(texts), clip.model.encode_text(texts))
 
 
 def test_tokenizer_option_and_file(configs, tmp_path):
@@ -313,19 +327,20 @@ def test_tokenizers_that_do_not_fit(configs, tmp_path, monkeypatch):
         load_clip(config, None, tokenizer=str(tmp_path))
     with pytest.raises(ValueError, match="reads CLIP's byte pairs"):
         load_clip(small_clip(), None, tokenizer=str(tmp_path))
-    clip = load_clip(siglip(write_tokenizer(tmp_path / 'ok'), vocab_size=50),
-                     None)
-    with pytest.raises(ValueError, match='knows 50: it is the tokenizer of '
-                       'another model'):
+    clip = load_clip(siglip(write_tokenizer(tmp_path / 'ok'), vocab_size=50), None)
+    with pytest.raises(ValueError, match='knows 50: it is the tokenizer of another model'):
         mmdpt.models.CoOp(TextTower(clip), ['zebra', 'yak'], num_tokens=2)
 
     def offline(*args, **kwargs):
         raise OSError('Network is unreachable')
 
     import transformers
+
     monkeypatch.setattr(transformers.AutoTokenizer, 'from_pretrained', offline)
-    with pytest.raises(ConnectionError, match='no-such-tokenizer.*cannot be '
-                       'downloaded .*unreachable.*set model.tokenizer to'):
+    with pytest.raises(
+        ConnectionError,
+        match='no-such-tokenizer.*cannot be downloaded .*unreachable.*set model.tokenizer to',
+    ):
         load_clip(config, None)
 
 
@@ -342,9 +357,10 @@ def test_without_transformers(monkeypatch):
         load_clip('ViT-B-16-SigLIP', None)
 
 
-@pytest.mark.parametrize('arch, reason', [
-    ('coca_ViT-B-32', 'is a CoCa'),
-    ('roberta-ViT-B-32', r'Hugging Face model \(roberta-base\)')])
+@pytest.mark.parametrize(
+    'arch, reason',
+    [('coca_ViT-B-32', 'is a CoCa'), ('roberta-ViT-B-32', r'Hugging Face model \(roberta-base\)')],
+)
 def test_what_is_refused(arch, reason):
     with pytest.raises(ValueError, match=reason):
         load_clip(arch, None)

@@ -1,4 +1,5 @@
 """Prompts carried over to other classes."""
+
 import pytest
 import torch
 from mmengine.logging import MMLogger
@@ -36,8 +37,7 @@ def test_what_transfers(load, method, caplog):
     for name, value in new.state_dict().items():
         source = before if 'evidence.weight' in name else old.state_dict()
         assert torch.equal(value, source[name]), name
-    assert 'trained for 4 classes (cat, ...), the model has 3 (dog' in \
-        caplog.text
+    assert 'trained for 4 classes (cat, ...), the model has 3 (dog' in caplog.text
     assert 'Transferred: text_prompt.context' in caplog.text
     left = 'visual_prompt.layers.0.evidence.weight' in caplog.text
     assert left == (method == 'dpt')
@@ -50,7 +50,8 @@ def test_prompts_mean_the_same_for_a_known_class(load):
     load(new, old.state_dict())
     with torch.no_grad():
         torch.testing.assert_close(
-            new.text_features()[2], old.text_features()[0], rtol=1e-9, atol=0)
+            new.text_features()[2], old.text_features()[0], rtol=1e-9, atol=0
+        )
 
 
 def test_prediction_needs_no_evidence(load):
@@ -62,15 +63,13 @@ def test_prediction_needs_no_evidence(load):
     torch.manual_seed(1)
     images = torch.randn(3, 3, 32, 32, dtype=torch.float64)
     with torch.no_grad():
-        torch.testing.assert_close(
-            new(images).flip(1), old(images), rtol=1e-8, atol=1e-8)
+        torch.testing.assert_close(new(images).flip(1), old(images), rtol=1e-8, atol=1e-8)
 
 
 def test_same_classes_lose_nothing(load):
     old, new = changed('dpt'), build('dpt', transfer=True)
     load(new, old.state_dict())
-    assert all(torch.equal(v, old.state_dict()[k])
-               for k, v in new.state_dict().items())
+    assert all(torch.equal(v, old.state_dict()[k]) for k, v in new.state_dict().items())
 
 
 def test_later_loads_are_complete_again(load):
@@ -86,8 +85,7 @@ def test_later_loads_are_complete_again(load):
 
 
 def test_class_specific_context_does_not(load):
-    specific = dict(text_prompt=dict(type='CoOp', num_tokens=2,
-                                     class_specific=True))
+    specific = dict(text_prompt=dict(type='CoOp', num_tokens=2, class_specific=True))
     old = build('zeroshot', **specific)
     new = build('zeroshot', classes=OTHER, transfer=True, **specific)
     with pytest.raises(ValueError, match='cannot carry class-specific'):

@@ -1,4 +1,5 @@
 """docs/tutorial.md: what it tells the reader to run, run."""
+
 import csv
 import os
 import re
@@ -68,8 +69,11 @@ def test_tutorial(blocks, capsys):
 @pytest.mark.slow
 def test_pasted_into_a_shell(blocks):
     """As a reader would: each block its own process."""
-    environment = dict(os.environ, PYTHONPATH=ROOT, PATH=os.pathsep.join(
-        [os.path.dirname(sys.executable), os.environ['PATH']]))
+    environment = dict(
+        os.environ,
+        PYTHONPATH=ROOT,
+        PATH=os.pathsep.join([os.path.dirname(sys.executable), os.environ['PATH']]),
+    )
     for language, text in blocks:
         command = ['python', '-c', text] if language else ['bash', '-ec', text]
         done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -24,38 +24,41 @@ def build(cls, tower, num_classes=6, **options):
         depth=tower.depth,
         embed_dim=tower.embed_dim,
         num_classes=num_classes,
-        **options)
+        **options,
+    )
     return prompt.double()
 
 
 def test_unprompted_tower_equals_open_clip(tower, images):
     ours, evidence, _ = tower(tower.embed(images))
-    torch.testing.assert_close(
-        ours, tower.visual(images), rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close(ours, tower.visual(images), rtol=1e-12, atol=1e-13)
     assert evidence == []
 
 
-@pytest.mark.parametrize('cls, options', [
-    (VPT, dict(num_tokens=4)),
-    (VPT, dict(num_tokens=4, deep=False)),
-    (CAVPT, dict(num_tokens=4, top_k=3)),
-    (CAVPT, dict(num_tokens=2, top_k=2, num_layers=2)),
-])
+@pytest.mark.parametrize(
+    'cls, options',
+    [
+        (VPT, dict(num_tokens=4)),
+        (VPT, dict(num_tokens=4, deep=False)),
+        (CAVPT, dict(num_tokens=4, top_k=3)),
+        (CAVPT, dict(num_tokens=2, top_k=2, num_layers=2)),
+    ],
+)
 def test_equals_the_plain_path(tower, images, cls, options):
     """Outputs and gradients, against all tokens through whole blocks."""
     prompt = build(cls, tower, **options)
-    classes = torch.randn(
-        3, prompt.top_k, 32, dtype=torch.float64, requires_grad=True)
+    classes = torch.randn(3, prompt.top_k, 32, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(3, 32, dtype=torch.float64)
     results = []
-    for path in (lambda: tower(tower.embed(images), prompt, classes)[0],
-                 lambda: encode_image(tower, images, prompt, classes)[0]):
+    for path in (
+        lambda: tower(tower.embed(images), prompt, classes)[0],
+        lambda: encode_image(tower, images, prompt, classes)[0],
+    ):
         prompt.zero_grad()
         classes.grad = None
         features = path()
         (features * weight).sum().backward()
-        grads = [p.grad.clone() for p in prompt.parameters()
-                 if p.grad is not None]
+        grads = [p.grad.clone() for p in prompt.parameters() if p.grad is not None]
         grads += [] if classes.grad is None else [classes.grad.clone()]
         results.append([features.detach(), *grads])
     assert len(results[0]) == len(results[1]) > 1
@@ -65,8 +68,7 @@ def test_equals_the_plain_path(tower, images, cls, options):
 
 def test_one_layer_for_all(tower):
     assert build(VPT, tower, num_tokens=4).tokens.shape == (3, 4, 64)
-    assert build(VPT, tower, num_tokens=4, deep=False).tokens.shape == (
-        1, 4, 64)
+    assert build(VPT, tower, num_tokens=4, deep=False).tokens.shape == (1, 4, 64)
     prompt = build(CAVPT, tower, num_tokens=4, num_layers=1, top_k=2)
     assert prompt.tokens.shape == (2, 4, 64)
     assert len(prompt.layers) == 1
@@ -89,19 +91,21 @@ def test_attention_weights(tower):
     query = torch.randn(2, 5, 64, dtype=torch.float64)
     attended, weights = layer.attend(query, torch.randn(2, 17, 64))
     assert attended.shape == (2, 5, 64) and weights.shape == (2, 5, 27)
-    torch.testing.assert_close(
-        weights.sum(-1), torch.ones(2, 5, dtype=torch.float64))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(2, 5, dtype=torch.float64))
 
 
-@pytest.mark.parametrize('options, message', [
-    (dict(top_k=7), 'top_k must be a whole number from 1 to 6 .*lower top_k'),
-    (dict(top_k=0), 'top_k must be'),
-    (dict(top_k=2, num_layers=0), 'num_layers must be .* from 1 to 2'),
-    (dict(top_k=2, num_layers=3), 'the first cannot be class-aware'),
-    (dict(top_k=2, num_layers='1'), "but is '1'"),
-    (dict(top_k=2, num_tokens=0), 'num_tokens must be'),
-    (dict(top_k=True), 'but is True'),
-])
+@pytest.mark.parametrize(
+    'options, message',
+    [
+        (dict(top_k=7), 'top_k must be a whole number from 1 to 6 .*lower top_k'),
+        (dict(top_k=0), 'top_k must be'),
+        (dict(top_k=2, num_layers=0), 'num_layers must be .* from 1 to 2'),
+        (dict(top_k=2, num_layers=3), 'the first cannot be class-aware'),
+        (dict(top_k=2, num_layers='1'), "but is '1'"),
+        (dict(top_k=2, num_tokens=0), 'num_tokens must be'),
+        (dict(top_k=True), 'but is True'),
+    ],
+)
 def test_bad_numbers(tower, options, message):
     with pytest.raises(ValueError, match=message):
         build(CAVPT, tower, **options)
@@ -113,6 +117,7 @@ def test_bad_vpt(tower):
 
 
 def test_wrong_image_size(tower):
-    with pytest.raises(ValueError, match='takes images of 3x32x32, but got '
-                       '3x48x48: set the size in the pipelines'):
+    with pytest.raises(
+        ValueError, match='takes images of 3x32x32, but got 3x48x48: set the size in the pipelines'
+    ):
         tower.embed(torch.zeros(1, 3, 48, 48))

@@ -1,4 +1,5 @@
 """Nearest words: numbers against a plain search, names, the command line."""
+
 import json
 
 import pytest
@@ -15,8 +16,9 @@ def place(model, words, shift=0.0):
     """Puts the context right beside words."""
     ids = model.text_tower.tokenizer.encode(words)
     with torch.no_grad():
-        model.text_prompt.context[..., :len(ids), :] = \
+        model.text_prompt.context[..., : len(ids), :] = (
             model.text_tower.token_embedding.weight[ids] + shift
+        )
     return ids
 
 
@@ -72,7 +74,7 @@ def test_tokens_as_they_are_read():
         return token_text(tokenizer, tokenizer.encoder[symbols])
 
     assert read('photo</w>') == 'photo' and read('photo') == 'photo-'
-    part = tokenizer.byte_encoder[0xe6]  # the first of a character's three bytes
+    part = tokenizer.byte_encoder[0xE6]  # the first of a character's three bytes
     assert read(part) == '\\xe6-'
     accent = ''.join(tokenizer.byte_encoder[b] for b in 'é'.encode())
     assert read(f'{accent}</w>') == 'é'
@@ -101,6 +103,7 @@ def test_command_line(trained, tmp_path, capsys):  # noqa: F811
     rows = json.loads(out.read_text())
     assert [row['position'] for row in rows] == list(range(1, 9))
     first = rows[0]['words'][0]
-    assert f"   1  {first['text']} {first['distance']:.4f}  " in capsys.readouterr().out
-    assert 'share one context' in refused(capsys, 'nearest_words', trained['dpt'], '--classes',
-                                          'one,two')
+    assert f'   1  {first["text"]} {first["distance"]:.4f}  ' in capsys.readouterr().out
+    assert 'share one context' in refused(
+        capsys, 'nearest_words', trained['dpt'], '--classes', 'one,two'
+    )

@@ -1,4 +1,5 @@
 """A benchmark of three classes on disk, for the tests of the datasets."""
+
 import json
 
 import numpy as np
@@ -8,16 +9,12 @@ from mmdpt.datasets import Benchmark
 
 CLASSES = ('ant', 'bee', 'cat')
 TINY = Benchmark(
-    'Tiny',
-    CLASSES, ('a {}.', ),
-    'tiny',
-    'images',
-    'split.json',
-    source='Download it from nowhere.')
+    'Tiny', CLASSES, ('a {}.',), 'tiny', 'images', 'split.json', source='Download it from nowhere.'
+)
 RANDOM_CROP = [
     dict(type='LoadPILImage'),
     dict(type='RandomResizedCrop', scale=8, backend='pillow'),
-    dict(type='PackInputs')
+    dict(type='PackInputs'),
 ]
 
 
@@ -42,7 +39,4 @@ def write_tiny_benchmark(tmp_path):
 
 def paths_of(dataset):
     root = dataset.folder + '/images/'
-    return [
-        dataset.get_data_info(i)['img_path'].replace(root, '')
-        for i in range(len(dataset))
-    ]
+    return [dataset.get_data_info(i)['img_path'].replace(root, '') for i in range(len(dataset))]

@@ -1,4 +1,5 @@
 """Small trees in the documented layouts of the benchmarks."""
+
 import io
 import json
 import shutil
@@ -12,8 +13,13 @@ SPLIT = [b.name for b in BENCHMARKS.values() if b.layout == 'split']
 VARIANTS = ['ImageNetV2', 'ImageNetSketch', 'ImageNetA', 'ImageNetR']
 DISK = [b.name for b in BENCHMARKS.values() if b.folder]
 SYNSETS = {  # unsorted, as a file may be; two classes of one name
-    'n03': 'crane', 'n01': 'great white shark', 'n02': 'sunglasses',
-    'n04': 'sunglasses', 'n05': "potter's wheel", 'n06': 'T-shirt'}
+    'n03': 'crane',
+    'n01': 'great white shark',
+    'n02': 'sunglasses',
+    'n04': 'sunglasses',
+    'n05': "potter's wheel",
+    'n06': 'T-shirt',
+}
 COUNTS = dict(train=3, val=2, test=2)  # images a class
 
 
@@ -34,8 +40,7 @@ def put(path, number=0):
 
 
 def class_names(benchmark):
-    return benchmark.classes or ('red_fox', 'Boeing 737-200', "St. John's",
-                                 'ox', '2012 Ram C/V')
+    return benchmark.classes or ('red_fox', 'Boeing 737-200', "St. John's", 'ox', '2012 Ram C/V')
 
 
 def write_tree(root, name):
@@ -45,8 +50,7 @@ def write_tree(root, name):
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
-    write = {'split': write_split, 'fgvc': write_fgvc}.get(
-        benchmark.layout, write_imagenet)
+    write = {'split': write_split, 'fgvc': write_fgvc}.get(benchmark.layout, write_imagenet)
     write(folder, benchmark)
     return folder
 
@@ -77,8 +81,7 @@ def write_fgvc(folder, benchmark):
 
 
 def write_imagenet(folder, benchmark):
-    (folder / 'classnames.txt').write_text(
-        ''.join(f'{s} {n}\n' for s, n in SYNSETS.items()))
+    (folder / 'classnames.txt').write_text(''.join(f'{s} {n}\n' for s, n in SYNSETS.items()))
     images = folder / benchmark.image_dir
     if benchmark.name == 'ImageNet':
         for i, synset in enumerate(SYNSETS):
@@ -87,10 +90,13 @@ def write_imagenet(folder, benchmark):
             for n in range(2):
                 put(images / f'val/{synset}/val_{n}.JPEG', i + n)
         return
-    folders = [str(i) for i in range(6)] if benchmark.name == 'ImageNetV2' \
-        else ['n05', 'n02', 'n01'] if benchmark.name in ('ImageNetA',
-                                                        'ImageNetR') \
+    folders = (
+        [str(i) for i in range(6)]
+        if benchmark.name == 'ImageNetV2'
+        else ['n05', 'n02', 'n01']
+        if benchmark.name in ('ImageNetA', 'ImageNetR')
         else list(SYNSETS)
+    )
     for i, name in enumerate(folders):
         for n in range(2):
             put(images / name / f'{n}.jpeg', i + n)

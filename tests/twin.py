@@ -2,6 +2,7 @@
 
 Written after the formulas of the reference files' README; float64 throughout.
 """
+
 import json
 from pathlib import Path
 
@@ -41,19 +42,18 @@ class Clip:
         self.scale = self.w['logit_scale'].exp()
 
     def norm(self, name, x):
-        return F.layer_norm(x, x.shape[-1:], self.w[f'{name}.weight'],
-                            self.w[f'{name}.bias'])
+        return F.layer_norm(x, x.shape[-1:], self.w[f'{name}.weight'], self.w[f'{name}.bias'])
 
     def linear(self, name, x):
         return x @ self.w[f'{name}.weight'].T + self.w[f'{name}.bias']
 
-    def block(self, name, x, mask, delta=0.):
+    def block(self, name, x, mask, delta=0.0):
         w, split = self.w, (-1, 64)
-        qkv = self.norm(f'{name}.ln_1', x) @ (
-            w[f'{name}.attn.in_proj_weight'] + delta
-        ).T + w[f'{name}.attn.in_proj_bias']
-        q, k, v = (t.unflatten(-1, split).transpose(1, 2)
-                   for t in qkv.chunk(3, -1))
+        qkv = (
+            self.norm(f'{name}.ln_1', x) @ (w[f'{name}.attn.in_proj_weight'] + delta).T
+            + w[f'{name}.attn.in_proj_bias']
+        )
+        q, k, v = (t.unflatten(-1, split).transpose(1, 2) for t in qkv.chunk(3, -1))
         scores = q @ k.transpose(-1, -2) / 8 + mask
         mixed = (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
         x = x + self.linear(f'{name}.attn.out_proj', mixed)
@@ -61,8 +61,13 @@ class Clip:
         return x + self.linear(f'{name}.mlp.c_proj', h * (1.702 * h).sigmoid())
 
     def layers(self, tower):
-        return len([k for k in self.w if k.startswith(f'{tower}.resblocks.')
-                    and k.endswith('.ln_1.weight')])
+        return len(
+            [
+                k
+                for k in self.w
+                if k.startswith(f'{tower}.resblocks.') and k.endswith('.ln_1.weight')
+            ]
+        )
 
     def text(self, prompts, deep=(), deltas=None):
         """Features of prompts given as ``(embeddings (L, D), ids)``."""
@@ -74,9 +79,8 @@ class Clip:
         for i in range(self.layers('transformer')):
             if 1 <= i <= len(deep):
                 tokens = deep[i - 1].expand(len(x), -1, -1)
-                x = torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1]:]], 1)
-            x = self.block(f'transformer.resblocks.{i}', x, mask,
-                           (deltas or {}).get(i, 0.))
+                x = torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1] :]], 1)
+            x = self.block(f'transformer.resblocks.{i}', x, mask, (deltas or {}).get(i, 0.0))
         x = self.norm('ln_final', x)
         return x[range(len(x)), ends] @ self.w['text_projection']
 
@@ -95,8 +99,7 @@ class Clip:
                 if i == 0 and pre_norm:
                     new = self.norm('visual.ln_pre', new)
                 x = torch.cat([x[:, :count], new], 1)
-            x = self.block(f'visual.transformer.resblocks.{i}', x, 0.,
-                           (deltas or {}).get(i, 0.))
+            x = self.block(f'visual.transformer.resblocks.{i}', x, 0.0, (deltas or {}).get(i, 0.0))
         return self.norm('visual.ln_post', x[:, 0]) @ w['visual.proj']
 
     def prompts(self, words, context=None):
@@ -108,7 +111,7 @@ class Clip:
             ids = [49406, *encode(text), 49407]
             x = self.w['token_embedding.weight'][ids]
             if context is not None:
-                x = torch.cat([x[:1], context, x[1 + len(context):]])
+                x = torch.cat([x[:1], context, x[1 + len(context) :]])
             found.append((x, ids))
         return found
 
@@ -116,27 +119,30 @@ class Clip:
         return F.normalize(self.text(self.prompts(template)), dim=-1)
 
     def logits(self, image, text, scale=None):
-        return (scale or self.scale) * F.normalize(
-            image, dim=-1) @ F.normalize(text, dim=-1).transpose(-1, -2)
+        return (
+            (scale or self.scale)
+            * F.normalize(image, dim=-1)
+            @ F.normalize(text, dim=-1).transpose(-1, -2)
+        )
 
 
 def pictures(seed=0):
     """Five images and their labels."""
     random = torch.Generator().manual_seed(seed)
-    return (torch.randn(5, 3, 32, 32, generator=random),
-            torch.tensor([0, 1, 2, 3, 1]))
+    return (torch.randn(5, 3, 32, 32, generator=random), torch.tensor([0, 1, 2, 3, 1]))
 
 
 def draw(shapes):
     """Parameters by name, single precision values as in the files."""
     random = torch.Generator().manual_seed(3)
-    return {name: (0.1 * torch.randn(*shape, generator=random)
-                   ).double().requires_grad_() for name, shape in shapes.items()}
+    return {
+        name: (0.1 * torch.randn(*shape, generator=random)).double().requires_grad_()
+        for name, shape in shapes.items()
+    }
 
 
 def token_ids(prompts):
-    return np.array([ids + [0] * (77 - len(ids)) for _, ids in prompts],
-                    np.int32)
+    return np.array([ids + [0] * (77 - len(ids)) for _, ids in prompts], np.int32)
 
 
 def write(folder, meta, params, found, clip=None):
@@ -156,11 +162,10 @@ def write(folder, meta, params, found, clip=None):
     arrays = dict(found, images=images, labels=labels)
     if 'loss/total' in found and params:
         found['loss/total'].backward()
-        arrays.update({f'grad/{n}': p.grad for n, p in params.items()
-                       if p.grad is not None})
+        arrays.update({f'grad/{n}': p.grad for n, p in params.items() if p.grad is not None})
     arrays.update({f'param/{n}': p.float() for n, p in params.items()})
-    arrays = {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v
-              for k, v in arrays.items()}
-    meta = dict(dict(class_names=CLASSES, clip='clip.npz',
-                     template='a photo of a {}.'), **meta)
+    arrays = {
+        k: v.detach().numpy() if isinstance(v, torch.Tensor) else v for k, v in arrays.items()
+    }
+    meta = dict(dict(class_names=CLASSES, clip='clip.npz', template='a photo of a {}.'), **meta)
     np.savez(folder / 'case.npz', meta=json.dumps(meta), **arrays)

@@ -1,4 +1,5 @@
 """As ``mmdpt check_dataset``: see mmdpt/cli/check_dataset.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

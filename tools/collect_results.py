@@ -1,4 +1,5 @@
 """As ``mmdpt collect_results``: see mmdpt/cli/collect_results.py."""
+
 import importlib.util
 import sys
 

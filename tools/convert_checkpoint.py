@@ -1,4 +1,5 @@
 """As ``mmdpt convert_checkpoint``: see mmdpt/cli/convert_checkpoint.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

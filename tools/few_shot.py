@@ -1,4 +1,5 @@
 """As ``mmdpt few_shot``: see mmdpt/cli/few_shot.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

@@ -7,6 +7,7 @@ name. A metafile lists every leaf config of its folder: its method, its paper,
 its dataset. There are no weights to name. ``Metrics`` are those that the
 README reports, measured by us; where we measured nothing it is empty.
 """
+
 import ast
 import re
 from pathlib import Path
@@ -17,8 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 # Top-1 accuracy on the test half of the digits, mean over seeds 1, 2 and 3
 # (zero-shot has none): the table in README.md.
 MEASURED = dict(
-    zeroshot_tiny_digits=71.2, coop_tiny_digits_4shot=85.5, coop_tiny_digits_16shot=89.4,
-    dpt_tiny_digits_4shot=89.1, dpt_tiny_digits_16shot=93.0)
+    zeroshot_tiny_digits=71.2,
+    coop_tiny_digits_4shot=85.5,
+    coop_tiny_digits_16shot=89.4,
+    dpt_tiny_digits_4shot=89.1,
+    dpt_tiny_digits_16shot=93.0,
+)
 NO_MODELS = ('_base_', 'sweeps')  # folders of configs
 LINK = re.compile(r'`([^`<]+)\s<(https://[^>]+)>`_')
 
@@ -33,7 +38,9 @@ def collection(method):
     if method is None:
         return dict(
             Name='MMPretrain classifiers on few-shot data',
-            Metadata=dict(Architecture=['MMPretrain']), README='docs/mmpretrain.md')
+            Metadata=dict(Architecture=['MMPretrain']),
+            README='docs/mmpretrain.md',
+        )
     text = docstring(ROOT / 'configs' / '_base_' / 'methods' / f'{method}.py')
     name = re.split('[:,.]', text)[0]
     entry = dict(Name=name, Metadata=dict(Architecture=['CLIP', name]))
@@ -65,7 +72,7 @@ def model(path, title):
         'Metadata': {'Training Data': [] if name.startswith('zeroshot') else [dataset]},
         'In Collection': title,
         'Results': [result],
-        'Config': path.relative_to(ROOT).as_posix()
+        'Config': path.relative_to(ROOT).as_posix(),
     }
 
 
@@ -76,7 +83,8 @@ def metafile(folder):
     entries = {name: collection(name) for name in sorted(set(methods), key=str)}
     return dict(
         Collections=list(entries.values()),
-        Models=[model(leaf, entries[m]['Name']) for leaf, m in zip(leaves, methods)])
+        Models=[model(leaf, entries[m]['Name']) for leaf, m in zip(leaves, methods)],
+    )
 
 
 def natural(path):
@@ -86,14 +94,19 @@ def natural(path):
 
 def files():
     """dict: What belongs into each file, by its path."""
-    folders = [f for f in sorted((ROOT / 'configs').iterdir())
-               if f.is_dir() and f.name not in NO_MODELS and list(f.glob('*.py'))]
+    folders = [
+        f
+        for f in sorted((ROOT / 'configs').iterdir())
+        if f.is_dir() and f.name not in NO_MODELS and list(f.glob('*.py'))
+    ]
     found = {folder / 'metafile.yml': metafile(folder) for folder in folders}
     index = [path.relative_to(ROOT).as_posix() for path in found]
     found[ROOT / 'model-index.yml'] = dict(Import=index)
-    return {path: '# written by tools/make_metafiles.py\n' + yaml.safe_dump(
-        content, sort_keys=False, allow_unicode=True, width=100)
-            for path, content in found.items()}
+    return {
+        path: '# written by tools/make_metafiles.py\n'
+        + yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+        for path, content in found.items()
+    }
 
 
 def main():

@@ -1,4 +1,5 @@
 """As ``mmdpt make_split``: see mmdpt/cli/make_split.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

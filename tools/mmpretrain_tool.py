@@ -5,6 +5,7 @@ arguments are its own (NAME -h shows them). Config files of this project work
 as they are, and so do the scripts on the package versions that we pin;
 docs/mmpretrain_tools.md lists what was tried.
 """
+
 import os
 import sys
 

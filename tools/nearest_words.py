@@ -1,4 +1,5 @@
 """As ``mmdpt nearest_words``: see mmdpt/cli/nearest_words.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

@@ -1,4 +1,5 @@
 """As ``mmdpt plot_few_shot``: see mmdpt/cli/plot_few_shot.py."""
+
 import importlib.util
 import sys
 

@@ -1,4 +1,5 @@
 """As ``mmdpt predict``: see mmdpt/cli/predict.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

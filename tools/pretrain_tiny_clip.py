@@ -6,6 +6,7 @@ writes ``config.json`` (the package's, with the size of the vocabulary), ``bpe.t
 ``weights.safetensors``; no other data than the fonts that matplotlib ships is seen.
 docs/tiny_clip.md has times and results.
 """
+
 import argparse
 import json
 import math
@@ -61,14 +62,16 @@ def make_optimizers(model, rate: float) -> list:
     matrices = [n for n, p in named.items() if p.ndim == 2 and '.resblocks.' in n]
     rest = [p for n, p in named.items() if n not in matrices]
     return [
-        torch.optim.Muon([named[n] for n in matrices], lr=rate, weight_decay=0.05,
-                         adjust_lr_fn='match_rms_adamw'),
+        torch.optim.Muon(
+            [named[n] for n in matrices], lr=rate, weight_decay=0.05, adjust_lr_fn='match_rms_adamw'
+        ),
         torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.02),
     ]
 
 
 class Tools(NamedTuple):
     """What a training step needs."""
+
     painter: Painter
     captioner: Captioner
     tokenizer: object
@@ -77,6 +80,7 @@ class Tools(NamedTuple):
 def prepare(folder: Path, seed: int, num_words: int, num_merges: int) -> Tools:
     """Draws the masters, learns and writes the merges, makes the tokenizer."""
     from open_clip.tokenizer import SimpleTokenizer
+
     rng = random.Random(seed)
     characters = draw_characters()
     traits = [0] * len(TRAITS)
@@ -109,7 +113,8 @@ def train(model, tools: Tools, steps: int, batch: int, rate: float, seed: int, l
         ramp = min(1.0, (step + 1) / (0.6 * steps))
         drawn = tools.painter.sample(batch, ramp, rng)
         texts, stated, truth = tools.captioner(
-            drawn.chosen.tolist(), drawn.traits.tolist(), 0.25 * ramp)
+            drawn.chosen.tolist(), drawn.traits.tolist(), 0.25 * ramp
+        )
         image = model.encode_image(drawn.images, normalize=True)
         text = encode_text(model, tools.tokenizer(texts))
         agrees = torch.from_numpy(agreement(stated, truth))
@@ -123,8 +128,10 @@ def train(model, tools: Tools, steps: int, batch: int, rate: float, seed: int, l
         model.logit_scale.data.clamp_(max=math.log(100))
         mean = loss.item() if mean is None else 0.95 * mean + 0.05 * loss.item()
         if (step + 1) % 50 == 0 or step + 1 == steps:
-            log(f'step {step + 1}/{steps}  loss {mean:.3f}  difficulty {ramp:.2f}  '
-                f'scale {model.logit_scale.exp().item():.1f}  {time.time() - start:.0f} s')
+            log(
+                f'step {step + 1}/{steps}  loss {mean:.3f}  difficulty {ramp:.2f}  '
+                f'scale {model.logit_scale.exp().item():.1f}  {time.time() - start:.0f} s'
+            )
 
 
 @torch.no_grad()
@@ -133,12 +140,14 @@ def validate(model, tools: Tools, seed: int, number: int = 1000) -> dict:
     rng, results = torch.Generator().manual_seed(seed), {}
     for kind, concepts in (('digit', DIGITS), ('letter', LETTERS[:26])):
         masters = [i for i, m in enumerate(tools.painter.masters) if m.concept in tuple(concepts)]
-        chosen = torch.tensor(masters)[torch.randint(len(masters), (number, ), generator=rng)]
+        chosen = torch.tensor(masters)[torch.randint(len(masters), (number,), generator=rng)]
         truth = torch.tensor([concepts.index(tools.painter.masters[i].concept) for i in chosen])
         drawn = tools.painter.draw(chosen, 1.0, rng)
         texts = [f'a photo of the {kind} {name_of(c)}.' for c in concepts]
-        scores = model.encode_image(drawn.images, normalize=True) @ encode_text(
-            model, tools.tokenizer(texts)).T
+        scores = (
+            model.encode_image(drawn.images, normalize=True)
+            @ encode_text(model, tools.tokenizer(texts)).T
+        )
         results[kind] = round((scores.argmax(1) == truth).double().mean().item(), 4)
     return results
 
@@ -146,6 +155,7 @@ def validate(model, tools: Tools, seed: int, number: int = 1000) -> dict:
 def main() -> None:
     from open_clip import CLIP
     from safetensors.torch import save_file
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--out', type=Path, default=FOLDER, help='where the three files go')
     parser.add_argument('--steps', type=int, default=1800)
@@ -165,10 +175,20 @@ def main() -> None:
     config['text_cfg']['vocab_size'] = tools.tokenizer.vocab_size
     (args.out / CONFIG.name).write_text(json.dumps(config, indent=2) + '\n')
     model = CLIP(**config)
-    print(f'{len(tools.painter.masters)} drawings in {time.time() - start:.0f} s, '
-          f'{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters', flush=True)
-    train(model, tools, args.steps, args.batch_size, args.lr, args.seed,
-          log=lambda line: print(line, flush=True))
+    print(
+        f'{len(tools.painter.masters)} drawings in {time.time() - start:.0f} s, '
+        f'{sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters',
+        flush=True,
+    )
+    train(
+        model,
+        tools,
+        args.steps,
+        args.batch_size,
+        args.lr,
+        args.seed,
+        log=lambda line: print(line, flush=True),
+    )
     print('rendered validation:', validate(model, tools, args.seed + 1000))
     names = (CONFIG.name, BPE.name, WEIGHTS.name)
     weights = {k: v.half().contiguous() for k, v in model.state_dict().items()}

@@ -1,11 +1,12 @@
 """What ``tools/benchmark_speed.py`` measures."""
+
 import copy
 import ctypes
 import gc
 import statistics
 import time
 from pathlib import Path
-from typing import Callable, Dict, List, Optional
+from collections.abc import Callable
 
 import torch
 from mmengine.logging import MessageHub
@@ -17,18 +18,18 @@ from torch.utils.flop_counter import FlopCounterMode
 PARTS = ('text', 'train_step', 'evaluation')
 # Dense TFLOP/s of NVIDIA's data sheets (SXM versions), by part of the name.
 PEAK_TFLOPS = {
-    'A100': dict(fp64=9.7, fp32=19.5, bf16=312., fp16=312.),
-    'H100': dict(fp64=34., fp32=67., bf16=989., fp16=989.),
-    'H200': dict(fp64=34., fp32=67., bf16=989., fp16=989.),
+    'A100': dict(fp64=9.7, fp32=19.5, bf16=312.0, fp16=312.0),
+    'H100': dict(fp64=34.0, fp32=67.0, bf16=989.0, fp16=989.0),
+    'H200': dict(fp64=34.0, fp32=67.0, bf16=989.0, fp16=989.0),
 }
 
 
-def class_names(count: int) -> List[str]:
+def class_names(count: int) -> list[str]:
     """ImageNet's class names; numbered ones after the first thousand."""
     from open_clip.zero_shot_metadata import IMAGENET_CLASSNAMES
+
     names = list(dict.fromkeys(IMAGENET_CLASSNAMES))
-    return [names[i % len(names)] + (f' {i}' if i >= len(names) else '')
-            for i in range(count)]
+    return [names[i % len(names)] + (f' {i}' if i >= len(names) else '') for i in range(count)]
 
 
 def build(count: int, arch: str, device: str, dtype: str, method: dict):
@@ -39,19 +40,13 @@ def build(count: int, arch: str, device: str, dtype: str, method: dict):
     if (method.get('visual_prompt') or {}).get('top_k'):
         method['visual_prompt']['top_k'] = min(10, count)
     if method.get('lora'):  # the plain path merges, and merged has no dropout
-        method['lora']['dropout'] = 0.
+        method['lora']['dropout'] = 0.0
     model = MODELS.build(
-        dict(
-            method,
-            arch=arch,
-            pretrained=None,
-            precision=dtype,
-            classes=class_names(count)))
+        dict(method, arch=arch, pretrained=None, precision=dtype, classes=class_names(count))
+    )
     if hasattr(model.head, 'fill'):
         keys = model.head.keys.shape[0]
-        model.head.fill(
-            torch.randn(1, keys, model.backbone.embed_dim),
-            torch.arange(keys) % count)
+        model.head.fill(torch.randn(1, keys, model.backbone.embed_dim), torch.arange(keys) % count)
     return model.to(device)
 
 
@@ -68,15 +63,10 @@ class Task:
         self.part, self.model = part, model
         device = model.scale.device
         torch.manual_seed(1)
-        self.images = torch.randn(
-            batch_size, 3, *model.backbone.image_size, device=device)
+        self.images = torch.randn(batch_size, 3, *model.backbone.image_size, device=device)
         count = len(model.classes)
-        self.samples = [
-            DataSample().set_gt_label(i % count).to(device)
-            for i in range(batch_size)
-        ]
-        self.weight = torch.randn(
-            count, model.backbone.embed_dim, device=device)
+        self.samples = [DataSample().set_gt_label(i % count).to(device) for i in range(batch_size)]
+        self.weight = torch.randn(count, model.backbone.embed_dim, device=device)
         model.train(part != 'evaluation')
         if part == 'evaluation':
             model.requires_grad_(False)
@@ -84,24 +74,28 @@ class Task:
         # Both paths know the templates' features beforehand.
         self.filled = model.frozen_text_features()
 
-    def run(self, plain_path: bool) -> List[torch.Tensor]:
+    def run(self, plain_path: bool) -> list[torch.Tensor]:
         """Outputs, then gradients."""
         from plain import learnt_text, match
+
         model = self.model
         if self.part == 'evaluation':
             with torch.no_grad():
-                found = match(model, self.images, self.filled) if plain_path \
+                found = (
+                    match(model, self.images, self.filled)
+                    if plain_path
                     else model.match(self.images)
+                )
                 return [model.head(found)]
         if self.part == 'text':
             learnt = list(model.text_prompt.parameters())
-            output = learnt_text(model) if plain_path else \
-                model.text_features()
+            output = learnt_text(model) if plain_path else model.text_features()
             total = (output * self.weight).sum()
         else:
             learnt = [p for p in model.parameters() if p.requires_grad]
-            found = match(model, self.images, self.filled) if plain_path \
-                else model.match(self.images)
+            found = (
+                match(model, self.images, self.filled) if plain_path else model.match(self.images)
+            )
             losses = model.head.loss(found, self.samples)
             output, _ = model.parse_losses(losses)  # a pair for ProGrad
             total = output.sum()
@@ -130,8 +124,7 @@ class Meter:
         if self.cuda:
             torch.cuda.synchronize()
         seconds = time.perf_counter() - began
-        peak = torch.cuda.max_memory_allocated() if self.cuda else \
-            _status('VmHWM')
+        peak = torch.cuda.max_memory_allocated() if self.cuda else _status('VmHWM')
         return seconds, (peak - start) / 2**20
 
 
@@ -139,12 +132,10 @@ def _status(name: str) -> int:
     for line in Path('/proc/self/status').read_text().splitlines():
         if line.startswith(name):
             return int(line.split()[1]) * 1024
-    raise OSError(f'/proc/self/status has no {name}: memory is measured on '
-                  'Linux only.')
+    raise OSError(f'/proc/self/status has no {name}: memory is measured on Linux only.')
 
 
-def in_turn(calls: Dict[str, Callable], meter: Meter, repeat: int,
-            warm_up: int) -> dict:
+def in_turn(calls: dict[str, Callable], meter: Meter, repeat: int, warm_up: int) -> dict:
     """Median time and peak memory of each call, run in turn after the warm-up
     rounds."""
     runs: dict = {name: [] for name in calls}
@@ -154,8 +145,7 @@ def in_turn(calls: Dict[str, Callable], meter: Meter, repeat: int,
             if i >= warm_up:
                 runs[name].append(measured)
     return {
-        name: tuple(statistics.median(x) for x in zip(*values))
-        for name, values in runs.items()
+        name: tuple(statistics.median(x) for x in zip(*values)) for name, values in runs.items()
     }
 
 
@@ -169,7 +159,8 @@ def differences(task: Task, plain_task: Task) -> dict:
     ]
     return dict(
         max_abs_diff=float((ours[0] - plain[0]).abs().max()),
-        max_rel_grad_diff=max(gradients, default=0.))
+        max_rel_grad_diff=max(gradients, default=0.0),
+    )
 
 
 def flops(call: Callable) -> float:
@@ -179,19 +170,29 @@ def flops(call: Callable) -> float:
     return float(counter.get_total_flops())
 
 
-def peak_tflops(device: str, dtype: str) -> Optional[float]:
+def peak_tflops(device: str, dtype: str) -> float | None:
     """What the GPU could do at most; None where it is not known."""
     if not device.startswith('cuda'):
         return None
     name = torch.cuda.get_device_name(device)
-    return next((peak[dtype] for part, peak in PEAK_TFLOPS.items()
-                 if part in name), None)
+    return next((peak[dtype] for part, peak in PEAK_TFLOPS.items() if part in name), None)
 
 
-def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
-              dtype: str, plain_dtype: str, repeat: int, plain_limit: int,
-              warm_up: int = 1, count_flops: bool = True,
-              *, method: dict) -> dict:
+def benchmark(
+    part: str,
+    count: int,
+    arch: str,
+    batch_size: int,
+    device: str,
+    dtype: str,
+    plain_dtype: str,
+    repeat: int,
+    plain_limit: int,
+    warm_up: int = 1,
+    count_flops: bool = True,
+    *,
+    method: dict,
+) -> dict:
     """Measure one part with one number of classes.
 
     Args:
@@ -215,14 +216,13 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         and FLOPs, and ``plain_note`` where the plain path was extrapolated.
     """
     meter = Meter(device)
-    task = Task(part, build(count, arch, device, dtype, method),
-                batch_size)
-    sizes = [count] if count <= plain_limit else \
-        [plain_limit // 2, plain_limit]
+    task = Task(part, build(count, arch, device, dtype, method), batch_size)
+    sizes = [count] if count <= plain_limit else [plain_limit // 2, plain_limit]
     same = dtype == plain_dtype
     plain_tasks = [
-        task if same and size == count else Task(
-            part, build(size, arch, device, plain_dtype, method), batch_size)
+        task
+        if same and size == count
+        else Task(part, build(size, arch, device, plain_dtype, method), batch_size)
         for size in sizes
     ]
     calls = dict(ours=lambda: task.run(False))
@@ -230,10 +230,12 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         calls[size] = lambda t=plain_task: t.run(True)
     measured = in_turn(calls, meter, repeat, warm_up)
     ours = measured['ours']
-    plain = [_extend(count, sizes, [measured[s][i] for s in sizes])
-             for i in range(2)]
-    equal_task = task if count == sizes[-1] else Task(
-        part, build(sizes[-1], arch, device, dtype, method), batch_size)
+    plain = [_extend(count, sizes, [measured[s][i] for s in sizes]) for i in range(2)]
+    equal_task = (
+        task
+        if count == sizes[-1]
+        else Task(part, build(sizes[-1], arch, device, dtype, method), batch_size)
+    )
     packing = (task.model.text_prompt or task.model.templates[0]).packing
     row = dict(
         ours_s=ours[0],
@@ -243,22 +245,23 @@ def benchmark(part: str, count: int, arch: str, batch_size: int, device: str,
         plain_peak_mib=plain[1],
         **differences(equal_task, plain_tasks[-1]),
         ours_text_tokens=packing.prefix.numel() + packing.own.numel(),
-        plain_text_tokens=count * task.model.text_tower.context_length)
+        plain_text_tokens=count * task.model.text_tower.context_length,
+    )
     if count_flops:
         row['ours_flops'] = flops(calls['ours'])
         row['ours_tflops_per_s'] = row['ours_flops'] / ours[0] / 1e12
         peak = peak_tflops(device, dtype)
         if peak:
             row['share_of_peak'] = row['ours_tflops_per_s'] / peak
-        row['plain_flops'] = _extend(
-            count, sizes, [flops(calls[s]) for s in sizes])
+        row['plain_flops'] = _extend(count, sizes, [flops(calls[s]) for s in sizes])
     if len(sizes) > 1:
-        row['plain_note'] = (f'measured with {sizes[0]} and {sizes[1]} '
-                             'classes, carried on in a straight line')
+        row['plain_note'] = (
+            f'measured with {sizes[0]} and {sizes[1]} classes, carried on in a straight line'
+        )
     return row
 
 
-def _extend(count: int, sizes: List[int], values: List[float]) -> float:
+def _extend(count: int, sizes: list[int], values: list[float]) -> float:
     """Carry two measurements on in a straight line."""
     if len(sizes) == 1:
         return values[0]

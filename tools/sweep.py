@@ -1,4 +1,5 @@
 """As ``mmdpt sweep``: see mmdpt/cli/sweep.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

@@ -1,4 +1,5 @@
 """As ``mmdpt test``: see mmdpt/cli/test.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

@@ -1,4 +1,5 @@
 """As ``mmdpt test_protocol``: see mmdpt/cli/test_protocol.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

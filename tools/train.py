@@ -1,4 +1,5 @@
 """As ``mmdpt train``: see mmdpt/cli/train.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

@@ -1,4 +1,5 @@
 """As ``mmdpt visualize_attention``: see mmdpt/cli/visualize_attention.py."""
+
 import os
 
 # Waiting threads must not spin: on a machine with other work that makes small

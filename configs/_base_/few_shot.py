@@ -10,6 +10,7 @@ benchmark's ``name``, ``data_root``, and which classes, ``subset`` 'all',
 
     --cfg-options dataset.data_root=/where/my/data/are
 """
+
 dataset = dict(subset='all')
 runner_type = 'mmpretrain.FewShotRunner'  # hands ``dataset`` on
 custom_hooks = [dict(type='CheckClassesHook')]
@@ -18,7 +19,8 @@ data_preprocessor = dict(
     type='ClsDataPreprocessor',
     mean=[122.7709383, 116.7460125, 104.09373615],  # CLIP's, times 255
     std=[68.5005327, 66.6321579, 70.32316305],
-    to_rgb=True)
+    to_rgb=True,
+)
 
 image_size = 224
 
@@ -30,20 +32,18 @@ train_pipeline = [
         scale=image_size,
         crop_ratio_range=(0.08, 1.0),
         interpolation='bicubic',
-        backend='pillow'),
+        backend='pillow',
+    ),
     dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='PackInputs')
+    dict(type='PackInputs'),
 ]
 test_pipeline = [
     dict(type='LoadPILImage'),
     dict(
-        type='ResizeEdge',
-        scale=image_size,
-        edge='short',
-        interpolation='bicubic',
-        backend='pillow'),
+        type='ResizeEdge', scale=image_size, edge='short', interpolation='bicubic', backend='pillow'
+    ),
     dict(type='CenterCrop', crop_size=image_size),
-    dict(type='PackInputs')
+    dict(type='PackInputs'),
 ]
 
 train_dataloader = dict(
@@ -53,12 +53,8 @@ train_dataloader = dict(
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=True),
     batch_sampler=dict(type='FewShotBatchSampler'),
-    dataset=dict(
-        type='FewShotDataset',
-        split='train',
-        shots=16,
-        seed=1,
-        pipeline=train_pipeline))
+    dataset=dict(type='FewShotDataset', split='train', shots=16, seed=1, pipeline=train_pipeline),
+)
 
 # The test list, evaluated once, after the last epoch: the benchmark selects
 # no model. split='val' with the shots and seed of the training data gives its
@@ -69,13 +65,11 @@ val_dataloader = dict(
     persistent_workers=True,
     collate_fn=dict(type='default_collate'),
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='FewShotDataset',
-        split='test',
-        pipeline=test_pipeline))
+    dataset=dict(type='FewShotDataset', split='test', pipeline=test_pipeline),
+)
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='Accuracy', topk=(1, ))
+val_evaluator = dict(type='Accuracy', topk=(1,))
 test_evaluator = val_evaluator
 
 train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1000000)

@@ -4,6 +4,7 @@ Like MMPretrain's ``_base_/default_runtime.py``, with this project's
 checkpoints (safe to load, written atomically), per-epoch randomness and the
 few-shot report.
 """
+
 custom_imports = dict(imports=['mmdpt'], allow_failed_imports=False)
 default_scope = 'mmpretrain'
 

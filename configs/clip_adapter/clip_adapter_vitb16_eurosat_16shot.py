@@ -4,6 +4,7 @@
 
 200 epochs: CoOp's setting for these shots.
 """
+
 _base_ = ['../_base_/methods/clip_adapter.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

@@ -4,6 +4,7 @@
 
 1600 epochs of 5 steps: 500 steps times 16 shots, the authors' setting.
 """
+
 _base_ = ['../_base_/methods/clip_lora.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

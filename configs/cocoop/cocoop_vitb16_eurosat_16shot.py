@@ -4,6 +4,7 @@
 
 10 epochs with batches of one image: the authors' setting.
 """
+
 _base_ = ['../_base_/methods/cocoop.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

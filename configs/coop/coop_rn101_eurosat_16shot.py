@@ -4,6 +4,7 @@
 
 200 epochs: the authors' setting for these shots.
 """
+
 _base_ = ['../_base_/methods/coop.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='RN101-quickgelu', classes=_base_.dataset.name)

@@ -7,6 +7,7 @@ For trying the commands without a download, in half a minute: this CLIP knows
 typed characters only. For real photos take dpt_vitb16_custom.py. All values
 are our own, those of dpt_tiny_digits_16shot.py but for fewer steps.
 """
+
 _base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/custom.py']
 
 image_size = 32
@@ -14,16 +15,19 @@ load = dict(type='LoadPILImage', upright=True)
 resize = dict(type='ResizeEdge', scale=image_size, interpolation='bicubic', backend='pillow')
 crop = dict(type='CenterCrop', crop_size=image_size)
 train_pipeline = [
-    load, resize, crop,
+    load,
+    resize,
+    crop,
     dict(type='NumpyToPIL'),
     dict(
         type='torchvision/RandomAffine',
         degrees=10,
         translate=(0.06, 0.06),
         scale=(0.9, 1.1),
-        interpolation='bilinear'),
+        interpolation='bilinear',
+    ),
     dict(type='PILToNumpy'),
-    dict(type='PackInputs')
+    dict(type='PackInputs'),
 ]
 test_pipeline = [load, resize, crop, dict(type='PackInputs')]
 
@@ -33,16 +37,16 @@ model = dict(
     classes=_base_.dataset.name,
     text_prompt=dict(num_tokens=8),
     visual_prompt=dict(num_tokens=8, top_k=2),
-    head=dict(guided_epochs=15))
+    head=dict(guided_epochs=15),
+)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-2),
-    paramwise_cfg=dict(
-        _delete_=True,
-        custom_keys={'visual_prompt.layers': dict(lr_mult=0.3)}))
+    paramwise_cfg=dict(_delete_=True, custom_keys={'visual_prompt.layers': dict(lr_mult=0.3)}),
+)
 param_scheduler = dict(warmup_epochs=1)
 train_dataloader = dict(
-    batch_size=8, num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline))
-val_dataloader = dict(
-    num_workers=0, persistent_workers=False, dataset=dict(pipeline=test_pipeline))
+    batch_size=8, num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline)
+)
+val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=30)

@@ -5,6 +5,7 @@
 Nothing to download; about a minute on two cores. All values are our own,
 chosen on the pool half of the digits, never on the test half.
 """
+
 _base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/digits.py']
 
 model = dict(
@@ -13,12 +14,12 @@ model = dict(
     classes=_base_.dataset.name,
     text_prompt=dict(num_tokens=8),
     visual_prompt=dict(num_tokens=8, top_k=5),
-    head=dict(guided_epochs=25))
+    head=dict(guided_epochs=25),
+)
 optim_wrapper = dict(
     optimizer=dict(_delete_=True, type='AdamW', lr=1e-2),
-    paramwise_cfg=dict(
-        _delete_=True,
-        custom_keys={'visual_prompt.layers': dict(lr_mult=0.3)}))
+    paramwise_cfg=dict(_delete_=True, custom_keys={'visual_prompt.layers': dict(lr_mult=0.3)}),
+)
 param_scheduler = dict(warmup_epochs=1)
 train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=50)

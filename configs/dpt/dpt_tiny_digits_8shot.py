@@ -1,4 +1,5 @@
 """DPT on the built-in example, 8 shots: two steps an epoch, so more epochs."""
+
 _base_ = ['./dpt_tiny_digits_16shot.py']
 
 model = dict(head=dict(guided_epochs=50))

@@ -7,11 +7,9 @@ script are kept: our choice. Trained by open_clip with GELU, so the
 architecture has no -quickgelu in its name; other tags of it:
 datacomp_xl_s13b_b90k, laion400m_e32.
 """
+
 _base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/eurosat.py']
 
-model = dict(
-    arch='ViT-B-16',
-    pretrained='laion2b_s34b_b88k',
-    classes=_base_.dataset.name)
+model = dict(arch='ViT-B-16', pretrained='laion2b_s34b_b88k', classes=_base_.dataset.name)
 train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=100)

@@ -4,6 +4,7 @@
 
 60 epochs: the authors' 1-shot script.
 """
+
 _base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/caltech101.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

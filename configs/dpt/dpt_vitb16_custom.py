@@ -7,10 +7,8 @@
 class-aware prompts stand for the top 2 classes, so that 2 classes suffice: our
 choices.
 """
+
 _base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/custom.py']
 
-model = dict(
-    arch='ViT-B-16-quickgelu',
-    classes=_base_.dataset.name,
-    visual_prompt=dict(top_k=2))
+model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name, visual_prompt=dict(top_k=2))
 train_cfg = dict(max_epochs=100)

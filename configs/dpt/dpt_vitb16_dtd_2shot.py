@@ -5,6 +5,7 @@
 100 epochs: the authors' default file. The 30 guided epochs of their 1-shot
 script are kept: our choice.
 """
+
 _base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/dtd.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

@@ -5,6 +5,7 @@
 60 epochs: the authors' 1-shot script. 1 epoch of warm-up on ImageNet: their
 code.
 """
+
 _base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/imagenet.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

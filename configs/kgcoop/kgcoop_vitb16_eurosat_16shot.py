@@ -4,6 +4,7 @@
 
 100 epochs, batches of 128: the authors' setting.
 """
+
 _base_ = ['../_base_/methods/kgcoop.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

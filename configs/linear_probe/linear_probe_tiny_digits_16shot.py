@@ -4,12 +4,10 @@
 
 All values are those of the public protocol.
 """
+
 _base_ = ['../_base_/methods/linear_probe.py', '../_base_/datasets/digits.py']
 
-model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name)
+model = dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny', classes=_base_.dataset.name)
 train_dataloader = dict(dataset=dict(shots=16))
 # one epoch without a step; tested once, at the end, from kept features
 train_cfg = dict(_delete_=True, type='CacheTrainLoop', val_begin=2)

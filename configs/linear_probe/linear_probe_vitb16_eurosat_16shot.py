@@ -4,6 +4,7 @@
 
 All values are those of the public protocol.
 """
+
 _base_ = ['../_base_/methods/linear_probe.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

@@ -4,6 +4,7 @@
 
 5 epochs with batches of 4: the authors' setting.
 """
+
 _base_ = ['../_base_/methods/maple.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

@@ -4,6 +4,7 @@
 
 All values are our own, first guesses that were not searched for.
 """
+
 _base_ = ['../_base_/methods/mmrl.py', '../_base_/datasets/digits.py']
 
 model = dict(
@@ -11,7 +12,8 @@ model = dict(
     pretrained='mmdpt-tiny',
     classes=_base_.dataset.name,
     text_prompt=dict(space_dim=64, layers=[2, 3, 4]),
-    head=dict(weight=0.5))
+    head=dict(weight=0.5),
+)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-3))
 train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=30)

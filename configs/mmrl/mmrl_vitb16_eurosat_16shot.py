@@ -4,12 +4,14 @@
 
 50 epochs, lambda 0.01, 2048 dimensions: the authors' few-shot setting.
 """
+
 _base_ = ['../_base_/methods/mmrl.py', '../_base_/datasets/eurosat.py']
 
 model = dict(
     arch='ViT-B-16-quickgelu',
     classes=_base_.dataset.name,
     text_prompt=dict(space_dim=2048),
-    head=dict(weight=0.01, fusion='always'))
+    head=dict(weight=0.01, fusion='always'),
+)
 train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=50)

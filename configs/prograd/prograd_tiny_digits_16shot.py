@@ -5,12 +5,10 @@
 All values are our own, chosen on the pool half of the digits, never on the
 test half.
 """
+
 _base_ = ['../_base_/methods/prograd.py', '../_base_/datasets/digits.py']
 
-model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name)
+model = dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny', classes=_base_.dataset.name)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
 train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=50)

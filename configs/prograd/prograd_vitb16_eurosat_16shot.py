@@ -4,6 +4,7 @@
 
 200 epochs: the authors' setting for these shots, on their RN50.
 """
+
 _base_ = ['../_base_/methods/prograd.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

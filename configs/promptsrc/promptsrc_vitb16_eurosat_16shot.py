@@ -4,6 +4,7 @@
 
 50 epochs, batches of 4, mean 45, deviation 5: the authors' few-shot setting.
 """
+
 _base_ = ['../_base_/methods/promptsrc.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

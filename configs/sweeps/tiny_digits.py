@@ -9,6 +9,7 @@ and 1 shots: see mmdpt.sweep.fewer_shots. DPT's own files say the same. The
 baselines (linear probe, raw pixels) are measured in DPT's runs only: once a
 draw.
 """
+
 _base_ = []  # with it, MMEngine lets a config import
 from mmdpt.sweep import CONFIGS, fewer_shots  # noqa: E402
 
@@ -29,13 +30,11 @@ def training(leaf, shots, seed):
         name=f'{name}_seed{seed}',
         config=str(leaf.with_name(f'{name}.py') if own else leaf),
         options={} if own or shots == 16 else fewer_shots(str(leaf), shots, FACTORS[shots]),
-        seed=seed)
+        seed=seed,
+    )
 
 
 runs = [
     dict(name=leaf.stem, config=str(leaf), test=True)
     for leaf in sorted(CONFIGS.glob('zeroshot/*_tiny_digits.py'))
-] + [
-    training(leaf, shots, seed)
-    for seed in SEEDS for shots in FACTORS for leaf in LEAVES
-]
+] + [training(leaf, shots, seed) for seed in SEEDS for shots in FACTORS for leaf in LEAVES]

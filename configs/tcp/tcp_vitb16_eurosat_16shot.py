@@ -4,10 +4,9 @@
 
 50 epochs: the authors' base-to-new setting, none is published for few-shot.
 """
+
 _base_ = ['../_base_/methods/tcp.py', '../_base_/datasets/eurosat.py']
 
-model = dict(
-    arch='ViT-B-16-quickgelu',
-    classes=_base_.dataset.name)
+model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
 train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=50)

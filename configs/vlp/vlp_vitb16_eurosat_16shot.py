@@ -4,6 +4,7 @@
 
 100 epochs and 30 guided ones, as DPT: our choice.
 """
+
 _base_ = ['../_base_/methods/vlp.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

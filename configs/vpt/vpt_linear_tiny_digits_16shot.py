@@ -5,9 +5,8 @@
 MMPretrain's ImageClassifier and LinearClsHead on our tower, without text. All
 values are our own.
 """
-_base_ = [
-    '../_base_/runtime.py', '../_base_/sgd.py', '../_base_/datasets/digits.py'
-]
+
+_base_ = ['../_base_/runtime.py', '../_base_/sgd.py', '../_base_/datasets/digits.py']
 
 model = dict(
     type='ImageClassifier',
@@ -15,8 +14,10 @@ model = dict(
         type='PromptedCLIPBackbone',
         arch='mmdpt-tiny',
         pretrained='mmdpt-tiny',
-        visual_prompt=dict(type='VPT', num_tokens=8, deep=True)),
-    head=dict(type='LinearClsHead', num_classes=10, in_channels=128))
+        visual_prompt=dict(type='VPT', num_tokens=8, deep=True),
+    ),
+    head=dict(type='LinearClsHead', num_classes=10, in_channels=128),
+)
 
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
 param_scheduler = dict(warmup_epochs=1)

@@ -8,10 +8,10 @@ zoo: CLIP's tower, fine-tuned on ImageNet-1k. OpenAI's own weights, with the
 same head: vpt_linear_vitb16_eurosat_16shot.py. The rest as in
 vpt_mmpretrain_vitb16_eurosat_16shot.py.
 """
+
 _base_ = ['./vpt_mmpretrain_vitb16_eurosat_16shot.py']
 
-data_preprocessor = dict(
-    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+data_preprocessor = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 
 model = dict(
     backbone=dict(
@@ -19,4 +19,7 @@ model = dict(
         init_cfg=dict(
             checkpoint='https://download.openmmlab.com/mmclassification/v0/'
             'clip/clip-vit-base-p16_openai-pre_3rdparty_in1k_20221220-'
-            'c7d9c899.pth')))
+            'c7d9c899.pth'
+        ),
+    )
+)

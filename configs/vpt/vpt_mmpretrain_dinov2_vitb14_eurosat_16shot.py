@@ -7,10 +7,10 @@ Weights: ``vit-base-p14_dinov2-pre_3rdparty`` of MMPretrain's model zoo (518
 pixels; the positional embedding is resized). The rest as in
 vpt_mmpretrain_vitb16_eurosat_16shot.py.
 """
+
 _base_ = ['./vpt_mmpretrain_vitb16_eurosat_16shot.py']
 
-data_preprocessor = dict(
-    mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+data_preprocessor = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
 
 model = dict(
     backbone=dict(
@@ -18,4 +18,7 @@ model = dict(
         layer_scale_init_value=1e-5,
         init_cfg=dict(
             checkpoint='https://download.openmmlab.com/mmpretrain/v1.0/dinov2/'
-            'vit-base-p14_dinov2-pre_3rdparty_20230426-ba246503.pth')))
+            'vit-base-p14_dinov2-pre_3rdparty_20230426-ba246503.pth'
+        ),
+    )
+)

@@ -4,6 +4,7 @@
 
 100 epochs, as DPT: our choice.
 """
+
 _base_ = ['../_base_/methods/vpt_shallow.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

@@ -1,10 +1,8 @@
 """Zero-shot CLIP with 8 templates on the built-in example.
 
-    python tools/test.py configs/zeroshot/zeroshot_ensemble_tiny_digits.py
+python tools/test.py configs/zeroshot/zeroshot_ensemble_tiny_digits.py
 """
+
 _base_ = ['../_base_/methods/zeroshot_ensemble.py', '../_base_/datasets/digits.py']
 
-model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name)
+model = dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny', classes=_base_.dataset.name)

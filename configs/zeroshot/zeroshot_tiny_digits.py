@@ -1,10 +1,8 @@
 """Zero-shot CLIP on the built-in example.
 
-    python tools/test.py configs/zeroshot/zeroshot_tiny_digits.py
+python tools/test.py configs/zeroshot/zeroshot_tiny_digits.py
 """
+
 _base_ = ['../_base_/methods/zeroshot.py', '../_base_/datasets/digits.py']
 
-model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name)
+model = dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny', classes=_base_.dataset.name)

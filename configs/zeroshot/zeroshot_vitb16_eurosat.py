@@ -1,9 +1,8 @@
 """Zero-shot CLIP, ViT-B/16, EuroSAT.
 
-    python tools/test.py configs/zeroshot/zeroshot_vitb16_eurosat.py
+python tools/test.py configs/zeroshot/zeroshot_vitb16_eurosat.py
 """
+
 _base_ = ['../_base_/methods/zeroshot.py', '../_base_/datasets/eurosat.py']
 
-model = dict(
-    arch='ViT-B-16-quickgelu',
-    classes=_base_.dataset.name)
+model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)

@@ -1,4 +1,5 @@
 """Photos in, names and probabilities out."""
+
 from .inferencer import PromptInferencer
 from .photos import find_images
 

@@ -1,6 +1,7 @@
 """MMPretrain's inferencer for trained prompts and for zero-shot CLIP."""
+
 import os
-from typing import Callable, Iterator, List, Optional, Sequence, Union
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -57,18 +58,29 @@ class PromptInferencer(ImageClassificationInferencer):
         ...     print(result['img_path'], result.get('pred_class'))
     """
 
-    def __init__(self, checkpoint: str, classes: Optional[Sequence[str]] = None,
-                 templates: Optional[Sequence[str]] = None, config: Optional[str] = None,
-                 pretrained: Optional[str] = None,
-                 device: Union[str, torch.device, None] = None, upright: bool = True):
+    def __init__(
+        self,
+        checkpoint: str,
+        classes: Sequence[str] | None = None,
+        templates: Sequence[str] | None = None,
+        config: str | None = None,
+        pretrained: str | None = None,
+        device: str | torch.device | None = None,
+        upright: bool = True,
+    ):
         plan = plan_of_checkpoint(checkpoint, config)
         self._start(plan, build(plan, classes, templates, pretrained), device, upright)
 
     @classmethod
-    def zero_shot(cls, classes: Sequence[str], templates: Optional[Sequence[str]] = None,
-                  arch: str = 'ViT-B-16-quickgelu', pretrained: Optional[str] = 'openai',
-                  device: Union[str, torch.device, None] = None,
-                  upright: bool = True) -> 'PromptInferencer':
+    def zero_shot(
+        cls,
+        classes: Sequence[str],
+        templates: Sequence[str] | None = None,
+        arch: str = 'ViT-B-16-quickgelu',
+        pretrained: str | None = 'openai',
+        device: str | torch.device | None = None,
+        upright: bool = True,
+    ) -> 'PromptInferencer':
         """Frozen CLIP with class names only; nothing is learnt.
 
         Args:
@@ -86,8 +98,9 @@ class PromptInferencer(ImageClassificationInferencer):
     def _start(self, plan: Plan, model, device, upright: bool) -> None:
         self.upright = upright
         # where the base class looks for the transforms
-        model._config = Config(dict(
-            model=plan.model, test_dataloader=dict(dataset=dict(pipeline=plan.pipeline))))
+        model._config = Config(
+            dict(model=plan.model, test_dataloader=dict(dataset=dict(pipeline=plan.pipeline)))
+        )
         self.device = usable_device(device or get_device())
         super().__init__(model, pretrained=False, device=self.device, classes=model.classes)
 
@@ -114,10 +127,16 @@ class PromptInferencer(ImageClassificationInferencer):
             image = read_image(os.fspath(image), upright=self.upright)
         elif isinstance(image, Image.Image):
             image = np.asarray(as_rgb(image, self.upright))[..., ::-1].copy()
-        if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3 or \
-                image.dtype != np.uint8:
-            raise TypeError('an image must be a file name, a PIL image or an array (H, W, 3) of '
-                            f'uint8, BGR, but is {getattr(image, "shape", type(image))}')
+        if (
+            not isinstance(image, np.ndarray)
+            or image.ndim != 3
+            or image.shape[2] != 3
+            or image.dtype != np.uint8
+        ):
+            raise TypeError(
+                'an image must be a file name, a PIL image or an array (H, W, 3) of '
+                f'uint8, BGR, but is {getattr(image, "shape", type(image))}'
+            )
         return dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
 
     def _inputs_to_list(self, inputs) -> list:
@@ -129,8 +148,12 @@ class PromptInferencer(ImageClassificationInferencer):
         """Draw the predictions; the base class takes names, and arrays as RGB."""
         if not kwargs.get('show') and kwargs.get('show_dir') is None:
             return None
-        shown = [os.fspath(image) if isinstance(image, (str, os.PathLike)) else
-                 self.load(image)['img'][..., ::-1] for image in ori_inputs]
+        shown = [
+            os.fspath(image)
+            if isinstance(image, (str, os.PathLike))
+            else self.load(image)['img'][..., ::-1]
+            for image in ori_inputs
+        ]
         return super().visualize(shown, preds, **kwargs)
 
     def preprocess(self, inputs: list, batch_size: int = 32) -> Iterator[dict]:
@@ -138,8 +161,9 @@ class PromptInferencer(ImageClassificationInferencer):
         transform = Compose([self.load, self.pipeline])
         yield from map(default_collate, self._get_chunk_data(map(transform, inputs), batch_size))
 
-    def __call__(self, inputs, return_datasamples: bool = False, batch_size: int = 32,
-                 **kwargs) -> List[dict]:
+    def __call__(
+        self, inputs, return_datasamples: bool = False, batch_size: int = 32, **kwargs
+    ) -> list[dict]:
         """Classify images; all results are kept, see :meth:`stream`.
 
         Args:
@@ -156,8 +180,9 @@ class PromptInferencer(ImageClassificationInferencer):
         """
         return super().__call__(inputs, return_datasamples, batch_size, **kwargs)
 
-    def stream(self, paths: Sequence[str], batch_size: int = 32,
-               num_workers: int = 0) -> Iterator[dict]:
+    def stream(
+        self, paths: Sequence[str], batch_size: int = 32, num_workers: int = 0
+    ) -> Iterator[dict]:
         """Classify any number of image files in constant memory.
 
         Args:
@@ -177,7 +202,7 @@ class PromptInferencer(ImageClassificationInferencer):
                 yield dict(img_path=path, error=why) if why else dict(next(found), img_path=path)
 
 
-def usable_device(name: Union[str, torch.device]) -> torch.device:
+def usable_device(name: str | torch.device) -> torch.device:
     """A device that this machine has.
 
     Raises:
@@ -187,5 +212,7 @@ def usable_device(name: Union[str, torch.device]) -> torch.device:
         torch.zeros(1, device=name)
         return torch.device(name)
     except (RuntimeError, AssertionError) as error:
-        raise ValueError(f'the device {str(name)!r} cannot be used here '
-                         f'({str(error).splitlines()[0]}): cpu always can') from error
+        raise ValueError(
+            f'the device {str(name)!r} cannot be used here '
+            f'({str(error).splitlines()[0]}): cpu always can'
+        ) from error

@@ -1,9 +1,10 @@
 """Predictions as they come: a table on the screen, JSON and CSV files."""
+
 import csv
 import json
 import os
 import os.path as osp
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,8 +22,10 @@ def best(result: dict, classes: Sequence[str], top_k: int) -> dict:
         return dict(image=result['img_path'], error=result['error'])
     scores = result['pred_scores']
     first = np.argsort(-scores, kind='stable')[:top_k]
-    return dict(image=result['img_path'], classes=[
-        dict(name=classes[i], probability=float(scores[i])) for i in first])
+    return dict(
+        image=result['img_path'],
+        classes=[dict(name=classes[i], probability=float(scores[i])) for i in first],
+    )
 
 
 def check_writable(path: str) -> None:
@@ -57,9 +60,10 @@ class Table:
 
     def write(self, row: dict) -> None:
         """Print one prediction."""
-        cells = [f"{c['name']:<{self.name}} {c['probability']:6.1%}" for c in
-                 row.get('classes', [])]
-        print(f"{row['image']:<{self.first}}", *(cells or ['unreadable']), sep='  ', flush=True)
+        cells = [
+            f'{c["name"]:<{self.name}} {c["probability"]:6.1%}' for c in row.get('classes', [])
+        ]
+        print(f'{row["image"]:<{self.first}}', *(cells or ['unreadable']), sep='  ', flush=True)
 
     def close(self) -> None:
         """Nothing is left to do."""
@@ -107,8 +111,9 @@ class CsvFile:
 
     def write(self, row: dict) -> None:
         """Add one prediction."""
-        cells = [v for c in row.get('classes', []) for v in
-                 (c['name'], f"{c['probability']:.6f}")] or [''] * 2 * self.top_k
+        cells = [
+            v for c in row.get('classes', []) for v in (c['name'], f'{c["probability"]:.6f}')
+        ] or [''] * 2 * self.top_k
         self.writer.writerow([row['image'], *cells, row.get('error', '')])
         self.file.flush()
 

@@ -1,8 +1,9 @@
 """Image files: finding them, and loading them so that a bad one stops nothing."""
+
 import os
 import os.path as osp
 from collections import Counter
-from typing import Callable, List, Sequence, Union
+from collections.abc import Callable, Sequence
 
 from mmengine.dataset import default_collate
 from torch.utils.data import Dataset
@@ -10,7 +11,7 @@ from torch.utils.data import Dataset
 from mmdpt.datasets.index import SUFFIXES
 
 
-def find_images(paths: Union[str, Sequence[str]]) -> List[str]:
+def find_images(paths: str | Sequence[str]) -> list[str]:
     """Image files, from files and folders.
 
     A file is taken whatever its name; a folder gives all files below it whose
@@ -38,8 +39,8 @@ def find_images(paths: Union[str, Sequence[str]]) -> List[str]:
     return found
 
 
-def _in_folder(folder: str) -> List[str]:
-    found: List[str] = []
+def _in_folder(folder: str) -> list[str]:
+    found: list[str] = []
     others: Counter = Counter()
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith('.'))
@@ -50,8 +51,10 @@ def _in_folder(folder: str) -> List[str]:
                 others[osp.splitext(name)[1] or name] += 1
     if not found:
         there = ', '.join(f'{n} {kind}' for kind, n in others.most_common(3)) or 'nothing'
-        raise ValueError(f'no image in the folder {folder} (there is {there}): names of images '
-                         f'end in {", ".join(SUFFIXES)}')
+        raise ValueError(
+            f'no image in the folder {folder} (there is {there}): names of images '
+            f'end in {", ".join(SUFFIXES)}'
+        )
     return found
 
 

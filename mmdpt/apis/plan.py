@@ -1,5 +1,7 @@
 """Which model, which weights, which transforms: from a checkpoint, a config, or neither."""
-from typing import Any, List, NamedTuple, Optional, Sequence
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import mmpretrain.datasets  # noqa: F401  registers the transforms
 import mmpretrain.models  # noqa: F401
@@ -18,14 +20,15 @@ from mmdpt.paths import find_config
 
 class Plan(NamedTuple):
     """All that a model for predicting is made of."""
+
     model: dict
-    pipeline: List[dict]
-    classes: Optional[List[str]]
-    state_dict: Optional[dict] = None  # None: nothing is learnt
+    pipeline: list[dict]
+    classes: list[str] | None
+    state_dict: dict | None = None  # None: nothing is learnt
     source: str = 'zero-shot'
 
 
-def plan_of_checkpoint(path: str, config: Optional[str] = None) -> Plan:
+def plan_of_checkpoint(path: str, config: str | None = None) -> Plan:
     """The plan that a checkpoint carries, or its config file.
 
     Args:
@@ -40,8 +43,7 @@ def plan_of_checkpoint(path: str, config: Optional[str] = None) -> Plan:
     """
     checkpoint = read_checkpoint(path)
     about = checkpoint['meta'].get('mmdpt', {})
-    classes = about.get('classes') or \
-        (checkpoint['meta'].get('dataset_meta') or {}).get('classes')
+    classes = about.get('classes') or (checkpoint['meta'].get('dataset_meta') or {}).get('classes')
     if config is not None:
         model, pipeline = _read_config_file(config)
     else:
@@ -52,13 +54,15 @@ def plan_of_checkpoint(path: str, config: Optional[str] = None) -> Plan:
 def _read_recipe(about: dict, path: str):
     advice = 'give the config file that training left beside it: --config WORK_DIR/NAME.py'
     if 'recipe' not in about:
-        raise CheckpointError(f'{path} does not carry the config of its model (an older mmdpt '
-                              f'wrote it): {advice}')
+        raise CheckpointError(
+            f'{path} does not carry the config of its model (an older mmdpt wrote it): {advice}'
+        )
     try:
         check_recipe(about['recipe'])
     except ValueError as error:
-        raise CheckpointError(f'{path} does not carry all that predicting needs ({error}): '
-                              f'{advice}') from error
+        raise CheckpointError(
+            f'{path} does not carry all that predicting needs ({error}): {advice}'
+        ) from error
     return dict(about['recipe']['model']), about['recipe']['pipeline']
 
 
@@ -66,30 +70,42 @@ def _read_config_file(path: str):
     cfg = Config.fromfile(find_config(path))
     if 'arch' in cfg.model and 'classes' in cfg.model:
         from mmdpt.datasets import share_dataset
+
         return model_of(share_dataset(cfg)), pipeline_of(cfg)
     model = cfg.model.to_dict()
     model.setdefault('data_preprocessor', cfg.get('data_preprocessor'))
     return model, pipeline_of(cfg)
 
 
-def zero_shot_plan(classes: Sequence[str], templates: Optional[Sequence[str]], arch: str,
-                   pretrained: Optional[str]) -> Plan:
+def zero_shot_plan(
+    classes: Sequence[str], templates: Sequence[str] | None, arch: str, pretrained: str | None
+) -> Plan:
     """Frozen CLIP with class names; the transforms are CLIP's."""
     size = read_config(arch)[1]['vision_cfg'].get('image_size', 224)
     size = size[0] if isinstance(size, (list, tuple)) else size
     pipeline = [
         dict(type='LoadPILImage'),
-        dict(type='ResizeEdge', scale=size, edge='short', interpolation='bicubic',
-             backend='pillow'),
+        dict(
+            type='ResizeEdge', scale=size, edge='short', interpolation='bicubic', backend='pillow'
+        ),
         dict(type='CenterCrop', crop_size=size),
-        dict(type='PackInputs')]
-    model = dict(type='PromptedCLIP', arch=arch, pretrained=pretrained,
-                 templates=list(templates or [DEFAULT_TEMPLATE]))
+        dict(type='PackInputs'),
+    ]
+    model = dict(
+        type='PromptedCLIP',
+        arch=arch,
+        pretrained=pretrained,
+        templates=list(templates or [DEFAULT_TEMPLATE]),
+    )
     return Plan(model, pipeline, list(classes))
 
 
-def build(plan: Plan, classes: Optional[Sequence[str]] = None,
-          templates: Optional[Sequence[str]] = None, pretrained: Optional[str] = None):
+def build(
+    plan: Plan,
+    classes: Sequence[str] | None = None,
+    templates: Sequence[str] | None = None,
+    pretrained: str | None = None,
+):
     """Build and load the model of a plan, perhaps for other classes.
 
     Args:
@@ -110,8 +126,9 @@ def build(plan: Plan, classes: Optional[Sequence[str]] = None,
     if 'arch' not in model:
         return _build_other(plan, classes, templates, pretrained)
     if plan.classes is None:
-        raise CheckpointError(f'{plan.source} does not name its classes: choose a checkpoint that '
-                              'mmdpt wrote')
+        raise CheckpointError(
+            f'{plan.source} does not name its classes: choose a checkpoint that mmdpt wrote'
+        )
     names = list(plan.classes if classes is None else classes)
     if templates is not None:
         _check_templates(model, templates)
@@ -134,8 +151,9 @@ def _build_model(model: dict, source: str):
     try:
         return MODELS.build(model)
     except (FileNotFoundError, ConnectionError) as error:
-        raise type(error)(f"{source} needs CLIP's weights: {error} Here: --pretrained FILE"
-                          ) from error
+        raise type(error)(
+            f"{source} needs CLIP's weights: {error} Here: --pretrained FILE"
+        ) from error
 
 
 def _build_other(plan: Plan, classes, templates, pretrained):
@@ -143,22 +161,27 @@ def _build_other(plan: Plan, classes, templates, pretrained):
     given = dict(classes=classes, templates=templates, pretrained=pretrained)
     for name, value in given.items():
         if value is not None:
-            raise ValueError(f'{plan.source} is a {plan.model.get("type")}, which reads no class '
-                             f'names: --{name} has no meaning for it')
+            raise ValueError(
+                f'{plan.source} is a {plan.model.get("type")}, which reads no class '
+                f'names: --{name} has no meaning for it'
+            )
     built = MODELS.build(plan.model)
     try:
         built.load_state_dict(plan.state_dict)
     except RuntimeError as error:
-        raise ValueError(f'{plan.source} does not fit the config: '
-                         f'{" ".join(str(error).split())[:300]}') from error
+        raise ValueError(
+            f'{plan.source} does not fit the config: {" ".join(str(error).split())[:300]}'
+        ) from error
     built.classes = plan.classes
     return built.eval()
 
 
 def _check_count(names: Sequence[str]) -> None:
     if len(names) < 2:
-        raise ValueError(f'--classes names {len(names)} class(es), {names}: at least 2 are needed, '
-                         'as in "cat,dog"')
+        raise ValueError(
+            f'--classes names {len(names)} class(es), {names}: at least 2 are needed, '
+            'as in "cat,dog"'
+        )
 
 
 def _check_templates(model: dict, templates: Sequence[str]) -> None:
@@ -166,8 +189,10 @@ def _check_templates(model: dict, templates: Sequence[str]) -> None:
         check_template(template)
     visual = model.get('visual_prompt') or {}
     if model.get('text_prompt') and not visual.get('type') == 'CAVPT':
-        raise ValueError(f'--templates would change nothing: the {model["text_prompt"]["type"]} '
-                         'prompts were learnt, and no template is used beside them')
+        raise ValueError(
+            f'--templates would change nothing: the {model["text_prompt"]["type"]} '
+            'prompts were learnt, and no template is used beside them'
+        )
 
 
 def _with_few_classes(model: dict, count: int) -> dict:
@@ -175,6 +200,9 @@ def _with_few_classes(model: dict, count: int) -> dict:
     visual = model.get('visual_prompt') or {}
     if visual.get('type') != 'CAVPT' or visual.get('top_k', 10) <= count:
         return model
-    print_log(f'Class-aware prompts for all {count} classes, instead of the '
-              f'{visual.get("top_k", 10)} most likely ones as in the training.', logger='current')
+    print_log(
+        f'Class-aware prompts for all {count} classes, instead of the '
+        f'{visual.get("top_k", 10)} most likely ones as in the training.',
+        logger='current',
+    )
     return dict(model, visual_prompt=dict(visual, top_k=count))

@@ -2,6 +2,7 @@
 
 One module a command, with ``main(argv)``. Importing this package imports none of them.
 """
+
 import difflib
 import sys
 from importlib import import_module
@@ -29,9 +30,15 @@ LIGHT = ('collect_results', 'plot_few_shot')  # they need neither torch nor MMPr
 def overview() -> str:
     """What ``mmdpt --help`` prints."""
     lines = [f'  {name:20} {text}' for name, text in COMMANDS.items()]
-    return '\n'.join([
-        'usage: mmdpt COMMAND [ARGUMENTS]', '',
-        'Few-shot prompt tuning of CLIP. Commands (mmdpt COMMAND --help tells more):', '', *lines])
+    return '\n'.join(
+        [
+            'usage: mmdpt COMMAND [ARGUMENTS]',
+            '',
+            'Few-shot prompt tuning of CLIP. Commands (mmdpt COMMAND --help tells more):',
+            '',
+            *lines,
+        ]
+    )
 
 
 def main(argv: list[str] | None = None) -> int | None:

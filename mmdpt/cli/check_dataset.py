@@ -7,6 +7,7 @@
 The first argument is a benchmark, "all", or your own folder, CSV or split
 file. Exit status 1 if anything is wrong; each line says what to do.
 """
+
 import argparse
 import json
 import os
@@ -22,14 +23,14 @@ from ..paths import spoken
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter)
+        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument('data', help='a benchmark, "all", or a path')
-    parser.add_argument('--data-root', default='data',
-                        help="folder of the benchmarks' folders")
-    parser.add_argument('--deep', action='store_true',
-                        help='decode every image (slower)')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(),
-                        help='processes that read images')
+    parser.add_argument('--data-root', default='data', help="folder of the benchmarks' folders")
+    parser.add_argument('--deep', action='store_true', help='decode every image (slower)')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes that read images'
+    )
     parser.add_argument('--json', metavar='FILE', help='write the result here')
     return parser.parse_args(argv)
 
@@ -37,8 +38,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def layouts(args):
     """Layouts to check, by name."""
     if args.data == 'all':
-        return {b.name: get_layout(b, args.data_root)
-                for b in BENCHMARKS.values() if b.folder}
+        return {b.name: get_layout(b, args.data_root) for b in BENCHMARKS.values() if b.folder}
     known = {b.name.lower() for b in BENCHMARKS.values()}
     if osp.exists(args.data) and args.data.lower() not in known:
         return {args.data: get_layout(own_benchmark(), args.data)}
@@ -61,15 +61,20 @@ def main(argv: list[str] | None = None) -> None:
         try:
             findings = check_dataset(found, args.deep, args.workers)
         except BrokenProcessPool:
-            sys.exit('error: a process that read images was killed, which the system does when '
-                     'memory runs out: try --workers 1')
+            sys.exit(
+                'error: a process that read images was killed, which the system does when '
+                'memory runs out: try --workers 1'
+            )
         for finding in findings:
             print(f'  {"ok   " if finding.ok else "WRONG"} {finding.text}')
-        result[name] = dict(ok=all(f.ok for f in findings),
-                            findings=[f._asdict() for f in findings])
+        result[name] = dict(
+            ok=all(f.ok for f in findings), findings=[f._asdict() for f in findings]
+        )
     wrong = [name for name, r in result.items() if not r['ok']]
-    print(f'\n{len(result) - len(wrong)} of {len(result)} in order'
-          f'{"; not: " + ", ".join(wrong) if wrong else ""}')
+    print(
+        f'\n{len(result) - len(wrong)} of {len(result)} in order'
+        f'{"; not: " + ", ".join(wrong) if wrong else ""}'
+    )
     if args.json:
         with open(args.json, 'w', encoding='utf-8') as file:
             json.dump(dict(datasets=result), file, indent=1)

@@ -5,6 +5,7 @@
 
 Prints the tables; docs/results.md says what the columns and the marks mean.
 """
+
 import argparse
 import json
 import os.path as osp
@@ -18,16 +19,25 @@ from ..results.render import as_json, latex, markdown
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('work_dirs', nargs='+', help='work directories, or folders of them')
     parser.add_argument('--csv', metavar='FILE', help='write one line for each figure of each run')
     parser.add_argument('--markdown', metavar='FILE', help='write the tables here')
     parser.add_argument('--latex', metavar='FILE', help='the same for LaTeX with booktabs')
     parser.add_argument('--json', metavar='FILE', help='runs, tables and warnings')
-    parser.add_argument('--seeds', nargs='+', type=int, metavar='N', help='seeds that each '
-                        'experiment should have; by default all that any run has')
-    parser.add_argument('--latest', action='store_true', help='of runs of the same method, '
-                        'dataset, shots and seed take the one that finished last')
+    parser.add_argument(
+        '--seeds',
+        nargs='+',
+        type=int,
+        metavar='N',
+        help='seeds that each experiment should have; by default all that any run has',
+    )
+    parser.add_argument(
+        '--latest',
+        action='store_true',
+        help='of runs of the same method, dataset, shots and seed take the one that finished last',
+    )
     return parser.parse_args(argv)
 
 

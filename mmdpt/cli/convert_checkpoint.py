@@ -8,6 +8,7 @@ such as ``prompt_learner/model.pth.tar-50``; PREFIX, where the file's names
 lack it, is the part's path in the public model. The public files do not say
 for which classes they were trained: their order must be CONFIG's.
 """
+
 import argparse
 
 import torch
@@ -24,19 +25,20 @@ from ..paths import find_config, spoken
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__),
-        formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file of the model, or the name of a shipped one')
     parser.add_argument('files', nargs='+', metavar='[PREFIX=]FILE')
     parser.add_argument('--out', required=True, help='file to write')
-    parser.add_argument('--back', action='store_true',
-                        help='from ours to the public form')
-    parser.add_argument('--method', default='DPT',
-                        help='MaPLe, PromptSRC, CLIP_Adapter, Tip-Adapter-F, '
-                        'CLIP-LoRA; CoOp, CoCoOp, KgCoOp, ProGrad, VPT, VLP '
-                        'and DPT need none')
-    parser.add_argument('--debug', action='store_true',
-                        help='show the traceback of an error')
+    parser.add_argument('--back', action='store_true', help='from ours to the public form')
+    parser.add_argument(
+        '--method',
+        default='DPT',
+        help='MaPLe, PromptSRC, CLIP_Adapter, Tip-Adapter-F, '
+        'CLIP-LoRA; CoOp, CoCoOp, KgCoOp, ProGrad, VPT, VLP '
+        'and DPT need none',
+    )
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
 
 
@@ -52,8 +54,10 @@ def convert(args):
             prefix, _, path = file.rpartition('=')
             tensors.update(read_reference(path, prefix))
         into_model(model, tensors, args.method)
-        content = dict(state_dict=model.state_dict(), meta=dict(
-            mmdpt=dict(model.identity(), converted_from=list(args.files))))
+        content = dict(
+            state_dict=model.state_dict(),
+            meta=dict(mmdpt=dict(model.identity(), converted_from=list(args.files))),
+        )
     torch.save(content, args.out)
     print(f'{len(content["state_dict"])} tensors written to {args.out}')
 

@@ -4,6 +4,7 @@ Drop a photo, choose a trained model, edit the class names; see probabilities
 and what the model looks at. Without a checkpoint: zero-shot CLIP. See
 docs/demo.md.
 """
+
 import argparse
 import os
 import sys
@@ -26,35 +27,68 @@ from ..paths import spoken
 
 TINY = 'mmdpt-tiny'
 DIGITS = 'zero,one,two,three,four,five,six,seven,eight,nine'
-ABOUT_TINY = ('The built-in CLIP knows single digits, letters and words, not photos: for these '
-              'give a trained checkpoint, or another CLIP (`--arch`).')
+ABOUT_TINY = (
+    'The built-in CLIP knows single digits, letters and words, not photos: for these '
+    'give a trained checkpoint, or another CLIP (`--arch`).'
+)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoints', nargs='*', metavar='checkpoint',
-                        help='files that training wrote, to choose from on the page')
-    parser.add_argument('--checkpoint-dir', metavar='DIR', help='all .pth files below it, too, as '
-                        'they are at the start')
-    parser.add_argument('--config', help='config file of the training, for one checkpoint that '
-                        'does not carry its own; it is run as Python')
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'checkpoints',
+        nargs='*',
+        metavar='checkpoint',
+        help='files that training wrote, to choose from on the page',
+    )
+    parser.add_argument(
+        '--checkpoint-dir',
+        metavar='DIR',
+        help='all .pth files below it, too, as they are at the start',
+    )
+    parser.add_argument(
+        '--config',
+        help='config file of the training, for one checkpoint that '
+        'does not carry its own; it is run as Python',
+    )
     parser.add_argument('--arch', help='zero-shot: the CLIP (default: the built-in mmdpt-tiny)')
-    parser.add_argument('--pretrained', metavar='FILE', help="CLIP's weights: a file, or a tag of "
-                        'open_clip; by default those of the training; zero-shot: those built in, '
-                        'or openai')
-    parser.add_argument('--classes', metavar='"A,B,..."', help='zero-shot: the names that the page '
-                        'starts with (default: the ten digits, or cat,dog)')
+    parser.add_argument(
+        '--pretrained',
+        metavar='FILE',
+        help="CLIP's weights: a file, or a tag of "
+        'open_clip; by default those of the training; zero-shot: those built in, '
+        'or openai',
+    )
+    parser.add_argument(
+        '--classes',
+        metavar='"A,B,..."',
+        help='zero-shot: the names that the page starts with (default: the ten digits, or cat,dog)',
+    )
     parser.add_argument('--template', help='zero-shot: the prompt, with {} for the name')
     parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
-    parser.add_argument('--host', default='127.0.0.1', help='address to listen at; by default only '
-                        'this machine can reach the page')
+    parser.add_argument(
+        '--host',
+        default='127.0.0.1',
+        help='address to listen at; by default only this machine can reach the page',
+    )
     parser.add_argument('--port', type=int, default=7860)
-    parser.add_argument('--max-megabytes', type=float, default=Limits().megabytes, metavar='N',
-                        help='largest upload (default %(default)g)')
-    parser.add_argument('--max-megapixels', type=float, default=Limits().megapixels, metavar='N',
-                        help='most pixels of a photo, in millions (default %(default)g)')
+    parser.add_argument(
+        '--max-megabytes',
+        type=float,
+        default=Limits().megabytes,
+        metavar='N',
+        help='largest upload (default %(default)g)',
+    )
+    parser.add_argument(
+        '--max-megapixels',
+        type=float,
+        default=Limits().megapixels,
+        metavar='N',
+        help='most pixels of a photo, in millions (default %(default)g)',
+    )
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
 
@@ -68,16 +102,18 @@ def check_arguments(args):
     trained = bool(args.checkpoints or args.checkpoint_dir)
     for name in ('arch', 'classes', 'template'):
         if trained and getattr(args, name):
-            raise ValueError(f'--{name} belongs to zero-shot CLIP: leave it out, or the '
-                             'checkpoints')
+            raise ValueError(
+                f'--{name} belongs to zero-shot CLIP: leave it out, or the checkpoints'
+            )
     if args.config and (len(args.checkpoints) != 1 or args.checkpoint_dir):
         raise ValueError('--config belongs to exactly one checkpoint')
     if not 1 <= args.port <= 65535:
         raise ValueError(f'--port must be from 1 to 65535, got {args.port}')
     for name in ('max_megabytes', 'max_megapixels'):
         if not getattr(args, name) > 0:
-            raise ValueError(f'--{name.replace("_", "-")} must be above 0, got '
-                             f'{getattr(args, name):g}')
+            raise ValueError(
+                f'--{name.replace("_", "-")} must be above 0, got {getattr(args, name):g}'
+            )
 
 
 def find_choices(args):
@@ -114,12 +150,19 @@ def zero_shot(args):
     """dict[str, Choice]: Frozen CLIP alone."""
     arch = args.arch or TINY
     tiny = arch == TINY
-    classes = [name.strip() for name in
-               (args.classes or (DIGITS if tiny else 'cat,dog')).split(',') if name.strip()]
+    classes = [
+        name.strip()
+        for name in (args.classes or (DIGITS if tiny else 'cat,dog')).split(',')
+        if name.strip()
+    ]
     template = args.template or ('the digit {}.' if tiny and not args.classes else None)
     choice = zero_shot_choice(
-        classes, templates=[template] if template else None, arch=arch,
-        pretrained=args.pretrained or (TINY if tiny else 'openai'), device=args.device)
+        classes,
+        templates=[template] if template else None,
+        arch=arch,
+        pretrained=args.pretrained or (TINY if tiny else 'openai'),
+        device=args.device,
+    )
     return {f'zero-shot {arch}': choice}
 
 
@@ -133,8 +176,11 @@ def demo(args):
     models.get(models.names[0])  # what is missing is said now, and the first answer comes at once
     about = ABOUT_TINY if f'zero-shot {TINY}' in choices else ''
     if not is_loopback(args.host):
-        print(f'warning: with --host {args.host} everybody who reaches this machine can use the '
-              'page; there is no password', file=sys.stderr)
+        print(
+            f'warning: with --host {args.host} everybody who reaches this machine can use the '
+            'page; there is no password',
+            file=sys.stderr,
+        )
     with tempfile.TemporaryDirectory(prefix='mmdpt_demo_') as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder  # uploads, for this user's eyes only
         page = build_page(models, limits, about)

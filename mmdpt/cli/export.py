@@ -4,6 +4,7 @@
 
 Each file is checked against the model; see docs/export.md.
 """
+
 import argparse
 import json
 import logging
@@ -19,21 +20,46 @@ from ..paths import spoken
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('checkpoint', nargs='?', help='checkpoint of the training; left out for '
-                        'zero-shot CLIP, with --config')
-    parser.add_argument('--config', help='config file, for checkpoints that do not carry their '
-                        'own, and for methods that learn nothing')
-    parser.add_argument('--format', nargs='+', choices=list(FORMATS), default=list(FORMATS),
-                        help='torch: torch.export, .pt2; onnx: .onnx; by default both')
-    parser.add_argument('--out', metavar='DIR|PREFIX', help='an existing folder (or a name with / '
-                        'at the end), or the file name without its ending; by default the '
-                        "checkpoint's")
-    parser.add_argument('--batch', default='dynamic', metavar='dynamic|N',
-                        help='number of images at once: any (default), or N alone')
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='checkpoint of the training; left out for zero-shot CLIP, with --config',
+    )
+    parser.add_argument(
+        '--config',
+        help='config file, for checkpoints that do not carry their '
+        'own, and for methods that learn nothing',
+    )
+    parser.add_argument(
+        '--format',
+        nargs='+',
+        choices=list(FORMATS),
+        default=list(FORMATS),
+        help='torch: torch.export, .pt2; onnx: .onnx; by default both',
+    )
+    parser.add_argument(
+        '--out',
+        metavar='DIR|PREFIX',
+        help='an existing folder (or a name with / '
+        'at the end), or the file name without its ending; by default the '
+        "checkpoint's",
+    )
+    parser.add_argument(
+        '--batch',
+        default='dynamic',
+        metavar='dynamic|N',
+        help='number of images at once: any (default), or N alone',
+    )
     parser.add_argument('--opset', type=int, metavar='N', help="ONNX opset; by default PyTorch's")
-    parser.add_argument('--time', type=int, default=0, metavar='ROUNDS', help='also time ROUNDS '
-                        'single images on one thread, eager and exported')
+    parser.add_argument(
+        '--time',
+        type=int,
+        default=0,
+        metavar='ROUNDS',
+        help='also time ROUNDS single images on one thread, eager and exported',
+    )
     parser.add_argument('--json', metavar='FILE', help='write what is printed there, too')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
@@ -75,23 +101,37 @@ def run(args):
     batch = batch_size(args.batch)
     loaded = load_for_export(args.checkpoint, args.config)
     if loaded.precision != 'fp32':
-        print(f'note: the towers computed in {loaded.precision} in training; the files compute in '
-              'fp32, and are compared with the model in fp32')
+        print(
+            f'note: the towers computed in {loaded.precision} in training; the files compute in '
+            'fp32, and are compared with the model in fp32'
+        )
     name = args.checkpoint and Path(args.checkpoint).name
     report = export(
-        loaded.model, prefix(args), list(dict.fromkeys(args.format)), batch, args.opset,
-        pipeline=loaded.pipeline, checkpoint=name, precision=loaded.precision)
+        loaded.model,
+        prefix(args),
+        list(dict.fromkeys(args.format)),
+        batch,
+        args.opset,
+        pipeline=loaded.pipeline,
+        checkpoint=name,
+        precision=loaded.precision,
+    )
     for found in report.values():
         worst = max(found['differences'].values())
         sizes = ', '.join(map(str, found['differences']))
-        print(f"{found['file']}: {found['bytes'] / 1e6:.1f} MB, probabilities equal to {worst:.0e} "
-              f'(batches of {sizes})')
+        print(
+            f'{found["file"]}: {found["bytes"] / 1e6:.1f} MB, probabilities equal to {worst:.0e} '
+            f'(batches of {sizes})'
+        )
     result = dict(files=report)
     if args.time:
         result['milliseconds'] = latency(
-            loaded.model, {form: found['file'] for form, found in report.items()}, args.time)
-        print('one image, one thread: ' + ', '.join(
-            f'{form} {ms:.1f} ms' for form, ms in result['milliseconds'].items()))
+            loaded.model, {form: found['file'] for form, found in report.items()}, args.time
+        )
+        print(
+            'one image, one thread: '
+            + ', '.join(f'{form} {ms:.1f} ms' for form, ms in result['milliseconds'].items())
+        )
     return result
 
 

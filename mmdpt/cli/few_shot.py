@@ -3,6 +3,7 @@
 python tools/few_shot.py split_zhou_EuroSAT.json --shots 16 --seed 1
 python tools/few_shot.py ImageNet --data-root data --shots 16 --seed 1
 """
+
 import argparse
 import json
 import os.path as osp
@@ -17,12 +18,13 @@ from ..paths import spoken
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter)
+        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument(
-        'split', help='a split file {"train": [[path, label, name], ...], '
-        '"val", "test"}, or a benchmark')
-    parser.add_argument('--data-root', default='data', help="folder of the "
-                        "benchmarks' folders")
+        'split',
+        help='a split file {"train": [[path, label, name], ...], "val", "test"}, or a benchmark',
+    )
+    parser.add_argument('--data-root', default='data', help="folder of the benchmarks' folders")
     parser.add_argument('--shots', type=int, required=True)
     parser.add_argument('--seed', type=int, required=True)
     parser.add_argument('--classes', choices=SUBSETS, default='all')
@@ -36,7 +38,8 @@ def warn_of_few(train, shots):
             print(
                 f'warning: class {items[0].name!r} has {len(items)} training '
                 f'images, fewer than {shots}; all are taken',
-                file=sys.stderr)
+                file=sys.stderr,
+            )
 
 
 def read_lists(args):
@@ -65,7 +68,8 @@ def main(argv: list[str] | None = None) -> None:
         classes=args.classes,
         train=train,
         val=val,
-        hash=draw_hash(train, val))
+        hash=draw_hash(train, val),
+    )
     for key in ('train', 'val'):
         for item in result[key]:
             print(key, *item, sep='\t')

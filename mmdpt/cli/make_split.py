@@ -8,6 +8,7 @@ has the benchmark's proportions and class names, always the same from the same
 images, and is another one than the published: results then differ from
 published ones.
 """
+
 import argparse
 import json
 import os.path as osp
@@ -22,13 +23,12 @@ from ..paths import spoken
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter)
+        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument('data', help=f'{", ".join(RAW)}, or a path')
-    parser.add_argument('--data-root', default='data',
-                        help="folder of the benchmarks' folders")
+    parser.add_argument('--data-root', default='data', help="folder of the benchmarks' folders")
     parser.add_argument('--seed', type=int, default=1)
-    parser.add_argument('--out', help='where to write; by default where the '
-                        'benchmark expects it')
+    parser.add_argument('--out', help='where to write; by default where the benchmark expects it')
     return parser.parse_args(argv)
 
 
@@ -36,12 +36,15 @@ def make(args):
     """The split and where it goes."""
     if osp.exists(args.data):
         if not args.out:
-            raise ValueError(f'{args.data} is your own: say where to write '
-                             'the split with --out FILE.json. Its paths '
-                             f'start in {args.data}.')
+            raise ValueError(
+                f'{args.data} is your own: say where to write '
+                'the split with --out FILE.json. Its paths '
+                f'start in {args.data}.'
+            )
         if args.seed != 1:
-            raise ValueError('--seed is for benchmarks; own data are always '
-                             'divided in the same way.')
+            raise ValueError(
+                '--seed is for benchmarks; own data are always divided in the same way.'
+            )
         return get_layout(own_benchmark(), args.data).read(), args.out
     layout = get_layout(args.data, args.data_root)
     split = make_split(layout, args.seed)
@@ -54,17 +57,24 @@ def main(argv: list[str] | None = None) -> None:
     try:
         split, path = make(args)
         if osp.exists(path):
-            raise ValueError(f'{path} is there already; remove it first, or '
-                             'write elsewhere with --out FILE.json.')
+            raise ValueError(
+                f'{path} is there already; remove it first, or '
+                'write elsewhere with --out FILE.json.'
+            )
         digest = draw_hash(split.train, split.val + split.test)
-        content = dict(split._asdict(), made_by=dict(
-            tool='mmdpt tools/make_split.py', seed=args.seed, hash=digest))
-        write_atomically(json.dumps(content, ensure_ascii=False).encode(),
-                         path)
+        content = dict(
+            split._asdict(),
+            made_by=dict(tool='mmdpt tools/make_split.py', seed=args.seed, hash=digest),
+        )
+        write_atomically(json.dumps(content, ensure_ascii=False).encode(), path)
     except (OSError, ValueError) as error:
         sys.exit(spoken(f'error: {error}'))
-    print(f'{path}: {"/".join(str(len(part)) for part in split)} images '
-          f'(train/val/test), {len({i.label for i in split.train})} classes')
+    print(
+        f'{path}: {"/".join(str(len(part)) for part in split)} images '
+        f'(train/val/test), {len({i.label for i in split.train})} classes'
+    )
     print('hash', digest, sep='\t')
-    print('This is not the published split: results differ from published '
-          'ones. Give the hash with them.')
+    print(
+        'This is not the published split: results differ from published '
+        'ones. Give the hash with them.'
+    )

@@ -3,6 +3,7 @@
 Follows interpret_prompt.py of CoOp (MIT): Euclidean distances between the
 context and the text tower's token embedding. See docs/attention.md.
 """
+
 import argparse
 import json
 from pathlib import Path
@@ -16,12 +17,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description='The words nearest to a learnt context')
     parser.add_argument('checkpoint', help='checkpoint of the training')
-    parser.add_argument('--config', help='config file, for checkpoints that do not carry '
-                        'their own')
+    parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
     parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words a position')
     parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts these only')
-    parser.add_argument('--exclude-special', action='store_true',
-                        help='leave out the marks of start and end of text')
+    parser.add_argument(
+        '--exclude-special',
+        action='store_true',
+        help='leave out the marks of start and end of text',
+    )
     parser.add_argument('--json', metavar='FILE', help='write the words there, too')
     parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
@@ -35,7 +38,8 @@ def find_words(args):
     found = nearest_words(infer.model, args.top_k, classes, args.exclude_special)
     return [
         dict(class_name=name, position=position, words=[word._asdict() for word in words])
-        for name, context in found.items() for position, words in enumerate(context, 1)
+        for name, context in found.items()
+        for position, words in enumerate(context, 1)
     ]
 
 
@@ -46,8 +50,8 @@ def show(rows):
         if row['class_name'] != before:
             before = row['class_name']
             print(before)
-        words = (f"{word['text']} {word['distance']:.4f}" for word in row['words'])
-        print(f"{row['position']:>4}  {'  '.join(words)}")
+        words = (f'{word["text"]} {word["distance"]:.4f}' for word in row['words'])
+        print(f'{row["position"]:>4}  {"  ".join(words)}')
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,6 +6,7 @@
 One panel a dataset, and their average; bands are one standard deviation over
 the seeds. The CSV is that of tools/collect_results.py.
 """
+
 import argparse
 import sys
 
@@ -17,14 +18,21 @@ from ..results.few_shot_plot import draw, panels
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('results', nargs='+', help='a CSV file, or work directories')
-    parser.add_argument('--out', required=True, metavar='FILE',
-                        help='the figure: .png, .pdf or .svg')
+    parser.add_argument(
+        '--out', required=True, metavar='FILE', help='the figure: .png, .pdf or .svg'
+    )
     parser.add_argument('--methods', nargs='+', help='which, in this order; by default all')
     parser.add_argument('--datasets', nargs='+', help='the same for datasets')
-    parser.add_argument('--seeds', nargs='+', type=int, metavar='N',
-                        help='as in tools/collect_results.py, for work directories')
+    parser.add_argument(
+        '--seeds',
+        nargs='+',
+        type=int,
+        metavar='N',
+        help='as in tools/collect_results.py, for work directories',
+    )
     parser.add_argument('--latest', action='store_true', help='the same')
     return parser.parse_args(argv)
 

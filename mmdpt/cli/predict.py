@@ -6,6 +6,7 @@ Zero-shot, with class names alone:
 
 See docs/predict.md.
 """
+
 import argparse
 import os
 import sys
@@ -27,28 +28,58 @@ NAMED = 10  # unreadable files in the last line
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('checkpoint', help=f'file that training wrote, or {ZERO_SHOT}')
-    parser.add_argument('images', nargs='+', metavar='image', help='image files, or folders, '
-                        'which stand for all images below them')
-    parser.add_argument('--classes', metavar='"A,B,..."', help='other class names: with commas, '
-                        'or a .txt file with one a line')
-    parser.add_argument('--templates', '--template', nargs='+', metavar='TEXT', help='hand-written '
-                        'prompts such as "a photo of a {}.", or a .txt file with one a line')
-    parser.add_argument('--config', help='config file of the training, for checkpoints that do '
-                        'not carry theirs; it is run as Python')
+    parser.add_argument(
+        'images',
+        nargs='+',
+        metavar='image',
+        help='image files, or folders, which stand for all images below them',
+    )
+    parser.add_argument(
+        '--classes',
+        metavar='"A,B,..."',
+        help='other class names: with commas, or a .txt file with one a line',
+    )
+    parser.add_argument(
+        '--templates',
+        '--template',
+        nargs='+',
+        metavar='TEXT',
+        help='hand-written prompts such as "a photo of a {}.", or a .txt file with one a line',
+    )
+    parser.add_argument(
+        '--config',
+        help='config file of the training, for checkpoints that do '
+        'not carry theirs; it is run as Python',
+    )
     parser.add_argument('--arch', help=f'{ZERO_SHOT}: the CLIP (default ViT-B-16-quickgelu)')
-    parser.add_argument('--pretrained', metavar='FILE', help="CLIP's weights: a file, or a tag of "
-                        'open_clip; by default those of the training, else openai')
+    parser.add_argument(
+        '--pretrained',
+        metavar='FILE',
+        help="CLIP's weights: a file, or a tag of "
+        'open_clip; by default those of the training, else openai',
+    )
     parser.add_argument('--top-k', type=int, default=1, metavar='K', help='classes to show')
     parser.add_argument('--batch-size', type=int, default=32, metavar='B', help='images at once')
-    parser.add_argument('--workers', type=int, metavar='N', help='processes that load images (by '
-                        'default none on the CPU, up to 8 beside a GPU)')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        metavar='N',
+        help='processes that load images (by default none on the CPU, up to 8 beside a GPU)',
+    )
     parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
-    parser.add_argument('--no-upright', action='store_true', help='do not turn photos as EXIF '
-                        'says: as the benchmarks, and tools/test.py')
-    parser.add_argument('--json', metavar='FILE', help='write the predictions there, too, as a '
-                        'list; or line by line if it ends in .jsonl')
+    parser.add_argument(
+        '--no-upright',
+        action='store_true',
+        help='do not turn photos as EXIF says: as the benchmarks, and tools/test.py',
+    )
+    parser.add_argument(
+        '--json',
+        metavar='FILE',
+        help='write the predictions there, too, as a list; or line by line if it ends in .jsonl',
+    )
     parser.add_argument('--csv', metavar='FILE', help='write a table there, too')
     parser.add_argument('--quiet', action='store_true', help='no table on the screen')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
@@ -81,23 +112,36 @@ def texts(given, separator=None):
     """list[str] | None: Names or templates of the command line or a .txt file."""
     if given is None:
         return None
-    given = given.split(separator) if separator and not given.endswith('.txt') else \
-        [given] if isinstance(given, str) else given
-    found = [line for text in given for line in
-             (read_text(text) if text.endswith('.txt') else [text.strip()])]
+    given = (
+        given.split(separator)
+        if separator and not given.endswith('.txt')
+        else [given]
+        if isinstance(given, str)
+        else given
+    )
+    found = [
+        line
+        for text in given
+        for line in (read_text(text) if text.endswith('.txt') else [text.strip()])
+    ]
     return [text for text in found if text]
 
 
 def build_inferencer(args):
     """PromptInferencer: What the command line describes."""
-    common = dict(classes=texts(args.classes, ','), templates=texts(args.templates),
-                  device=args.device, upright=not args.no_upright)
+    common = dict(
+        classes=texts(args.classes, ','),
+        templates=texts(args.templates),
+        device=args.device,
+        upright=not args.no_upright,
+    )
     if args.checkpoint == ZERO_SHOT:
         return PromptInferencer.zero_shot(
-            arch=args.arch or 'ViT-B-16-quickgelu', pretrained=args.pretrained or 'openai',
-            **common)
-    return PromptInferencer(args.checkpoint, config=args.config, pretrained=args.pretrained,
-                            **common)
+            arch=args.arch or 'ViT-B-16-quickgelu', pretrained=args.pretrained or 'openai', **common
+        )
+    return PromptInferencer(
+        args.checkpoint, config=args.config, pretrained=args.pretrained, **common
+    )
 
 
 def predict(args):

@@ -7,6 +7,7 @@
 Give the same command again after it was stopped, in whatever way: finished
 runs are skipped, interrupted ones go on from their last checkpoint.
 """
+
 import argparse
 import fcntl
 import json
@@ -39,22 +40,41 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--datasets', nargs='+', help='files of configs/_base_/datasets')
     parser.add_argument('--shots', nargs='+', type=int, help='default: 1 2 4 8 16')
     parser.add_argument('--seeds', nargs='+', type=int, help='default: 1 2 3')
-    parser.add_argument('--only', nargs='+', metavar='PATTERN',
-                        help="runs whose name fits, for example 'dpt_*_seed1'")
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, default={},
-                        metavar='KEY=VALUE', help='override settings of all runs')
-    parser.add_argument('--work-dir', default='work_dirs/sweep', help='results lie in its '
-                        'subfolders, one a run')
-    parser.add_argument('--list', '--dry-run', action='store_true', dest='list',
-                        help='tell what would run, what is finished, and what failed why')
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        metavar='PATTERN',
+        help="runs whose name fits, for example 'dpt_*_seed1'",
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings of all runs',
+    )
+    parser.add_argument(
+        '--work-dir', default='work_dirs/sweep', help='results lie in its subfolders, one a run'
+    )
+    parser.add_argument(
+        '--list',
+        '--dry-run',
+        action='store_true',
+        dest='list',
+        help='tell what would run, what is finished, and what failed why',
+    )
     parser.add_argument('--retry-failed', action='store_true', help='run failed ones again')
     parser.add_argument('--json', metavar='FILE', help='write the table of states')
     parser.add_argument('--executor', choices=['local', 'slurm'], default='local')
     parser.add_argument('--slots', type=int, help='so many runs at once, on the CPU')
     parser.add_argument('--gpus', help='GPUs to use, such as 0,1; by default all')
     parser.add_argument('--per-gpu', type=int, default=1, help='runs at once on a GPU')
-    parser.add_argument('--slurm-options', metavar='NAME=VALUE,...', help="submitit's parameters, "
-                        'such as partition=gpu,timeout_min=600,gpus_per_node=1')
+    parser.add_argument(
+        '--slurm-options',
+        metavar='NAME=VALUE,...',
+        help="submitit's parameters, such as partition=gpu,timeout_min=600,gpus_per_node=1",
+    )
     parser.add_argument('--debug', action='store_true', help='show the full traceback of an error')
     return parser.parse_args(argv)
 
@@ -78,10 +98,16 @@ def plan(args):
     else:
         missing = [f'--{n}' for n in GRID[:3] if n not in given]
         if missing:
-            raise ValueError(f"give a sweep file, or {', '.join(missing)}, too")
-        runs = plan_grid(args.methods, args.archs, args.datasets, args.shots or (1, 2, 4, 8, 16),
-                         args.seeds or (1, 2, 3), args.cfg_options,
-                         osp.join(args.work_dir, '.sweep', 'composed'))
+            raise ValueError(f'give a sweep file, or {", ".join(missing)}, too')
+        runs = plan_grid(
+            args.methods,
+            args.archs,
+            args.datasets,
+            args.shots or (1, 2, 4, 8, 16),
+            args.seeds or (1, 2, 3),
+            args.cfg_options,
+            osp.join(args.work_dir, '.sweep', 'composed'),
+        )
     return select(runs, args.only) if args.only else runs
 
 
@@ -99,10 +125,20 @@ def make_job(work_dir, driver, run, env):
     if run.tool == 'train':
         return start([*command, '--resume'])
     metrics = osp.join(folder, 'metrics.json')
-    return start([*command, '--out', metrics], metrics=metrics, results=dict(
-        config=osp.join(folder, osp.basename(config)), evaluation_only=True,
-        benchmark=(run.content.get('dataset') or {}).get('name'), shots=None, seed=None,
-        few_shot=None, versions=versions(), commit=package_commit()))
+    return start(
+        [*command, '--out', metrics],
+        metrics=metrics,
+        results=dict(
+            config=osp.join(folder, osp.basename(config)),
+            evaluation_only=True,
+            benchmark=(run.content.get('dataset') or {}).get('name'),
+            shots=None,
+            seed=None,
+            few_shot=None,
+            versions=versions(),
+            commit=package_commit(),
+        ),
+    )
 
 
 def alone(work_dir):
@@ -116,8 +152,10 @@ def alone(work_dir):
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise ValueError(f'another sweep is at work in {work_dir}: wait for it, look at it with '
-                         '--list, or give another --work-dir') from None
+        raise ValueError(
+            f'another sweep is at work in {work_dir}: wait for it, look at it with '
+            '--list, or give another --work-dir'
+        ) from None
     return lock
 
 
@@ -139,8 +177,14 @@ def run_all(args, board, runs):
     board.begin(runs)
     if args.executor == 'slurm':
         start = partial(make_job, args.work_dir, None)
-        slurm.run_slurm(runs, start, slurm.parse_options(args.slurm_options), args.work_dir,
-                        board.end, args.per_gpu)
+        slurm.run_slurm(
+            runs,
+            start,
+            slurm.parse_options(args.slurm_options),
+            args.work_dir,
+            board.end,
+            args.per_gpu,
+        )
     else:
         places = local.slots(args.slots, args.gpus and args.gpus.split(','), args.per_gpu)
         start = partial(make_job, args.work_dir, os.getpid())

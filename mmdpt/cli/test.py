@@ -3,6 +3,7 @@
 The options are those of MMPretrain's tools/test.py. The checkpoint may be left
 out only if the model learns nothing (zero-shot).
 """
+
 import argparse
 import os.path as osp
 from copy import deepcopy
@@ -32,13 +33,23 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('config', help='config file, or the name of a shipped one')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the training')
     add_common_arguments(parser)
-    parser.add_argument('--out', metavar='FILE', help='write the metrics to FILE.json, or the '
-                        'predictions to FILE.pkl')
-    parser.add_argument('--out-item', choices=['metrics', 'pred'], help='what to write to --out; '
-                        'by default metrics for .json, predictions for .pkl')
+    parser.add_argument(
+        '--out',
+        metavar='FILE',
+        help='write the metrics to FILE.json, or the predictions to FILE.pkl',
+    )
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        help='what to write to --out; by default metrics for .json, predictions for .pkl',
+    )
     parser.add_argument('--amp', action='store_true', help='test with mixed precision')
-    parser.add_argument('--tta', action='store_true', help='test-time augmentation: tta_model and '
-                        'tta_pipeline of the config, else the mean over an image and its mirror')
+    parser.add_argument(
+        '--tta',
+        action='store_true',
+        help='test-time augmentation: tta_model and '
+        'tta_pipeline of the config, else the mean over an image and its mirror',
+    )
     parser.add_argument('--show-dir', help='folder for images with their predictions')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--interval', type=int, default=1, help='draw every so many images')
@@ -76,8 +87,12 @@ def configure(args):
         draw(cfg, args)
     if args.tta:
         augment(cfg)
-    set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'),
-                        pin_memory=torch.cuda.is_available())
+    set_loader_defaults(
+        cfg,
+        ['test_dataloader'],
+        collate_fn=dict(type='default_collate'),
+        pin_memory=torch.cuda.is_available(),
+    )
     if args.no_pin_memory:
         cfg.test_dataloader.pin_memory = False
     merge_options(cfg, args.cfg_options)
@@ -87,8 +102,13 @@ def configure(args):
 def draw(cfg, args):
     """Switches the visualization hook on."""
     hook = cfg.default_hooks.setdefault('visualization', dict(type='VisualizationHook'))
-    hook.update(enable=True, show=args.show, wait_time=args.wait_time, out_dir=args.show_dir,
-                interval=args.interval)
+    hook.update(
+        enable=True,
+        show=args.show,
+        wait_time=args.wait_time,
+        out_dir=args.show_dir,
+        interval=args.interval,
+    )
 
 
 def augment(cfg):
@@ -96,7 +116,7 @@ def augment(cfg):
     pipeline = cfg.test_dataloader.dataset.pipeline
     cfg.setdefault('tta_model', dict(type='mmpretrain.AverageClsScoreTTA'))
     if 'tta_pipeline' not in cfg:
-        flips = [dict(type='RandomFlip', prob=1.), dict(type='RandomFlip', prob=0.)]
+        flips = [dict(type='RandomFlip', prob=1.0), dict(type='RandomFlip', prob=0.0)]
         both = dict(type='TestTimeAug', transforms=[flips, [pipeline[-1]]])
         cfg.tta_pipeline = [*deepcopy(pipeline[:-1]), both]
     cfg.model = ConfigDict(**cfg.tta_model, module=cfg.model)
@@ -113,7 +133,8 @@ def check_nothing_learnt(model):
     if learnt:
         raise ValueError(
             f'the model learns {len(learnt)} tensors ({", ".join(learnt[:3])}, ...), so testing it '
-            'needs a checkpoint: python tools/test.py CONFIG CHECKPOINT')
+            'needs a checkpoint: python tools/test.py CONFIG CHECKPOINT'
+        )
 
 
 def check_complete(model, found):
@@ -133,7 +154,8 @@ def check_complete(model, found):
         return
     expected, found = (
         {k: v for k, v in state.items() if not k.endswith('num_batches_tracked')}
-        for state in (model.state_dict(), found))  # those serve the training only
+        for state in (model.state_dict(), found)
+    )  # those serve the training only
     check_tensors(expected, found)
 
 

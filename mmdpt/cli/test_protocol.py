@@ -10,6 +10,7 @@ dataset.subset=base. Prints the accuracy on each part, and the harmonic mean of
 base and new, or the mean; writes them to protocol_NAME.json beside the checkpoint,
 where tools/collect_results.py finds them.
 """
+
 import argparse
 import json
 import os.path as osp
@@ -36,14 +37,21 @@ TRAINING = ('config', 'method', 'benchmark', 'subset', 'shots', 'seed', 'draw_ha
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file of the training, or the name of a shipped one')
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('--protocol', required=True, choices=PROTOCOLS)
-    parser.add_argument('--datasets', nargs='+', default=[], metavar='NAME',
-                        help="benchmarks to test on; by default the protocol's")
-    parser.add_argument('--json', metavar='FILE', help='write the figures here instead of '
-                        'beside the checkpoint')
+    parser.add_argument(
+        '--datasets',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help="benchmarks to test on; by default the protocol's",
+    )
+    parser.add_argument(
+        '--json', metavar='FILE', help='write the figures here instead of beside the checkpoint'
+    )
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -80,7 +88,8 @@ def training_of(args, cfg, meta):
         shots=cfg.train_dataloader.dataset.get('shots'),
         seed=meta.get('seed'),
         draw_hash=identity.get('draw_hash'),
-        clip=identity.get('clip'))
+        clip=identity.get('clip'),
+    )
 
 
 def run(args):
@@ -90,8 +99,10 @@ def run(args):
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))
     merge_options(cfg, args.cfg_options)
     if not cfg.get('dataset'):
-        raise ValueError(f'{args.config} has no "dataset": the protocols need a config on '
-                         'configs/_base_/few_shot.py')
+        raise ValueError(
+            f'{args.config} has no "dataset": the protocols need a config on '
+            'configs/_base_/few_shot.py'
+        )
     parts = targets(args.protocol, cfg.dataset, args.datasets)
     meta = read_checkpoint(args.checkpoint)['meta']
     check_training(args.protocol, cfg.dataset, meta.get('mmdpt', {}).get('classes', []))
@@ -103,11 +114,17 @@ def run(args):
         print(f'\n{args.protocol}, {args.checkpoint}')
         for name, value in {**accuracies, **figures}.items():
             print(f'  {name:16} {value:6.2f}')
-        path = args.json or osp.join(
-            osp.dirname(args.checkpoint), f'protocol_{args.protocol}.json')
-        results = dict(protocol=args.protocol, accuracy=accuracies, **figures, **training,
-                       checkpoint=dict(path=args.checkpoint), versions=versions(), commit=commit,
-                       finished=now())
+        path = args.json or osp.join(osp.dirname(args.checkpoint), f'protocol_{args.protocol}.json')
+        results = dict(
+            protocol=args.protocol,
+            accuracy=accuracies,
+            **figures,
+            **training,
+            checkpoint=dict(path=args.checkpoint),
+            versions=versions(),
+            commit=commit,
+            finished=now(),
+        )
         write_atomically(json.dumps(results, indent=1).encode(), path)
         print(f'  results: {path}')
 

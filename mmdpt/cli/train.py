@@ -2,6 +2,7 @@
 
 The options are those of MMPretrain's tools/train.py, and --seed.
 """
+
 import argparse
 import os.path as osp
 
@@ -27,16 +28,27 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Train a model')
     parser.add_argument('config', help='config file, or the name of a shipped one')
     add_common_arguments(parser)
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on with a training: from CHECKPOINT, or from the last one in the '
-                        'work directory')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on with a training: from CHECKPOINT, or from the last one in the work directory',
+    )
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')
-    parser.add_argument('--no-validate', action='store_true',
-                        help='do not validate during the training')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale the learning rate with the total batch size')
-    parser.add_argument('--no-persistent-workers', action='store_true',
-                        help='start the loading processes again in each epoch')
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not validate during the training'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate with the total batch size',
+    )
+    parser.add_argument(
+        '--no-persistent-workers',
+        action='store_true',
+        help='start the loading processes again in each epoch',
+    )
     return parser.parse_args(argv)
 
 
@@ -49,11 +61,14 @@ def configure(args):
         use_amp(cfg)
     if args.auto_scale_lr:
         if 'auto_scale_lr' not in cfg:
-            raise ValueError('--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=N) in the '
-                             'config: the batch size that its learning rate is meant for')
+            raise ValueError(
+                '--auto-scale-lr needs auto_scale_lr=dict(base_batch_size=N) in the '
+                'config: the batch size that its learning rate is meant for'
+            )
         cfg.auto_scale_lr.enable = True
-    set_loader_defaults(cfg, LOADERS, collate_fn=dict(type='default_collate'),
-                        pin_memory=torch.cuda.is_available())
+    set_loader_defaults(
+        cfg, LOADERS, collate_fn=dict(type='default_collate'), pin_memory=torch.cuda.is_available()
+    )
     for name in LOADERS:
         if cfg.get(name) is not None:
             workers = cfg[name].get('num_workers', 0)

@@ -4,6 +4,7 @@ For each image one figure: the image as the network saw it, the classes with
 their zero-shot ranks, the class token's attention with and without prompts,
 and the class-aware prompts' attention. See docs/attention.md.
 """
+
 import argparse
 from collections import Counter
 from pathlib import Path
@@ -21,13 +22,20 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Draw where a trained model looks')
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('images', nargs='+', metavar='image', help='image files')
-    parser.add_argument('--config', help='config file, for checkpoints that do not carry '
-                        'their own')
-    parser.add_argument('--out', default='attention', metavar='DIR|FILE',
-                        help='folder for IMAGE.png of each image, or, of one image, the .png or '
-                        '.pdf file to write; by default the folder attention')
-    parser.add_argument('--top-k', type=int, metavar='K', help='classes to show; by default all '
-                        'that the model has class-aware prompts for, else 5')
+    parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
+    parser.add_argument(
+        '--out',
+        default='attention',
+        metavar='DIR|FILE',
+        help='folder for IMAGE.png of each image, or, of one image, the .png or '
+        '.pdf file to write; by default the folder attention',
+    )
+    parser.add_argument(
+        '--top-k',
+        type=int,
+        metavar='K',
+        help='classes to show; by default all that the model has class-aware prompts for, else 5',
+    )
     parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
@@ -43,22 +51,26 @@ def output_files(images, out):
     """
     for image in images:
         if not Path(image).is_file():
-            what = 'is a folder: give the images in it' if Path(image).is_dir() else \
-                'does not exist'
+            what = (
+                'is a folder: give the images in it' if Path(image).is_dir() else 'does not exist'
+            )
             raise FileNotFoundError(f'the image {image} {what}')
     out = Path(out)
     if out.suffix and not out.is_dir():
         if out.suffix.lower() not in FORMATS:
             raise ValueError(f'--out {out} must end in {" or ".join(FORMATS)}, or be a folder')
         if len(images) > 1:
-            raise ValueError(f'--out {out} is one file, but there are {len(images)} images: give '
-                             'a folder')
+            raise ValueError(
+                f'--out {out} is one file, but there are {len(images)} images: give a folder'
+            )
         return [out]
     files = [out / f'{Path(image).stem}.png' for image in images]
     twice = [str(file) for file, count in Counter(files).items() if count > 1]
     if twice:
-        raise ValueError(f'several images would be drawn to {", ".join(twice)}: draw them in '
-                         'separate calls, with another --out')
+        raise ValueError(
+            f'several images would be drawn to {", ".join(twice)}: draw them in '
+            'separate calls, with another --out'
+        )
     return files
 
 
@@ -70,11 +82,15 @@ def visualize(args):
     check_model(model)
     files[0].parent.mkdir(parents=True, exist_ok=True)
     if model.visual_prompt is None and model.lora is None:
-        print(f'{type(model.text_prompt).__name__} leaves the image tower as it is, so there is '
-              'one attention map, without a comparison')
+        print(
+            f'{type(model.text_prompt).__name__} leaves the image tower as it is, so there is '
+            'one attention map, without a comparison'
+        )
     elif model.visual_prompt is None or not model.visual_prompt.top_k:
-        print(f'{type(model.visual_prompt or model.lora).__name__} has no class-aware prompts, so '
-              'only the class token is compared')
+        print(
+            f'{type(model.visual_prompt or model.lora).__name__} has no class-aware prompts, so '
+            'only the class token is compared'
+        )
     for path, file in zip(args.images, files):
         batch = next(iter(infer.preprocess([path])))
         inputs = model.data_preprocessor(batch, False)['inputs']

@@ -1,6 +1,7 @@
 """What all few-shot datasets share: draw, class subset, images, randomness."""
+
 import os
-from typing import List, Optional, Sequence, Union
+from collections.abc import Sequence
 
 import torch
 from mmpretrain.datasets import BaseDataset
@@ -50,26 +51,28 @@ class BaseFewShotDataset(BaseDataset):
             class has fewer images than ``shots``, or the list is empty.
     """
 
-    def __init__(self,
-                 benchmark: Union[str, dict, Benchmark],
-                 split: str = 'train',
-                 shots: Optional[int] = None,
-                 seed: int = 1,
-                 subset: str = 'all',
-                 allow_fewer: bool = False,
-                 pipeline: Sequence = (),
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        benchmark: str | dict | Benchmark,
+        split: str = 'train',
+        shots: int | None = None,
+        seed: int = 1,
+        subset: str = 'all',
+        allow_fewer: bool = False,
+        pipeline: Sequence = (),
+        **kwargs,
+    ) -> None:
         benchmark = as_benchmark(benchmark)
         if split not in Split._fields:
-            raise ValueError(f'split must be one of {Split._fields}, '
-                             f'got {split!r}.')
+            raise ValueError(f'split must be one of {Split._fields}, got {split!r}.')
         if shots is not None:
             check_number('shots', shots, 1)
         check_number('seed', seed, 0)
         if benchmark.evaluation_only and split != 'test':
             raise ValueError(
-                f"{benchmark.name} is for evaluation only: it has no "
-                f"{split!r} list. Train on ImageNet, test on it.")
+                f'{benchmark.name} is for evaluation only: it has no '
+                f'{split!r} list. Train on ImageNet, test on it.'
+            )
         benchmark = with_classes(benchmark, self.load_classes(benchmark))
         self.benchmark = benchmark
         self.split = split
@@ -85,14 +88,10 @@ class BaseFewShotDataset(BaseDataset):
         if len(classes) < 2:
             raise ValueError(
                 f'{benchmark.name} has {len(classes)} class(es) in subset '
-                f'{subset!r}; a classifier needs at least 2.')
+                f'{subset!r}; a classifier needs at least 2.'
+            )
         # test_mode: a sample that fails is an error, never replaced
-        super().__init__(
-            ann_file='',
-            classes=classes,
-            pipeline=pipeline,
-            test_mode=True,
-            **kwargs)
+        super().__init__(ann_file='', classes=classes, pipeline=pipeline, test_mode=True, **kwargs)
 
     def load_classes(self, benchmark: Benchmark) -> Sequence[str]:
         """Give the class names in label order."""
@@ -110,41 +109,36 @@ class BaseFewShotDataset(BaseDataset):
         """Set the epoch (from 0) of which the augmentation is a function."""
         self._epoch.fill_(epoch)
 
-    def load_data_list(self) -> List[dict]:
+    def load_data_list(self) -> list[dict]:
         """Draw, select the classes, and list the images of this split."""
         train, val, test = self.load_split()
         # where the val list is the test list (ImageNet), only train is drawn
         drawn_val = [] if val is test else val
         if self.shots is not None and not self.benchmark.evaluation_only:
             self._check_enough(train if self.split == 'train' else drawn_val)
-            train, drawn_val = sample_few_shot(train, drawn_val, self.shots,
-                                               self.seed)
+            train, drawn_val = sample_few_shot(train, drawn_val, self.shots, self.seed)
         val = test if val is test else drawn_val
         # the first list defines the halves
-        split = Split(*select_classes((train or test, train, val, test),
-                                      self.subset)[1:])
+        split = Split(*select_classes((train or test, train, val, test), self.subset)[1:])
         items = getattr(split, self.split)
         if not items:
-            raise ValueError(f'The {self.split} list of {self.benchmark.name} '
-                             f'is empty (subset {self.subset!r}).')
+            raise ValueError(
+                f'The {self.split} list of {self.benchmark.name} is empty (subset {self.subset!r}).'
+            )
         # of train and val together: the same in both datasets and in the log
-        self.draw_hash = draw_hash(split.train,
-                                   [] if val is test else split.val)
+        self.draw_hash = draw_hash(split.train, [] if val is test else split.val)
         self._metainfo.update(
             benchmark=self.benchmark.name,
             shots=self.shots,
             seed=self.seed,
             subset=self.subset,
-            draw_hash=self.draw_hash)
-        return [
-            dict(img_path=self.image_path(item), gt_label=item.label)
-            for item in items
-        ]
+            draw_hash=self.draw_hash,
+        )
+        return [dict(img_path=self.image_path(item), gt_label=item.label) for item in items]
 
     def _check_enough(self, items: Sequence[Item]) -> None:
         """Refuse a class with fewer images than are to be drawn."""
-        if self.shots is None or self.allow_fewer or \
-                self.split == 'test' or not items:
+        if self.shots is None or self.allow_fewer or self.split == 'test' or not items:
             return
         shots = self.shots
         if self.split == 'val':
@@ -152,7 +146,8 @@ class BaseFewShotDataset(BaseDataset):
         groups = group_by_label(items)
         few = {
             self.benchmark.classes[label]: len(groups[label])
-            for label in self.labels if len(groups[label]) < shots
+            for label in self.labels
+            if len(groups[label]) < shots
         }
         if few:
             found = ', '.join(f'{name!r} has {n}' for name, n in few.items())
@@ -160,7 +155,8 @@ class BaseFewShotDataset(BaseDataset):
                 f'{self.benchmark.name}: shots={self.shots} needs {shots} '
                 f'{self.split} images a class, but {found}. Ask for fewer '
                 'shots, add images, or set allow_fewer=True to take what there '
-                'is, as the public benchmark does.')
+                'is, as the public benchmark does.'
+            )
 
     def prepare_data(self, idx: int) -> dict:
         """Run the pipeline; randomness depends on seed, epoch and ``idx``."""
@@ -172,17 +168,14 @@ class BaseFewShotDataset(BaseDataset):
         with sample_randomness(self.seed, int(self._epoch), idx):
             data = self.pipeline(info)
         if data is None:
-            raise ValueError(f'The pipeline gave nothing for '
-                             f'{info["img_path"]!r} (a transform returned '
-                             'None).')
+            raise ValueError(
+                f'The pipeline gave nothing for {info["img_path"]!r} (a transform returned None).'
+            )
         return data
 
-    def extra_repr(self) -> List[str]:
+    def extra_repr(self) -> list[str]:
         """What was drawn."""
-        body = [
-            f'Benchmark: \t{self.benchmark.name}, {self.split}, '
-            f'classes {self.subset}'
-        ]
+        body = [f'Benchmark: \t{self.benchmark.name}, {self.split}, classes {self.subset}']
         if self.split != 'test':
             body.append(f'Shots, seed: \t{self.shots}, {self.seed}')
         return body
@@ -198,4 +191,5 @@ def check_files(paths: Sequence[str], source: str) -> None:
     if missing:
         raise FileNotFoundError(
             f'{len(missing)} of {len(paths)} images are missing, the first is '
-            f'{missing[0]!r}. {source}')
+            f'{missing[0]!r}. {source}'
+        )

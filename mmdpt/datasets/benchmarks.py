@@ -1,9 +1,10 @@
 """What is fixed about a benchmark, and how to find it by its name."""
+
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import List, Optional, Sequence, Tuple, Union
 
 from .catalogue import ALIASES, ROWS
 
@@ -29,17 +30,18 @@ class Benchmark:
         fractions (tuple[float], optional): Shares of train, val and test of
             data that have no lists of their own.
     """
+
     name: str
-    classes: Tuple[str, ...]
-    templates: Tuple[str, ...]
+    classes: tuple[str, ...]
+    templates: tuple[str, ...]
     folder: str = ''
     image_dir: str = ''
     split_file: str = ''
-    sizes: Optional[Tuple[int, int, int]] = None
+    sizes: tuple[int, int, int] | None = None
     source: str = ''
     layout: str = 'split'
-    num_classes: Optional[int] = None
-    fractions: Optional[Tuple[float, float, float]] = None
+    num_classes: int | None = None
+    fractions: tuple[float, float, float] | None = None
 
     @property
     def evaluation_only(self) -> bool:
@@ -62,7 +64,7 @@ BENCHMARKS = {
 }
 
 
-def get_benchmark(name: Union[str, Benchmark]) -> Benchmark:
+def get_benchmark(name: str | Benchmark) -> Benchmark:
     """Look a benchmark up by its name.
 
     Upper and lower case, underscores and hyphens make no difference.
@@ -77,10 +79,11 @@ def get_benchmark(name: Union[str, Benchmark]) -> Benchmark:
         return BENCHMARKS[known[_plain(name)]]
     near = get_close_matches(_plain(name), known, cutoff=0.5)
     hint = list(dict.fromkeys(known[n] for n in near)) or list(BENCHMARKS)
-    raise ValueError(f'Unknown benchmark {name!r}. '
-                     f'{"Nearest" if near else "Known"}: {", ".join(hint)}.')
+    raise ValueError(
+        f'Unknown benchmark {name!r}. {"Nearest" if near else "Known"}: {", ".join(hint)}.'
+    )
 
 
-def repeated(names: Sequence[str]) -> List[str]:
+def repeated(names: Sequence[str]) -> list[str]:
     """Names that stand more than once."""
     return [name for name, count in Counter(names).items() if count > 1]

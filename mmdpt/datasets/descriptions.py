@@ -1,6 +1,7 @@
 """What describes a benchmark in a config: a name, or your own data's arguments."""
+
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Sequence, Tuple, Union
 
 from .benchmarks import Benchmark, get_benchmark, repeated
 from .own_files import FORMS
@@ -10,11 +11,13 @@ FRACTIONS = (0.5, 0.2, 0.3)  # the public benchmark's
 PHOTO = 'a photo of a {}.'
 
 
-def own_benchmark(name: str = 'Own',
-                  classes: Union[None, str, Sequence[str]] = None,
-                  templates: Union[None, str, Sequence[str]] = None,
-                  image_dir: str = '',
-                  fractions: Sequence[float] = FRACTIONS) -> Benchmark:
+def own_benchmark(
+    name: str = 'Own',
+    classes: None | str | Sequence[str] = None,
+    templates: None | str | Sequence[str] = None,
+    image_dir: str = '',
+    fractions: Sequence[float] = FRACTIONS,
+) -> Benchmark:
     """Describe your own data; their place is the dataset's ``data_root``.
 
     ``data_root`` is (1) a folder with one subfolder of photos a class; (2) a
@@ -43,17 +46,16 @@ def own_benchmark(name: str = 'Own',
             ``{}`` or no spaces, or the shares do not add up to 1.
     """
     fractions = tuple(float(x) for x in fractions)
-    if len(fractions) != 3 or min(fractions) < 0 or \
-            abs(sum(fractions) - 1) > 1e-6:
-        raise ValueError('fractions must be three shares (train, val, test) '
-                         f'that add up to 1, got {fractions}.')
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+        raise ValueError(
+            f'fractions must be three shares (train, val, test) that add up to 1, got {fractions}.'
+        )
     classes = _names(classes)
     templates = [t.replace('_', ' ') for t in _names(templates or PHOTO)]
     for template in templates:
         check_template(template)
     if repeated(classes):
-        raise ValueError(f'The class name {repeated(classes)[0]!r} stands '
-                         'twice in classes.')
+        raise ValueError(f'The class name {repeated(classes)[0]!r} stands twice in classes.')
     return Benchmark(
         name=name,
         classes=classes,
@@ -61,13 +63,14 @@ def own_benchmark(name: str = 'Own',
         image_dir=image_dir,
         source=f'Your own data may be {FORMS}.',
         layout='own',
-        fractions=fractions)
+        fractions=fractions,
+    )
 
 
-def _names(given: Union[None, str, Sequence[str]]) -> Tuple[str, ...]:
+def _names(given: None | str | Sequence[str]) -> tuple[str, ...]:
     """Texts from a list, from one text, or from the lines of a .txt file."""
     if isinstance(given, str):
-        return tuple(read_text(given)) if given.endswith('.txt') else (given, )
+        return tuple(read_text(given)) if given.endswith('.txt') else (given,)
     return tuple(given or ())
 
 
@@ -85,7 +88,8 @@ def check_template(template: str) -> None:
             f'The template {template!r} must be words with one {{}}, such as '
             f'{PHOTO!r}. --cfg-options takes spaces away and splits at '
             'commas: write a_photo_of_a_{}. there, or give a .txt file with '
-            'one template a line: dataset.templates=templates.txt')
+            'one template a line: dataset.templates=templates.txt'
+        )
 
 
 def as_benchmark(benchmark) -> Benchmark:

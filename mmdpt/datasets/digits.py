@@ -1,6 +1,6 @@
 """The 1,797 handwritten digits that come with scikit-learn."""
+
 from functools import lru_cache
-from typing import Union
 
 import numpy as np
 from mmpretrain.registry import DATASETS
@@ -32,17 +32,17 @@ class DigitsDataset(BaseFewShotDataset):
         ImportError: If scikit-learn is not installed.
     """
 
-    def __init__(self,
-                 benchmark: Union[str, Benchmark] = 'Digits',
-                 **kwargs) -> None:
+    def __init__(self, benchmark: str | Benchmark = 'Digits', **kwargs) -> None:
         super().__init__(benchmark, **kwargs)
 
     def load_split(self) -> Split:
         """Make the three lists; an item's path is its position."""
         if len(self.benchmark.classes) != 10:
-            raise ValueError(f'{self.benchmark.name} has '
-                             f'{len(self.benchmark.classes)} classes; the '
-                             'digits need 10 names, from zero to nine.')
+            raise ValueError(
+                f'{self.benchmark.name} has '
+                f'{len(self.benchmark.classes)} classes; the '
+                'digits need 10 names, from zero to nine.'
+            )
         items = [
             Item(f'digits/{i:04d}', int(label), self.benchmark.classes[label])
             for i, label in enumerate(load_digits().target)
@@ -73,8 +73,7 @@ def load_digits():
     try:
         from sklearn.datasets import load_digits as load
     except ImportError as error:
-        raise ImportError('The digits come with scikit-learn: '
-                          'pip install scikit-learn') from error
+        raise ImportError('The digits come with scikit-learn: pip install scikit-learn') from error
     return load()
 
 

@@ -1,14 +1,16 @@
 """Check a dataset on disk: layout, lists, counts, class order, images."""
+
 import logging
 import os
 import os.path as osp
 import sys
 import warnings
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
-from typing import Dict, Iterable, List, NamedTuple, Sequence
+from typing import NamedTuple
 
 from mmengine.logging import MMLogger
 from mmengine.utils import ProgressBar
@@ -24,12 +26,12 @@ SHOWN = 5  # so many bad images are named
 
 class Finding(NamedTuple):
     """One line of the report."""
+
     ok: bool
     text: str
 
 
-def check_dataset(layout: Layout, deep: bool = False,
-                  workers: int = 1) -> List[Finding]:
+def check_dataset(layout: Layout, deep: bool = False, workers: int = 1) -> list[Finding]:
     """Check a dataset; go on as far as possible.
 
     Args:
@@ -45,11 +47,9 @@ def check_dataset(layout: Layout, deep: bool = False,
     for name in layout.wanted() or ['']:
         path = layout.path(name) if name else layout.data_root
         there = osp.isdir(path) if name.endswith('/') else osp.exists(path)
-        findings.append(Finding(there, f'{path} {"is" if there else "is not"} '
-                                'there'))
+        findings.append(Finding(there, f'{path} {"is" if there else "is not"} there'))
     if not all(f.ok for f in findings):
-        extra = '' if osp.isdir(layout.folder) else \
-            f' ({layout.folder} is where it all belongs)'
+        extra = '' if osp.isdir(layout.folder) else f' ({layout.folder} is where it all belongs)'
         findings.append(Finding(False, layout.remedy() + extra))
         return findings
     try:
@@ -72,63 +72,71 @@ def _quietly(layout: Layout):
         logger.setLevel(level)
 
 
-def unique_lists(split: Split) -> List[list]:
+def unique_lists(split: Split) -> list[list]:
     """The lists, without one that stands for two."""
-    return [split.train, [] if split.val is split.test else split.val,
-            split.test]
+    return [split.train, [] if split.val is split.test else split.val, split.test]
 
 
-def check_classes_and_counts(benchmark, names: Sequence[str],
-                             split: Split) -> List[Finding]:
+def check_classes_and_counts(benchmark, names: Sequence[str], split: Split) -> list[Finding]:
     """Compare with the published numbers."""
     number, sizes = benchmark.num_classes, benchmark.sizes
     ok = number in (None, len(names))
-    findings = [Finding(ok, f'{len(names)} classes' + (
-        '' if ok else f', published: {number}'))]
+    findings = [Finding(ok, f'{len(names)} classes' + ('' if ok else f', published: {number}'))]
     found = tuple(len(items) for items in unique_lists(split))
     ok = sizes in (None, found)
     text = '/'.join(map(str, found)) + ' images (train/val/test)'
     if not ok:
-        text += f', published: {"/".join(map(str, sizes))}. ' \
-                'Results cannot be compared with published ones; ' \
-                f'{benchmark.source}'
+        text += (
+            f', published: {"/".join(map(str, sizes))}. '
+            'Results cannot be compared with published ones; '
+            f'{benchmark.source}'
+        )
     findings.append(Finding(ok, text))
     ends = [*names[:3], '...', *names[-1:]] if len(names) > 4 else names
     findings.append(Finding(True, f'class order: {", ".join(ends)}'))
     if repeated(names):
-        findings.append(Finding(True, 'classes of the same name (as '
-                                f'published): {", ".join(repeated(names))}'))
+        findings.append(
+            Finding(True, f'classes of the same name (as published): {", ".join(repeated(names))}')
+        )
     return findings
 
 
-def check_images(folder: str, paths: Sequence[str], deep: bool,
-                 workers: int) -> List[Finding]:
+def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) -> list[Finding]:
     """Look for images that are missing, empty or do not decode."""
     missing = missing_images(folder, paths)
-    findings = [_summary(not missing, f'{len(paths)} images are there',
-                         f'{len(missing)} of {len(paths)} images are missing '
-                         f'under {folder}', missing)]
+    findings = [
+        _summary(
+            not missing,
+            f'{len(paths)} images are there',
+            f'{len(missing)} of {len(paths)} images are missing under {folder}',
+            missing,
+        )
+    ]
     gone = set(missing)
     there = [osp.join(folder, path) for path in paths if path not in gone]
     bad = [path for path in read_all(there, deep, workers) if path]
     how = 'decode' if deep else 'have an image header (--deep decodes them)'
-    findings.append(_summary(
-        not bad, f'all {how}', f'{len(bad)} images do not decode; replace '
-        'them by intact copies', sorted(bad)))
+    findings.append(
+        _summary(
+            not bad,
+            f'all {how}',
+            f'{len(bad)} images do not decode; replace them by intact copies',
+            sorted(bad),
+        )
+    )
     return findings
 
 
-def _summary(ok: bool, good: str, bad: str, examples: List[str]) -> Finding:
+def _summary(ok: bool, good: str, bad: str, examples: list[str]) -> Finding:
     if ok:
         return Finding(True, good)
-    more = f' and {len(examples) - SHOWN} more' \
-        if len(examples) > SHOWN else ''
+    more = f' and {len(examples) - SHOWN} more' if len(examples) > SHOWN else ''
     return Finding(False, f'{bad}: {", ".join(examples[:SHOWN])}{more}')
 
 
-def missing_images(folder: str, paths: Iterable[str]) -> List[str]:
+def missing_images(folder: str, paths: Iterable[str]) -> list[str]:
     """Paths that are not there, found by listing each folder once."""
-    groups: Dict[str, List[str]] = defaultdict(list)
+    groups: dict[str, list[str]] = defaultdict(list)
     for path in paths:
         groups[osp.dirname(path)].append(path)
     missing = []

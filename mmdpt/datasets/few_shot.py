@@ -1,7 +1,8 @@
 """Datasets on disk: the public benchmarks in their layouts, your own data."""
+
 import os.path as osp
+from collections.abc import Sequence
 from os import PathLike
-from typing import Optional, Sequence, Union
 
 from mmengine.logging import MMLogger
 from mmpretrain.registry import DATASETS
@@ -40,19 +41,20 @@ class FewShotDataset(BaseFewShotDataset):
             the benchmark's, or an image that is kept does not decode.
     """
 
-    def __init__(self,
-                 benchmark: Union[None, str, dict, Benchmark] = None,
-                 data_root: str = 'data',
-                 cache_images: Optional[bool] = None,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        benchmark: None | str | dict | Benchmark = None,
+        data_root: str = 'data',
+        cache_images: bool | None = None,
+        **kwargs,
+    ) -> None:
         if benchmark is None:
-            raise ValueError(f"FewShotDataset needs a benchmark. {REFUSAL}")
+            raise ValueError(f'FewShotDataset needs a benchmark. {REFUSAL}')
         if not isinstance(data_root, (str, PathLike)):
             raise TypeError(f'data_root must be a folder, got {data_root!r}.')
         self.cache_images = cache_images
         self._root = osp.expanduser(data_root)
-        super().__init__(
-            benchmark, data_root=self._root, **kwargs)
+        super().__init__(benchmark, data_root=self._root, **kwargs)
 
     @property
     def folder(self) -> str:
@@ -81,8 +83,9 @@ class FewShotDataset(BaseFewShotDataset):
         super().full_init()
         paths = [self.get_data_info(i)['img_path'] for i in range(len(self))]
         check_files(paths, self.layout.remedy())
-        if self.cache_images or (self.cache_images is None
-                                 and self.split == 'train' and self.shots):
+        if self.cache_images or (
+            self.cache_images is None and self.split == 'train' and self.shots
+        ):
             self._keep_images(paths)
 
     def _keep_images(self, paths) -> None:
@@ -99,7 +102,8 @@ class FewShotDataset(BaseFewShotDataset):
                     f'take more than {CACHE_BYTES >> 20} MiB; they are decoded '
                     'in every epoch (cache_images=True keeps them all), and '
                     'damaged ones are found only then: tools/check_dataset.py '
-                    '--deep finds them before.')
+                    '--deep finds them before.'
+                )
                 return
 
     def _reader(self):

@@ -1,9 +1,9 @@
 """ImageNet and its variants: class folders and ``classnames.txt``."""
+
 import os.path as osp
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Dict, List
 
 from .index import class_folders, image_names, list_images
 from .layouts import Layout, layout
@@ -12,7 +12,7 @@ from .split_files import Item, Split, read_text
 NAMES = 'classnames.txt'
 
 
-def read_classnames(path: str) -> Dict[str, str]:
+def read_classnames(path: str) -> dict[str, str]:
     """Read lines of synset, space, class name.
 
     Returns:
@@ -27,11 +27,12 @@ def read_classnames(path: str) -> Dict[str, str]:
     for number, line in enumerate(read_text(path), 1):
         synset, _, name = line.partition(' ')
         if not name.strip():
-            raise ValueError(f'Line {number} of {path!r} is {line!r}, expected'
-                             ' SYNSET NAME, such as "n01440764 tench".')
+            raise ValueError(
+                f'Line {number} of {path!r} is {line!r}, expected'
+                ' SYNSET NAME, such as "n01440764 tench".'
+            )
         if synset in names:
-            raise ValueError(f'Line {number} of {path!r} names {synset} a '
-                             'second time.')
+            raise ValueError(f'Line {number} of {path!r} names {synset} a second time.')
         names[synset] = name.strip()
     return dict(sorted(names.items()))
 
@@ -47,7 +48,7 @@ class FolderItems(Sequence):
             names) in label order.
     """
 
-    def __init__(self, classes: List[tuple]) -> None:
+    def __init__(self, classes: list[tuple]) -> None:
         self.classes = classes
         self._ends = list(accumulate(len(files) for *_, files in classes))
 
@@ -66,7 +67,7 @@ class FolderItems(Sequence):
             for file in files:
                 yield Item(folder + file, label, name)
 
-    def groups(self) -> Dict[int, 'FolderItems']:
+    def groups(self) -> dict[int, 'FolderItems']:
         """The items of each label."""
         return {one[1]: FolderItems([one]) for one in self.classes}
 
@@ -85,12 +86,12 @@ class ImageFolders(Layout):
             return shared
         return own
 
-    def synsets(self) -> Dict[str, str]:
+    def synsets(self) -> dict[str, str]:
         """Class name by synset, in label order."""
         self.check(only_files=True)
         return read_classnames(self.path(NAMES))
 
-    def folder_names(self, folder: str, wanted: List[str]) -> None:
+    def folder_names(self, folder: str, wanted: list[str]) -> None:
         """Refuse a folder whose class folders are not the wanted ones."""
         found = class_folders(folder)
         missing = [name for name in wanted if name not in set(found)]
@@ -99,17 +100,25 @@ class ImageFolders(Layout):
             raise ValueError(
                 f'{self.benchmark.name}: {folder!r} holds images, but no '
                 'class folders: sort them into one folder a synset, as '
-                "valprep.sh does for ImageNet's validation images.")
+                "valprep.sh does for ImageNet's validation images."
+            )
         if missing or extra:
-            what = (f'{len(missing)} class folder(s) of {len(wanted)} are '
-                    f'missing, the first is {missing[0]!r}') if missing else \
-                   (f'{len(extra)} class folder(s) are not in '
-                    f'{self.path(NAMES)!r}, the first is {extra[0]!r}')
-            raise ValueError(f'{self.benchmark.name}: in {folder!r}, {what}. '
-                             f'{self.benchmark.source}')
+            what = (
+                (
+                    f'{len(missing)} class folder(s) of {len(wanted)} are '
+                    f'missing, the first is {missing[0]!r}'
+                )
+                if missing
+                else (
+                    f'{len(extra)} class folder(s) are not in '
+                    f'{self.path(NAMES)!r}, the first is {extra[0]!r}'
+                )
+            )
+            raise ValueError(
+                f'{self.benchmark.name}: in {folder!r}, {what}. {self.benchmark.source}'
+            )
 
-    def items(self, prefix: str, folders: Dict[str, str],
-              index: bool = False) -> FolderItems:
+    def items(self, prefix: str, folders: dict[str, str], index: bool = False) -> FolderItems:
         """All images, in sorted order of class folders and file names.
 
         Args:
@@ -123,19 +132,25 @@ class ImageFolders(Layout):
         listing = list_images(folder, list(folders), file if index else None)
         empty = [name for name, images in listing.items() if not images]
         if empty:
-            raise ValueError(f'{self.benchmark.name}: the class folder '
-                             f'{osp.join(folder, empty[0])!r} has no image. '
-                             f'{self.benchmark.source}')
+            raise ValueError(
+                f'{self.benchmark.name}: the class folder '
+                f'{osp.join(folder, empty[0])!r} has no image. '
+                f'{self.benchmark.source}'
+            )
         start = f'{prefix}/' if prefix else ''
-        return FolderItems([(f'{start}{synset}/', label, name, listing[synset])
-                            for label, (synset, name) in enumerate(
-                                folders.items())])
+        return FolderItems(
+            [
+                (f'{start}{synset}/', label, name, listing[synset])
+                for label, (synset, name) in enumerate(folders.items())
+            ]
+        )
 
 
 @layout('imagenet')
 class ImageNetLayout(ImageFolders):
     """``images/{train,val}/SYNSET/``; the val images are the test list, and
     double as the val list."""
+
     val_is_test = True
 
     def wanted(self):
@@ -163,7 +178,7 @@ class VariantLayout(ImageFolders):
     def class_names(self):
         return tuple(self._present().values())
 
-    def _present(self) -> Dict[str, str]:
+    def _present(self) -> dict[str, str]:
         synsets = self.synsets()
         self.check()
         found = class_folders(self.images)
@@ -172,7 +187,8 @@ class VariantLayout(ImageFolders):
         if known and number and len(found) != number:
             raise ValueError(
                 f'{self.benchmark.name}: {self.images!r} has {len(found)} '
-                f'class folders, expected {number}. {self.benchmark.source}')
+                f'class folders, expected {number}. {self.benchmark.source}'
+            )
         if not set(found) <= set(synsets):
             self.folder_names(self.images, [s for s in synsets if s in found])
         return {synset: synsets[synset] for synset in found}

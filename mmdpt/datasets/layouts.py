@@ -3,9 +3,10 @@
 A layout is made for a benchmark and a ``data_root`` and answers three
 questions: what must be there, what are the classes, what are the lists.
 """
+
 import logging
 import os.path as osp
-from typing import List, Sequence, Tuple
+from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
@@ -37,6 +38,7 @@ class Layout:
     Attributes:
         val_is_test (bool): Whether the test list doubles as the val list.
     """
+
     val_is_test = False
 
     def __init__(self, benchmark: Benchmark, data_root: str) -> None:
@@ -45,11 +47,11 @@ class Layout:
         self.folder = osp.join(self.data_root, benchmark.folder)
         self.images = osp.join(self.folder, benchmark.image_dir)
 
-    def wanted(self) -> List[str]:
+    def wanted(self) -> list[str]:
         """What must be in the folder; a name with a final '/' is a folder."""
         raise NotImplementedError
 
-    def class_names(self) -> Tuple[str, ...]:
+    def class_names(self) -> tuple[str, ...]:
         """The class names in label order."""
         raise NotImplementedError
 
@@ -64,9 +66,11 @@ class Layout:
     def remedy(self) -> str:
         """What to do if something is not there."""
         wanted = ' and '.join(self.path(name) for name in self.wanted())
-        return (f'Wanted: {wanted}. {self.benchmark.source} If they are '
-                'elsewhere, set dataset.data_root (--cfg-options '
-                'dataset.data_root=FOLDER), or link the folder.')
+        return (
+            f'Wanted: {wanted}. {self.benchmark.source} If they are '
+            'elsewhere, set dataset.data_root (--cfg-options '
+            'dataset.data_root=FOLDER), or link the folder.'
+        )
 
     def check(self, only_files: bool = False) -> None:
         """Refuse what lacks a folder or a file.
@@ -84,12 +88,13 @@ class Layout:
                 continue
             if only_files and is_folder and name != '/':
                 continue
-            kind = 'folder' if name == '/' else \
-                'image folder' if is_folder else 'file'
+            kind = 'folder' if name == '/' else 'image folder' if is_folder else 'file'
             kind = 'split file' if name == self.benchmark.split_file else kind
-            raise FileNotFoundError(f'{self.benchmark.name}: the {kind} '
-                                    f'{path!r} does not exist. {self.remedy()}'
-                                    f'{self.extra_remedy(kind)}')
+            raise FileNotFoundError(
+                f'{self.benchmark.name}: the {kind} '
+                f'{path!r} does not exist. {self.remedy()}'
+                f'{self.extra_remedy(kind)}'
+            )
 
     def extra_remedy(self, kind: str) -> str:
         """A further way out, by the kind of what is missing."""
@@ -109,7 +114,8 @@ class Layout:
                 f'{_three(expected)}: results cannot be compared with '
                 'published ones. tools/check_dataset.py tells more.',
                 logger='current',
-                level=logging.WARNING)
+                level=logging.WARNING,
+            )
         return split
 
 
@@ -128,8 +134,7 @@ def get_layout(benchmark, data_root: str = 'data') -> Layout:
     return LAYOUTS[benchmark.layout](benchmark, data_root)
 
 
-def resolve_classes(benchmark, data_root: str = 'data',
-                    subset: str = 'all') -> Tuple[str, ...]:
+def resolve_classes(benchmark, data_root: str = 'data', subset: str = 'all') -> tuple[str, ...]:
     """Class names in label order: the one source for datasets and models.
 
     Args:

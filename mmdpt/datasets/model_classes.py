@@ -1,4 +1,5 @@
 """Class names and templates of a classifier."""
+
 from mmengine.logging import print_log
 
 from .benchmarks import repeated
@@ -16,12 +17,13 @@ def classes_and_templates(classes, templates):
     """
     default, benchmark = DEFAULT_TEMPLATE, None
     if isinstance(classes, (str, dict)):
-        source = dict(classes) if isinstance(classes, dict) else \
-            dict(benchmark=classes)
+        source = dict(classes) if isinstance(classes, dict) else dict(benchmark=classes)
         if 'benchmark' not in source:
-            raise ValueError(f'classes={source} names no benchmark: give '
-                             "benchmark='EuroSAT' (or own_benchmark's "
-                             'arguments), and perhaps data_root and subset.')
+            raise ValueError(
+                f'classes={source} names no benchmark: give '
+                "benchmark='EuroSAT' (or own_benchmark's "
+                'arguments), and perhaps data_root and subset.'
+            )
         benchmark = as_benchmark(source['benchmark'])
         classes = names_of(**source)
         default = benchmark.templates
@@ -30,18 +32,22 @@ def classes_and_templates(classes, templates):
     if wrong:
         raise TypeError(f'Class names must be text, but one is {wrong[0]!r}.')
     if len(classes) < 2:
-        raise ValueError(f'A classifier needs at least two classes, but '
-                         f'classes has {len(classes)}: {classes}.')
+        raise ValueError(
+            f'A classifier needs at least two classes, but classes has {len(classes)}: {classes}.'
+        )
     double = repeated(classes)
     if double and benchmark is None:
-        raise ValueError(f'Class name {double[0]!r} stands more than once in '
-                         'classes; rename one of them.')
+        raise ValueError(
+            f'Class name {double[0]!r} stands more than once in classes; rename one of them.'
+        )
     if double:
         print_log(
             f'{benchmark.name} gives several classes the same name: '
             f'{", ".join(double)}. As in the public benchmark they stay; '
             'prompts that all classes share cannot tell them apart.',
-            logger='current', level=30)
+            logger='current',
+            level=30,
+        )
     return classes, resolve_templates(templates, default)
 
 
@@ -50,9 +56,9 @@ def resolve_templates(templates, default):
     templates = default if templates is None else templates
     default = [default] if isinstance(default, str) else list(default)
     templates = [templates] if isinstance(templates, str) else list(templates)
-    templates = [t for item in templates
-                 for t in (default if item is None else [item])]
+    templates = [t for item in templates for t in (default if item is None else [item])]
     if not templates:
-        raise ValueError('templates is empty; give at least one, such as '
-                         "'a photo of a {}.', or None.")
+        raise ValueError(
+            "templates is empty; give at least one, such as 'a photo of a {}.', or None."
+        )
     return templates

@@ -1,6 +1,7 @@
 """Your own photos: a folder, a folder with lists, a CSV, a split file."""
+
 import os.path as osp
-from typing import Sequence, Tuple
+from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
@@ -27,14 +28,13 @@ class OwnData(Layout):
         return []
 
     def remedy(self):
-        return f'dataset.data_root is {self.data_root!r}. ' \
-            f'{self.benchmark.source}'
+        return f'dataset.data_root is {self.data_root!r}. {self.benchmark.source}'
 
     def check(self, only_files=False):
         if not osp.exists(self.data_root):
             raise FileNotFoundError(
-                f'{self.benchmark.name}: {self.data_root!r} does not exist. '
-                f'{self.remedy()}')
+                f'{self.benchmark.name}: {self.data_root!r} does not exist. {self.remedy()}'
+            )
 
     def class_names(self):
         self.lists()
@@ -48,7 +48,8 @@ class OwnData(Layout):
                 f'{sum(map(len, split))} images are divided into '
                 f'{"/".join(str(len(part)) for part in split)} '
                 f'(train/val/test), hash {draw_hash(*split[:2])[:12]}.',
-                logger='current')
+                logger='current',
+            )
         return split
 
     def lists(self) -> Split:
@@ -58,45 +59,52 @@ class OwnData(Layout):
             check_paths(self._split, self.data_root)
         return self._split
 
-    def _read(self) -> Tuple[Split, Tuple[str, ...]]:
+    def _read(self) -> tuple[Split, tuple[str, ...]]:
         end = osp.splitext(self.data_root)[1].lower()
         if self.is_file and end == '.json':
             split = read_split(self.data_root)
-            return split, check_classes(split, self.data_root,
-                                        self.benchmark.classes or None)
+            return split, check_classes(split, self.data_root, self.benchmark.classes or None)
         if self.is_file and end == '.csv':
             found = read_csv(self.data_root, self.benchmark.classes)
         elif not self.is_file:
             found = read_folder(self.data_root)
         else:
-            raise ValueError(f'{self.benchmark.name}: {self.data_root!r} is '
-                             f'neither a folder nor a .csv or .json file. '
-                             f'{self.benchmark.source}')
+            raise ValueError(
+                f'{self.benchmark.name}: {self.data_root!r} is '
+                f'neither a folder nor a .csv or .json file. '
+                f'{self.benchmark.source}'
+            )
         names = self._class_order({name for _, name, _ in found})
         label = {name: i for i, name in enumerate(names)}
-        items = [(part, Item(path, label[name], name))
-                 for path, name, part in found]
+        items = [(part, Item(path, label[name], name)) for path, name, part in found]
         return self._divide(items, names), names
 
-    def _class_order(self, found: set) -> Tuple[str, ...]:
+    def _class_order(self, found: set) -> tuple[str, ...]:
         """The class names in label order, checked against the data."""
         # in the spelling of the data: a command line takes spaces away
         spelt = {plain_name(name): name for name in sorted(found)}
-        names = tuple(spelt.get(plain_name(name), name) for name in
-                      self.benchmark.classes) or tuple(sorted(found))
+        names = tuple(
+            spelt.get(plain_name(name), name) for name in self.benchmark.classes
+        ) or tuple(sorted(found))
         unknown = sorted(found - set(names))
         empty = [name for name in names if name not in found]
         if unknown or empty:
-            what = f'the data have the class {unknown[0]!r}, which classes ' \
-                   'does not name' if unknown else \
-                   f'the class {empty[0]!r} has no image'
-            raise ValueError(f'{self.benchmark.name}: {what}. classes: '
-                             f'{list(names)}; classes of {self.data_root!r}: '
-                             f'{sorted(found)}.')
+            what = (
+                f'the data have the class {unknown[0]!r}, which classes does not name'
+                if unknown
+                else f'the class {empty[0]!r} has no image'
+            )
+            raise ValueError(
+                f'{self.benchmark.name}: {what}. classes: '
+                f'{list(names)}; classes of {self.data_root!r}: '
+                f'{sorted(found)}.'
+            )
         if len(names) < 2:
-            raise ValueError(f'{self.benchmark.name}: {self.data_root!r} has '
-                             f'{len(names)} class(es) {list(names)}; a '
-                             f'classifier needs at least 2. {self.remedy()}')
+            raise ValueError(
+                f'{self.benchmark.name}: {self.data_root!r} has '
+                f'{len(names)} class(es) {list(names)}; a '
+                f'classifier needs at least 2. {self.remedy()}'
+            )
         return names
 
     def _divide(self, items: list, names: Sequence[str]) -> Split:
@@ -104,18 +112,19 @@ class OwnData(Layout):
         parts = {part for part, _ in items}
         if parts == {None}:
             self._divided = True
-            return divide([item for _, item in items],
-                          self.benchmark.fractions or FRACTIONS)
+            return divide([item for _, item in items], self.benchmark.fractions or FRACTIONS)
         if not {'train', 'test'} <= parts:
             raise ValueError(
                 f'{self.benchmark.name}: {self.data_root!r} has no '
                 f'{"test" if "train" in parts else "train"} images. '
-                f'{self.remedy()}')
-        split = Split(*([item for p, item in items if p == part]
-                        for part in PARTS))
+                f'{self.remedy()}'
+            )
+        split = Split(*([item for p, item in items if p == part] for part in PARTS))
         trained = {item.label for item in split.train}
         for label, name in enumerate(names):
             if label not in trained:
-                raise ValueError(f'{self.benchmark.name}: the class {name!r} '
-                                 f'of {self.data_root!r} has no train image.')
+                raise ValueError(
+                    f'{self.benchmark.name}: the class {name!r} '
+                    f'of {self.data_root!r} has no train image.'
+                )
         return split

@@ -1,4 +1,5 @@
 """Random numbers that depend on the sample only, not on who loads it."""
+
 import random
 from contextlib import contextmanager
 

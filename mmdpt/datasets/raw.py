@@ -5,11 +5,11 @@ which shuffles without a fixed seed; here the images are sorted first and the
 seed is fixed, so that the same data give the same split everywhere. It is
 another split than the published one.
 """
+
 import json
 import os.path as osp
 import random
 import re
-from typing import Dict, List, Tuple
 
 from .descriptions import FRACTIONS
 from .index import class_folders, image_names
@@ -20,8 +20,7 @@ from .split_files import Item, Split, check_classes, read_text
 
 VAL_SHARE = 0.2  # of the official training list, where there is one
 RENAMED = dict(
-    Caltech101=dict(airplanes='airplane', Faces='face', Leopards='leopard',
-                    Motorbikes='motorbike'),
+    Caltech101=dict(airplanes='airplane', Faces='face', Leopards='leopard', Motorbikes='motorbike'),
     EuroSAT=dict(
         AnnualCrop='Annual Crop Land',
         Forest='Forest',
@@ -32,7 +31,9 @@ RENAMED = dict(
         PermanentCrop='Permanent Crop Land',
         Residential='Residential Buildings',
         River='River',
-        SeaLake='Sea or Lake'))
+        SeaLake='Sea or Lake',
+    ),
+)
 IGNORED = dict(Caltech101=('BACKGROUND_Google', 'Faces_easy'))
 
 
@@ -55,20 +56,20 @@ def make_split(layout: Layout, seed: int = 1) -> Split:
     """
     name = layout.benchmark.name
     if name not in RAW:
-        raise ValueError(f'{name} needs no split file; splits can be made of '
-                         f'{", ".join(RAW)}.')
+        raise ValueError(f'{name} needs no split file; splits can be made of {", ".join(RAW)}.')
     if not osp.isdir(layout.folder):
         layout.check()
     for path in (layout.images, *map(layout.path, RAW[name][1])):
         if not osp.exists(path):
-            raise FileNotFoundError(f'To make a split of {name}, {path!r} is '
-                                    f'needed. {layout.benchmark.source}')
+            raise FileNotFoundError(
+                f'To make a split of {name}, {path!r} is needed. {layout.benchmark.source}'
+            )
     split = RAW[name][0](layout, seed)
     check_classes(split, layout.folder, layout.benchmark.classes or None)
     return split
 
 
-def split_trainval(items: List[Item], seed: int) -> Tuple[list, list]:
+def split_trainval(items: list[Item], seed: int) -> tuple[list, list]:
     """Set a fifth of each class's training images apart for validation."""
     generator, train, val = random.Random(seed), [], []
     for same in group_by_label(sorted(items)).values():
@@ -82,9 +83,8 @@ def split_trainval(items: List[Item], seed: int) -> Tuple[list, list]:
 def from_folders(layout: Layout, seed: int) -> Split:
     """One folder a class."""
     name = layout.benchmark.name
-    folders = [f for f in class_folders(layout.images)
-               if f not in IGNORED.get(name, ())]
-    rename: Dict[str, str] = RENAMED.get(name, {})
+    folders = [f for f in class_folders(layout.images) if f not in IGNORED.get(name, ())]
+    rename: dict[str, str] = RENAMED.get(name, {})
     items = [
         Item(f'{folder}/{image}', label, rename.get(folder, folder))
         for label, folder in enumerate(folders)
@@ -121,19 +121,22 @@ def from_cars(layout: Layout, seed: int) -> Split:
     def read(folder, file):
         notes = loadmat(layout.path(file))['annotations'][0]
         return [
-            Item(f'{folder}/{note["fname"][0]}', int(note['class'][0, 0]) - 1,
-                 names[int(note['class'][0, 0]) - 1]) for note in notes
+            Item(
+                f'{folder}/{note["fname"][0]}',
+                int(note['class'][0, 0]) - 1,
+                names[int(note['class'][0, 0]) - 1],
+            )
+            for note in notes
         ]
 
-    train, val = split_trainval(
-        read('cars_train', 'devkit/cars_train_annos.mat'), seed)
-    return Split(train, val,
-                 read('cars_test', 'cars_test_annos_withlabels.mat'))
+    train, val = split_trainval(read('cars_train', 'devkit/cars_train_annos.mat'), seed)
+    return Split(train, val, read('cars_test', 'cars_test_annos_withlabels.mat'))
 
 
 def from_flowers(layout: Layout, seed: int) -> Split:
     """A MATLAB file of labels from 1, and their names in JSON."""
     from scipy.io import loadmat
+
     labels = loadmat(layout.path('imagelabels.mat'))['labels'][0]
     with open(layout.path('cat_to_name.json'), encoding='utf-8') as file:
         names = json.load(file)
@@ -156,9 +159,11 @@ def from_sun(layout: Layout, seed: int) -> Split:
             path = line[1:]
             folder = osp.dirname(path)
             if folder not in label:
-                raise ValueError(f'{part}_01.txt of {layout.folder!r} names '
-                                 f'{line!r}, whose class is not in '
-                                 'ClassName.txt.')
+                raise ValueError(
+                    f'{part}_01.txt of {layout.folder!r} names '
+                    f'{line!r}, whose class is not in '
+                    'ClassName.txt.'
+                )
             name = ' '.join(reversed(folder.split('/')[1:]))
             items.append(Item(path, label[folder], name))
         return items
@@ -174,8 +179,7 @@ def from_ucf(layout: Layout, seed: int) -> Split:
 
     def read(part):
         items = []
-        for line in read_text(
-                layout.path(f'ucfTrainTestlist/{part}list01.txt')):
+        for line in read_text(layout.path(f'ucfTrainTestlist/{part}list01.txt')):
             action, video = line.split()[0].split('/')
             name = '_'.join(re.findall('[A-Z][^A-Z]*', action))
             image = video.replace('.avi', '.jpg')
@@ -191,14 +195,19 @@ RAW = dict(  # how, and from which files beside the images
     Food101=(from_folders, ()),
     DTD=(from_folders, ()),
     EuroSAT=(from_folders, ()),
-    OxfordPets=(from_pets, ('annotations/trainval.txt',
-                            'annotations/test.txt')),
-    StanfordCars=(from_cars, ('devkit/cars_meta.mat',
-                              'devkit/cars_train_annos.mat',
-                              'cars_test_annos_withlabels.mat')),
+    OxfordPets=(from_pets, ('annotations/trainval.txt', 'annotations/test.txt')),
+    StanfordCars=(
+        from_cars,
+        ('devkit/cars_meta.mat', 'devkit/cars_train_annos.mat', 'cars_test_annos_withlabels.mat'),
+    ),
     Flowers102=(from_flowers, ('imagelabels.mat', 'cat_to_name.json')),
-    SUN397=(from_sun, ('ClassName.txt', 'Training_01.txt',
-                       'Testing_01.txt')),
-    UCF101=(from_ucf, ('ucfTrainTestlist/classInd.txt',
-                       'ucfTrainTestlist/trainlist01.txt',
-                       'ucfTrainTestlist/testlist01.txt')))
+    SUN397=(from_sun, ('ClassName.txt', 'Training_01.txt', 'Testing_01.txt')),
+    UCF101=(
+        from_ucf,
+        (
+            'ucfTrainTestlist/classInd.txt',
+            'ucfTrainTestlist/trainlist01.txt',
+            'ucfTrainTestlist/testlist01.txt',
+        ),
+    ),
+)

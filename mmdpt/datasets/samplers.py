@@ -1,6 +1,7 @@
 """Batches of few-shot training."""
+
+from collections.abc import Iterator
 from itertools import islice
-from typing import Iterator, List
 
 from mmengine.dataset import DefaultSampler
 from mmpretrain.registry import DATA_SAMPLERS
@@ -28,20 +29,22 @@ class FewShotBatchSampler(BatchSampler):
     """
 
     def __init__(self, sampler: Sampler, batch_size: int) -> None:
-        super().__init__(
-            sampler, batch_size, drop_last=len(sampler) >= batch_size)  # type: ignore[arg-type]
+        super().__init__(sampler, batch_size, drop_last=len(sampler) >= batch_size)  # type: ignore[arg-type]
         # Other samplers give each process a share of its own.
-        self._count = _share(sampler, batch_size) if isinstance(
-            sampler, DefaultSampler) and sampler.world_size > 1 else None
+        self._count = (
+            _share(sampler, batch_size)
+            if isinstance(sampler, DefaultSampler) and sampler.world_size > 1
+            else None
+        )
 
-    def __iter__(self) -> Iterator[List[int]]:
+    def __iter__(self) -> Iterator[list[int]]:
         """Indices of one batch after another."""
         if self._count is None:
             yield from super().__iter__()
             return
         indices = list(islice(self.sampler, self._count))
         for start in range(0, self._count, self.batch_size):
-            yield indices[start:start + self.batch_size]
+            yield indices[start : start + self.batch_size]
 
     def __len__(self) -> int:
         """Number of batches."""
@@ -54,8 +57,9 @@ def _share(sampler: DefaultSampler, batch_size: int) -> int:
     """How many images this process takes in an epoch."""
     images, world = len(sampler.dataset), sampler.world_size
     if images < world:
-        raise ValueError(f'{images} training images are too few for {world} '
-                         'processes: start fewer processes.')
+        raise ValueError(
+            f'{images} training images are too few for {world} processes: start fewer processes.'
+        )
     batches = images // (batch_size * world)
     if batches:
         return batches * batch_size

@@ -3,12 +3,13 @@
 The rules are those of Dassl's ``DatasetBase.generate_fewshot_dataset`` and
 CoOp's ``OxfordPets.subsample_classes``. An item is ``(path, label, name)``.
 """
+
 import hashlib
 import json
 import random
 from collections import defaultdict
+from collections.abc import Sequence
 from numbers import Integral
-from typing import Dict, List, Sequence, Tuple
 
 from .split_files import Item
 
@@ -16,8 +17,7 @@ MAX_VAL_SHOTS = 4
 SUBSETS = ('all', 'base', 'new')
 
 
-def sample_few_shot(train: Sequence, val: Sequence, shots: int,
-                    seed: int) -> Tuple[list, list]:
+def sample_few_shot(train: Sequence, val: Sequence, shots: int, seed: int) -> tuple[list, list]:
     """Draw ``shots`` training items a class and ``min(shots, 4)`` for val.
 
     Both draws use one generator, train first, so the val draw depends on the
@@ -40,8 +40,10 @@ def sample_few_shot(train: Sequence, val: Sequence, shots: int,
     check_number('shots', shots, 1)
     check_number('seed', seed, 0)
     generator = random.Random(int(seed))
-    return (_draw(train, int(shots), generator),
-            _draw(val, min(int(shots), MAX_VAL_SHOTS), generator))
+    return (
+        _draw(train, int(shots), generator),
+        _draw(val, min(int(shots), MAX_VAL_SHOTS), generator),
+    )
 
 
 def _draw(items: Sequence, shots: int, generator: random.Random) -> list:
@@ -51,7 +53,7 @@ def _draw(items: Sequence, shots: int, generator: random.Random) -> list:
     return drawn
 
 
-def group_by_label(items: Sequence) -> Dict[int, list]:
+def group_by_label(items: Sequence) -> dict[int, list]:
     """Items of each label; labels in order of their first appearance."""
     if hasattr(items, 'groups'):  # a long list that knows its classes
         return items.groups()
@@ -64,13 +66,12 @@ def group_by_label(items: Sequence) -> Dict[int, list]:
 def check_number(name: str, value, least: int) -> None:
     """Refuse anything but a whole number of at least ``least``."""
     if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f'{name} must be a whole number, got {value!r} '
-                        f'({type(value).__name__}).')
+        raise TypeError(f'{name} must be a whole number, got {value!r} ({type(value).__name__}).')
     if value < least:
         raise ValueError(f'{name} must be at least {least}, got {value}.')
 
 
-def subset_labels(labels: Sequence[int], subset: str) -> List[int]:
+def subset_labels(labels: Sequence[int], subset: str) -> list[int]:
     """The labels of the first half (base), the second half (new), or all.
 
     With an odd number of classes the base half is the larger one.
@@ -85,7 +86,7 @@ def subset_labels(labels: Sequence[int], subset: str) -> List[int]:
     return {'all': labels, 'base': labels[:half], 'new': labels[half:]}[subset]
 
 
-def select_classes(lists: Sequence[Sequence], subset: str) -> List[list]:
+def select_classes(lists: Sequence[Sequence], subset: str) -> list[list]:
     """Keep the base or the new classes and number their labels from 0.
 
     Few-shot sampling comes first, so that base and new share the images of
@@ -103,10 +104,10 @@ def select_classes(lists: Sequence[Sequence], subset: str) -> List[list]:
     if subset == 'all':
         return [list(items) for items in lists]
     new_label = {label: i for i, label in enumerate(kept)}
-    return [[
-        Item(path, new_label[label], name) for path, label, name in items
-        if label in new_label
-    ] for items in lists]
+    return [
+        [Item(path, new_label[label], name) for path, label, name in items if label in new_label]
+        for items in lists
+    ]
 
 
 def draw_hash(train: Sequence, val: Sequence) -> str:
@@ -121,8 +122,7 @@ def draw_hash(train: Sequence, val: Sequence) -> str:
     digest = hashlib.sha256()
     for start, items in (('{"train":[', train), ('],"val":[', val)):
         for item in items:  # one by one: a list may have a million
-            text = json.dumps(
-                list(item), ensure_ascii=False, separators=(',', ':'))
+            text = json.dumps(list(item), ensure_ascii=False, separators=(',', ':'))
             digest.update(f'{start}{text}'.encode())
             start = ','
         if start != ',':

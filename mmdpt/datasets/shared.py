@@ -1,14 +1,17 @@
 """One description of the data for the model and all datasets."""
-from typing import Iterator
+
+from collections.abc import Iterator
 
 from mmengine.config import Config, ConfigDict
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # of whoever runs the config with a plain Runner
-REFUSAL = ("The config's `dataset` is handed to the model and the datasets by "
-           "FewShotRunner: set runner_type='FewShotRunner' and start with "
-           'tools/train.py (or RUNNERS.build(cfg) of mmengine.registry), not with '
-           'Runner.from_cfg.')
+REFUSAL = (
+    "The config's `dataset` is handed to the model and the datasets by "
+    "FewShotRunner: set runner_type='FewShotRunner' and start with "
+    'tools/train.py (or RUNNERS.build(cfg) of mmengine.registry), not with '
+    'Runner.from_cfg.'
+)
 OWN = ('classes', 'templates', 'image_dir', 'fractions')
 
 
@@ -69,21 +72,24 @@ def check_shared(cfg: dict) -> None:
         ValueError: Says which runner does.
     """
     shared = cfg.get('dataset')
-    if isinstance(shared, dict) and 'name' in shared and \
-            shared.get('shared') != _values(shared):
+    if isinstance(shared, dict) and 'name' in shared and shared.get('shared') != _values(shared):
         raise ValueError(
             f'{REFUSAL} Without it dataset.name, dataset.data_root and '
-            'dataset.subset would have no effect.')
+            'dataset.subset would have no effect.'
+        )
 
 
 def _values(shared: dict) -> dict:
     """What ``cfg.dataset`` says, as the datasets' arguments."""
     benchmark = shared['name']
     if shared.get('own'):
-        benchmark = dict(name=benchmark, **{
-            key: shared[key] for key in OWN if shared.get(key) is not None})
-    return dict(benchmark=benchmark, **{
-        key: shared[key] for key in ('data_root', 'subset') if key in shared})
+        benchmark = dict(
+            name=benchmark, **{key: shared[key] for key in OWN if shared.get(key) is not None}
+        )
+    return dict(
+        benchmark=benchmark,
+        **{key: shared[key] for key in ('data_root', 'subset') if key in shared},
+    )
 
 
 def _fill(dataset: ConfigDict, values: dict, before: dict) -> None:

@@ -1,14 +1,17 @@
 """Split files of the CoOp benchmark: JSON lists of train, val and test."""
+
 import json
 import logging
 import os
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from mmengine.logging import print_log
 
 
 class Item(NamedTuple):
     """One image of a split list; equals the plain ``[path, label, name]``."""
+
     path: str  # relative to the benchmark's image folder
     label: int
     name: str
@@ -16,13 +19,13 @@ class Item(NamedTuple):
 
 class Split(NamedTuple):
     """The three lists of a split file, in the file's order."""
-    train: List[Item]
-    val: List[Item]
-    test: List[Item]
+
+    train: list[Item]
+    val: list[Item]
+    test: list[Item]
 
 
-FORM = ('{"train": [[path, label, class name], ...], "val": [...], '
-        '"test": [...]}')
+FORM = '{"train": [[path, label, class name], ...], "val": [...], "test": [...]}'
 
 
 def read_split(path: str) -> Split:
@@ -48,18 +51,20 @@ def read_split(path: str) -> Split:
             'Download it again; links often save a web page instead.'
         ) from None
     if not isinstance(lists, dict):
-        raise ValueError(f'The split file {path!r} holds a '
-                         f'{type(lists).__name__}, expected {FORM}.')
+        raise ValueError(
+            f'The split file {path!r} holds a {type(lists).__name__}, expected {FORM}.'
+        )
     if 'made_by' in lists:
         print_log(
             f'{path} is not the published split, but made by '
             f'{lists["made_by"]}: results differ from published ones.',
             logger='current',
-            level=logging.WARNING)
+            level=logging.WARNING,
+        )
     return Split(*(_read_list(path, lists, key) for key in Split._fields))
 
 
-def read_text(path: str) -> List[str]:
+def read_text(path: str) -> list[str]:
     """The lines of a text file, without empty ones.
 
     Raises:
@@ -72,31 +77,35 @@ def read_text(path: str) -> List[str]:
         with open(path, encoding='utf-8') as file:
             lines = [line.strip() for line in file]
     except UnicodeDecodeError:
-        raise ValueError(f'The file {path!r} is no UTF-8 text. Download it '
-                         'again.') from None
+        raise ValueError(f'The file {path!r} is no UTF-8 text. Download it again.') from None
     lines = [line for line in lines if line]
     if not lines:
         raise ValueError(f'The file {path!r} is empty. Download it again.')
     return lines
 
 
-def _read_list(path: str, lists: dict, key: str) -> List[Item]:
+def _read_list(path: str, lists: dict, key: str) -> list[Item]:
     if not isinstance(lists.get(key), list):
-        raise ValueError(f'The split file {path!r} has no list {key!r}, '
-                         f'expected {FORM}.')
+        raise ValueError(f'The split file {path!r} has no list {key!r}, expected {FORM}.')
     for i, item in enumerate(lists[key]):
         if not _is_item(item):
             raise ValueError(
                 f'{key}[{i}] of the split file {path!r} is {item!r}, expected '
-                '[relative image path, label from 0, class name].')
+                '[relative image path, label from 0, class name].'
+            )
     return [Item(*item) for item in lists[key]]
 
 
 def _is_item(item) -> bool:
-    return (isinstance(item, list) and len(item) == 3
-            and isinstance(item[0], str) and not os.path.isabs(item[0])
-            and type(item[1]) is int and item[1] >= 0
-            and isinstance(item[2], str))
+    return (
+        isinstance(item, list)
+        and len(item) == 3
+        and isinstance(item[0], str)
+        and not os.path.isabs(item[0])
+        and type(item[1]) is int
+        and item[1] >= 0
+        and isinstance(item[2], str)
+    )
 
 
 def check_paths(split: Split, path: str) -> None:
@@ -113,13 +122,12 @@ def check_paths(split: Split, path: str) -> None:
                 raise ValueError(
                     f'The image {item.path!r} stands twice in {path!r}, in '
                     f'the {seen[item.path]} list and in the {part} list. '
-                    'Remove one of the two.')
+                    'Remove one of the two.'
+                )
             seen[item.path] = part
 
 
-def check_classes(split: Split,
-                  path: str,
-                  classes: Optional[Sequence[str]] = None) -> Tuple[str, ...]:
+def check_classes(split: Split, path: str, classes: Sequence[str] | None = None) -> tuple[str, ...]:
     """Check the labels and class names of a split.
 
     Args:
@@ -141,17 +149,19 @@ def check_classes(split: Split,
         if names.setdefault(item.label, item.name) != item.name:
             raise ValueError(
                 f'Label {item.label} of {path!r} has two class names, '
-                f'{names[item.label]!r} and {item.name!r} ({item.path}).')
+                f'{names[item.label]!r} and {item.name!r} ({item.path}).'
+            )
     if len(names) < 2:
         raise ValueError(
-            f'{path!r} has too few classes: {list(names.values())}'
-            '; a classifier needs at least 2.')
+            f'{path!r} has too few classes: {list(names.values())}; a classifier needs at least 2.'
+        )
     total = max(max(names) + 1, len(classes or ()))
     gaps = sorted(set(range(total)) - {item.label for item in split.train})
     if gaps:
         raise ValueError(
             f'The train list of {path!r} has no image with label(s) {gaps}; '
-            f'labels must run from 0 to {total - 1} without gaps.')
+            f'labels must run from 0 to {total - 1} without gaps.'
+        )
     found = tuple(names[label] for label in range(total))
     if classes is not None and found != tuple(classes):
         raise ValueError(_difference(path, found, tuple(classes)))
@@ -160,11 +170,11 @@ def check_classes(split: Split,
 
 def _difference(path: str, found: Sequence[str], expected: Sequence[str]) -> str:
     if len(found) != len(expected):
-        return (f'{path!r} has {len(found)} classes, the benchmark has '
-                f'{len(expected)}.')
+        return f'{path!r} has {len(found)} classes, the benchmark has {len(expected)}.'
     label = next(i for i, n in enumerate(found) if n != expected[i])
-    kind = ('the class order'
-            if sorted(found) == sorted(expected) else 'the class names')
-    return (f'{path!r} differs from the benchmark in {kind}: label {label} '
-            f'is {found[label]!r} instead of {expected[label]!r}. Use the '
-            "benchmark's own split file, or define your own benchmark.")
+    kind = 'the class order' if sorted(found) == sorted(expected) else 'the class names'
+    return (
+        f'{path!r} differs from the benchmark in {kind}: label {label} '
+        f'is {found[label]!r} instead of {expected[label]!r}. Use the '
+        "benchmark's own split file, or define your own benchmark."
+    )

@@ -1,5 +1,4 @@
 """Layouts with lists in files: split files, FGVC-Aircraft's text files."""
-from typing import List
 
 from .layouts import Layout, layout
 from .split_files import Item, Split, check_classes, check_paths, read_split, read_text
@@ -10,14 +9,19 @@ class SplitLayout(Layout):
     """An image folder and a split file."""
 
     def wanted(self):
-        names = [self.benchmark.image_dir + '/'] if self.benchmark.image_dir \
-            else []
+        names = [self.benchmark.image_dir + '/'] if self.benchmark.image_dir else []
         return names + [self.benchmark.split_file]
 
     def extra_remedy(self, kind):
-        return (' Without it, tools/make_split.py '
+        return (
+            (
+                ' Without it, tools/make_split.py '
                 f'{self.benchmark.name} makes another one from the raw '
-                'images.') if kind == 'split file' else ''
+                'images.'
+            )
+            if kind == 'split file'
+            else ''
+        )
 
     def lists(self) -> Split:
         path = self.path(self.benchmark.split_file)
@@ -54,12 +58,11 @@ class FGVCLayout(Layout):
     def lists(self) -> Split:
         label = {name: i for i, name in enumerate(self.class_names())}
         split = Split(*(self._list(part, label) for part in Split._fields))
-        check_classes(split, self.path('images_variant_train.txt'),
-                      tuple(label))
+        check_classes(split, self.path('images_variant_train.txt'), tuple(label))
         check_paths(split, self.folder)
         return split
 
-    def _list(self, part: str, label: dict) -> List[Item]:
+    def _list(self, part: str, label: dict) -> list[Item]:
         path, items = self.path(f'images_variant_{part}.txt'), []
         for number, line in enumerate(read_text(path), 1):
             image, _, name = line.partition(' ')
@@ -67,7 +70,8 @@ class FGVCLayout(Layout):
                 raise ValueError(
                     f'Line {number} of {path!r} is {line!r}: {name!r} is not '
                     'in variants.txt; expected IMAGE VARIANT. '
-                    f'{self.benchmark.source}')
+                    f'{self.benchmark.source}'
+                )
             items.append(Item(f'{image}.jpg', label[name], name))
         return items
 
@@ -83,5 +87,4 @@ class NoLayout(Layout):
         return self.benchmark.classes
 
     def lists(self):
-        raise ValueError(f'{self.benchmark.name} has no files: use '
-                         "dataset type='DigitsDataset'.")
+        raise ValueError(f"{self.benchmark.name} has no files: use dataset type='DigitsDataset'.")

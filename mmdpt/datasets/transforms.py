@@ -1,7 +1,7 @@
 """Image loading that equals ``PIL.Image.open(path).convert('RGB')``."""
+
 import io
 import warnings
-from typing import Optional
 
 import cv2
 import numpy as np
@@ -14,8 +14,7 @@ MAX_RATIO = 1000  # of the sides: resized to 224 the longer has 224,000 pixels
 REMEDY = 'It may be damaged or no image at all; replace it by an intact copy.'
 
 
-def read_image(path: str, backend_args: Optional[dict] = None,
-               upright: bool = False) -> np.ndarray:
+def read_image(path: str, backend_args: dict | None = None, upright: bool = False) -> np.ndarray:
     """Decode an image as the reference does: by Pillow, EXIF rotation ignored.
 
     Transparency is dropped, of an animation the first frame counts, and the
@@ -39,8 +38,7 @@ def read_image(path: str, backend_args: Optional[dict] = None,
     try:
         content = fileio.get(path, backend_args=backend_args)
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f'The image {path!r} does not exist.') from None
+        raise FileNotFoundError(f'The image {path!r} does not exist.') from None
     try:
         with warnings.catch_warnings():
             # from half its limit on Pillow warns, without a name
@@ -52,8 +50,10 @@ def read_image(path: str, backend_args: Optional[dict] = None,
         raise ValueError(_why_not(path, content, error)) from error
     height, width = rgb.shape[:2]
     if max(height, width) > MAX_RATIO * min(height, width):
-        raise ValueError(f'The image {path!r} has {width} x {height} pixels: so long a strip '
-                         'cannot be resized; crop it.')
+        raise ValueError(
+            f'The image {path!r} has {width} x {height} pixels: so long a strip '
+            'cannot be resized; crop it.'
+        )
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # a tenth of the time of [..., ::-1]
 
 
@@ -73,11 +73,15 @@ def as_rgb(image: Image.Image, upright: bool) -> Image.Image:
 
 def _why_not(path: str, content: bytes, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
-        return (f'The image {path!r} is too large ({error}). Make it smaller: the model sees '
-                'a few hundred pixels a side.')
+        return (
+            f'The image {path!r} is too large ({error}). Make it smaller: the model sees '
+            'a few hundred pixels a side.'
+        )
     reason = 'unknown format' if isinstance(error, UnidentifiedImageError) else error
-    return (f'The image {path!r} does not decode '
-            f'({"the file is empty" if not content else reason}). {REMEDY}')
+    return (
+        f'The image {path!r} does not decode '
+        f'({"the file is empty" if not content else reason}). {REMEDY}'
+    )
 
 
 @TRANSFORMS.register_module()
@@ -99,7 +103,7 @@ class LoadPILImage(BaseTransform):
             for your own photos it may help. Defaults to False.
     """
 
-    def __init__(self, backend_args: Optional[dict] = None, upright: bool = False) -> None:
+    def __init__(self, backend_args: dict | None = None, upright: bool = False) -> None:
         self.backend_args = backend_args
         self.upright = upright
 

@@ -1,4 +1,5 @@
 """A local web page: drop a photo, see its class and what the model looks at."""
+
 from .answers import attend, classify
 from .inputs import Limits, parse_names, read_photo
 from .models import Models, checkpoint_choice, find_checkpoints, zero_shot_choice
@@ -6,6 +7,16 @@ from .page import build_page
 from .server import is_loopback, launch
 
 __all__ = [
-    'Limits', 'Models', 'attend', 'build_page', 'checkpoint_choice', 'classify',
-    'find_checkpoints', 'is_loopback', 'launch', 'parse_names', 'read_photo', 'zero_shot_choice'
+    'Limits',
+    'Models',
+    'attend',
+    'build_page',
+    'checkpoint_choice',
+    'classify',
+    'find_checkpoints',
+    'is_loopback',
+    'launch',
+    'parse_names',
+    'read_photo',
+    'zero_shot_choice',
 ]

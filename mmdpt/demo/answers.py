@@ -1,5 +1,4 @@
 """From a photo, a model's name and class names to what the page shows."""
-from typing import Dict, Optional, Tuple
 
 import numpy as np
 
@@ -11,8 +10,9 @@ from .models import Models
 SHOWN = 10  # classes
 
 
-def classify(models: Models, limits: Limits, photo: Optional[str], name: str, text: str
-             ) -> Dict[str, float]:
+def classify(
+    models: Models, limits: Limits, photo: str | None, name: str, text: str
+) -> dict[str, float]:
     """Probabilities of the most likely classes.
 
     Args:
@@ -43,8 +43,9 @@ def _label(classes, index: int) -> str:
     return f'{name} ({before + 1})' if before else name
 
 
-def attend(models: Models, limits: Limits, photo: Optional[str], name: str, text: str
-           ) -> Tuple[Optional[np.ndarray], str]:
+def attend(
+    models: Models, limits: Limits, photo: str | None, name: str, text: str
+) -> tuple[np.ndarray | None, str]:
     """The figure of :func:`mmdpt.visualization.draw_attention`.
 
     Args: As of :func:`classify`.
@@ -62,20 +63,27 @@ def attend(models: Models, limits: Limits, photo: Optional[str], name: str, text
         maps = attention_maps(model, inputs)[0]
     except ValueError as error:  # ResNet towers, other classifiers
         return None, str(error)
-    figure = draw_attention(visible_image(model.data_preprocessor, inputs[0]), maps,
-                            inferencer.classes)
+    figure = draw_attention(
+        visible_image(model.data_preprocessor, inputs[0]), maps, inferencer.classes
+    )
     return to_array(figure), about(model)
 
 
 def about(model) -> str:
     """What the figure of a model shows, in a line."""
     if model.visual_prompt is not None and model.visual_prompt.top_k:
-        return ('Class token of the last block without and with prompts; below, the class-aware '
-                'prompts of the likeliest classes.')
+        return (
+            'Class token of the last block without and with prompts; below, the class-aware '
+            'prompts of the likeliest classes.'
+        )
     changed = model.visual_prompt if model.visual_prompt is not None else model.lora
     if changed is not None:
-        return (f'{type(changed).__name__} has no class-aware prompts: the class token of the '
-                'last block without and with what was learnt.')
+        return (
+            f'{type(changed).__name__} has no class-aware prompts: the class token of the '
+            'last block without and with what was learnt.'
+        )
     learnt = 'Zero-shot CLIP' if model.text_prompt is None else type(model.text_prompt).__name__
-    return (f'{learnt} leaves the image tower as it is, so there is no class-aware attention: '
-            'the class token of the last block.')
+    return (
+        f'{learnt} leaves the image tower as it is, so there is no class-aware attention: '
+        'the class token of the last block.'
+    )

@@ -1,6 +1,7 @@
 """What comes from the page is checked before anything is computed with it."""
+
 import warnings
-from typing import List, NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -14,13 +15,14 @@ FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
 
 class Limits(NamedTuple):
     """The most that the page accepts."""
+
     megabytes: float = 20  # of a file
     megapixels: float = 64  # of a photo
     classes: int = 1000
     name_length: int = 100  # letters
 
 
-def read_photo(path: Optional[str], limits: Limits = Limits()) -> np.ndarray:
+def read_photo(path: str | None, limits: Limits = Limits()) -> np.ndarray:
     """Read an uploaded photo, upright as EXIF says.
 
     Its size is read from the header, so that a small file which would fill
@@ -41,9 +43,11 @@ def read_photo(path: Optional[str], limits: Limits = Limits()) -> np.ndarray:
         raise ValueError('There is no photo yet: drop one on the field on the left.')
     width, height = _size(path)
     if width * height > limits.megapixels * 1e6:
-        raise ValueError(f'The photo is too large: {width} x {height} pixels, above '
-                         f'{limits.megapixels:g} million. Make it smaller: the model sees a few '
-                         'hundred pixels a side.')
+        raise ValueError(
+            f'The photo is too large: {width} x {height} pixels, above '
+            f'{limits.megapixels:g} million. Make it smaller: the model sees a few '
+            'hundred pixels a side.'
+        )
     try:
         return read_image(path, upright=True)
     except ValueError as error:
@@ -57,16 +61,17 @@ def _size(path: str):
             with Image.open(path, formats=FORMATS) as image:
                 return image.size
     except UnidentifiedImageError as error:
-        raise ValueError('This file is not a photo that can be read: choose a JPEG, PNG, WebP, '
-                         'BMP, GIF, TIFF or PPM file.') from error
+        raise ValueError(
+            'This file is not a photo that can be read: choose a JPEG, PNG, WebP, '
+            'BMP, GIF, TIFF or PPM file.'
+        ) from error
     except Image.DecompressionBombError as error:
         raise ValueError(f'The photo is too large ({error}): make it smaller.') from error
     except Exception as error:  # Pillow's parsers raise nearly anything on damaged files
         raise ValueError(f'The photo is damaged ({error}): choose an intact copy.') from error
 
 
-def parse_names(text: Optional[str], own: List[str], limits: Limits = Limits()
-                ) -> Optional[List[str]]:
+def parse_names(text: str | None, own: list[str], limits: Limits = Limits()) -> list[str] | None:
     """Class names from the text field, one a line.
 
     Args:
@@ -90,11 +95,14 @@ def parse_names(text: Optional[str], own: List[str], limits: Limits = Limits()
         raise ValueError(f'{len(names)} class names are given: {limits.classes} are the most.')
     for name in names:
         if len(name) > limits.name_length:
-            raise ValueError(f'The class name {name[:20]!r}... has {len(name)} letters: '
-                             f'{limits.name_length} are the most. One name a line.')
+            raise ValueError(
+                f'The class name {name[:20]!r}... has {len(name)} letters: '
+                f'{limits.name_length} are the most. One name a line.'
+            )
         if not name.isprintable():
-            raise ValueError(f'The class name {name!r} has characters that cannot be shown: '
-                             'remove them.')
+            raise ValueError(
+                f'The class name {name!r} has characters that cannot be shown: remove them.'
+            )
     twice = repeated(names)
     if twice:
         raise ValueError(f'The class name {twice[0]!r} stands more than once: remove one.')

@@ -1,10 +1,12 @@
 """The models that the page offers, by name, and the ones in memory."""
+
 import os.path as osp
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -24,13 +26,15 @@ class Choice(NamedTuple):
             names, or with None for its own.
         path (str): Its file, which no message on the page tells.
     """
-    classes: List[str]
-    make: Callable[[Optional[Sequence[str]]], PromptInferencer]
+
+    classes: list[str]
+    make: Callable[[Sequence[str] | None], PromptInferencer]
     path: str = ''
 
 
-def checkpoint_choice(path: str, config: Optional[str] = None, pretrained: Optional[str] = None,
-                      device: Optional[str] = None) -> Choice:
+def checkpoint_choice(
+    path: str, config: str | None = None, pretrained: str | None = None, device: str | None = None
+) -> Choice:
     """A trained checkpoint, of which only class names and recipe are read yet.
 
     Args: As of :class:`mmdpt.apis.PromptInferencer`.
@@ -53,7 +57,7 @@ def zero_shot_choice(classes: Sequence[str], **kwargs) -> Choice:
     return Choice(own, lambda names: PromptInferencer.zero_shot(names or own, **kwargs))
 
 
-def find_checkpoints(folder: str) -> List[str]:
+def find_checkpoints(folder: str) -> list[str]:
     """The .pth files below a folder, sorted; hidden ones are left out.
 
     Raises:
@@ -61,11 +65,15 @@ def find_checkpoints(folder: str) -> List[str]:
     """
     if not osp.isdir(folder):
         raise FileNotFoundError(f'no folder {folder}')
-    found = sorted(path for path in Path(folder).rglob('*.pth')
-                   if not any(part.startswith('.') for part in path.relative_to(folder).parts))
+    found = sorted(
+        path
+        for path in Path(folder).rglob('*.pth')
+        if not any(part.startswith('.') for part in path.relative_to(folder).parts)
+    )
     if not found:
-        raise FileNotFoundError(f'no checkpoint (.pth) in the folder {folder}: give the work '
-                                'directory of a training')
+        raise FileNotFoundError(
+            f'no checkpoint (.pth) in the folder {folder}: give the work directory of a training'
+        )
     return [str(path) for path in found]
 
 
@@ -81,7 +89,7 @@ class Models:
         kept (int): How many stay in memory.
     """
 
-    def __init__(self, choices: Dict[str, Choice], kept: int = KEPT):
+    def __init__(self, choices: dict[str, Choice], kept: int = KEPT):
         if not choices:
             raise ValueError('the page has no model to offer')
         self.choices, self.kept = choices, kept
@@ -89,7 +97,7 @@ class Models:
         self.lock = threading.Lock()
 
     @property
-    def names(self) -> List[str]:
+    def names(self) -> list[str]:
         """What the page lists."""
         return list(self.choices)
 
@@ -99,7 +107,7 @@ class Models:
             raise ValueError(f'there is no model {name!r}: choose one of the list')
         return self.choices[name]
 
-    def get(self, name: str, classes: Optional[Sequence[str]] = None) -> PromptInferencer:
+    def get(self, name: str, classes: Sequence[str] | None = None) -> PromptInferencer:
         """The model, from memory or built now.
 
         Raises:
@@ -132,6 +140,11 @@ def share_frozen(model: nn.Module, other: nn.Module) -> None:
     theirs = {name: p for name, p in other.named_parameters() if not p.requires_grad}
     for name, mine in model.named_parameters():
         found = theirs.get(name)
-        if found is not None and not mine.requires_grad and mine.dtype == found.dtype and \
-                mine.device == found.device and torch.equal(mine, found):
+        if (
+            found is not None
+            and not mine.requires_grad
+            and mine.dtype == found.dtype
+            and mine.device == found.device
+            and torch.equal(mine, found)
+        ):
             mine.data = found.data

@@ -1,4 +1,5 @@
 """The page itself, in gradio."""
+
 import html
 import os
 from functools import partial, wraps
@@ -25,8 +26,11 @@ def import_gradio():
     except ModuleNotFoundError as error:
         if error.name != 'gradio':
             raise
-        raise ModuleNotFoundError("the page needs gradio: pip install 'mmdpt[demo]' (from a "
-                                  "checkout: pip install -e '.[demo]')", name='gradio') from error
+        raise ModuleNotFoundError(
+            "the page needs gradio: pip install 'mmdpt[demo]' (from a "
+            "checkout: pip install -e '.[demo]')",
+            name='gradio',
+        ) from error
     return gradio
 
 
@@ -51,24 +55,39 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
             with gr.Column(scale=2):
                 photo = _photo(gr)
                 model = gr.Dropdown(models.names, value=first, label='Model', elem_id='model')
-                names = gr.Textbox(own[first], label='Class names, one a line', lines=5,
-                                   max_lines=12, elem_id='names',
-                                   max_length=limits.classes * (limits.name_length + 1))
+                names = gr.Textbox(
+                    own[first],
+                    label='Class names, one a line',
+                    lines=5,
+                    max_lines=12,
+                    elem_id='names',
+                    max_length=limits.classes * (limits.name_length + 1),
+                )
                 with gr.Row():
                     restore = gr.Button('Restore names', elem_id='restore')
                     button = gr.Button('Classify', variant='primary', elem_id='classify')
             with gr.Column(scale=3):
                 label = gr.Label(label='Probability', num_top_classes=5, elem_id='label')
-                figure = gr.Image(label='What the model looks at', format='png', elem_id='figure',
-                                  interactive=False, buttons=['download', 'fullscreen'])
+                figure = gr.Image(
+                    label='What the model looks at',
+                    format='png',
+                    elem_id='figure',
+                    interactive=False,
+                    buttons=['download', 'fullscreen'],
+                )
                 note = gr.Markdown(elem_id='note')
         outputs, inputs = [label, figure, note], [photo, model, names]
         private = dict(api_visibility='private')
         # one at a time: the photos of several visitors would compete for the processor
         heavy = dict(private, concurrency_limit=1, concurrency_id='model')
         # an old answer must not stand beside a new question
-        gr.on([button.click, photo.change, model.change, names.change], None, js=CLEAR,
-              outputs=outputs, **private)
+        gr.on(
+            [button.click, photo.change, model.change, names.change],
+            None,
+            js=CLEAR,
+            outputs=outputs,
+            **private,
+        )
         gr.on([model.change, restore.click], own.get, model, names, **private)
         answer = button.click(_told(gr, partial(classify, models, limits)), inputs, label, **heavy)
         # the figure takes longer than the answer, which does not wait for it
@@ -79,8 +98,9 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
 def _photo(gr):
     """The field for the photo. Gradio would decode it, whatever its size, and
     fetch one whose address a client names."""
-    field = gr.Image(label='Photo', type='filepath', sources=['upload', 'clipboard'],
-                     elem_id='photo', height=300)
+    field = gr.Image(
+        label='Photo', type='filepath', sources=['upload', 'clipboard'], elem_id='photo', height=300
+    )
     move = field.async_move_resource_to_block_cache
 
     async def only_uploads(path):

@@ -1,4 +1,5 @@
 """Serving the page: to this machine alone, from this machine alone."""
+
 import ipaddress
 
 from .inputs import Limits
@@ -26,8 +27,10 @@ class SameOrigin:
 
         async def with_header(message):
             if message['type'] == 'http.response.start':
-                message['headers'] = [*message.get('headers', ()),
-                                      (b'content-security-policy', POLICY)]
+                message['headers'] = [
+                    *message.get('headers', ()),
+                    (b'content-security-policy', POLICY),
+                ]
             await send(message)
 
         await self.app(scope, receive, with_header)
@@ -60,20 +63,35 @@ def launch(page, host: str = '127.0.0.1', port: int = 7860, limits: Limits = Lim
     """
     gr = import_gradio()
     _, url, _ = page.launch(
-        server_name=host, server_port=port, share=False, inbrowser=False, quiet=True,
-        prevent_thread_lock=True, max_file_size=int(limits.megabytes * 2**20), footer_links=[],
-        run_history=False, enable_monitoring=False, ssr_mode=False, mcp_server=False, pwa=False,
-        allowed_paths=[], theme=gr.themes.Default(font=FONT, font_mono=MONO),
-        css=STYLE, app_kwargs=dict(middleware=_middleware(host)))
+        server_name=host,
+        server_port=port,
+        share=False,
+        inbrowser=False,
+        quiet=True,
+        prevent_thread_lock=True,
+        max_file_size=int(limits.megabytes * 2**20),
+        footer_links=[],
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        allowed_paths=[],
+        theme=gr.themes.Default(font=FONT, font_mono=MONO),
+        css=STYLE,
+        app_kwargs=dict(middleware=_middleware(host)),
+    )
     return url
 
 
 def _middleware(host: str) -> list:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
+
     layers = [Middleware(SameOrigin)]
     if is_loopback(host) and ':' not in host:
         # no web site that gives itself this machine's address (DNS rebinding)
-        layers.append(Middleware(TrustedHostMiddleware,
-                                 allowed_hosts=['localhost', '127.0.0.1', host]))
+        layers.append(
+            Middleware(TrustedHostMiddleware, allowed_hosts=['localhost', '127.0.0.1', host])
+        )
     return layers

@@ -1,4 +1,5 @@
 """What MMEngine's training lacks: schedule, checkpoints, hooks, report."""
+
 from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import PromptCheckpointHook
@@ -16,12 +17,28 @@ from .storage import AtomicBackend, write_atomically
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
 
 __all__ = [
-    'AtomicBackend', 'CacheTrainLoop', 'CheckClassesHook', 'CheckpointError',
+    'AtomicBackend',
+    'CacheTrainLoop',
+    'CheckClassesHook',
+    'CheckpointError',
     'ConstantWarmupCosineLR',
-    'EpochSeedHook', 'FewShotReportHook', 'FewShotRunner',
-    'FrozenFeatureTestLoop', 'GaussianAggregationHook',
-    'LearntEMA', 'LinearProbeHook', 'MainProcessLoggerHook', 'MeanLossHook', 'ProGradOptimWrapper',
-    'PromptCheckpointHook', 'PromptOptimWrapperConstructor', 'StopOnNaNHook', 'TipAdapterHook',
-    'constant_warmup_cosine', 'gaussian_weights', 'latest_checkpoint', 'read_checkpoint',
-    'write_atomically'
+    'EpochSeedHook',
+    'FewShotReportHook',
+    'FewShotRunner',
+    'FrozenFeatureTestLoop',
+    'GaussianAggregationHook',
+    'LearntEMA',
+    'LinearProbeHook',
+    'MainProcessLoggerHook',
+    'MeanLossHook',
+    'ProGradOptimWrapper',
+    'PromptCheckpointHook',
+    'PromptOptimWrapperConstructor',
+    'StopOnNaNHook',
+    'TipAdapterHook',
+    'constant_warmup_cosine',
+    'gaussian_weights',
+    'latest_checkpoint',
+    'read_checkpoint',
+    'write_atomically',
 ]

@@ -1,5 +1,4 @@
 """PromptSRC's Gaussian aggregation of the prompts of all epochs."""
-from typing import List
 
 import torch
 from mmengine.hooks import Hook
@@ -7,7 +6,7 @@ from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
 
 
-def gaussian_weights(epochs: int, mean: float, deviation: float) -> List[float]:
+def gaussian_weights(epochs: int, mean: float, deviation: float) -> list[float]:
     """Weights of the epochs 1, 2, ..., summing to 1.
 
     `Self-regulating Prompts <https://arxiv.org/abs/2307.06948>`_, section 3.2.
@@ -18,7 +17,7 @@ def gaussian_weights(epochs: int, mean: float, deviation: float) -> List[float]:
         deviation (float): In epochs.
     """
     number = torch.arange(1, epochs + 1, dtype=torch.float64)
-    weights = (-0.5 * ((number - mean) / deviation)**2).exp()
+    weights = (-0.5 * ((number - mean) / deviation) ** 2).exp()
     return (weights / weights.sum()).tolist()
 
 
@@ -45,13 +44,13 @@ class GaussianAggregationHook(Hook):
 
     def before_train(self, runner):
         """Computes the weights."""
-        self.weights = gaussian_weights(runner.max_epochs, self.mean,
-                                        self.deviation)
+        self.weights = gaussian_weights(runner.max_epochs, self.mean, self.deviation)
         if not sum(self.weights) > 0:
             raise ValueError(
                 f'All weights of mean={self.mean}, deviation={self.deviation} '
                 f'vanish over {runner.max_epochs} epochs; choose the mean '
-                'among the epochs.')
+                'among the epochs.'
+            )
 
     def after_train_epoch(self, runner):
         """Adds the epoch; the sum enters the model after the last one."""
@@ -79,12 +78,13 @@ class GaussianAggregationHook(Hook):
         if not getattr(runner, '_resume', False):
             return
         if 'aggregation' not in checkpoint:
-            raise ValueError('cannot resume: the checkpoint holds no sum over '
-                             'its epochs; it was trained without '
-                             'GaussianAggregationHook. Train anew.')
+            raise ValueError(
+                'cannot resume: the checkpoint holds no sum over '
+                'its epochs; it was trained without '
+                'GaussianAggregationHook. Train anew.'
+            )
         learnt = self._learnt(runner)
-        self.total = {n: v.to(learnt[n].device)
-                      for n, v in checkpoint['aggregation'].items()}
+        self.total = {n: v.to(learnt[n].device) for n, v in checkpoint['aggregation'].items()}
 
     @staticmethod
     def _learnt(runner):

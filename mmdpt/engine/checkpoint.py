@@ -1,4 +1,5 @@
 """Reading checkpoints: tensors and plain Python only, or a clear refusal."""
+
 import os.path as osp
 import pickle
 import re
@@ -49,9 +50,11 @@ def plain(value, name='checkpoint'):
     if isinstance(value, (list, tuple, set, frozenset)):
         items = [plain(v, f'{name}[{i}]') for i, v in enumerate(value)]
         return tuple(items) if isinstance(value, tuple) else items
-    raise TypeError(f'{name} is a {type(value).__module__}.{type(value).__qualname__}: a '
-                    'checkpoint may hold tensors and plain Python only. Have the module that '
-                    'put it there store numbers, strings, lists or dicts')
+    raise TypeError(
+        f'{name} is a {type(value).__module__}.{type(value).__qualname__}: a '
+        'checkpoint may hold tensors and plain Python only. Have the module that '
+        'put it there store numbers, strings, lists or dicts'
+    )
 
 
 def _basic(value):
@@ -78,8 +81,10 @@ def read_checkpoint(path, map_location='cpu'):
     """
     path = osp.expanduser(path)
     if not osp.isfile(path):
-        raise FileNotFoundError(f'no checkpoint file {path}: training writes them into its work '
-                                'directory, by default work_dirs/CONFIG_NAME/epoch_N.pth')
+        raise FileNotFoundError(
+            f'no checkpoint file {path}: training writes them into its work '
+            'directory, by default work_dirs/CONFIG_NAME/epoch_N.pth'
+        )
     check_archive(path)
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
@@ -105,32 +110,40 @@ def check_archive(path):
             torn = archive.testzip()
             # torch reads nothing of what is marked as a folder, and leaves
             # the tensor with whatever was in memory
-            folders = [e.filename for e in archive.infolist()
-                       if e.is_dir() or e.external_attr & 0x10]
+            folders = [
+                e.filename for e in archive.infolist() if e.is_dir() or e.external_attr & 0x10
+            ]
     except Exception as error:  # a flipped bit can upset zipfile in many ways
         raise CheckpointError(
             f'{path} is damaged, cut short or no checkpoint at all ({_reason(error)}); '
-            f'{CHOOSE_OTHER}') from error
+            f'{CHOOSE_OTHER}'
+        ) from error
     if torn:
-        raise CheckpointError(f'{path} is damaged: the checksum of its part {torn} is wrong; '
-                              f'{CHOOSE_OTHER}')
+        raise CheckpointError(
+            f'{path} is damaged: the checksum of its part {torn} is wrong; {CHOOSE_OTHER}'
+        )
     if folders:
-        raise CheckpointError(f'{path} is damaged: its part {folders[0]} is marked as a folder; '
-                              f'{CHOOSE_OTHER}')
+        raise CheckpointError(
+            f'{path} is damaged: its part {folders[0]} is marked as a folder; {CHOOSE_OTHER}'
+        )
 
 
 def check_content(checkpoint, path):
     """Raises CheckpointError if something loaded is no checkpoint, or carries code."""
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
-        raise CheckpointError(f"{path} is no training checkpoint: it has no 'state_dict'. Weights "
-                              'of CLIP itself belong into model.pretrained')
+        raise CheckpointError(
+            f"{path} is no training checkpoint: it has no 'state_dict'. Weights "
+            'of CLIP itself belong into model.pretrained'
+        )
     meta = checkpoint.setdefault('meta', {})
     if not isinstance(meta, dict):
         raise CheckpointError(f"{path} is no training checkpoint: its 'meta' is no dict")
     if 'config' in meta:
         # MMEngine's Runner.resume executes this text as Python.
-        raise CheckpointError(f"{path} is refused: its meta['config'] would be run as Python "
-                              f'code on resuming. Checkpoints of mmdpt have none; {CHOOSE_OTHER}')
+        raise CheckpointError(
+            f"{path} is refused: its meta['config'] would be run as Python "
+            f'code on resuming. Checkpoints of mmdpt have none; {CHOOSE_OTHER}'
+        )
 
 
 def _reason(error):
@@ -162,8 +175,10 @@ def latest_checkpoint(work_dir):
     for path in (named, moved):
         if osp.isfile(path):
             return path
-    raise CheckpointError(f'{pointer} names {named[:200]!r}, which does not exist. Resume from a '
-                          f'file that does: --resume {newest or "FILE"}')
+    raise CheckpointError(
+        f'{pointer} names {named[:200]!r}, which does not exist. Resume from a '
+        f'file that does: --resume {newest or "FILE"}'
+    )
 
 
 def others(path):
@@ -178,7 +193,9 @@ def _newest(work_dir):
 def _numbered(work_dir):
     if not osp.isdir(work_dir):
         return []
-    numbered = [(int(found.group(1)), name)
-                for name in list_dir_or_file(work_dir, list_dir=False)
-                if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', name))]
+    numbered = [
+        (int(found.group(1)), name)
+        for name in list_dir_or_file(work_dir, list_dir=False)
+        if (found := re.fullmatch(r'(?:epoch|iter)_(\d+)\.pth', name))
+    ]
     return [osp.join(work_dir, name) for _, name in sorted(numbered, reverse=True)]

@@ -1,4 +1,5 @@
 """Checkpoints that survive a crash at any moment."""
+
 import copy
 import os.path as osp
 
@@ -68,8 +69,8 @@ class PromptCheckpointHook(CheckpointHook):
             # curves for the log, not needed to go on
             log_scalars={},
             runtime_info=hub['runtime_info'],
-            resumed_keys={k: v
-                          for k, v in hub['resumed_keys'].items() if k in hub['runtime_info']})
+            resumed_keys={k: v for k, v in hub['resumed_keys'].items() if k in hub['runtime_info']},
+        )
         checkpoint['meta']['mmdpt'] = dict(belongs_to(runner), recipe=make_recipe(runner.cfg))
         for key in list(checkpoint):
             checkpoint[key] = plain(checkpoint[key], f'checkpoint[{key!r}]')
@@ -78,7 +79,8 @@ class PromptCheckpointHook(CheckpointHook):
                 raise FloatingPointError(
                     f'{name} holds NaN or infinite values in epoch {runner.epoch + 1}: it is not '
                     f'saved. The last good checkpoint is {self.last_ckpt}; lower the learning '
-                    'rate (optim_wrapper.optimizer.lr) and train again')
+                    'rate (optim_wrapper.optimizer.lr) and train again'
+                )
 
     def after_load_checkpoint(self, runner, checkpoint):
         """Refuses to resume another training, or one whose file carries code."""
@@ -96,8 +98,12 @@ class PromptCheckpointHook(CheckpointHook):
         path = self._path(runner.epoch + 1)
         if self.by_epoch and getattr(self, 'last_ckpt', None) != path:
             self.pending.clear()
-            self._save(runner, runner.epoch + 1, self._meta(runner),
-                       dict(backend='mmdpt.memory', files=self.pending))
+            self._save(
+                runner,
+                runner.epoch + 1,
+                self._meta(runner),
+                dict(backend='mmdpt.memory', files=self.pending),
+            )
 
     def save_pending(self, runner):
         """Writes the end of the last complete epoch, if it is not on the disk.
@@ -157,7 +163,8 @@ class PromptCheckpointHook(CheckpointHook):
                 meta=meta,
                 by_epoch=self.by_epoch,
                 backend_args=backend_args,
-                **self.args)
+                **self.args,
+            )
         finally:
             runner.cfg = cfg
             if backend_args is not self.backend_args:  # not on the disk
@@ -171,7 +178,7 @@ class PromptCheckpointHook(CheckpointHook):
         if self._formatted[0] != content:
             self._formatted = content, cfg.pretty_text
         known = copy.copy(cfg)
-        kind = type(cfg).__name__, (type(cfg), ), dict(pretty_text=self._formatted[1])
+        kind = type(cfg).__name__, (type(cfg),), dict(pretty_text=self._formatted[1])
         object.__setattr__(known, '__class__', type(*kind))
         return known
 
@@ -191,12 +198,12 @@ class PromptCheckpointHook(CheckpointHook):
             backend.remove(path)
 
     def _remove_outdated(self, kept):
-        for step in kept[:-self.max_keep_ckpts]:
+        for step in kept[: -self.max_keep_ckpts]:
             path = self._path(step)
             if is_main_process() and self.file_backend.isfile(path):
                 self.file_backend.remove(path)
         self.keep_ckpt_ids.clear()
-        self.keep_ckpt_ids.extend(kept[-self.max_keep_ckpts:])
+        self.keep_ckpt_ids.extend(kept[-self.max_keep_ckpts :])
 
 
 def belongs_to(runner):
@@ -204,8 +211,9 @@ def belongs_to(runner):
     model, dataset = unwrapped(runner.model), runner.train_dataloader.dataset
     identity = model.identity() if hasattr(model, 'identity') else {}
     # a wrapper (RepeatDataset, ConcatDataset) has it in its metainfo
-    draw = getattr(dataset, 'draw_hash', None) or \
-        (getattr(dataset, 'metainfo', None) or {}).get('draw_hash')
+    draw = getattr(dataset, 'draw_hash', None) or (getattr(dataset, 'metainfo', None) or {}).get(
+        'draw_hash'
+    )
     return dict(identity, version=__version__, **({'draw_hash': draw} if draw else {}))
 
 
@@ -216,8 +224,10 @@ def check_same_training(meta, now, seed):
         raise CheckpointError(
             f'cannot resume: the checkpoint was trained on other images (draw '
             f'{before["draw_hash"][:12]}, now {now["draw_hash"][:12]}). Give the same dataset, '
-            'shots and seed, or start a new training in another --work-dir')
+            'shots and seed, or start a new training in another --work-dir'
+        )
     if seed is not None and meta.get('seed', seed) != seed:
         raise CheckpointError(
             f'cannot resume: the checkpoint was trained with seed {meta["seed"]}, now it is '
-            f'{seed}. Give --seed {meta["seed"]}, or start a new training in another --work-dir')
+            f'{seed}. Give --seed {meta["seed"]}, or start a new training in another --work-dir'
+        )

@@ -1,4 +1,5 @@
 """The model and the images must mean the same by a label."""
+
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
@@ -20,6 +21,7 @@ class CheckClassesHook(Hook):
         ValueError: Before the first batch; names the first difference, or the
             runner to take where the config's ``dataset`` was not handed on.
     """
+
     priority = 'VERY_HIGH'
     trained = None  # class names of the checkpoint
 
@@ -60,21 +62,29 @@ class CheckClassesHook(Hook):
             return
         mine = getattr(model, 'classes', None)
         if mine is not None:
-            check_same(mine, theirs, 'model',
-                       'Set dataset.name, dataset.data_root and dataset.subset'
-                       ' only, which the model and all datasets follow; or '
-                       'give model.classes the names of the images.')
+            check_same(
+                mine,
+                theirs,
+                'model',
+                'Set dataset.name, dataset.data_root and dataset.subset'
+                ' only, which the model and all datasets follow; or '
+                'give model.classes the names of the images.',
+            )
             return
         if self.trained is not None:
-            check_same(self.trained, theirs, 'checkpoint',
-                       'Set dataset.name, dataset.data_root and dataset.subset'
-                       ' as in the training.')
+            check_same(
+                self.trained,
+                theirs,
+                'checkpoint',
+                'Set dataset.name, dataset.data_root and dataset.subset as in the training.',
+            )
         outputs = getattr(getattr(model, 'head', None), 'num_classes', None)
         if outputs not in (None, len(theirs)):
             raise ValueError(
                 f'The head has {outputs} classes and the images have '
                 f'{len(theirs)} ({theirs[0]}, ...): set '
-                f'model.head.num_classes={len(theirs)}.')
+                f'model.head.num_classes={len(theirs)}.'
+            )
 
 
 def check_same(mine, theirs, owner: str, remedy: str) -> None:
@@ -88,11 +98,12 @@ def check_same(mine, theirs, owner: str, remedy: str) -> None:
     """
     if list(mine) == list(theirs):
         return
-    where = next((i for i, (a, b) in enumerate(zip(mine, theirs)) if a != b),
-                 min(len(mine), len(theirs)))
-    names = [names[where] if where < len(names) else 'none'
-             for names in (mine, theirs)]
+    where = next(
+        (i for i, (a, b) in enumerate(zip(mine, theirs)) if a != b), min(len(mine), len(theirs))
+    )
+    names = [names[where] if where < len(names) else 'none' for names in (mine, theirs)]
     raise ValueError(
         f'The {owner} has {len(mine)} classes and the images have '
         f'{len(theirs)}: class {where} is {names[0]!r} in the {owner} and '
-        f'{names[1]!r} in the images. {remedy}')
+        f'{names[1]!r} in the images. {remedy}'
+    )

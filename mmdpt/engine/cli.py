@@ -3,6 +3,7 @@
 The options and their meaning follow MMPretrain's ``tools/train.py`` and
 ``tools/test.py`` (Apache-2.0).
 """
+
 import os
 import os.path as osp
 import sys
@@ -55,28 +56,46 @@ class OptionAction(DictAction):
             try:
                 super().__call__(parser, namespace, [pair], option_string)
             except (ValueError, IndexError, AssertionError, RecursionError) as error:
-                what = 'it has no "="' if '=' not in pair else \
-                    'its brackets do not match' if isinstance(error, AssertionError) else \
-                    'lists and tuples may be nested, dicts cannot be given'
-                parser.error(f'{option_string}: cannot read {pair[:100]!r}: {what}. For parts of '
-                             'a dict write one KEY.PART=VALUE for each, or change the config')
+                what = (
+                    'it has no "="'
+                    if '=' not in pair
+                    else 'its brackets do not match'
+                    if isinstance(error, AssertionError)
+                    else 'lists and tuples may be nested, dicts cannot be given'
+                )
+                parser.error(
+                    f'{option_string}: cannot read {pair[:100]!r}: {what}. For parts of '
+                    'a dict write one KEY.PART=VALUE for each, or change the config'
+                )
 
 
 def add_common_arguments(parser):
     """Adds the arguments that both tools have."""
-    parser.add_argument('--work-dir', help='folder for logs and results; by default the one that '
-                        'the config names, else work_dirs/CONFIG_NAME (of a test: its subfolder '
-                        'test)')
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and results; by default the one that '
+        'the config names, else work_dirs/CONFIG_NAME (of a test: its subfolder '
+        'test)',
+    )
     parser.add_argument('--seed', type=int, help='seed of the few-shot draw and of the training')
-    parser.add_argument('--cfg-options', nargs='+', action=OptionAction, default={},
-                        metavar='KEY=VALUE', help='override settings of the config, for example '
-                        'train_cfg.max_epochs=10 or key="[a,b]"')
-    parser.add_argument('--no-pin-memory', action='store_true',
-                        help='do not pin the memory of loaded batches')
-    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                        help='how several processes were launched')
-    parser.add_argument('--debug', action='store_true',
-                        help='show the full traceback of an error')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=OptionAction,
+        default={},
+        metavar='KEY=VALUE',
+        help='override settings of the config, for example train_cfg.max_epochs=10 or key="[a,b]"',
+    )
+    parser.add_argument(
+        '--no-pin-memory', action='store_true', help='do not pin the memory of loaded batches'
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=['none', 'pytorch', 'slurm', 'mpi'],
+        default='none',
+        help='how several processes were launched',
+    )
+    parser.add_argument('--debug', action='store_true', help='show the full traceback of an error')
     # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
@@ -181,8 +200,10 @@ def friendly_errors(debug=False, if_interrupted=''):
 def _text(error):
     """str | None: What to tell a user of an error; None if it is ours."""
     if lost_connection(error):
-        return ('the connection to another process broke or timed out; the error of that process '
-                f'is the cause\n{error}')
+        return (
+            'the connection to another process broke or timed out; the error of that process '
+            f'is the cause\n{error}'
+        )
     text = explain(error)
     if text is None and isinstance(error, USER_ERRORS):
         text = error.args[0] if isinstance(error, KeyError) and error.args else error

@@ -1,4 +1,5 @@
 """Refuses a config that names what does not exist, before anything is loaded."""
+
 import difflib
 import inspect
 import re
@@ -7,8 +8,18 @@ from .fit_check import check_fit
 from .options import PLACES, check_type, registered, registries, signature
 
 # Names that our own configs use at the top, beside the Runner's.
-HELPERS = {'dataset', 'data_preprocessor', 'image_size', 'templates', 'custom_imports',
-           'train_pipeline', 'val_pipeline', 'test_pipeline', 'tta_pipeline', 'default_scope'}
+HELPERS = {
+    'dataset',
+    'data_preprocessor',
+    'image_size',
+    'templates',
+    'custom_imports',
+    'train_pipeline',
+    'val_pipeline',
+    'test_pipeline',
+    'tta_pipeline',
+    'default_scope',
+}
 INSIDE = {'type', '_scope_', 'init_cfg'}  # may stand in any built dict
 
 
@@ -31,8 +42,10 @@ def check_config(cfg):
     for key in cfg:
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
         if key not in known and near:
-            raise ValueError(f"the config's '{key}' is no setting: did you mean '{near[0]}'? A "
-                             'variable needs a name that is less like one')
+            raise ValueError(
+                f"the config's '{key}' is no setting: did you mean '{near[0]}'? A "
+                'variable needs a name that is less like one'
+            )
         _check(cfg[key], key)
     check_fit(cfg.get('model'))
 
@@ -80,9 +93,14 @@ def _classes(kind, path):
     if not found and '.' not in kind:
         names = {name for registry in registries() for name in registry.module_dict}
         near = difflib.get_close_matches(kind, names, n=3, cutoff=0.6)
-        raise ValueError(f"{path}.type: '{kind}' is in no registry"
-                         + (f': did you mean {" or ".join(near)}?' if near else
-                            '; is the module that defines it in custom_imports?'))
+        raise ValueError(
+            f"{path}.type: '{kind}' is in no registry"
+            + (
+                f': did you mean {" or ".join(near)}?'
+                if near
+                else '; is the module that defines it in custom_imports?'
+            )
+        )
     return found
 
 
@@ -91,6 +109,7 @@ def _check_names(value, path, known, name):
         if key in known or key in INSIDE:
             continue
         near = difflib.get_close_matches(key, sorted(known), n=2, cutoff=0.5)
-        hint = f'did you mean {" or ".join(near)}?' if near else \
-            f'it has {", ".join(sorted(known))}'
+        hint = (
+            f'did you mean {" or ".join(near)}?' if near else f'it has {", ".join(sorted(known))}'
+        )
         raise ValueError(f"unknown setting {path}.{key}: {name} has no '{key}'; {hint}")

@@ -1,8 +1,8 @@
 """Checkpoints of the methods' public code, there and back."""
+
 import collections
 import pickle
 import re
-from typing import Dict
 
 import numpy as np
 import torch
@@ -12,19 +12,25 @@ from .checkpoint import CheckpointError, _reason
 
 # What Dassl.pytorch stores beside tensors: an accuracy, and its schedulers.
 ALLOWED = [
-    np.dtype, type(np.dtype('float64')), type(np.dtype('float32')),
+    np.dtype,
+    type(np.dtype('float64')),
+    type(np.dtype('float32')),
     (np._core.multiarray.scalar, 'numpy.core.multiarray.scalar'),
-    np._core.multiarray.scalar, collections.defaultdict, dict, torch.optim.SGD,
-    torch.optim.lr_scheduler.CosineAnnealingLR
+    np._core.multiarray.scalar,
+    collections.defaultdict,
+    dict,
+    torch.optim.SGD,
+    torch.optim.lr_scheduler.CosineAnnealingLR,
 ]
 # Frozen parts of CLIP that such files may hold as well.
 FROZEN = re.compile(
     r'(prompt_learner\.)?(token_(prefix|suffix|middle)\w*|name_lens)$|'
     r'(image_encoder|text_encoder)\.|(prompt_learner\.)?clip_model|'
-    r'logit_scale$|.*(positional_embedding|token_embedding\.weight)$')
+    r'logit_scale$|.*(positional_embedding|token_embedding\.weight)$'
+)
 
 
-def read_reference(path: str, prefix: str = '') -> Dict[str, torch.Tensor]:
+def read_reference(path: str, prefix: str = '') -> dict[str, torch.Tensor]:
     """Read the tensors of a file such as ``prompt_learner/model.pth.tar-50``.
 
     Args:
@@ -47,20 +53,23 @@ def read_reference(path: str, prefix: str = '') -> Dict[str, torch.Tensor]:
         raise CheckpointError(
             f'{path} is refused: it is damaged, or holds more than tensors '
             f'and what Dassl.pytorch stores beside them ({_reason(error)}). Save its '
-            "'state_dict' alone, in an environment that you trust") from error
-    tensors = content.get('state_dict', content) if isinstance(
-        content, dict) else content
-    if not isinstance(tensors, dict) or not tensors or not all(
-            isinstance(t, torch.Tensor) for t in tensors.values()):
-        raise CheckpointError(f'{path} has an unknown layout: expected '
-                              "tensors by name, perhaps under 'state_dict'")
+            "'state_dict' alone, in an environment that you trust"
+        ) from error
+    tensors = content.get('state_dict', content) if isinstance(content, dict) else content
+    if (
+        not isinstance(tensors, dict)
+        or not tensors
+        or not all(isinstance(t, torch.Tensor) for t in tensors.values())
+    ):
+        raise CheckpointError(
+            f"{path} has an unknown layout: expected tensors by name, perhaps under 'state_dict'"
+        )
     if not prefix and 'ctx' in tensors:
         prefix = 'prompt_learner'
     return {f'{prefix}.{n}' if prefix else n: t for n, t in tensors.items()}
 
 
-def into_model(model, tensors: Dict[str, torch.Tensor],
-               method: str = 'DPT') -> None:
+def into_model(model, tensors: dict[str, torch.Tensor], method: str = 'DPT') -> None:
     """Load a reference's tensors into a model.
 
     Args:
@@ -80,20 +89,19 @@ def into_model(model, tensors: Dict[str, torch.Tensor],
             raise CheckpointError(
                 f'the checkpoint has an unknown layout: {name} is neither '
                 f'learnt by {method} nor a frozen part of CLIP. Choose the '
-                'method, or the prefix of the names')
+                'method, or the prefix of the names'
+            )
     state = from_reference(known, rules)
     # What is saved beside parameters stays as the config has it.
-    state.update({n: t for n, t in model.named_buffers()
-                  if n in model.learnt_names})
+    state.update({n: t for n, t in model.named_buffers() if n in model.learnt_names})
     model.load_state_dict(state)
 
 
-def from_model(model, method: str = 'DPT') -> Dict[str, torch.Tensor]:
+def from_model(model, method: str = 'DPT') -> dict[str, torch.Tensor]:
     """What a model has learnt, by the reference's names.
 
     Raises:
         ValueError: If something has no name there.
     """
-    learnt = {n: p.detach().clone() for n, p in model.named_parameters()
-              if p.requires_grad}
+    learnt = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
     return to_reference(learnt, rules_of(method))

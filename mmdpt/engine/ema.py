@@ -1,4 +1,5 @@
 """A moving average of what is learnt, beside towers that are shared."""
+
 from copy import deepcopy
 
 from mmengine.model import ExponentialMovingAverage
@@ -27,12 +28,15 @@ class LearntEMA(ExponentialMovingAverage):
     def __init__(self, model, **kwargs):
         for name in ('update_buffers', 'device'):
             if kwargs.get(name):
-                raise ValueError(f'LearntEMA shares the frozen towers with the model and takes no '
-                                 f'{name}: leave it out, or use ExponentialMovingAverage')
+                raise ValueError(
+                    f'LearntEMA shares the frozen towers with the model and takes no '
+                    f'{name}: leave it out, or use ExponentialMovingAverage'
+                )
         super().__init__(_WithoutFrozen(model), **kwargs)
         learnt = {name for name, p in model.named_parameters() if p.requires_grad}
         self.avg_parameters = {
-            name: p for name, p in self.module.named_parameters() if name in learnt}
+            name: p for name, p in self.module.named_parameters() if name in learnt
+        }
 
 
 class _WithoutFrozen:

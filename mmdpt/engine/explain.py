@@ -1,19 +1,23 @@
 """One line, with a remedy, for faults that arise far below."""
+
 import re
 import time
 
 import torch
 
-MEMORY = re.compile(r"not enough memory|out of memory|can't allocate memory|cannot allocate memory|"
-                    'unable to allocate', re.IGNORECASE)
-LEVERS = '''
+MEMORY = re.compile(
+    r"not enough memory|out of memory|can't allocate memory|cannot allocate memory|"
+    'unable to allocate',
+    re.IGNORECASE,
+)
+LEVERS = """
   smaller batches      train_dataloader.batch_size=8  test_dataloader.batch_size=25
   the same batch in    optim_wrapper.accumulative_counts=4 (with train_dataloader.batch_size
   several steps        divided by 4)
   half the memory      --amp, or model.precision=bf16
   many classes         model.text_checkpointing=True; with several GPUs model.shard_classes=True
   host memory          train_dataloader.num_workers=0  train_dataloader.dataset.cache_images=False
-(the lines with "=" follow --cfg-options; --resume goes on with a training)'''
+(the lines with "=" follow --cfg-options; --resume goes on with a training)"""
 
 
 def explain(error):
@@ -23,16 +27,21 @@ def explain(error):
         error (BaseException): MemoryError, or a RuntimeError of torch.
     """
     text = str(error)
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or \
-            isinstance(error, RuntimeError) and MEMORY.search(text):
+    if (
+        isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        or isinstance(error, RuntimeError)
+        and MEMORY.search(text)
+    ):
         return f'out of memory: {text.splitlines()[0] if text else "no more to be had"}{LEVERS}'
     killed = re.search(r'DataLoader worker \(pid\(?s?\)? ?([\d, ]+)\).*', text)
     if isinstance(error, RuntimeError) and killed:
         reason = _reason(f'{text} {error.__cause__}')
-        return (f'the loading process {killed.group(1).strip()} died ({reason}). The '
-                'system kills processes when memory runs out: try '
-                '--cfg-options train_dataloader.num_workers=0 test_dataloader.num_workers=0, '
-                'or fewer. --resume goes on with a training')
+        return (
+            f'the loading process {killed.group(1).strip()} died ({reason}). The '
+            'system kills processes when memory runs out: try '
+            '--cfg-options train_dataloader.num_workers=0 test_dataloader.num_workers=0, '
+            'or fewer. --resume goes on with a training'
+        )
     return None
 
 
@@ -61,4 +70,4 @@ def without_worker(text):
         return text
     lines = text.strip().splitlines()
     found = [i for i, line in enumerate(lines) if re.match(r'[\w.]+(Error|Exception): ', line)]
-    return '\n'.join(lines[found[-1]:]).split(': ', 1)[1] if found else text
+    return '\n'.join(lines[found[-1] :]).split(': ', 1)[1] if found else text

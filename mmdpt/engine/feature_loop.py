@@ -1,4 +1,5 @@
 """Test from frozen image features, which are computed only once."""
+
 from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop
 from mmpretrain.registry import LOOPS
@@ -27,12 +28,15 @@ class FrozenFeatureTestLoop(TestLoop):
         super().__init__(runner, dataloader, evaluator)
         self.cache_dir = cache_dir
         model = self._model()
-        if getattr(model, 'visual_prompt', self) is not None or \
-                getattr(model, 'lora', None) is not None:
+        if (
+            getattr(model, 'visual_prompt', self) is not None
+            or getattr(model, 'lora', None) is not None
+        ):
             raise ValueError(
                 f'FrozenFeatureTestLoop cannot test {type(model).__name__}: '
                 'its image features are not frozen. Leave out test_cfg.type, '
-                'or take a model with visual_prompt=None.')
+                'or take a model with visual_prompt=None.'
+            )
 
     def _model(self):
         model = self.runner.model
@@ -51,19 +55,23 @@ class FrozenFeatureTestLoop(TestLoop):
     def evaluate(self) -> dict:
         """The metrics, without any hook."""
         from mmdpt.evaluation.frozen_features import frozen_features
+
         loader, dataset = self.dataloader, self.dataloader.dataset
         indices = list(loader.sampler)  # this process's share
         features = frozen_features(
-            self._model(), dataset, None, loader.batch_size or 100,
-            loader.num_workers, self.cache_dir, together=True)[indices]
+            self._model(),
+            dataset,
+            None,
+            loader.batch_size or 100,
+            loader.num_workers,
+            self.cache_dir,
+            together=True,
+        )[indices]
         batch = 1000
         for start in range(0, len(indices), batch):
-            samples = [self._sample(i) for i in indices[start:start + batch]]
-            predictions = self._model().predict_features(
-                features[start:start + batch], samples)
-            self.evaluator.process(
-                data_samples=predictions, data_batch=dict(
-                    data_samples=samples))
+            samples = [self._sample(i) for i in indices[start : start + batch]]
+            predictions = self._model().predict_features(features[start : start + batch], samples)
+            self.evaluator.process(data_samples=predictions, data_batch=dict(data_samples=samples))
         return self.evaluator.evaluate(len(dataset))
 
     def _sample(self, index: int) -> DataSample:

@@ -1,4 +1,5 @@
 """Refuses models whose backbone, neck and head were not made for each other."""
+
 import inspect
 
 from mmpretrain.registry import MODELS
@@ -32,12 +33,14 @@ def check_fit(model):
     if head is not None and issubclass(head, SimilarityHead):
         raise ValueError(
             f'model.head: {head.__name__} compares images with text, and {kind.__name__} has no '
-            "text: use it in PromptedCLIP (model.type='PromptedCLIP'), or LinearClsHead here")
+            "text: use it in PromptedCLIP (model.type='PromptedCLIP'), or LinearClsHead here"
+        )
     neck, backbone = model.get('neck'), model.get('backbone')
     if isinstance(neck, dict) and _plain_name(neck) in POOLING and _gives_vector(backbone):
         raise ValueError(
             f'model.neck: {_plain_name(neck)} pools a feature map, but {_plain_name(backbone)} '
-            'gives one feature vector an image: leave the neck out (model.neck=None)')
+            'gives one feature vector an image: leave the neck out (model.neck=None)'
+        )
 
 
 def _gives_vector(backbone):
@@ -63,6 +66,7 @@ def _class_of(cfg):
     """type | None: What a config builds, as far as the registry knows it."""
     if not isinstance(cfg, dict) or cfg.get('type') is None:
         return None
-    found = MODELS.module_dict.get(_plain_name(cfg)) if isinstance(cfg['type'], str) \
-        else cfg['type']
+    found = (
+        MODELS.module_dict.get(_plain_name(cfg)) if isinstance(cfg['type'], str) else cfg['type']
+    )
     return found if inspect.isclass(found) else None

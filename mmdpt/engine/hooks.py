@@ -1,4 +1,5 @@
 """Hooks: randomness of an epoch, a stop before NaN does harm, logs of several processes."""
+
 import numpy as np
 import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size, master_only
@@ -55,8 +56,9 @@ class MeanLossHook(Hook):
         """Puts the means in place of the losses."""
         if get_world_size() == 1 or not outputs:
             return
-        values = torch.stack([
-            torch.as_tensor(value).detach().double().cpu() for value in outputs.values()])
+        values = torch.stack(
+            [torch.as_tensor(value).detach().double().cpu() for value in outputs.values()]
+        )
         all_reduce(values, 'mean')
         for name, value in zip(list(outputs), values):
             outputs[name] = value
@@ -83,7 +85,9 @@ class StopOnNaNHook(Hook):
 
         def check(optimizer, args, kwargs):
             gradients = [
-                p.grad for group in optimizer.param_groups for p in group['params']
+                p.grad
+                for group in optimizer.param_groups
+                for p in group['params']
                 if p.grad is not None
             ]
             norm = torch.nn.utils.get_total_norm(gradients)
@@ -114,7 +118,8 @@ class StopOnNaNHook(Hook):
             f'training stopped in iteration {runner.iter + 1} (epoch {runner.epoch + 1}): {what}, '
             f'learning rate {", ".join(f"{rate:g}" for rate in rates)}. {good}. Lower the learning '
             'rate (optim_wrapper.optimizer.lr) or warm up longer, check the images, and with '
-            '--amp try without it')
+            '--amp try without it'
+        )
 
 
 @HOOKS.register_module()

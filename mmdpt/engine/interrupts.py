@@ -1,4 +1,5 @@
 """Ctrl-C and SIGTERM: stop in order, say how to go on."""
+
 import os
 import shlex
 import signal
@@ -77,8 +78,9 @@ def train_or_stop(runner):
         runner.train()
     except KeyboardInterrupt as stop:
         epoch = runner.epoch + 1
-        saved = [hook.save_pending(runner) for hook in runner.hooks
-                 if hasattr(hook, 'save_pending')]
+        saved = [
+            hook.save_pending(runner) for hook in runner.hooks if hasattr(hook, 'save_pending')
+        ]
         path = next((p for p in saved if p), None)
         if path is None:
             text = f'stopped in epoch {epoch}; no checkpoint was written yet. Start again with:'

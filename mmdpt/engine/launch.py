@@ -1,4 +1,5 @@
 """Several processes: how they meet, wait, and tell which of them failed."""
+
 import os
 import subprocess
 import time
@@ -12,7 +13,8 @@ from mmengine.dist import get_world_size, is_main_process
 VARIABLES = dict(
     pytorch=('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
     slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-    mpi=('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'))
+    mpi=('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
+)
 TIMEOUT = 600  # seconds; NCCL's own default, gloo's is 30 minutes
 SPEAK_AFTER = 3  # seconds
 
@@ -28,8 +30,10 @@ def number_process(launcher):
     """
     for wanted, given in zip(VARIABLES['pytorch'], VARIABLES.get(launcher, ())):
         if given not in os.environ:
-            raise ValueError(f'--launcher {launcher} needs the environment variable {given}: '
-                             'start with tools/dist_train.sh or tools/slurm_train.sh')
+            raise ValueError(
+                f'--launcher {launcher} needs the environment variable {given}: '
+                'start with tools/dist_train.sh or tools/slurm_train.sh'
+            )
         os.environ[wanted] = os.environ[given]
 
 
@@ -47,14 +51,17 @@ def join_cpu_processes(cfg):
         seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', TIMEOUT)
         dist.init_process_group('gloo', timeout=timedelta(seconds=seconds))
     # buffers are frozen, or the same by what all processes do
-    cfg.setdefault('model_wrapper_cfg', dict(
-        type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False))
+    cfg.setdefault(
+        'model_wrapper_cfg',
+        dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False),
+    )
 
 
 def first_node(nodes):
     """str: First host name of SLURM's short list of nodes."""
-    found = subprocess.run(['scontrol', 'show', 'hostnames', nodes], check=True,
-                           stdout=subprocess.PIPE, text=True).stdout.split()
+    found = subprocess.run(
+        ['scontrol', 'show', 'hostnames', nodes], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout.split()
     return found[0]
 
 
@@ -91,8 +98,11 @@ def whose():
 def lost_connection(error):
     """bool: Whether an error says only that another process is gone."""
     words = ('gloo', 'nccl', 'connection closed by peer', 'connection reset by peer')
-    return place()[1] > 1 and isinstance(error, RuntimeError) and (
-        isinstance(error, dist.DistError) or any(w in str(error).lower() for w in words))
+    return (
+        place()[1] > 1
+        and isinstance(error, RuntimeError)
+        and (isinstance(error, dist.DistError) or any(w in str(error).lower() for w in words))
+    )
 
 
 def let_others_speak(error):
@@ -106,6 +116,7 @@ def let_others_speak(error):
         return
     if not lost:
         from torch.distributed.elastic.multiprocessing.errors import get_error_handler
+
         get_error_handler().record_exception(error)
     if lost or place()[0]:
         time.sleep(SPEAK_AFTER)

@@ -1,4 +1,5 @@
 """The linear probe in MMEngine: fit once, take no step."""
+
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
@@ -32,21 +33,25 @@ class LinearProbeHook(Hook):
     def before_train(self, runner):
         """Fits, unless a checkpoint has brought the classifier."""
         from ..evaluation import search_linear_probe
+
         model, cfg = unwrapped(runner.model), runner.cfg
         if not hasattr(model.head, 'take_over'):
-            raise ValueError('LinearProbeHook fits a LinearProbeHead, but the '
-                             f'head is {type(model.head).__name__}.')
+            raise ValueError(
+                'LinearProbeHook fits a LinearProbeHead, but the '
+                f'head is {type(model.head).__name__}.'
+            )
         if runner._resume or runner._load_from is not None:
             return
         pipeline = cfg.test_dataloader.dataset.pipeline
-        train, val = (few_shot_set(cfg, split, pipeline)
-                      for split in ('train', 'val'))
-        check_apart(val, runner.test_dataloader.dataset,
-                    'Choose another benchmark for the linear probe')
+        train, val = (few_shot_set(cfg, split, pipeline) for split in ('train', 'val'))
+        check_apart(
+            val, runner.test_dataloader.dataset, 'Choose another benchmark for the linear probe'
+        )
         train, val = (features('clip', model, s, cfg) for s in (train, val))
         found = search_linear_probe(train, val, self.rounds)
         model.head.take_over(found.classifier)
         best = max(found.rounds[-1].val_accuracy)
         runner.logger.info(
             f'Linear probe: C {found.classifier.C:.3g}, {100 * best:.2f} % of '
-            f'{len(val[1])} validation images; fitted on {len(train[1])}')
+            f'{len(val[1])} validation images; fitted on {len(train[1])}'
+        )

@@ -1,4 +1,5 @@
 """Figures to compare a trained model with: zero-shot, linear probe, pixels."""
+
 import random
 from contextlib import contextmanager
 
@@ -54,7 +55,8 @@ def check_baselines(names, model):
     if 'linear_probe' in names and not hasattr(model, 'clip_features'):
         raise ValueError(
             f"the baseline 'linear_probe' needs a model with clip_features, which "
-            f'{type(model).__name__} has not: take it out of default_hooks.report.baselines')
+            f'{type(model).__name__} has not: take it out of default_hooks.report.baselines'
+        )
 
 
 def measure_baselines(names, model, cfg, test_set):
@@ -72,6 +74,7 @@ def measure_baselines(names, model, cfg, test_set):
         dict[str, float]: Accuracy in per cent of each baseline.
     """
     from ..evaluation import accuracy, search_linear_probe
+
     if not names:
         return {}
     pipeline = cfg.test_dataloader.dataset.pipeline
@@ -105,22 +108,29 @@ def features(name, model, dataset, cfg, cache=True, together=False):
         together (bool): Whether all processes call this.
     """
     from ..evaluation import frozen_features, pixel_features, stored_images
+
     if name == 'raw_pixels':
         images, labels = stored_images(dataset)
         return pixel_features(images), np.asarray(labels)
     model.eval()
     loader = cfg.test_dataloader
     found = frozen_features(
-        model, dataset, batch_size=loader.batch_size, num_workers=loader.get('num_workers', 0),
-        cache_dir=cfg.test_cfg.get('cache_dir') if cache else None, together=together)
+        model,
+        dataset,
+        batch_size=loader.batch_size,
+        num_workers=loader.get('num_workers', 0),
+        cache_dir=cfg.test_cfg.get('cache_dir') if cache else None,
+        together=together,
+    )
     labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
     return found.float().numpy(), np.array(labels)
 
 
-def check_apart(val, test,
-                remedy='Take the baselines out of default_hooks.report'):
+def check_apart(val, test, remedy='Take the baselines out of default_hooks.report'):
     """Raises ValueError if the regularisation would be chosen on test images."""
     paths = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (val, test)]
     if paths[0] == paths[1]:
-        raise ValueError('the val list of this benchmark is its test list: a linear probe would '
-                         f'be tuned on the test images. {remedy}')
+        raise ValueError(
+            'the val list of this benchmark is its test list: a linear probe would '
+            f'be tuned on the test images. {remedy}'
+        )

@@ -1,4 +1,5 @@
 """An optimizer over the learnt tensors only."""
+
 import difflib
 
 from mmengine.optim import DefaultOptimWrapperConstructor
@@ -35,7 +36,8 @@ class PromptOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             raise ValueError(
                 f'{type(module).__name__} has nothing to train: every parameter is frozen. '
                 'Configure a text_prompt or a visual_prompt, or evaluate the model as it is '
-                'with tools/test.py')
+                'with tools/test.py'
+            )
         self._check_keys(module)
         params[:] = _merged(params)
 
@@ -43,13 +45,20 @@ class PromptOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         names = [name for name, p in model.named_parameters() if p.requires_grad]
         for key in self.paramwise_cfg.get('custom_keys', {}):
             if not any(key in name for name in names):
-                parts = {'.'.join(name.split('.')[:i + 1])
-                         for name in names for i in range(name.count('.') + 1)}
+                parts = {
+                    '.'.join(name.split('.')[: i + 1])
+                    for name in names
+                    for i in range(name.count('.') + 1)
+                }
                 near = difflib.get_close_matches(key, sorted(parts), n=2, cutoff=0.5)
                 raise ValueError(
                     f"paramwise_cfg.custom_keys: '{key}' matches no learnt parameter"
-                    + (f'; did you mean {" or ".join(near)}?' if near else
-                       f'; learnt are {", ".join(names[:10])}'))
+                    + (
+                        f'; did you mean {" or ".join(near)}?'
+                        if near
+                        else f'; learnt are {", ".join(names[:10])}'
+                    )
+                )
 
 
 def _merged(groups):

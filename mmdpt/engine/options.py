@@ -1,4 +1,5 @@
 """Refuses ``--cfg-options`` that name nothing, or are of the wrong kind."""
+
 import difflib
 import functools
 import inspect
@@ -15,9 +16,18 @@ from torch.utils.data import DataLoader
 LOADER = {*inspect.signature(DataLoader).parameters} | {'num_batch_per_epoch'}
 LOOP = {*inspect.signature(TestLoop).parameters} - {'runner', 'dataloader', 'evaluator'}
 PLACES = {
-    '': {*inspect.signature(Runner).parameters} | {
-        'tta_model', 'tta_pipeline', 'runner_type', 'model_wrapper_cfg', 'sync_bn', 'compile',
-        'find_unused_parameters', 'activation_checkpointing', 'efficient_conv_bn_eval'},
+    '': {*inspect.signature(Runner).parameters}
+    | {
+        'tta_model',
+        'tta_pipeline',
+        'runner_type',
+        'model_wrapper_cfg',
+        'sync_bn',
+        'compile',
+        'find_unused_parameters',
+        'activation_checkpointing',
+        'efficient_conv_bn_eval',
+    },
     'train_dataloader': LOADER,
     'val_dataloader': LOADER,
     'test_dataloader': LOADER,
@@ -27,11 +37,24 @@ PLACES = {
     'param_scheduler': {'convert_to_iter_based'},
     'randomness': {*inspect.signature(set_random_seed).parameters},
     'auto_scale_lr': {'enable', 'base_batch_size'},
-    'optim_wrapper': {'type', 'optimizer', 'constructor', 'paramwise_cfg', 'clip_grad',
-                      'accumulative_counts'},
-    'optim_wrapper.paramwise_cfg': {'custom_keys', 'bias_lr_mult', 'bias_decay_mult',
-                                    'norm_decay_mult', 'dwconv_decay_mult', 'flat_decay_mult',
-                                    'dcn_offset_lr_mult', 'bypass_duplicate'},
+    'optim_wrapper': {
+        'type',
+        'optimizer',
+        'constructor',
+        'paramwise_cfg',
+        'clip_grad',
+        'accumulative_counts',
+    },
+    'optim_wrapper.paramwise_cfg': {
+        'custom_keys',
+        'bias_lr_mult',
+        'bias_decay_mult',
+        'norm_decay_mult',
+        'dwconv_decay_mult',
+        'flat_decay_mult',
+        'dcn_offset_lr_mult',
+        'bypass_duplicate',
+    },
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
 }
 WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text'}
@@ -61,8 +84,9 @@ def check_options(cfg, options):
                 break  # nothing there yet, or anything goes
             known = _known(value, path, options.get(f'{path}.type'))
             if known is None:
-                raise ValueError(f"unknown option '{option}': {path} is "
-                                 f'{value!r} and has no settings inside')
+                raise ValueError(
+                    f"unknown option '{option}': {path} is {value!r} and has no settings inside"
+                )
             if key not in known:
                 raise ValueError(_message(option, keys[:depth], key, known))
             if depth + 1 == len(keys):
@@ -74,12 +98,15 @@ def check_options(cfg, options):
 def with_suggestion(error):
     """str: The text of an error; for an unknown argument, the nearest ones, too."""
     text = str(error)
-    found = re.match(r"(?:\w+\.)*?(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument "
-                     r"'(\w+)'", text)
+    found = re.match(
+        r'(?:\w+\.)*?(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '
+        r"'(\w+)'",
+        text,
+    )
     if not found:
         return text
     near = difflib.get_close_matches(found.group(2), sorted(_arguments(found.group(1))), n=2)
-    return text + (f": did you mean {' or '.join(near)}?" if near else '')
+    return text + (f': did you mean {" or ".join(near)}?' if near else '')
 
 
 def _known(value, path, new_type=None):
@@ -158,10 +185,16 @@ def check_value(option, place, key, new):
                 return
     old = place[int(key)] if isinstance(place, (list, tuple)) else place.get(key)
     if hasattr(old, 'keys') and 'type' in old and isinstance(new, (str, int, float)):
-        raise ValueError(f'{option} must be None or a dict, but is {new!r}: did you mean '
-                         f'{option}.type={new}?')
-    if isinstance(old, bool) and not isinstance(new, bool) or \
-            isinstance(old, (int, float)) and isinstance(new, (str, bool)) and new != 'dynamic':
+        raise ValueError(
+            f'{option} must be None or a dict, but is {new!r}: did you mean {option}.type={new}?'
+        )
+    if (
+        isinstance(old, bool)
+        and not isinstance(new, bool)
+        or isinstance(old, (int, float))
+        and isinstance(new, (str, bool))
+        and new != 'dynamic'
+    ):
         check_type(option, new, float if type(old) is int else type(old))
 
 
@@ -170,9 +203,16 @@ def check_type(name, value, annotation):
     kinds = _plain_kinds(annotation)
     if kinds is None or value is None or isinstance(value, (dict, list, tuple)):
         return
-    fits = (isinstance(value, kinds) or float in kinds and isinstance(value, int)
-            or int in kinds and isinstance(value, float) and value.is_integer()
-            or bool in kinds and value in (0, 1))
+    fits = (
+        isinstance(value, kinds)
+        or float in kinds
+        and isinstance(value, int)
+        or int in kinds
+        and isinstance(value, float)
+        and value.is_integer()
+        or bool in kinds
+        and value in (0, 1)
+    )
     if not fits or isinstance(value, bool) and bool not in kinds:
         wanted = ' or '.join(sorted(WORDS[kind] for kind in kinds))
         raise ValueError(f'{name} must be {wanted}, but is {value!r}')
@@ -180,7 +220,7 @@ def check_type(name, value, annotation):
 
 def _plain_kinds(annotation):
     """tuple | None: Of int, float, bool and str; None if others are allowed, too."""
-    kinds = [k for k in typing.get_args(annotation) or (annotation, ) if k is not type(None)]
+    kinds = [k for k in typing.get_args(annotation) or (annotation,) if k is not type(None)]
     if not kinds or any(kind not in tuple(WORDS) for kind in kinds):
         return None
     return tuple(kinds)
@@ -191,5 +231,7 @@ def _message(option, place, key, known):
     dotted = ['.'.join([*place, name]) for name in near]
     if dotted:
         return f"unknown option '{option}': did you mean {' or '.join(dotted)}?"
-    return (f"unknown option '{option}': {'.'.join(place) or 'the config'} has no '{key}', only "
-            f"{', '.join(sorted(known))}")
+    return (
+        f"unknown option '{option}': {'.'.join(place) or 'the config'} has no '{key}', only "
+        f'{", ".join(sorted(known))}'
+    )

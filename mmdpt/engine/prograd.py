@@ -1,5 +1,4 @@
 """ProGrad's rule: never against the knowledge of zero-shot CLIP."""
-from typing import List, Optional
 
 import torch
 from mmengine.dist import all_reduce
@@ -7,8 +6,7 @@ from mmengine.optim import OptimWrapper
 from mmpretrain.registry import OPTIM_WRAPPERS
 
 
-def align(gradient: torch.Tensor, general: torch.Tensor,
-          strength: float) -> torch.Tensor:
+def align(gradient: torch.Tensor, general: torch.Tensor, strength: float) -> torch.Tensor:
     """Take the part out of a gradient that opposes a general direction.
 
     `Prompt-aligned Gradient <https://arxiv.org/abs/2205.14865>`_, equation 6.
@@ -21,8 +19,7 @@ def align(gradient: torch.Tensor, general: torch.Tensor,
     Returns:
         Tensor: The gradient to follow.
     """
-    direction = general / general.norm().clamp_min(
-        torch.finfo(general.dtype).tiny)
+    direction = general / general.norm().clamp_min(torch.finfo(general.dtype).tiny)
     overlap = (gradient * direction).sum()
     return gradient - strength * overlap.clamp(max=0) * direction
 
@@ -40,10 +37,10 @@ class ProGradOptimWrapper(OptimWrapper):
         **kwargs: See MMEngine's ``OptimWrapper``.
     """
 
-    def __init__(self, *args, strength: float = 1., **kwargs):
+    def __init__(self, *args, strength: float = 1.0, **kwargs):
         super().__init__(*args, **kwargs)
         self.strength = strength
-        self._general: Optional[List[torch.Tensor]] = None
+        self._general: list[torch.Tensor] | None = None
 
     def backward(self, loss: torch.Tensor, **kwargs) -> None:
         """Backward pass of both losses, (2,).
@@ -51,15 +48,17 @@ class ProGradOptimWrapper(OptimWrapper):
         Raises:
             ValueError: If there is only one loss.
         """
-        if loss.shape != (2, ):
-            raise ValueError('ProGradOptimWrapper needs a pair of losses, as '
-                             "head=dict(type='ProGradHead') gives them; with "
-                             "other heads use type='OptimWrapper'.")
+        if loss.shape != (2,):
+            raise ValueError(
+                'ProGradOptimWrapper needs a pair of losses, as '
+                "head=dict(type='ProGradHead') gives them; with "
+                "other heads use type='OptimWrapper'."
+            )
         task, general = loss.unbind()
         # Not seen by data-parallel hooks, which wait for the task's gradient.
         found = torch.autograd.grad(
-            general, self._learnt(), retain_graph=True, allow_unused=True,
-            materialize_grads=True)
+            general, self._learnt(), retain_graph=True, allow_unused=True, materialize_grads=True
+        )
         if self._general is not None:  # gradients are being accumulated
             found = tuple(a + b for a, b in zip(self._general, found))
         self._general = list(found)
@@ -78,6 +77,7 @@ class ProGradOptimWrapper(OptimWrapper):
             p.grad.copy_(align(p.grad, general, self.strength))
         self._general = None
 
-    def _learnt(self) -> List[torch.Tensor]:
-        return [p for group in self.optimizer.param_groups
-                for p in group['params'] if p.requires_grad]
+    def _learnt(self) -> list[torch.Tensor]:
+        return [
+            p for group in self.optimizer.param_groups for p in group['params'] if p.requires_grad
+        ]

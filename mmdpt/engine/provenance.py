@@ -1,4 +1,5 @@
 """Which code made a result."""
+
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
@@ -18,7 +19,8 @@ def versions():
         mmdpt=__version__,
         torch=torch.__version__,
         mmengine=mmengine.__version__,
-        mmpretrain=mmpretrain.__version__)
+        mmpretrain=mmpretrain.__version__,
+    )
 
 
 def package_commit(package=PACKAGE):

@@ -5,6 +5,7 @@ the class names (they are in the identity), and of the test transforms. A config
 file is Python code, and running one that came by mail is unsafe; a recipe only
 names parts, and only those that :func:`check_recipe` knows.
 """
+
 from mmpretrain.registry import MODELS, TRANSFORMS
 
 from mmdpt.datasets import as_benchmark, innermost
@@ -15,11 +16,22 @@ from .checkpoint import plain
 
 VERSION = 1
 # Where a model's parts may come from. A registry would import any dotted name.
-SOURCES = ('mmdpt.models.', 'mmpretrain.models.losses.',
-           'mmpretrain.models.utils.data_preprocessor')
+SOURCES = (
+    'mmdpt.models.',
+    'mmpretrain.models.losses.',
+    'mmpretrain.models.utils.data_preprocessor',
+)
 # Transforms that only look at the pixels, by name.
-STEPS = {'LoadPILImage', 'Resize', 'ResizeEdge', 'CenterCrop', 'Pad', 'NumpyToPIL', 'PILToNumpy',
-         'PackInputs'}
+STEPS = {
+    'LoadPILImage',
+    'Resize',
+    'ResizeEdge',
+    'CenterCrop',
+    'Pad',
+    'NumpyToPIL',
+    'PILToNumpy',
+    'PackInputs',
+}
 # Of the training, or given elsewhere.
 LEFT_OUT = {'init_cfg', 'classes', 'train_cfg', 'transfer', 'shard_classes', 'backend_args'}
 
@@ -55,8 +67,9 @@ def model_of(cfg):
         raise ValueError(f'{kind} is no PromptedCLIP')
     found = _pruned(model)
     found['templates'] = templates_of(model)
-    found['data_preprocessor'] = _pruned(
-        model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}) or None
+    found['data_preprocessor'] = (
+        _pruned(model.get('data_preprocessor') or cfg.get('data_preprocessor') or {}) or None
+    )
     if str(model['arch']).endswith('.json'):  # elsewhere there is no such file
         found['arch'] = read_config(model['arch'])[1]
     return found
@@ -107,13 +120,18 @@ def check_recipe(recipe):
         ValueError: Names what is not allowed.
     """
     if recipe.get('version') != VERSION:
-        raise ValueError(f'the recipe has version {recipe.get("version")!r}, this mmdpt reads '
-                         f'version {VERSION}: install the mmdpt that wrote it, or give the config')
+        raise ValueError(
+            f'the recipe has version {recipe.get("version")!r}, this mmdpt reads '
+            f'version {VERSION}: install the mmdpt that wrote it, or give the config'
+        )
     if 'missing' in recipe:
         raise ValueError(recipe['missing'])
     model, pipeline = recipe.get('model'), recipe.get('pipeline')
-    if not isinstance(model, dict) or model.get('type') != 'PromptedCLIP' or \
-            not isinstance(pipeline, list):
+    if (
+        not isinstance(model, dict)
+        or model.get('type') != 'PromptedCLIP'
+        or not isinstance(pipeline, list)
+    ):
         raise ValueError('the recipe is not one of a PromptedCLIP')
     _check_parts(model, _is_model)
     for step in pipeline:

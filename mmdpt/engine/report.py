@@ -1,4 +1,5 @@
 """What few-shot training was good for: figures before and after it."""
+
 import json
 import os
 import os.path as osp
@@ -19,7 +20,8 @@ from .storage import write_atomically
 
 NAMES = dict(
     linear_probe='linear probe (logistic regression on frozen CLIP features)',
-    raw_pixels='raw pixels (logistic regression)')
+    raw_pixels='raw pixels (logistic regression)',
+)
 
 
 @HOOKS.register_module()
@@ -60,21 +62,25 @@ class FewShotReportHook(Hook):
         if not self.enable:
             return
         if runner.test_loop is None:
-            raise ValueError('FewShotReportHook has no test images: give test_dataloader, test_cfg '
-                             'and test_evaluator, or switch it off with '
-                             'default_hooks.report.enable=False')
+            raise ValueError(
+                'FewShotReportHook has no test images: give test_dataloader, test_cfg '
+                'and test_evaluator, or switch it off with '
+                'default_hooks.report.enable=False'
+            )
         self.commit = package_commit()  # now: the checkout may change during the training
         model = unwrapped(runner.model)
         check_baselines(self.baselines, model)
         if hasattr(model, 'zero_shot'):
             runner.logger.info(
-                f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images')
+                f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images'
+            )
             self.zero_shot = measure_zero_shot(model, runner.test_loop)
             runner.logger.info(f'Zero-shot CLIP: {_metrics(self.zero_shot)}')
         with main_process_alone() as works:  # longer than a collective would wait
             if works:
-                self.compared = measure_baselines(self.baselines, model, runner.cfg,
-                                                  runner.test_dataloader.dataset)
+                self.compared = measure_baselines(
+                    self.baselines, model, runner.cfg, runner.test_dataloader.dataset
+                )
         for name, accuracy in self.compared.items():
             runner.logger.info(f'For comparison, {NAMES[name]}: {accuracy:.2f} %')
         self.started = time.time()
@@ -88,8 +94,9 @@ class FewShotReportHook(Hook):
     def after_val_epoch(self, runner, metrics=None):
         """Takes over a validation that is the test, after the last epoch."""
         cfg = runner.cfg
-        same = (cfg.get('val_dataloader') == cfg.get('test_dataloader')
-                and cfg.get('val_evaluator') == cfg.get('test_evaluator'))
+        same = cfg.get('val_dataloader') == cfg.get('test_dataloader') and cfg.get(
+            'val_evaluator'
+        ) == cfg.get('test_evaluator')
         if same and runner.epoch == runner.max_epochs:
             self.final = {k: float(v) for k, v in metrics.items()}
 
@@ -113,16 +120,18 @@ class FewShotReportHook(Hook):
         lines = [f'Few-shot result: {_title(results)}']
         lines += [f'  zero-shot CLIP: {_metrics(self.zero_shot)}'] if self.zero_shot else []
         lines += [f'  {NAMES[k]}: {v:.2f} %' for k, v in self.compared.items()]
-        lines += [f'  learnt: {_metrics(self.final)}',
-                  f'  training took {seconds:.1f} s, without these tests',
-                  f'  results: {_short(path)}']
+        lines += [
+            f'  learnt: {_metrics(self.final)}',
+            f'  training took {seconds:.1f} s, without these tests',
+            f'  results: {_short(path)}',
+        ]
         checkpoint = results['checkpoint']
         if checkpoint:
             config, file = shlex.quote(results['config']), shlex.quote(_short(checkpoint['path']))
             # what carries no recipe, such as MMPretrain's own classifiers
             how = f' --config {config}' if 'missing' in make_recipe(runner.cfg) else ''
             lines += [
-                f"  checkpoint: {file} ({checkpoint['bytes'] / 1e6:.2f} MB)",
+                f'  checkpoint: {file} ({checkpoint["bytes"] / 1e6:.2f} MB)',
                 spoken(f'  test again:  python tools/test.py {config} {file}'),
                 spoken(f'  predict:     python tools/predict.py {file} IMAGE...{how}'),
             ]
@@ -150,7 +159,8 @@ class FewShotReportHook(Hook):
             checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
             versions=versions(),
             commit=self.commit,
-            finished=now())
+            finished=now(),
+        )
 
 
 def _dumped_config(runner):
@@ -163,8 +173,8 @@ def _dumped_config(runner):
 def _title(results):
     parts = [osp.splitext(osp.basename(results['config'] or 'training'))[0]]
     parts += [results['benchmark']] if results['benchmark'] else []
-    parts += [f"{results['shots']} shots"] if results['shots'] else []
-    return ', '.join(parts + [f"seed {results['seed']}"])
+    parts += [f'{results["shots"]} shots'] if results['shots'] else []
+    return ', '.join(parts + [f'seed {results["seed"]}'])
 
 
 def _metrics(metrics):

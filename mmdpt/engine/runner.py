@@ -1,4 +1,5 @@
 """The Runner of configs that say once which data they are about."""
+
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.registry import RUNNERS

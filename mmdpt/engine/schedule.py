@@ -1,4 +1,5 @@
 """Constant warm-up, then a cosine: the schedule of CoOp and DPT."""
+
 import logging
 import math
 
@@ -64,36 +65,48 @@ class ConstantWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
             warm-up rate is negative.
     """
 
-    def __init__(self,
-                 optimizer,
-                 warmup_epochs=0,
-                 warmup_lr=1e-5,
-                 warmup_recount=True,
-                 begin=0,
-                 end=INF,
-                 last_step=-1,
-                 by_epoch=True,
-                 verbose=False):
+    def __init__(
+        self,
+        optimizer,
+        warmup_epochs=0,
+        warmup_lr=1e-5,
+        warmup_recount=True,
+        begin=0,
+        end=INF,
+        last_step=-1,
+        by_epoch=True,
+        verbose=False,
+    ):
         if not by_epoch:
-            raise ValueError('ConstantWarmupCosineLR changes the rate once an epoch: remove '
-                             'by_epoch=False, or take another scheduler')
+            raise ValueError(
+                'ConstantWarmupCosineLR changes the rate once an epoch: remove '
+                'by_epoch=False, or take another scheduler'
+            )
         if end >= INF:
-            raise ValueError('ConstantWarmupCosineLR needs the number of epochs: give end=..., '
-                             'or let the Runner build it from the config')
+            raise ValueError(
+                'ConstantWarmupCosineLR needs the number of epochs: give end=..., '
+                'or let the Runner build it from the config'
+            )
         if warmup_lr < 0:
             raise ValueError(f'warmup_lr must not be negative, got {warmup_lr}')
         self.warmup_epochs = warmup_epochs
         self.warmup_lr = warmup_lr
         self.warmup_recount = warmup_recount
         super().__init__(
-            optimizer, begin=begin, end=end, last_step=last_step, by_epoch=True, verbose=verbose)
+            optimizer, begin=begin, end=end, last_step=last_step, by_epoch=True, verbose=verbose
+        )
         self._tell_if_all_is_warmup()
 
     def _get_value(self):
         return [
-            constant_warmup_cosine(self.last_step, base, self.end - self.begin,
-                                   group.get('warmup_epochs', self.warmup_epochs), self.warmup_lr,
-                                   self.warmup_recount)
+            constant_warmup_cosine(
+                self.last_step,
+                base,
+                self.end - self.begin,
+                group.get('warmup_epochs', self.warmup_epochs),
+                self.warmup_lr,
+                self.warmup_recount,
+            )
             for base, group in zip(self.base_values, self.optimizer.param_groups)
         ]
 
@@ -111,17 +124,19 @@ class ConstantWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
                     f'cannot resume: the checkpoint was trained with the schedule setting '
                     f'{name}={old}, the config says {name}={new} ("end" is the number of '
                     f'epochs). Resume with the old setting, or start a new training from '
-                    f'these prompts with load_from=CHECKPOINT')
+                    f'these prompts with load_from=CHECKPOINT'
+                )
         super().load_state_dict(state_dict)
 
     def _tell_if_all_is_warmup(self):
         epochs = self.end - self.begin
         longest = max(
-            group.get('warmup_epochs', self.warmup_epochs)
-            for group in self.optimizer.param_groups)
+            group.get('warmup_epochs', self.warmup_epochs) for group in self.optimizer.param_groups
+        )
         if longest >= epochs:
             print_log(
                 f'the warm-up of {longest} epochs covers all {epochs} epochs: some learning '
                 f'rates stay at {self.warmup_lr}. Train longer or lower warmup_epochs',
                 logger='current',
-                level=logging.WARNING)
+                level=logging.WARNING,
+            )

@@ -1,4 +1,5 @@
 """MMEngine's storage, with files that are either complete or not there."""
+
 from mmengine.fileio import LocalBackend, register_backend
 
 from mmdpt.utils.files import remove_leftovers, write_atomically

@@ -1,5 +1,4 @@
 """Tip-Adapter in MMEngine: fill the cache, take no step, choose two numbers."""
-from typing import Optional, Tuple
 
 import torch
 from mmengine.hooks import Hook
@@ -28,9 +27,12 @@ class TipAdapterHook(Hook):
 
     priority = 'HIGH'  # before the zero-shot test, and the last checkpoint
 
-    def __init__(self, views: int = 10,
-                 search_scale: Optional[Tuple[float, float]] = None,
-                 search_steps: Tuple[int, int] = (200, 20)):
+    def __init__(
+        self,
+        views: int = 10,
+        search_scale: tuple[float, float] | None = None,
+        search_steps: tuple[int, int] = (200, 20),
+    ):
         if views < 1:
             raise ValueError(f'views must be at least 1, but is {views}.')
         self.views = views
@@ -40,9 +42,11 @@ class TipAdapterHook(Hook):
         """Fills the cache, unless a checkpoint has brought it."""
         model = unwrapped(runner.model)
         if not hasattr(model.head, 'fill'):
-            raise ValueError('TipAdapterHook fills the cache of a '
-                             f'TipAdapterHead, but the head is '
-                             f'{type(model.head).__name__}.')
+            raise ValueError(
+                'TipAdapterHook fills the cache of a '
+                f'TipAdapterHead, but the head is '
+                f'{type(model.head).__name__}.'
+            )
         if runner._resume or runner._load_from is not None:
             return
         dataset, views = runner.train_dataloader.dataset, []
@@ -50,12 +54,12 @@ class TipAdapterHook(Hook):
             for inner in inner_datasets(dataset):
                 if hasattr(type(inner), 'set_epoch'):
                     inner.set_epoch(view)
-            values, labels = features('clip', model, dataset, runner.cfg,
-                                      cache=False, together=True)
+            values, labels = features(
+                'clip', model, dataset, runner.cfg, cache=False, together=True
+            )
             views.append(torch.from_numpy(values))
         keys = model.head.keys
-        model.head.fill(torch.stack(views).to(keys),
-                        torch.from_numpy(labels).to(keys.device))
+        model.head.fill(torch.stack(views).to(keys), torch.from_numpy(labels).to(keys.device))
 
     def after_train_epoch(self, runner):
         """Searches, after the last epoch."""
@@ -67,11 +71,12 @@ class TipAdapterHook(Hook):
         keys = model.head.keys
         match = model.match_features(torch.from_numpy(values).to(keys))
         found = model.head.search(
-            match, torch.from_numpy(labels).to(keys.device),
-            self.search_scale, self.search_steps)
+            match, torch.from_numpy(labels).to(keys.device), self.search_scale, self.search_steps
+        )
         runner.logger.info(
             f'Tip-Adapter: beta {found.beta:.3g}, alpha {found.alpha:.3g}; '
-            f'{found.accuracy.max():.2f} % of {len(labels)} validation images')
+            f'{found.accuracy.max():.2f} % of {len(labels)} validation images'
+        )
 
 
 @LOOPS.register_module()

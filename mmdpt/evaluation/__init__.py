@@ -1,15 +1,21 @@
 """What MMPretrain's evaluation lacks."""
+
 from .baselines import (
-                        LinearProbe,
-                        accuracy,
-                        fit_logistic,
-                        pixel_features,
-                        search_linear_probe,
-                        stored_images,
+    LinearProbe,
+    accuracy,
+    fit_logistic,
+    pixel_features,
+    search_linear_probe,
+    stored_images,
 )
 from .frozen_features import frozen_features
 
 __all__ = [
-    'LinearProbe', 'accuracy', 'fit_logistic', 'frozen_features', 'pixel_features',
-    'search_linear_probe', 'stored_images'
+    'LinearProbe',
+    'accuracy',
+    'fit_logistic',
+    'frozen_features',
+    'pixel_features',
+    'search_linear_probe',
+    'stored_images',
 ]

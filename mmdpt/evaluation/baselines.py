@@ -4,25 +4,28 @@ The regularisation is searched as the public protocol does: CoOp,
 ``lpclip/linear_probe.py`` (MIT), after Tian et al., "Rethinking Few-Shot Image
 Classification: A Good Embedding Is All You Need?", and CLIP's own probe.
 """
-from typing import Any, List, NamedTuple, Tuple
+
+from typing import Any, NamedTuple
 
 import numpy as np
 
 # in this order: among equals the first, weakest regularisation is taken
-FIRST_C = (1e6, 1e4, 1e2, 1., 1e-2, 1e-4, 1e-6)
+FIRST_C = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 
 
 class SearchRound(NamedTuple):
     """One round of the search; ``kept`` is the better of the two ends."""
-    c: Tuple[float, float]  # left, right
-    val_accuracy: Tuple[float, float]  # left, right; from 0 to 1
+
+    c: tuple[float, float]  # left, right
+    val_accuracy: tuple[float, float]  # left, right; from 0 to 1
     kept: Any  # sklearn.linear_model.LogisticRegression
 
 
 class LinearProbe(NamedTuple):
     """The outcome of :func:`search_linear_probe`."""
-    first_val_accuracy: List[float]  # one for each of FIRST_C
-    rounds: List[SearchRound]
+
+    first_val_accuracy: list[float]  # one for each of FIRST_C
+    rounds: list[SearchRound]
 
     @property
     def classifier(self):
@@ -42,6 +45,7 @@ def fit_logistic(features: np.ndarray, labels: np.ndarray, c: float):
         sklearn.linear_model.LogisticRegression: The fitted classifier.
     """
     from sklearn.linear_model import LogisticRegression
+
     classifier = LogisticRegression(solver='lbfgs', max_iter=1000, C=c)
     return classifier.fit(np.asarray(features, np.float64), labels)
 
@@ -52,9 +56,9 @@ def accuracy(classifier, features: np.ndarray, labels: np.ndarray) -> float:
     return float(np.sum(predicted == labels) / len(labels))
 
 
-def search_linear_probe(train: Tuple[np.ndarray, np.ndarray],
-                        val: Tuple[np.ndarray, np.ndarray],
-                        rounds: int = 8) -> LinearProbe:
+def search_linear_probe(
+    train: tuple[np.ndarray, np.ndarray], val: tuple[np.ndarray, np.ndarray], rounds: int = 8
+) -> LinearProbe:
     """Fit a linear probe; choose its C on ``val`` by bisection.
 
     Args:
@@ -76,7 +80,7 @@ def search_linear_probe(train: Tuple[np.ndarray, np.ndarray],
 
     first = [accuracy(fit_logistic(*train, c), *val) for c in FIRST_C]
     peak = FIRST_C[int(np.argmax(first))]
-    ends, history = (0.1 * peak, 10. * peak), []
+    ends, history = (0.1 * peak, 10.0 * peak), []
     for _ in range(rounds):
         pair = [fit_logistic(*train, c) for c in ends]
         scores = tuple(accuracy(classifier, *val) for classifier in pair)
@@ -90,13 +94,14 @@ def search_linear_probe(train: Tuple[np.ndarray, np.ndarray],
 
 
 def _check(name: str, features: np.ndarray, labels: np.ndarray) -> None:
-    if np.ndim(features) != 2 or np.shape(labels) != (len(features), ):
+    if np.ndim(features) != 2 or np.shape(labels) != (len(features),):
         raise ValueError(
             f'{name} must be features (N, D) and labels (N,), got shapes '
-            f'{np.shape(features)} and {np.shape(labels)}.')
+            f'{np.shape(features)} and {np.shape(labels)}.'
+        )
 
 
-def stored_images(dataset) -> Tuple[np.ndarray, np.ndarray]:
+def stored_images(dataset) -> tuple[np.ndarray, np.ndarray]:
     """Images that a few-shot dataset keeps in memory, before its pipeline.
 
     Args:
@@ -112,14 +117,15 @@ def stored_images(dataset) -> Tuple[np.ndarray, np.ndarray]:
     if not all(path in dataset.images for path in paths):
         raise ValueError(
             f'The {dataset.split} list of {dataset.benchmark.name} keeps no '
-            'images in memory; set dataset.cache_images=True.')
+            'images in memory; set dataset.cache_images=True.'
+        )
     shapes = {dataset.images[path].shape for path in paths}
     if len(shapes) > 1:
         raise ValueError(
             f'The images of {dataset.benchmark.name} differ in size '
-            f'({sorted(shapes)[:3]} ...); raw pixels cannot be compared.')
-    return (np.stack([dataset.images[path]
-                      for path in paths]), dataset.get_gt_labels())
+            f'({sorted(shapes)[:3]} ...); raw pixels cannot be compared.'
+        )
+    return (np.stack([dataset.images[path] for path in paths]), dataset.get_gt_labels())
 
 
 def pixel_features(images: np.ndarray) -> np.ndarray:
@@ -131,4 +137,4 @@ def pixel_features(images: np.ndarray) -> np.ndarray:
     Returns:
         np.ndarray: (N, H * W * 3) float64 from 0 to 1.
     """
-    return images.reshape(len(images), -1) / 255.
+    return images.reshape(len(images), -1) / 255.0

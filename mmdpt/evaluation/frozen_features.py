@@ -3,11 +3,12 @@
 Whatever does not prompt the image (zero-shot, CoOp, linear probe) sees the
 same features of a fixed test set in every evaluation.
 """
+
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Optional, Sequence
 
 import numpy as np
 import torch
@@ -25,13 +26,15 @@ from torch.utils.data import DataLoader, Subset
 from mmdpt.utils.files import write_atomically
 
 
-def frozen_features(model,
-                    dataset,
-                    indices: Optional[Sequence[int]] = None,
-                    batch_size: int = 100,
-                    num_workers: int = 0,
-                    cache_dir: Optional[str] = None,
-                    together: bool = False) -> torch.Tensor:
+def frozen_features(
+    model,
+    dataset,
+    indices: Sequence[int] | None = None,
+    batch_size: int = 100,
+    num_workers: int = 0,
+    cache_dir: str | None = None,
+    together: bool = False,
+) -> torch.Tensor:
     """Compute the features of a fixed set, or read them from the cache.
 
     Args:
@@ -61,7 +64,7 @@ def frozen_features(model,
     if cache_dir is not None and together:
         found = [kept]
         broadcast_object_list(found)
-        kept, = found
+        (kept,) = found
     if kept is not None:
         print_log(f'Image features read from {cache_dir}', logger='current')
         return kept
@@ -79,8 +82,7 @@ def _compute_together(model, dataset, indices, *options):
     rank, world = get_rank(), get_world_size()
     if len(indices) < world:
         return _compute(model, dataset, indices, *options)
-    shares = all_gather_object(
-        _compute(model, dataset, indices[rank::world], *options))
+    shares = all_gather_object(_compute(model, dataset, indices[rank::world], *options))
     features = shares[0].new_empty(len(indices), shares[0].shape[1])
     for first, share in enumerate(shares):
         features[first::world] = share
@@ -93,7 +95,8 @@ def _compute(model, dataset, indices, batch_size, num_workers):
         Subset(dataset, indices),
         batch_size=batch_size,
         num_workers=num_workers,
-        collate_fn=default_collate)
+        collate_fn=default_collate,
+    )
     parts = []
     for batch in loader:
         inputs = model.data_preprocessor(batch, training=False)['inputs']
@@ -101,7 +104,7 @@ def _compute(model, dataset, indices, batch_size, num_workers):
     return torch.cat(parts)
 
 
-def _read(path: Path, count: int) -> Optional[torch.Tensor]:
+def _read(path: Path, count: int) -> torch.Tensor | None:
     """The kept features, or None if there are none that can be used."""
     if not path.is_file():
         return None
@@ -112,19 +115,25 @@ def _read(path: Path, count: int) -> Optional[torch.Tensor]:
         reason = f'{len(features)} features for {count} images, or not finite'
     except (ValueError, OSError, EOFError) as error:
         reason = str(error)
-    print_log(f'{path} is damaged ({reason}); computing the features anew',
-              logger='current', level=30)
+    print_log(
+        f'{path} is damaged ({reason}); computing the features anew', logger='current', level=30
+    )
     return None
 
 
-def cache_key(model, dataset, indices: List[int]) -> str:
+def cache_key(model, dataset, indices: list[int]) -> str:
     """Hash of all that the features depend on: 32 hex digits."""
     digest = hashlib.sha256()
     clip, pre = model.clip_identity, model.data_preprocessor
-    for part in (clip['arch'], clip['fingerprint'],
-                 str(next(model.backbone.parameters()).dtype),
-                 repr(dataset.pipeline), pre.to_rgb,
-                 getattr(pre, 'mean', None), getattr(pre, 'std', None)):
+    for part in (
+        clip['arch'],
+        clip['fingerprint'],
+        str(next(model.backbone.parameters()).dtype),
+        repr(dataset.pipeline),
+        pre.to_rgb,
+        getattr(pre, 'mean', None),
+        getattr(pre, 'std', None),
+    ):
         digest.update(f'{part}\n'.encode())
     images = getattr(dataset, 'images', {})
     for i in indices:

@@ -1,17 +1,16 @@
 """The benchmark's protocols beyond few-shot: which images, which figures."""
+
+from collections.abc import Sequence
 from statistics import fmean, harmonic_mean
-from typing import Dict, Sequence
 
 from mmdpt.datasets import BENCHMARKS, get_benchmark, resolve_classes
 
-FEW_SHOT = [b.name for b in BENCHMARKS.values()
-            if b.folder and not b.evaluation_only]
+FEW_SHOT = [b.name for b in BENCHMARKS.values() if b.folder and not b.evaluation_only]
 VARIANTS = [b.name for b in BENCHMARKS.values() if b.evaluation_only]
 PROTOCOLS = ('base-to-new', 'cross-dataset', 'domain-generalisation')
 
 
-def targets(protocol: str, dataset: dict,
-            names: Sequence[str] = ()) -> Dict[str, dict]:
+def targets(protocol: str, dataset: dict, names: Sequence[str] = ()) -> dict[str, dict]:
     """What a protocol tests on.
 
     Args:
@@ -28,22 +27,24 @@ def targets(protocol: str, dataset: dict,
             protocol has no choice of benchmarks.
     """
     if protocol not in PROTOCOLS:
-        raise ValueError(f'Unknown protocol {protocol!r}; there are '
-                         f'{", ".join(PROTOCOLS)}.')
+        raise ValueError(f'Unknown protocol {protocol!r}; there are {", ".join(PROTOCOLS)}.')
     if protocol == 'base-to-new':
         if names:
-            raise ValueError('base-to-new tests on the dataset of the '
-                             'training; leave --datasets out.')
+            raise ValueError(
+                'base-to-new tests on the dataset of the training; leave --datasets out.'
+            )
         return {part: dict(subset=part) for part in ('base', 'new')}
     if not names:
-        names = VARIANTS if protocol == 'domain-generalisation' else \
-            [name for name in FEW_SHOT if name != dataset['name']]
+        names = (
+            VARIANTS
+            if protocol == 'domain-generalisation'
+            else [name for name in FEW_SHOT if name != dataset['name']]
+        )
     names = [get_benchmark(name).name for name in names]
     return {name: dict(name=name, subset='all') for name in names}
 
 
-def check_training(protocol: str, dataset: dict,
-                   trained: Sequence[str]) -> None:
+def check_training(protocol: str, dataset: dict, trained: Sequence[str]) -> None:
     """Refuse a checkpoint whose training does not suit the protocol.
 
     Args:
@@ -56,17 +57,17 @@ def check_training(protocol: str, dataset: dict,
     """
     if protocol != 'base-to-new' or dataset.get('own'):
         return
-    base = resolve_classes(dataset['name'], dataset.get('data_root', 'data'),
-                           'base')
+    base = resolve_classes(dataset['name'], dataset.get('data_root', 'data'), 'base')
     if list(trained) != list(base):
         raise ValueError(
             f'The checkpoint was trained for {len(trained)} classes, but the '
             f'base half of {dataset["name"]} has {len(base)}: on classes that '
             'it has seen, "new" means nothing. Train with --cfg-options '
-            'dataset.subset=base.')
+            'dataset.subset=base.'
+        )
 
 
-def summary(protocol: str, accuracies: Dict[str, float]) -> Dict[str, float]:
+def summary(protocol: str, accuracies: dict[str, float]) -> dict[str, float]:
     """The protocol's figure: the harmonic mean of base and new, else the
     mean."""
     values = list(accuracies.values())

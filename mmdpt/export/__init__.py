@@ -1,4 +1,5 @@
 """A trained model as one file that needs no mmdpt: torch.export and ONNX."""
+
 from .check import ExportError
 from .classifier import ExportedClassifier
 from .files import FORMATS, export

@@ -1,18 +1,26 @@
 """What an exported file says about itself."""
+
 import json
-from typing import Dict, Optional, Sequence
+from collections.abc import Sequence
 
 from ..engine.provenance import now, versions
 from .classifier import normalisation
 
 ELSEWHERE = ('LoadPILImage', 'LoadImageFromFile', 'PackInputs')  # files and tensors
-INPUT = ('image: uint8 (batch, 3, height, width), RGB, 0 to 255, resized and cropped; '
-         'normalisation is inside')
+INPUT = (
+    'image: uint8 (batch, 3, height, width), RGB, 0 to 255, resized and cropped; '
+    'normalisation is inside'
+)
 OUTPUT = 'probabilities: float32 (batch, classes), in the order of classes'
 
 
-def describe(model, pipeline: Optional[Sequence[dict]] = None, batch='dynamic',
-             checkpoint: Optional[str] = None, precision: str = 'fp32') -> Dict:
+def describe(
+    model,
+    pipeline: Sequence[dict] | None = None,
+    batch='dynamic',
+    checkpoint: str | None = None,
+    precision: str = 'fp32',
+) -> dict:
     """Metadata of a file, in plain Python.
 
     Args:
@@ -27,17 +35,28 @@ def describe(model, pipeline: Optional[Sequence[dict]] = None, batch='dynamic',
         (height, width), ``mean`` and ``std`` (of 255, applied inside),
         ``resize`` (transforms to be applied before), and more.
     """
-    mean, std = ([round(float(x), 7) for x in part]
-                 for part in normalisation(model.data_preprocessor))
+    mean, std = (
+        [round(float(x), 7) for x in part] for part in normalisation(model.data_preprocessor)
+    )
     steps = [dict(step) for step in pipeline or () if step['type'] not in ELSEWHERE]
     parts = (model.text_prompt, model.visual_prompt, model.lora, model.head)
     return dict(
-        model.identity(), input=INPUT, output=OUTPUT, size=list(model.backbone.image_size),
-        mean=mean, std=std, resize=steps, batch=batch,
+        model.identity(),
+        input=INPUT,
+        output=OUTPUT,
+        size=list(model.backbone.image_size),
+        mean=mean,
+        std=std,
+        resize=steps,
+        batch=batch,
         method=[type(part).__name__ for part in parts if part is not None],
-        checkpoint=checkpoint, trained_precision=precision, versions=versions(), created=now())
+        checkpoint=checkpoint,
+        trained_precision=precision,
+        versions=versions(),
+        created=now(),
+    )
 
 
-def as_strings(about: Dict) -> Dict[str, str]:
+def as_strings(about: dict) -> dict[str, str]:
     """The same with every value as JSON, for files that hold only strings."""
     return {key: json.dumps(value, ensure_ascii=False) for key, value in about.items()}

@@ -1,5 +1,6 @@
 """Does an exported file say what the model says?"""
-from typing import Callable, Dict, Sequence
+
+from collections.abc import Callable, Sequence
 
 import torch
 from mmpretrain.structures import DataSample
@@ -31,7 +32,7 @@ def expected(model, images: torch.Tensor) -> torch.Tensor:
     return torch.stack([sample.pred_score for sample in found])
 
 
-def largest_difference(model, run: Callable, sizes: Sequence[int]) -> Dict[int, float]:
+def largest_difference(model, run: Callable, sizes: Sequence[int]) -> dict[int, float]:
     """Largest difference of probabilities, by batch size.
 
     Args:
@@ -44,18 +45,20 @@ def largest_difference(model, run: Callable, sizes: Sequence[int]) -> Dict[int, 
         images = sample_images(size, model.backbone.image_size, seed=size)
         wanted, given = expected(model, images), run(images)
         if given.shape != wanted.shape:
-            raise ExportError(f'the exported model gives {tuple(given.shape)} instead of '
-                              f'{tuple(wanted.shape)}')
+            raise ExportError(
+                f'the exported model gives {tuple(given.shape)} instead of {tuple(wanted.shape)}'
+            )
         # a NaN anywhere is a difference, and no number is as large
         found[size] = float((given - wanted).abs().max().nan_to_num(float('inf')))
     return found
 
 
-def check(name: str, differences: Dict[int, float], tolerance: float = TOLERANCE) -> None:
+def check(name: str, differences: dict[int, float], tolerance: float = TOLERANCE) -> None:
     """Raise ExportError unless all differences are within the tolerance."""
     size, worst = max(differences.items(), key=lambda item: item[1])
     if not worst <= tolerance:
         raise ExportError(
             f'{name} differs from the PyTorch model: probabilities by up to {worst:.1e} (batch '
             f'of {size}), more than {tolerance:.0e}. No file was written. Try --format with the '
-            'other format or another --opset, and report it with the config')
+            'other format or another --opset, and report it with the config'
+        )

@@ -1,4 +1,5 @@
 """What is left of a trained model when its classes no longer change."""
+
 import copy
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ from mmdpt.models.visual_prompts import LayeredPrompt
 
 class FixedText(NamedTuple):
     """Stands for a text prompt whose features are constants."""
+
     needs_image = False
 
 
@@ -48,6 +50,7 @@ class ExportedClassifier(nn.Module):
         ValueError: If it is no such model, or its text depends on the image
             (CoCoOp).
     """
+
     _zero_shot = False
     lora = None
     match = PromptedCLIP.match
@@ -110,23 +113,30 @@ class ExportedClassifier(nn.Module):
 def check_exportable(model: nn.Module) -> None:
     """Raise ValueError unless a model can become an ExportedClassifier."""
     if not isinstance(model, PromptedCLIP):
-        raise ValueError(f'only PromptedCLIP is exported here, but the model is a '
-                         f'{type(model).__name__}: for other classifiers of MMPretrain use '
-                         'MMDeploy, or torch.export itself')
+        raise ValueError(
+            f'only PromptedCLIP is exported here, but the model is a '
+            f'{type(model).__name__}: for other classifiers of MMPretrain use '
+            'MMDeploy, or torch.export itself'
+        )
     if model.text_prompt is not None and model.text_prompt.needs_image:
         name = type(model.text_prompt).__name__
         raise ValueError(
             f'{name} cannot be exported: its text features depend on the image, so the file '
             'would have to hold the text tower and run it for every image and every class. Use '
-            'tools/predict.py, or train a method with a fixed text (CoOp, KgCoOp, DPT, ...)')
+            'tools/predict.py, or train a method with a fixed text (CoOp, KgCoOp, DPT, ...)'
+        )
     found = {p.dtype for p in model.backbone.parameters()}
     if found != {torch.float32}:
         names = ', '.join(str(d).replace('torch.', '') for d in found)
-        raise ValueError(f'the image tower is in {names}, but files are exported in single '
-                         "precision: build the model with precision='fp32'")
+        raise ValueError(
+            f'the image tower is in {names}, but files are exported in single '
+            "precision: build the model with precision='fp32'"
+        )
     if model.data_preprocessor.pad_size_divisor > 1:
-        raise ValueError('data_preprocessor.pad_size_divisor > 1 has no meaning for a CLIP, whose '
-                         'images have one size: leave it out')
+        raise ValueError(
+            'data_preprocessor.pad_size_divisor > 1 has no meaning for a CLIP, whose '
+            'images have one size: leave it out'
+        )
 
 
 def fixed(prompt):

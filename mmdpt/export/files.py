@@ -1,10 +1,11 @@
 """Writing, reading back and checking the files."""
+
 import json
 import os
 import os.path as osp
 import tempfile
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from typing import Callable, Dict, Optional, Sequence, Union
 
 import torch
 
@@ -17,8 +18,9 @@ ABOUT = 'about.json'
 ONNX_LIMIT = 2**31 - 2**20  # protobuf's, of one message; some room for the graph
 
 
-def trace(classifier: ExportedClassifier, batch: Union[str, int] = 'dynamic'
-          ) -> torch.export.ExportedProgram:
+def trace(
+    classifier: ExportedClassifier, batch: str | int = 'dynamic'
+) -> torch.export.ExportedProgram:
     """The classifier as a graph.
 
     Args:
@@ -29,13 +31,14 @@ def trace(classifier: ExportedClassifier, batch: Union[str, int] = 'dynamic'
     images = sample_images(2 if dynamic else batch, classifier.image_size)
     shapes = dict(image={0: torch.export.Dim('batch')}) if dynamic else None
     with torch.no_grad():
-        return torch.export.export(classifier, (images, ), dynamic_shapes=shapes)
+        return torch.export.export(classifier, (images,), dynamic_shapes=shapes)
 
 
-def save_torch(program, path: str, about: Dict, opset: Optional[int] = None) -> None:
+def save_torch(program, path: str, about: dict, opset: int | None = None) -> None:
     """Write a ``.pt2`` file with the metadata as ``about.json``."""
-    torch.export.save(program, path, extra_files={
-        ABOUT: json.dumps(about, ensure_ascii=False, indent=1)})
+    torch.export.save(
+        program, path, extra_files={ABOUT: json.dumps(about, ensure_ascii=False, indent=1)}
+    )
 
 
 def load_torch(path: str, threads: int = 0) -> Callable:
@@ -43,7 +46,7 @@ def load_torch(path: str, threads: int = 0) -> Callable:
     return torch.export.load(path).module()
 
 
-def save_onnx(program, path: str, about: Dict, opset: Optional[int] = None) -> None:
+def save_onnx(program, path: str, about: dict, opset: int | None = None) -> None:
     """Write an ``.onnx`` file with the metadata as JSON strings.
 
     Raises:
@@ -51,11 +54,19 @@ def save_onnx(program, path: str, about: Dict, opset: Optional[int] = None) -> N
     """
     size = sum(t.numel() * t.element_size() for t in program.state_dict.values())
     if size > ONNX_LIMIT:
-        raise ValueError(f'the weights are {size / 2**30:.1f} GB, and one ONNX file holds 2 at '
-                         'most: use --format torch')
+        raise ValueError(
+            f'the weights are {size / 2**30:.1f} GB, and one ONNX file holds 2 at '
+            'most: use --format torch'
+        )
     names = dict(image={0: 'batch'}) if about['batch'] == 'dynamic' else None
-    onnx = torch.onnx.export(program, input_names=['image'], output_names=['probabilities'],
-                             dynamic_shapes=names, opset_version=opset, verbose=False)
+    onnx = torch.onnx.export(
+        program,
+        input_names=['image'],
+        output_names=['probabilities'],
+        dynamic_shapes=names,
+        opset_version=opset,
+        verbose=False,
+    )
     onnx.model.metadata_props.update(as_strings(about))
     onnx.save(path, external_data=False)
 
@@ -63,6 +74,7 @@ def save_onnx(program, path: str, about: Dict, opset: Optional[int] = None) -> N
 def load_onnx(path: str, threads: int = 0) -> Callable:
     """A function from images to probabilities; 0 threads: as many as cores."""
     import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
@@ -81,13 +93,20 @@ def check_packages(formats: Sequence[str]) -> None:
         try:
             __import__(name)
         except ImportError as error:
-            raise ImportError(f'ONNX needs the package {name} ({error}): pip install '
-                              "'mmdpt[export]', or use --format torch") from error
+            raise ImportError(
+                f'ONNX needs the package {name} ({error}): pip install '
+                "'mmdpt[export]', or use --format torch"
+            ) from error
 
 
-def export(model, out: str, formats: Sequence[str] = tuple(FORMATS),
-           batch: Union[str, int] = 'dynamic', opset: Optional[int] = None,
-           **about) -> Dict[str, dict]:
+def export(
+    model,
+    out: str,
+    formats: Sequence[str] = tuple(FORMATS),
+    batch: str | int = 'dynamic',
+    opset: int | None = None,
+    **about,
+) -> dict[str, dict]:
     """Write a trained model as files that need no mmdpt.
 
     Each is loaded again and compared with the model, on several batch sizes;
@@ -116,14 +135,15 @@ def export(model, out: str, formats: Sequence[str] = tuple(FORMATS),
     check_packages(formats)
     metadata = describe(model, batch=batch, **about)
     program = trace(ExportedClassifier(model), batch)
-    report, sizes = {}, SIZES if batch == 'dynamic' else (batch, )
+    report, sizes = {}, SIZES if batch == 'dynamic' else (batch,)
     with all_or_nothing(out, formats) as places:
         for name, path in places.items():
             SAVE[name](program, path, metadata, opset)
             found = largest_difference(model, LOAD[name](path), sizes)
             check(name, found)
-            report[name] = dict(file=out + FORMATS[name], bytes=osp.getsize(path),
-                                differences=found)
+            report[name] = dict(
+                file=out + FORMATS[name], bytes=osp.getsize(path), differences=found
+            )
     return report
 
 

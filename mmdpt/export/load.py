@@ -1,5 +1,6 @@
 """The model of a checkpoint, ready to be exported."""
-from typing import NamedTuple, Optional
+
+from typing import NamedTuple
 
 import torch.nn as nn
 from mmengine.config import Config
@@ -11,13 +12,14 @@ from mmdpt.paths import find_config
 
 class Loaded(NamedTuple):
     """A model and the transforms of its test images."""
+
     model: nn.Module
     pipeline: list
     precision: str  # of the towers in training
-    checkpoint: Optional[str]
+    checkpoint: str | None
 
 
-def load_for_export(checkpoint: Optional[str], config: Optional[str] = None) -> Loaded:
+def load_for_export(checkpoint: str | None, config: str | None = None) -> Loaded:
     """Build a trained model in single precision on the CPU.
 
     Args:
@@ -40,7 +42,7 @@ def load_for_export(checkpoint: Optional[str], config: Optional[str] = None) -> 
     return Loaded(build(plan), plan.pipeline, precision, checkpoint)
 
 
-def _without_checkpoint(config: Optional[str]) -> Loaded:
+def _without_checkpoint(config: str | None) -> Loaded:
     if config is None:
         raise ValueError('without a checkpoint a config is needed: --config FILE')
     cfg = Config.fromfile(find_config(config))
@@ -50,6 +52,7 @@ def _without_checkpoint(config: Optional[str]) -> Loaded:
     built = ImageClassificationInferencer(cfg, pretrained=False, device='cpu').model
     learnt = getattr(built, 'learnt_names', ())
     if learnt:
-        raise ValueError(f'{config} learns {sorted(learnt)[0]} and more: give the checkpoint that '
-                         'holds them')
+        raise ValueError(
+            f'{config} learns {sorted(learnt)[0]} and more: give the checkpoint that holds them'
+        )
     return Loaded(built.eval(), cfg.test_dataloader.dataset.pipeline, precision, None)

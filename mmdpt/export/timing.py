@@ -1,7 +1,8 @@
 """How long one image takes, in each form of the model."""
+
 import statistics
 import time
-from typing import Callable, Dict
+from collections.abc import Callable
 
 import torch
 
@@ -9,7 +10,7 @@ from .check import sample_images
 from .files import LOAD
 
 
-def latency(model, files: Dict[str, str], rounds: int = 30) -> Dict[str, float]:
+def latency(model, files: dict[str, str], rounds: int = 30) -> dict[str, float]:
     """Median milliseconds of one image on one thread of the CPU.
 
     The forms take turns, so that what else the machine does hits all alike.

@@ -1,4 +1,5 @@
 """Models: CLIP's frozen towers, prompts, heads, the classifier."""
+
 from .adapter_heads import CLIPAdapterHead, TipAdapterHead
 from .classifier import PromptedCLIP
 from .clip_backbone import PromptedCLIPBackbone
@@ -18,12 +19,35 @@ from .visual_prompts import CAVPT, VPT, VisualPrompt
 from .vit import PromptedVisionTransformer
 
 __all__ = [
-    'CAVPT', 'CLIPAdapterHead', 'CoCoOp', 'CoOp', 'DPTHead', 'DeepCoOp',
-    'FrozenTower', 'GuidedHead', 'ImageTower', 'KgCoOpHead',
-    'LinearProbeHead', 'LoRA', 'MMRLHead', 'MaPLe', 'Match', 'ProGradHead',
-    'PromptSRCHead', 'PromptedCLIP', 'PromptedCLIPBackbone',
-    'PromptedVisionTransformer', 'RepresentationImage',
-    'RepresentationText', 'SimilarityHead', 'TCP', 'TemplatePrompt',
-    'TextPrompt', 'TextTower', 'TimmTower', 'TipAdapterHead', 'VPT',
-    'VisualPrompt'
+    'CAVPT',
+    'CLIPAdapterHead',
+    'CoCoOp',
+    'CoOp',
+    'DPTHead',
+    'DeepCoOp',
+    'FrozenTower',
+    'GuidedHead',
+    'ImageTower',
+    'KgCoOpHead',
+    'LinearProbeHead',
+    'LoRA',
+    'MMRLHead',
+    'MaPLe',
+    'Match',
+    'ProGradHead',
+    'PromptSRCHead',
+    'PromptedCLIP',
+    'PromptedCLIPBackbone',
+    'PromptedVisionTransformer',
+    'RepresentationImage',
+    'RepresentationText',
+    'SimilarityHead',
+    'TCP',
+    'TemplatePrompt',
+    'TextPrompt',
+    'TextTower',
+    'TimmTower',
+    'TipAdapterHead',
+    'VPT',
+    'VisualPrompt',
 ]

@@ -1,5 +1,7 @@
 """Heads that learn on frozen features: CLIP-Adapter and Tip-Adapter."""
-from typing import List, NamedTuple, Sequence, Set, Tuple
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -38,12 +40,16 @@ class CLIPAdapterHead(SimilarityHead):
 
     def couple(self, about: ModelInfo) -> None:
         embed_dim = about.embed_dim
-        check_count('reduction', self.reduction, 1, embed_dim,
-                    f'image features have {embed_dim} values')
+        check_count(
+            'reduction', self.reduction, 1, embed_dim, f'image features have {embed_dim} values'
+        )
         hidden = embed_dim // self.reduction
         self.adapter = nn.Sequential(
-            nn.Linear(embed_dim, hidden, bias=False), nn.ReLU(),
-            nn.Linear(hidden, embed_dim, bias=False), nn.ReLU())
+            nn.Linear(embed_dim, hidden, bias=False),
+            nn.ReLU(),
+            nn.Linear(hidden, embed_dim, bias=False),
+            nn.ReLU(),
+        )
 
     def adapt(self, image: torch.Tensor) -> torch.Tensor:
         """Adapted image features, (B, E), not normalised."""
@@ -55,6 +61,7 @@ class CLIPAdapterHead(SimilarityHead):
 
 class SearchResult(NamedTuple):
     """Outcome of :meth:`TipAdapterHead.search`."""
+
     beta: float
     alpha: float
     accuracy: torch.Tensor  # per cent, (values of beta, values of alpha)
@@ -79,10 +86,10 @@ class TipAdapterHead(SimilarityHead):
     Raises:
         ValueError: If a value is out of range.
     """
+
     saved_buffers = ('labels', 'alpha', 'beta')
 
-    def __init__(self, num_keys: int, alpha: float = 1., beta: float = 1.,
-                 **kwargs):
+    def __init__(self, num_keys: int, alpha: float = 1.0, beta: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         check_count('num_keys', num_keys, 1, 10**7, 'training images')
         check_weight('alpha', alpha)
@@ -96,11 +103,12 @@ class TipAdapterHead(SimilarityHead):
         self.num_classes = len(about.classes)
         self.keys = nn.Parameter(torch.zeros(self.num_keys, about.embed_dim))
 
-    def transfer(self, old: Sequence[str]) -> Set[str]:
+    def transfer(self, old: Sequence[str]) -> set[str]:
         raise ValueError(
             'transfer=True cannot carry the cache of Tip-Adapter to other '
             'classes: it holds labelled images of the old ones. Fill a new '
-            'one.')
+            'one.'
+        )
 
     @torch.no_grad()
     def fill(self, views: torch.Tensor, labels: torch.Tensor) -> None:
@@ -118,7 +126,8 @@ class TipAdapterHead(SimilarityHead):
             raise ValueError(
                 f'TipAdapterHead has room for {self.num_keys} images, but the '
                 f'training set has {len(labels)}: set model.head.num_keys='
-                f'{len(labels)}.')
+                f'{len(labels)}.'
+            )
         self.keys.copy_(F.normalize(views.mean(0), dim=-1))
         self.labels.copy_(labels)
 
@@ -136,13 +145,12 @@ class TipAdapterHead(SimilarityHead):
 
     def forward(self, match: Match) -> torch.Tensor:
         cache = self.cache_logits(self.affinity(match.image), self.beta)
-        return similarity(match.image, match.text,
-                          match.scale) + self.alpha * cache
+        return similarity(match.image, match.text, match.scale) + self.alpha * cache
 
     @torch.no_grad()
-    def search(self, match: Match, labels: torch.Tensor,
-               scale: Tuple[float, float],
-               steps: Tuple[int, int]) -> SearchResult:
+    def search(
+        self, match: Match, labels: torch.Tensor, scale: tuple[float, float], steps: tuple[int, int]
+    ) -> SearchResult:
         """Choose beta and alpha on labelled images, and use them.
 
         Args:
@@ -160,19 +168,20 @@ class TipAdapterHead(SimilarityHead):
         rows = []
         for beta in betas:
             cache = self.cache_logits(affinity, beta)
-            rows.append([
-                100 * (zero_shot + alpha * cache).argmax(1).eq(
-                    labels).double().mean() for alpha in alphas
-            ])
+            rows.append(
+                [
+                    100 * (zero_shot + alpha * cache).argmax(1).eq(labels).double().mean()
+                    for alpha in alphas
+                ]
+            )
         accuracy = torch.tensor(rows, dtype=torch.float64)
         best = int(accuracy.argmax())  # the first
-        result = SearchResult(betas[best // len(alphas)],
-                              alphas[best % len(alphas)], accuracy)
+        result = SearchResult(betas[best // len(alphas)], alphas[best % len(alphas)], accuracy)
         self.beta.fill_(result.beta)
         self.alpha.fill_(result.alpha)
         return result
 
 
-def grid(scale: float, steps: int) -> List[float]:
+def grid(scale: float, steps: int) -> list[float]:
     """Values from 0.1 in equal steps; the upper end is not reached."""
     return [i * (scale - 0.1) / steps + 0.1 for i in range(steps)]

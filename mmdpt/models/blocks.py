@@ -3,7 +3,9 @@
 Only what is read is computed: no query and no MLP for a token whose output
 nobody uses. That is exact.
 """
-from typing import Callable, List, NamedTuple, Optional, Tuple
+
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -21,20 +23,23 @@ class ImageFeatures(NamedTuple):
         prompt_tokens (Tensor, optional): What became of the prompt's tokens,
             (B, n, D), if the prompt ``gives_tokens``.
     """
+
     feature: torch.Tensor
-    evidence: List[torch.Tensor]
-    prompt_tokens: Optional[torch.Tensor] = None
+    evidence: list[torch.Tensor]
+    prompt_tokens: torch.Tensor | None = None
 
 
 def check_blocks(blocks: nn.ModuleList, tower: str) -> None:
     """Raise ValueError unless all blocks are open_clip's standard ones."""
     from open_clip.transformer import ResidualAttentionBlock
+
     for i, block in enumerate(blocks):
         if type(block) is not ResidualAttentionBlock:
             raise ValueError(
                 f'Block {i} of the {tower} is a {type(block).__name__}: '
                 'prompts are supported in ResidualAttentionBlock only; use a '
-                'standard CLIP such as ViT-B-16-quickgelu.')
+                'standard CLIP such as ViT-B-16-quickgelu.'
+            )
 
 
 def add_mlp(block: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
@@ -52,8 +57,7 @@ def add_mlp(block: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     return tokens + block.ls_2(mlp.c_proj(hidden))
 
 
-def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0,
-            last: int = 3) -> torch.Tensor:
+def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0, last: int = 3) -> torch.Tensor:
     """Queries, keys and values of tokens.
 
     Args:
@@ -68,8 +72,7 @@ def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0,
     """
     width = tokens.shape[-1]
     rows = slice(first * width, last * width)
-    projected = F.linear(tokens, attn.in_proj_weight[rows],
-                         attn.in_proj_bias[rows])
+    projected = F.linear(tokens, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
     low_rank = getattr(attn, 'low_rank', None)
     if low_rank is None or not low_rank.enabled:
         return projected
@@ -81,10 +84,12 @@ def split_heads(attn: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     return tokens.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
 
 
-def run_block(block: nn.Module,
-              tokens: torch.Tensor,
-              extra: Optional[torch.Tensor] = None,
-              read: Optional[int] = None) -> torch.Tensor:
+def run_block(
+    block: nn.Module,
+    tokens: torch.Tensor,
+    extra: torch.Tensor | None = None,
+    read: int | None = None,
+) -> torch.Tensor:
     """Run one pre-norm transformer block without a mask.
 
     Args:
@@ -111,18 +116,20 @@ def run_block(block: nn.Module,
         extra_kv = extra_kv.expand(tokens.shape[0], -1, -1).chunk(2, -1)
         key = torch.cat([key, extra_kv[0]], dim=1)
         value = torch.cat([value, extra_kv[1]], dim=1)
-    mixed = F.scaled_dot_product_attention(
-        *(split_heads(attn, t) for t in (query, key, value)))
+    mixed = F.scaled_dot_product_attention(*(split_heads(attn, t) for t in (query, key, value)))
     mixed = attn.out_proj(mixed.transpose(1, 2).flatten(2))
     return add_mlp(block, tokens + block.ls_1(mixed))
 
 
-def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
-                   classes: Optional[torch.Tensor] = None,
-                   pre_norm: Optional[nn.Module] = None,
-                   run: Callable = run_block,
-                   read: Optional[int] = 1
-                   ) -> 'ImageFeatures':
+def through_blocks(
+    blocks: nn.ModuleList,
+    tokens: torch.Tensor,
+    prompt=None,
+    classes: torch.Tensor | None = None,
+    pre_norm: nn.Module | None = None,
+    run: Callable = run_block,
+    read: int | None = 1,
+) -> 'ImageFeatures':
     """Walk the blocks and ask the prompt, before each, what enters with the
     image.
 
@@ -145,8 +152,7 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
     num_tokens, previous, evidence, given = tokens.shape[1], None, [], None
     for depth, block in enumerate(blocks):
         last = depth == len(blocks) - 1
-        extra, logits = (None, None) if prompt is None else prompt(
-            depth, tokens, previous, classes)
+        extra, logits = (None, None) if prompt is None else prompt(depth, tokens, previous, classes)
         if logits is not None:
             evidence.append(logits)
         if extra is not None:
@@ -162,8 +168,11 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
             # The order of tokens does not matter: what is read comes first.
             extra = extra.expand(tokens.shape[0], -1, -1)
             count = extra.shape[1]
-            tokens = run(block, torch.cat([extra, tokens], dim=1),
-                         read=None if read is None else count + read)
+            tokens = run(
+                block,
+                torch.cat([extra, tokens], dim=1),
+                read=None if read is None else count + read,
+            )
             given, tokens = tokens.split([count, tokens.shape[1] - count], dim=1)
         else:
             tokens = run(block, tokens, extra, read=read if last else None)
@@ -171,10 +180,11 @@ def through_blocks(blocks: nn.ModuleList, tokens: torch.Tensor, prompt=None,
     return ImageFeatures(tokens, evidence, given)
 
 
-def check_image_size(images: torch.Tensor, size: Tuple[int, int]) -> None:
+def check_image_size(images: torch.Tensor, size: tuple[int, int]) -> None:
     """Raise ValueError unless images (B, 3, H, W) have the tower's size."""
     if tuple(images.shape[1:]) != (3, *size):
         raise ValueError(
             f'The image tower takes images of 3x{size[0]}x{size[1]}, but got '
             f'{"x".join(map(str, images.shape[1:]))}: set the size in the '
-            'pipelines (or choose another arch).')
+            'pipelines (or choose another arch).'
+        )

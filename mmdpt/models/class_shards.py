@@ -4,7 +4,6 @@ With data-parallel training every process would encode every class, and throw
 the same memory and time at it. Instead each encodes some, and all get all
 features, gradients included.
 """
-from typing import Union
 
 import torch
 import torch.distributed as dist
@@ -15,7 +14,7 @@ from .text_encoding import PackedPrompts, Packing
 AUTO_FROM = 256  # classes; below, the exchange costs more than it saves
 
 
-def use_shards(setting: Union[str, bool], num_classes: int) -> bool:
+def use_shards(setting: str | bool, num_classes: int) -> bool:
     """Whether this step's classes are shared among the processes.
 
     Args:
@@ -42,16 +41,14 @@ class ClassShards:
 
     def __init__(self, packing: Packing, rank: int, world: int):
         device = packing.own.device
-        prompts = [p.tolist() for p in packing.unpack(
-            packing.prefix, packing.own, dim=0)]
+        prompts = [p.tolist() for p in packing.unpack(packing.prefix, packing.own, dim=0)]
         order = sorted(range(len(prompts)), key=lambda c: len(prompts[c]))
         shares = [order[r::world] for r in range(world)]
         self.packing = Packing([prompts[c] for c in shares[rank]], shares[rank]).to(device)
         self.counts = [len(share) for share in shares]
         # Row of each class among the gathered shares.
         place = {c: i for i, c in enumerate(sum(shares, []))}
-        self.rows = torch.tensor(
-            [place[c] for c in range(len(prompts))], device=device)
+        self.rows = torch.tensor([place[c] for c in range(len(prompts))], device=device)
 
     def encode(self, tower, text_prompt) -> torch.Tensor:
         """Text features of all classes, (G, C, E)."""
@@ -72,7 +69,7 @@ class _Gather(torch.autograd.Function):
         ctx.counts = counts
         most = max(counts)
         padded = share.new_zeros(share.shape[0], most, share.shape[2])
-        padded[:, :share.shape[1]] = share
+        padded[:, : share.shape[1]] = share
         parts = [torch.empty_like(padded) for _ in counts]
         dist.all_gather(parts, padded)
         return torch.cat([p[:, :n] for p, n in zip(parts, counts)], dim=1)

@@ -1,6 +1,7 @@
 """The classifier: frozen CLIP, prompts in front of it, a head behind."""
+
+from collections.abc import Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Dict, List, Optional, Sequence, Union
 
 import torch
 import torch.nn as nn
@@ -80,52 +81,58 @@ class PromptedCLIP(ImageClassifier):
             range; see :func:`load_clip` for what concerns the weights.
     """
 
-    def __init__(self,
-                 arch: Union[str, dict],
-                 pretrained: Optional[str],
-                 classes: Union[str, Sequence[str], dict],
-                 templates: Union[None, str, Sequence[str]] = None,
-                 normalise_templates: bool = True,
-                 text_prompt: Optional[dict] = None,
-                 visual_prompt: Optional[dict] = None,
-                 head: dict = dict(type='SimilarityHead'),  # noqa: B006  never changed
-                 lora: Optional[dict] = None,
-                 logit_scale: Optional[float] = None,
-                 precision: str = 'fp32',
-                 tokenizer: Optional[str] = None,
-                 text_checkpointing: bool = False,
-                 shard_classes: Union[str, bool] = 'auto',
-                 transfer: bool = False,
-                 data_preprocessor: Optional[dict] = None,
-                 train_cfg: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        arch: str | dict,
+        pretrained: str | None,
+        classes: str | Sequence[str] | dict,
+        templates: None | str | Sequence[str] = None,
+        normalise_templates: bool = True,
+        text_prompt: dict | None = None,
+        visual_prompt: dict | None = None,
+        head: dict = dict(type='SimilarityHead'),  # noqa: B006  never changed
+        lora: dict | None = None,
+        logit_scale: float | None = None,
+        precision: str = 'fp32',
+        tokenizer: str | None = None,
+        text_checkpointing: bool = False,
+        shard_classes: str | bool = 'auto',
+        transfer: bool = False,
+        data_preprocessor: dict | None = None,
+        train_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         check_head(head)
         classes, templates = classes_and_templates(classes, templates)
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or lora
         tower = build_image_tower(clip, prompting and prompting['type'])
-        tower.out_indices = (max(tower.depth - 1, 0), )  # of extract_feat
+        tower.out_indices = (max(tower.depth - 1, 0),)  # of extract_feat
         super().__init__(
             backbone=tower,
             head=head,
             train_cfg=train_cfg,
-            data_preprocessor=preprocessing(data_preprocessor, clip,
-                                            len(classes)),
-            init_cfg=init_cfg)
+            data_preprocessor=preprocessing(data_preprocessor, clip, len(classes)),
+            init_cfg=init_cfg,
+        )
         self.classes, self._other_meta = classes, {}
         self.clip_identity = clip.identity
         self.text_tower = TextTower(clip, text_checkpointing)
-        scale = clip.logit_scale if logit_scale is None else \
-            torch.full_like(clip.logit_scale, logit_scale)
+        scale = (
+            clip.logit_scale
+            if logit_scale is None
+            else torch.full_like(clip.logit_scale, logit_scale)
+        )
         self.register_buffer('scale', scale, persistent=False)
         self.templates = nn.ModuleList(
-            TemplatePrompt(self.text_tower, classes, t) for t in templates)
+            TemplatePrompt(self.text_tower, classes, t) for t in templates
+        )
         self.text_prompt = text_prompt and MODELS.build(
-            text_prompt,
-            default_args=dict(tower=self.text_tower, classes=classes))
+            text_prompt, default_args=dict(tower=self.text_tower, classes=classes)
+        )
         self.lora = lora and MODELS.build(
-            lora,
-            default_args=dict(backbone=tower, text_tower=self.text_tower))
+            lora, default_args=dict(backbone=tower, text_tower=self.text_tower)
+        )
         if self.lora is not None and self.text_prompt is None:
             self.text_prompt = self._only_template()
         self.visual_prompt = visual_prompt and MODELS.build(
@@ -134,7 +141,9 @@ class PromptedCLIP(ImageClassifier):
                 width=tower.width,
                 depth=tower.depth,
                 embed_dim=tower.embed_dim,
-                num_classes=len(classes)))
+                num_classes=len(classes),
+            ),
+        )
         self.normalise_templates = normalise_templates
         self._learnt_text = TextCache()
         self._frozen_text = TextCache()
@@ -149,16 +158,17 @@ class PromptedCLIP(ImageClassifier):
         self._shards = None
         self.shard_classes = shard_classes
         if shard_classes not in (True, False, 'auto'):
-            raise ValueError("shard_classes must be True, False or 'auto', but"
-                             f' is {shard_classes!r}.')
+            raise ValueError(
+                f"shard_classes must be True, False or 'auto', but is {shard_classes!r}."
+            )
         keep_learnt_only(self)
 
-    def parts(self) -> Dict[str, nn.Module]:
+    def parts(self) -> dict[str, nn.Module]:
         """The parts that learn, by name."""
         named = {n: getattr(self, n) for n in ('text_prompt', 'visual_prompt', 'lora', 'head')}
         return {n: part for n, part in named.items() if part is not None}
 
-    def _couple(self, templates: List[str]) -> None:
+    def _couple(self, templates: list[str]) -> None:
         """Let every part get to know the model."""
         tower = self.backbone
         about = ModelInfo(
@@ -170,7 +180,8 @@ class PromptedCLIP(ImageClassifier):
             templates=list(templates),
             frozen_text=self.frozen_text_features,
             image_proj=tower.proj,
-            text_prompt=self.text_prompt)
+            text_prompt=self.text_prompt,
+        )
         for part in (self.text_prompt, self.visual_prompt, self.head):
             if part is not None:
                 part.couple(about)
@@ -181,7 +192,8 @@ class PromptedCLIP(ImageClassifier):
         if len(self.templates) > 1:
             raise ValueError(
                 f'LoRA adapts the features of one template, but there are '
-                f'{len(self.templates)}: set templates to one of them.')
+                f'{len(self.templates)}: set templates to one of them.'
+            )
         return self.templates[0]
 
     def _check_parts(self) -> None:
@@ -192,26 +204,31 @@ class PromptedCLIP(ImageClassifier):
         if 'evidence' in head.requires and not (visual and visual.has_evidence):
             raise ValueError(
                 f'{name} needs class evidence, but visual_prompt is '
-                f'{type(visual).__name__}: use CAVPT, or GuidedHead.')
-        if 'prompt_tokens' in head.requires and not (visual and visual.gives_tokens
-                                                     and self.backbone.gives_tokens):
+                f'{type(visual).__name__}: use CAVPT, or GuidedHead.'
+            )
+        if 'prompt_tokens' in head.requires and not (
+            visual and visual.gives_tokens and self.backbone.gives_tokens
+        ):
             raise ValueError(
-                f'{name} reads what became of the visual prompt\'s tokens, which '
+                f"{name} reads what became of the visual prompt's tokens, which "
                 f'{type(visual).__name__} in a {type(self.backbone).__name__} does not give: use '
-                'RepresentationImage and a CLIP ViT such as ViT-B-16-quickgelu.')
+                'RepresentationImage and a CLIP ViT such as ViT-B-16-quickgelu.'
+            )
         if 'text_prompt' in head.requires and self.text_prompt is None:
-            raise ValueError(f'{name} guides learnt text features, but '
-                             'text_prompt is None: use CoOp, or '
-                             'SimilarityHead.')
-        by_image = self.text_prompt is not None and \
-            self.text_prompt.needs_image
+            raise ValueError(
+                f'{name} guides learnt text features, but '
+                'text_prompt is None: use CoOp, or '
+                'SimilarityHead.'
+            )
+        by_image = self.text_prompt is not None and self.text_prompt.needs_image
         shared = 'shared_text' in head.requires
         if by_image and (visual and visual.top_k or shared):
             part = name if shared else type(visual).__name__
             raise ValueError(
                 f'{part} needs text features that all images share, but those '
                 f'of {type(self.text_prompt).__name__} depend on the image: '
-                'use CoOp.')
+                'use CoOp.'
+            )
 
     def identity(self) -> dict:
         """What a checkpoint of this model belongs to, in plain Python:
@@ -228,8 +245,7 @@ class PromptedCLIP(ImageClassifier):
             Match: Features, and what the head needs beside them.
         """
         tokens = self.backbone.embed(inputs)
-        prompted = not self._zero_shot and (
-            self.visual_prompt is not None or self.lora is not None)
+        prompted = not self._zero_shot and (self.visual_prompt is not None or self.lora is not None)
         visual = None if self._zero_shot else self.visual_prompt
         text_prompt = None if self._zero_shot else self.text_prompt
         selects = visual is not None and visual.top_k > 0
@@ -243,8 +259,7 @@ class PromptedCLIP(ImageClassifier):
         if text_prompt is None or selects or 'frozen_text' in required:
             frozen_text = self.frozen_text_features()
 
-        text = frozen_text if text_prompt is None else \
-            self.text_features(frozen_image)
+        text = frozen_text if text_prompt is None else self.text_features(frozen_image)
         if selects:
             logits = similarity(frozen_image, frozen_text, self.scale)
             class_ids = logits.topk(visual.top_k).indices  # (B, K)
@@ -254,10 +269,15 @@ class PromptedCLIP(ImageClassifier):
         else:
             image, evidence, given = frozen_image, [], None
         return Match(
-            self._wide(image), text, self.scale, frozen_image, frozen_text,
+            self._wide(image),
+            text,
+            self.scale,
+            frozen_image,
+            frozen_text,
             class_ids,
             torch.stack(evidence) if evidence else None,
-            None if given is None else self._wide(given))
+            None if given is None else self._wide(given),
+        )
 
     def _frozen_towers(self):
         return nullcontext() if self.lora is None else self.lora.off()
@@ -266,8 +286,7 @@ class PromptedCLIP(ImageClassifier):
         """Heads compare in (at least) single precision."""
         return features.to(self.scale.dtype)
 
-    def text_features(self, image: Optional[torch.Tensor] = None
-                      ) -> torch.Tensor:
+    def text_features(self, image: torch.Tensor | None = None) -> torch.Tensor:
         """Features of the learnt prompts, not normalised.
 
         In evaluation they are computed once and kept until something learnt
@@ -283,14 +302,12 @@ class PromptedCLIP(ImageClassifier):
         if self.text_prompt.needs_image:
             # In evaluation a few images at a time: memory goes with B * C.
             some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
-            return torch.cat([
-                self._wide(self.text_tower(self.text_prompt(part)))
-                for part in image.split(some)
-            ])
+            return torch.cat(
+                [self._wide(self.text_tower(self.text_prompt(part))) for part in image.split(some)]
+            )
 
         def compute():
-            if not self._drops_text() and use_shards(self.shard_classes,
-                                                     len(self.classes)):
+            if not self._drops_text() and use_shards(self.shard_classes, len(self.classes)):
                 features = self._encode_share()
             else:
                 features = self.text_tower(self.text_prompt())
@@ -306,13 +323,11 @@ class PromptedCLIP(ImageClassifier):
     def _drops_text(self) -> bool:
         """Whether all processes must encode all classes, because the dropout
         in their features has to be the same."""
-        return self.training and self.lora is not None and \
-            self.lora.drops_text
+        return self.training and self.lora is not None and self.lora.drops_text
 
     def _encode_share(self) -> torch.Tensor:
         if self._shards is None:
-            self._shards = ClassShards(self.text_prompt.packing, get_rank(),
-                                       get_world_size())
+            self._shards = ClassShards(self.text_prompt.packing, get_rank(), get_world_size())
         return self._shards.encode(self.text_tower, self.text_prompt)
 
     @torch.no_grad()
@@ -321,9 +336,7 @@ class PromptedCLIP(ImageClassifier):
         (normalised) features, averaged and normalised again."""
 
         def compute():
-            features = [
-                self._wide(self.text_tower(t())[0]) for t in self.templates
-            ]
+            features = [self._wide(self.text_tower(t())[0]) for t in self.templates]
             if self.normalise_templates:
                 features = [F.normalize(f, dim=-1) for f in features]
             return F.normalize(sum(features) / len(features), dim=-1)
@@ -337,16 +350,15 @@ class PromptedCLIP(ImageClassifier):
             return self._wide(self.backbone(self.backbone.embed(inputs)).feature)
 
     @torch.no_grad()
-    def predict_features(self, features: torch.Tensor,
-                         data_samples: Optional[List[DataSample]] = None
-                         ) -> List[DataSample]:
+    def predict_features(
+        self, features: torch.Tensor, data_samples: list[DataSample] | None = None
+    ) -> list[DataSample]:
         """Predict from what :meth:`clip_features` gave, (B, E).
 
         Raises:
             ValueError: If the image would have to be prompted.
         """
-        return self._active_head.predict(
-            self.match_features(features), data_samples)
+        return self._active_head.predict(self.match_features(features), data_samples)
 
     def match_features(self, features: torch.Tensor) -> Match:
         """As :meth:`match`, from what :meth:`clip_features` gave, (B, E).
@@ -355,13 +367,12 @@ class PromptedCLIP(ImageClassifier):
             ValueError: If the image would have to be prompted.
         """
         zero_shot = self._zero_shot or self.text_prompt is None
-        if not self._zero_shot and (self.visual_prompt is not None
-                                    or self.lora is not None):
-            raise ValueError('Visual prompts and low-rank updates need the '
-                             'images, not their frozen features.')
+        if not self._zero_shot and (self.visual_prompt is not None or self.lora is not None):
+            raise ValueError(
+                'Visual prompts and low-rank updates need the images, not their frozen features.'
+            )
         image = features.to(self.scale)
-        text = self.frozen_text_features() if zero_shot else \
-            self.text_features(image)
+        text = self.frozen_text_features() if zero_shot else self.text_features(image)
         return Match(image, text, self.scale)
 
     @property
@@ -384,7 +395,7 @@ class PromptedCLIP(ImageClassifier):
         return dict(self._other_meta, classes=list(self.classes))
 
     @_dataset_meta.setter
-    def _dataset_meta(self, meta: Optional[dict]) -> None:
+    def _dataset_meta(self, meta: dict | None) -> None:
         self._other_meta = dict(meta or {})
 
     def extract_feat(self, inputs: torch.Tensor, stage: str = 'neck'):
@@ -403,22 +414,22 @@ class PromptedCLIP(ImageClassifier):
             ValueError: If there is no such stage.
         """
         if stage not in STAGES:
-            raise ValueError(f'stage must be one of {", ".join(STAGES)}, but '
-                             f'is {stage!r}.')
+            raise ValueError(f'stage must be one of {", ".join(STAGES)}, but is {stage!r}.')
         image = self.match(inputs).image
-        return image if stage == 'pre_logits' else (image, )
+        return image if stage == 'pre_logits' else (image,)
 
-    def forward(self,
-                inputs: torch.Tensor,
-                data_samples: Optional[List[DataSample]] = None,
-                mode: str = 'tensor'):
+    def forward(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list[DataSample] | None = None,
+        mode: str = 'tensor',
+    ):
         """MMPretrain's interface; 'tensor' gives the logits, (B, C)."""
         if mode == 'tensor':
             return self._active_head(self.match(inputs))
         return super().forward(inputs, data_samples, mode)
 
-    def loss(self, inputs: torch.Tensor,
-             data_samples: List[DataSample]) -> dict:
+    def loss(self, inputs: torch.Tensor, data_samples: list[DataSample]) -> dict:
         """Loss terms by name. With data-parallel training their mean over the
         processes is the loss of the whole batch, also where the processes
         have different numbers of images."""
@@ -438,10 +449,8 @@ class PromptedCLIP(ImageClassifier):
             total = torch.stack([total, losses[self.head.second_loss]])
         return total, logs
 
-    def predict(self,
-                inputs: torch.Tensor,
-                data_samples: Optional[List[DataSample]] = None,
-                **kwargs) -> List[DataSample]:
+    def predict(
+        self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None, **kwargs
+    ) -> list[DataSample]:
         """Predictions with scores (C,) and label."""
-        return self._active_head.predict(
-            self.match(inputs), data_samples, **kwargs)
+        return self._active_head.predict(self.match(inputs), data_samples, **kwargs)

@@ -3,11 +3,13 @@
 Everything that can be wrong with the architecture or the weights is found and
 reported before the model (or anything else) is built.
 """
+
 import difflib
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable, Dict, NamedTuple, Optional, Union
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -17,11 +19,7 @@ from .clip_weights import OPENAI_EXTRAS, read_weights
 from .normalisation import Normalisation, trained_normalisation
 from .tokenizer import build_tokenizer
 
-PRECISIONS = dict(
-    fp64=torch.float64,
-    fp32=torch.float32,
-    bf16=torch.bfloat16,
-    fp16=torch.float16)
+PRECISIONS = dict(fp64=torch.float64, fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 BUILTIN = 'mmdpt-tiny'
 
 
@@ -39,18 +37,18 @@ class CLIPModel(NamedTuple):
         normalisation (Normalisation, optional): Of the images that the
             weights were trained on, where it is known.
     """
+
     model: nn.Module
     tokenizer: Callable
     logit_scale: torch.Tensor
-    identity: Dict[str, Optional[str]]
+    identity: dict[str, str | None]
     embed_dim: int
-    normalisation: Optional[Normalisation] = None
+    normalisation: Normalisation | None = None
 
 
-def load_clip(arch: Union[str, dict],
-              pretrained: Optional[str],
-              precision: str = 'fp32',
-              tokenizer: Optional[str] = None) -> CLIPModel:
+def load_clip(
+    arch: str | dict, pretrained: str | None, precision: str = 'fp32', tokenizer: str | None = None
+) -> CLIPModel:
     """Load CLIP through open_clip and freeze it.
 
     Args:
@@ -79,8 +77,7 @@ def load_clip(arch: Union[str, dict],
         ImportError: If the tokenizer needs a package that is not installed.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f'precision={precision!r} is unknown; use one of '
-                         f'{", ".join(PRECISIONS)}.')
+        raise ValueError(f'precision={precision!r} is unknown; use one of {", ".join(PRECISIONS)}.')
     name, config = read_config(arch)
     path = find_weights(name, config, pretrained)
     weights = None
@@ -97,7 +94,8 @@ def load_clip(arch: Union[str, dict],
             f'CLIP {name} has RANDOM weights (pretrained=None, '
             f'fingerprint {fingerprint}): results mean nothing.',
             logger='current',
-            level=30)
+            level=30,
+        )
     dtype = PRECISIONS[precision]
     model.requires_grad_(False).eval()
     wide = torch.promote_types(dtype, torch.float32)
@@ -105,41 +103,51 @@ def load_clip(arch: Union[str, dict],
     identity = dict(
         arch=name,
         pretrained=None if pretrained is None else Path(pretrained).name,
-        fingerprint=fingerprint)
-    return CLIPModel(model.to(dtype), words, logit_scale, identity,
-                     config['embed_dim'],
-                     trained_normalisation(name, pretrained and str(pretrained)))
+        fingerprint=fingerprint,
+    )
+    return CLIPModel(
+        model.to(dtype),
+        words,
+        logit_scale,
+        identity,
+        config['embed_dim'],
+        trained_normalisation(name, pretrained and str(pretrained)),
+    )
 
 
-def read_config(arch: Union[str, dict]):
+def read_config(arch: str | dict):
     """Return ``(name, config)`` of an architecture, the config in open_clip's
     form (``embed_dim``, ``vision_cfg``, ``text_cfg``, ``quick_gelu``)."""
     if isinstance(arch, dict):
         return 'custom', _check_config(dict(arch), 'the arch dict')
     if not isinstance(arch, (str, Path)):
-        raise TypeError(f'arch must be a name, a JSON file or a dict, but is '
-                        f'{type(arch).__name__}: {arch!r}.')
+        raise TypeError(
+            f'arch must be a name, a JSON file or a dict, but is {type(arch).__name__}: {arch!r}.'
+        )
     arch = str(arch)
     if arch == BUILTIN:
         from mmdpt import tiny_clip
+
         return BUILTIN, _read_json(Path(tiny_clip.CONFIG))
     if arch.endswith('.json'):
         return Path(arch).stem, _read_json(Path(arch))
     import open_clip
+
     config = open_clip.get_model_config(arch.replace('/', '-'))
     if config is None:
-        near = difflib.get_close_matches(
-            arch, [BUILTIN, *open_clip.list_models()], n=3, cutoff=0.5)
+        near = difflib.get_close_matches(arch, [BUILTIN, *open_clip.list_models()], n=3, cutoff=0.5)
         raise ValueError(
             f'arch={arch!r} is not an architecture that open_clip knows; '
-            f'nearest: {", ".join(near) or "none"}. A path must end in .json.')
+            f'nearest: {", ".join(near) or "none"}. A path must end in .json.'
+        )
     return arch.replace('/', '-'), _check_config(config, arch)
 
 
 def _read_json(path: Path) -> dict:
     if not path.is_file():
-        raise FileNotFoundError(f'arch={str(path)!r} does not exist; give an '
-                                'open_clip name or the path of a JSON file.')
+        raise FileNotFoundError(
+            f'arch={str(path)!r} does not exist; give an open_clip name or the path of a JSON file.'
+        )
     try:
         config = json.loads(path.read_text(encoding='utf-8'))
     except ValueError as error:
@@ -162,39 +170,43 @@ def _check_config(config: dict, source: str) -> dict:
     if missing:
         raise ValueError(
             f'{source} lacks {", ".join(sorted(missing))}: an open_clip '
-            'config has embed_dim, vision_cfg and text_cfg.')
+            'config has embed_dim, vision_cfg and text_cfg.'
+        )
     return config
 
 
-def find_weights(name: str, config: dict,
-                 pretrained: Optional[str]) -> Optional[Path]:
+def find_weights(name: str, config: dict, pretrained: str | None) -> Path | None:
     """Return the local file of ``pretrained``, downloading a tag's file."""
     if pretrained is None:
         return None
     if not isinstance(pretrained, (str, Path)):
-        raise TypeError('pretrained must be an open_clip tag, a file or None,'
-                        f' but is {type(pretrained).__name__}.')
+        raise TypeError(
+            'pretrained must be an open_clip tag, a file or None,'
+            f' but is {type(pretrained).__name__}.'
+        )
     if name == BUILTIN and pretrained == BUILTIN:
         from mmdpt import tiny_clip
+
         return Path(tiny_clip.WEIGHTS)
     if Path(pretrained).is_file():
         return Path(pretrained)
     import open_clip.pretrained as zoo
+
     tags = zoo.list_pretrained_tags_by_model(name)
     tag = zoo.get_pretrained_cfg(name, str(pretrained))
     if not tag:
         looks_like_file = '/' in str(pretrained) or '.' in str(pretrained)
-        other = name.replace('-quickgelu', '') \
-            if name.endswith('-quickgelu') else f'{name}-quickgelu'
-        hint = f' {other} has it.' if zoo.get_pretrained_cfg(
-            other, str(pretrained)) else ''
+        other = (
+            name.replace('-quickgelu', '') if name.endswith('-quickgelu') else f'{name}-quickgelu'
+        )
+        hint = f' {other} has it.' if zoo.get_pretrained_cfg(other, str(pretrained)) else ''
         raise (FileNotFoundError if looks_like_file else ValueError)(
             f'pretrained={str(pretrained)!r} is neither a file nor a tag of '
             f'{name}.{hint} Tags: {", ".join(tags) or "none"}; or give the '
-            'path of a weights file, or None for random weights.')
+            'path of a weights file, or None for random weights.'
+        )
     if tag.get('quick_gelu', False) != config.get('quick_gelu', False):
-        raise ValueError(
-            _wrong_activation(name, pretrained, tag.get('quick_gelu', False)))
+        raise ValueError(_wrong_activation(name, pretrained, tag.get('quick_gelu', False)))
     try:
         return Path(zoo.download_pretrained(tag))
     except Exception as error:
@@ -203,33 +215,36 @@ def find_weights(name: str, config: dict,
             f'The weights of {name}, tag {pretrained!r}, cannot be '
             f'downloaded ({type(error).__name__}: {error}). Without network: '
             f'fetch {source} elsewhere and set model.pretrained to the '
-            'file.') from error
+            'file.'
+        ) from error
 
 
 def _wrong_activation(name: str, pretrained: str, quick_gelu: bool) -> str:
     stem = name.replace('-quickgelu', '')
-    trained, remedy = ('QuickGELU', f'{stem}-quickgelu') if quick_gelu else (
-        'GELU', stem)
-    return (f'pretrained={str(pretrained)!r} was trained with {trained}, but '
-            f'{name} computes with the other activation, which silently '
-            f'costs accuracy. Use arch={remedy!r} (in a config of your own: '
-            f'quick_gelu={quick_gelu}).')
+    trained, remedy = ('QuickGELU', f'{stem}-quickgelu') if quick_gelu else ('GELU', stem)
+    return (
+        f'pretrained={str(pretrained)!r} was trained with {trained}, but '
+        f'{name} computes with the other activation, which silently '
+        f'costs accuracy. Use arch={remedy!r} (in a config of your own: '
+        f'quick_gelu={quick_gelu}).'
+    )
 
 
 def _check_supported(name: str, config: dict) -> None:
     if 'multimodal_cfg' in config:
-        raise ValueError(f'{name} is a CoCa, which writes captions; that is '
-                         'not supported. Use a plain CLIP.')
+        raise ValueError(
+            f'{name} is a CoCa, which writes captions; that is not supported. Use a plain CLIP.'
+        )
     if config['text_cfg'].get('hf_model_name'):
         raise ValueError(
             f'The text tower of {name} is a Hugging Face model '
             f'({config["text_cfg"]["hf_model_name"]}), whose blocks take no '
             'prompts; use a CLIP with a text tower of its own, such as '
-            'ViT-B-16-quickgelu.')
+            'ViT-B-16-quickgelu.'
+        )
 
 
-def build_model(name: str, config: dict, weights: Optional[dict],
-                source: str) -> nn.Module:
+def build_model(name: str, config: dict, weights: dict | None, source: str) -> nn.Module:
     """Build open_clip's CLIP and fill in the weights (None: random)."""
     try:
         if weights is None:
@@ -237,28 +252,30 @@ def build_model(name: str, config: dict, weights: Optional[dict],
         with torch.device('meta'):  # no time spent on random weights
             model = _construct(config)
     except (TypeError, RuntimeError) as error:
-        raise ValueError(f'The config of {name} is not one that open_clip '
-                         f'takes: {error}.') from error
+        raise ValueError(
+            f'The config of {name} is not one that open_clip takes: {error}.'
+        ) from error
     if _constants(model):  # timm's, which no file holds
         model = _construct(config)
     weights = {k: v for k, v in weights.items() if k not in OPENAI_EXTRAS}
     if hasattr(model, 'text') and 'token_embedding.weight' in weights:
         from open_clip.model import convert_to_custom_text_state_dict
+
         weights = convert_to_custom_text_state_dict(weights)
     _check_fit(name, model.state_dict(), weights, source)
     model.load_state_dict(
-        {k: v.float() if v.is_floating_point() else v
-         for k, v in weights.items()}, assign=True)
+        {k: v.float() if v.is_floating_point() else v for k, v in weights.items()}, assign=True
+    )
     text = getattr(model, 'text', model)
     if text.attn_mask is not None:
-        text.attn_mask = torch.full(text.attn_mask.shape,
-                                    float('-inf')).triu(1)
+        text.attn_mask = torch.full(text.attn_mask.shape, float('-inf')).triu(1)
     return model
 
 
 def _construct(config: dict) -> nn.Module:
     """open_clip's CLIP, or its form with a text tower apart."""
     from open_clip.model import CLIP, CustomTextCLIP
+
     config = dict(config)
     if config.pop('custom_text', False):
         return CustomTextCLIP(**config)
@@ -269,8 +286,11 @@ def _constants(model: nn.Module) -> list:
     """Buffers that are made by the constructor and not stored, beside the
     causal mask."""
     stored = model.state_dict()
-    return [n for n, _ in model.named_buffers()
-            if n not in stored and n not in ('attn_mask', 'text.attn_mask')]
+    return [
+        n
+        for n, _ in model.named_buffers()
+        if n not in stored and n not in ('attn_mask', 'text.attn_mask')
+    ]
 
 
 def _check_fit(name, expected, weights, source):
@@ -278,22 +298,22 @@ def _check_fit(name, expected, weights, source):
     missing = sorted(set(expected) - set(weights))
     unexpected = sorted(set(weights) - set(expected))
     wrong = [
-        f'{k} is {tuple(weights[k].shape)} in the file, '
-        f'{tuple(expected[k].shape)} in {name}' for k in expected
+        f'{k} is {tuple(weights[k].shape)} in the file, {tuple(expected[k].shape)} in {name}'
+        for k in expected
         if k in weights and weights[k].shape != expected[k].shape
     ]
     if missing or unexpected or wrong:
-        found = [f'{len(missing)} tensors missing ({missing[0]}, ...)'
-                 ] if missing else []
-        found += [f'{len(unexpected)} unexpected ({unexpected[0]}, ...)'
-                  ] if unexpected else []
+        found = [f'{len(missing)} tensors missing ({missing[0]}, ...)'] if missing else []
+        found += [f'{len(unexpected)} unexpected ({unexpected[0]}, ...)'] if unexpected else []
         found += wrong[:1]
-        raise ValueError(f'{source} does not hold the weights of {name}: '
-                         f'{"; ".join(found)}. Set model.arch to the '
-                         'architecture of this file.')
+        raise ValueError(
+            f'{source} does not hold the weights of {name}: '
+            f'{"; ".join(found)}. Set model.arch to the '
+            'architecture of this file.'
+        )
 
 
-def weights_fingerprint(state_dict: Dict[str, torch.Tensor]) -> str:
+def weights_fingerprint(state_dict: dict[str, torch.Tensor]) -> str:
     """Hash the weights: 16 hex digits, equal for the same weights stored in
     single or in half precision."""
     digest = hashlib.sha256()

@@ -1,5 +1,4 @@
 """CLIP's image tower as a backbone for MMPretrain's heads."""
-from typing import Optional, Tuple, Union
 
 import torch
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
@@ -37,17 +36,18 @@ class PromptedCLIPBackbone(PromptedBackbone, BaseBackbone):
             weights.
     """
 
-    def __init__(self,
-                 arch: Union[str, dict],
-                 pretrained: Optional[str],
-                 precision: str = 'fp32',
-                 visual_prompt: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        arch: str | dict,
+        pretrained: str | None,
+        precision: str = 'fp32',
+        visual_prompt: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg)
         clip = load_clip(arch, pretrained, precision)
         self.clip_identity = clip.identity
-        self.tower = build_image_tower(clip, visual_prompt
-                                       and visual_prompt['type'])
+        self.tower = build_image_tower(clip, visual_prompt and visual_prompt['type'])
         self.embed_dim = self.tower.embed_dim
         self.visual_prompt = build_prompt(
             visual_prompt,
@@ -55,17 +55,17 @@ class PromptedCLIPBackbone(PromptedBackbone, BaseBackbone):
             width=self.tower.width,
             depth=self.tower.depth,
             embed_dim=self.embed_dim,
-            num_classes=0)
+            num_classes=0,
+        )
         self.wide = clip.logit_scale.dtype
         if self.visual_prompt is not None:
             self.visual_prompt.to(self.wide)
         self.freeze_all_but(self.visual_prompt)
 
-    def forward(self, images: torch.Tensor) -> Tuple[torch.Tensor]:
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor]:
         """A tuple with the image features (B, E), not normalised."""
-        features = self.tower(
-            self.tower.embed(images), self.visual_prompt).feature
-        return (features.to(self.wide), )
+        features = self.tower(self.tower.embed(images), self.visual_prompt).feature
+        return (features.to(self.wide),)
 
     def identity(self) -> dict:
         """``arch``, ``pretrained``, ``fingerprint`` of the whole CLIP."""
@@ -74,4 +74,5 @@ class PromptedCLIPBackbone(PromptedBackbone, BaseBackbone):
     def check_weights(self, expected: dict, found: dict) -> None:
         raise ValueError(
             "PromptedCLIPBackbone has CLIP's own weights and takes no others: "
-            'set model.backbone.pretrained to an open_clip tag or a file.')
+            'set model.backbone.pretrained to an open_clip tag or a file.'
+        )

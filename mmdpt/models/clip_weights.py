@@ -1,7 +1,7 @@
 """Read the weights of a CLIP from a local file, without running its code."""
+
 import zipfile
 from pathlib import Path
-from typing import Dict, Tuple
 
 import torch
 
@@ -9,7 +9,7 @@ import torch
 OPENAI_EXTRAS = ('input_resolution', 'context_length', 'vocab_size')
 
 
-def read_weights(path: Path) -> Tuple[Dict[str, torch.Tensor], bool]:
+def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
     """Read a state dict from a weights file.
 
     Args:
@@ -29,6 +29,7 @@ def read_weights(path: Path) -> Tuple[Dict[str, torch.Tensor], bool]:
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
+
             tensors = load_file(str(path))
         elif _is_torchscript(path):
             tensors = torch.jit.load(str(path), map_location='cpu').state_dict()
@@ -40,13 +41,18 @@ def read_weights(path: Path) -> Tuple[Dict[str, torch.Tensor], bool]:
             f'{path} cannot be read as CLIP weights ({type(error).__name__}: '
             f'{str(error).splitlines()[0] if str(error) else ""}). Expected: '
             'an OpenAI .pt archive, safetensors, or a state dict of tensors '
-            'only; download it again or convert it.') from error
+            'only; download it again or convert it.'
+        ) from error
     if isinstance(tensors, dict):
         tensors = tensors.get('state_dict', tensors)
-    if not isinstance(tensors, dict) or not tensors or not all(
-            isinstance(v, torch.Tensor) for v in tensors.values()):
-        raise ValueError(f'{path} holds no state dict: expected tensors by '
-                         f'name, found {type(tensors).__name__}.')
+    if (
+        not isinstance(tensors, dict)
+        or not tensors
+        or not all(isinstance(v, torch.Tensor) for v in tensors.values())
+    ):
+        raise ValueError(
+            f'{path} holds no state dict: expected tensors by name, found {type(tensors).__name__}.'
+        )
     tensors = _without_prefix(tensors)
     return tensors, any(k in tensors for k in OPENAI_EXTRAS) or _named_openai(path)
 
@@ -64,8 +70,8 @@ def _named_openai(path: Path) -> bool:
     return any('openai' in name.lower() for name in [path.name, *hub])
 
 
-def _without_prefix(tensors: dict) -> Dict[str, torch.Tensor]:
+def _without_prefix(tensors: dict) -> dict[str, torch.Tensor]:
     """Take off the prefix that data-parallel training leaves."""
     if all(name.startswith('module.') for name in tensors):
-        return {name[len('module.'):]: v for name, v in tensors.items()}
+        return {name[len('module.') :]: v for name, v in tensors.items()}
     return dict(tensors)

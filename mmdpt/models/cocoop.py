@@ -1,6 +1,7 @@
 """CoCoOp: text context that every image shifts."""
+
 from collections import OrderedDict
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -32,28 +33,33 @@ class CoCoOp(CoOp):
     Raises:
         ValueError: If a value is out of range or a prompt is too long.
     """
+
     needs_image = True
 
-    def __init__(self,
-                 tower: TextTower,
-                 classes: Sequence[str],
-                 num_tokens: Optional[int] = None,
-                 init_words: Optional[str] = None,
-                 reduction: int = 16,
-                 init_cfg: Optional[dict] = None):
-        super().__init__(
-            tower, classes, num_tokens, init_words=init_words,
-            init_cfg=init_cfg)
+    def __init__(
+        self,
+        tower: TextTower,
+        classes: Sequence[str],
+        num_tokens: int | None = None,
+        init_words: str | None = None,
+        reduction: int = 16,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(tower, classes, num_tokens, init_words=init_words, init_cfg=init_cfg)
         width = tower.embed_dim
         if not isinstance(reduction, int) or not 1 <= reduction <= width:
-            raise ValueError(f'reduction must be a whole number from 1 to '
-                             f'{width} (the size of an image feature), but is '
-                             f'{reduction!r}.')
+            raise ValueError(
+                f'reduction must be a whole number from 1 to '
+                f'{width} (the size of an image feature), but is '
+                f'{reduction!r}.'
+            )
         self.meta_net = nn.Sequential(
             OrderedDict(
                 linear1=nn.Linear(width, width // reduction),
                 relu=nn.ReLU(),
-                linear2=nn.Linear(width // reduction, tower.width)))
+                linear2=nn.Linear(width // reduction, tower.width),
+            )
+        )
         self.meta_net.to(self.context.dtype)
 
     def shift(self, image: torch.Tensor) -> torch.Tensor:
@@ -61,11 +67,11 @@ class CoCoOp(CoOp):
         weight = self.meta_net.linear1.weight
         return self.meta_net(F.normalize(image.to(weight), dim=-1))
 
-    def bank(self, image: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def bank(self, image: torch.Tensor | None = None) -> torch.Tensor:
         if image is None:
-            raise ValueError('CoCoOp makes its context from frozen image '
-                             'features: call it with image=(B, E).')
+            raise ValueError(
+                'CoCoOp makes its context from frozen image features: call it with image=(B, E).'
+            )
         frozen = self.frozen.embedding
         context = self.context + self.shift(image)[:, None]  # (B, n, W)
-        return torch.cat(
-            [frozen.expand(len(image), -1, -1), context.to(frozen)], dim=1)
+        return torch.cat([frozen.expand(len(image), -1, -1), context.to(frozen)], dim=1)

@@ -1,5 +1,6 @@
 """Prompts in several blocks that stay to the end: MaPLe and PromptSRC."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -34,28 +35,42 @@ class DeepCoOp(CoOp):
         ValueError: If a value is out of range or a prompt is too long.
     """
 
-    def __init__(self,
-                 tower: TextTower,
-                 classes: Sequence[str],
-                 num_layers: int = 9,
-                 num_tokens: Optional[int] = None,
-                 init_words: Optional[str] = None,
-                 frozen_words: Optional[str] = None,
-                 surplus: bool = False,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        tower: TextTower,
+        classes: Sequence[str],
+        num_layers: int = 9,
+        num_tokens: int | None = None,
+        init_words: str | None = None,
+        frozen_words: str | None = None,
+        surplus: bool = False,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(
-            tower, classes, num_tokens, init_words=init_words,
-            frozen_words=frozen_words, init_cfg=init_cfg)
+            tower,
+            classes,
+            num_tokens,
+            init_words=init_words,
+            frozen_words=frozen_words,
+            init_cfg=init_cfg,
+        )
         depth = len(tower.blocks)
-        check_count('num_layers', num_layers, 1, 1000 if surplus else depth,
-                    f'the text tower has {depth} blocks')
+        check_count(
+            'num_layers',
+            num_layers,
+            1,
+            1000 if surplus else depth,
+            f'the text tower has {depth} blocks',
+        )
         self.num_layers, self.tower_depth = num_layers, depth
         shape = (num_layers - 1, *self.context.shape)
-        self.deep = nn.Parameter(
-            torch.empty(shape, dtype=self.context.dtype).normal_(std=0.02)
-        ) if num_layers > 1 else None
+        self.deep = (
+            nn.Parameter(torch.empty(shape, dtype=self.context.dtype).normal_(std=0.02))
+            if num_layers > 1
+            else None
+        )
 
-    def at_block(self, depth: int) -> Optional[Edit]:
+    def at_block(self, depth: int) -> Edit | None:
         return Edit(self.deep[depth - 1]) if 1 <= depth < self.num_layers else None
 
     def layer(self, depth: int) -> torch.Tensor:
@@ -81,11 +96,13 @@ class MaPLe(LayeredPrompt):
         ValueError: If the text prompt is another one, or has more layers than
             either tower has blocks.
     """
+
     pre_norm = True
     needs_text = True
 
-    def __init__(self, width: int, depth: int, embed_dim: int,
-                 num_classes: int, init_cfg: Optional[dict] = None):
+    def __init__(
+        self, width: int, depth: int, embed_dim: int, num_classes: int, init_cfg: dict | None = None
+    ):
         super().__init__(init_cfg=init_cfg)
         self.width, self.depth = width, depth
 
@@ -95,27 +112,27 @@ class MaPLe(LayeredPrompt):
             raise ValueError(
                 'MaPLe projects the tokens of a DeepCoOp, but text_prompt is '
                 f'{type(text_prompt).__name__}: use text_prompt=dict('
-                "type='DeepCoOp', num_layers=...).")
+                "type='DeepCoOp', num_layers=...)."
+            )
         most = max(self.depth, text_prompt.tower_depth)
         if text_prompt.num_layers > most:
             raise ValueError(
                 f'text_prompt.num_layers={text_prompt.num_layers}, but the '
                 f'image tower has {self.depth} blocks and the text tower '
-                f'{text_prompt.tower_depth}: use at most {most}.')
+                f'{text_prompt.tower_depth}: use at most {most}.'
+            )
         self.num_layers = min(text_prompt.num_layers, self.depth)
-        first, deep = (
-            nn.Linear(text_prompt.context.shape[-1], self.width)
-            for _ in range(2))
+        first, deep = (nn.Linear(text_prompt.context.shape[-1], self.width) for _ in range(2))
         self.projections = nn.ModuleList([first])
         for _ in range(text_prompt.num_layers - 1):  # the deep ones start alike
             self.projections.append(nn.Linear(*reversed(deep.weight.shape)))
             self.projections[-1].load_state_dict(deep.state_dict())
         # In a tuple, so that the tokens stay the text prompt's alone.
-        self._source = (text_prompt, )
+        self._source = (text_prompt,)
 
     def layer(self, depth: int) -> torch.Tensor:
         tokens = self.projections[depth](self._source[0].layer(depth))
         if depth == 0:  # data-parallel training needs every tensor
-            for unused in self.projections[self.num_layers:].parameters():
+            for unused in self.projections[self.num_layers :].parameters():
                 tokens = tokens + 0 * unused.sum()
         return tokens

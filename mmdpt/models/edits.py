@@ -1,4 +1,5 @@
 """What a prompt changes among the tokens that enter a block."""
+
 from typing import NamedTuple
 
 import torch
@@ -19,9 +20,10 @@ class Edit(NamedTuple):
         weight (float): With 'replace': the share b in
             ``b * tokens + (1 - b) * what stood there``.
     """
+
     tokens: torch.Tensor
     how: str = 'replace'
-    weight: float = 1.
+    weight: float = 1.0
 
 
 def apply_edit(edit: Edit, x: torch.Tensor, start: int) -> torch.Tensor:
@@ -46,7 +48,8 @@ def apply_edit(edit: Edit, x: torch.Tensor, start: int) -> torch.Tensor:
     if tokens.shape[-1] != x.shape[-1] or behind > x.shape[-2]:
         raise ValueError(
             f'An edit of {count} tokens of width {tokens.shape[-1]} does not fit into sequences '
-            f'of {x.shape[-2]} tokens of width {x.shape[-1]}, of which {start} stay in front.')
+            f'of {x.shape[-2]} tokens of width {x.shape[-1]}, of which {start} stay in front.'
+        )
     if edit.how == 'replace' and edit.weight != 1:
         tokens = edit.weight * tokens + (1 - edit.weight) * x[..., start:behind, :]
     tokens = tokens.expand(*x.shape[:-2], count, x.shape[-1])

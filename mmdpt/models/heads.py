@@ -1,5 +1,6 @@
 """From similarities to logits, losses and predictions."""
-from typing import Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -33,18 +34,18 @@ class Match(NamedTuple):
         prompt_tokens (Tensor, optional): What became of the visual prompt's
             tokens, after the tower's last LayerNorm, (B, n, D).
     """
+
     image: torch.Tensor
     text: torch.Tensor
     scale: torch.Tensor
-    frozen_image: Optional[torch.Tensor] = None
-    frozen_text: Optional[torch.Tensor] = None
-    class_ids: Optional[torch.Tensor] = None
-    evidence: Optional[torch.Tensor] = None
-    prompt_tokens: Optional[torch.Tensor] = None
+    frozen_image: torch.Tensor | None = None
+    frozen_text: torch.Tensor | None = None
+    class_ids: torch.Tensor | None = None
+    evidence: torch.Tensor | None = None
+    prompt_tokens: torch.Tensor | None = None
 
 
-def similarity(image: torch.Tensor, text: torch.Tensor,
-               scale: torch.Tensor) -> torch.Tensor:
+def similarity(image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
     """Scaled cosine similarity.
 
     Args:
@@ -82,8 +83,9 @@ class SimilarityHead(Part, ClsHead):
         second_loss (str, optional): Name of a loss that is not added to the
             others but handed to the optimizer's wrapper beside them.
     """
+
     takes_soft_labels = True
-    requires: FrozenSet[str] = frozenset()
+    requires: frozenset[str] = frozenset()
     second_loss = None
 
     def check_soft_labels(self) -> None:
@@ -93,18 +95,20 @@ class SimilarityHead(Part, ClsHead):
                 f'{type(self).__name__} needs one label an image, which batch '
                 'augmentation (mixup, cutmix) mixes: take it out of '
                 'model.train_cfg.augments, or take a head without class-aware '
-                'loss, such as GuidedHead.')
+                'loss, such as GuidedHead.'
+            )
         if self.cal_acc:
-            raise ValueError('cal_acc=True needs one label an image, which '
-                             'batch augmentation (mixup, cutmix) mixes: take '
-                             'one of the two out.')
+            raise ValueError(
+                'cal_acc=True needs one label an image, which '
+                'batch augmentation (mixup, cutmix) mixes: take '
+                'one of the two out.'
+            )
 
     def forward(self, match: Match) -> torch.Tensor:
         """Logits (B, C)."""
         return similarity(match.image, match.text, match.scale)
 
-    def loss(self, match: Match, data_samples: List[DataSample],
-             **kwargs) -> dict:
+    def loss(self, match: Match, data_samples: list[DataSample], **kwargs) -> dict:
         """``loss``, and with ``cal_acc`` the accuracy on the batch.
 
         Args:
@@ -113,13 +117,11 @@ class SimilarityHead(Part, ClsHead):
                 ``gt_score`` where labels were mixed.
         """
         logits, target = self(match), labels(data_samples)
-        losses = dict(loss=self.loss_module(
-            logits, target, avg_factor=len(target), **kwargs))
+        losses = dict(loss=self.loss_module(logits, target, avg_factor=len(target), **kwargs))
         return {**losses, **self.batch_accuracy(logits, target)}
 
     @torch.no_grad()
-    def batch_accuracy(self, logits: torch.Tensor,
-                       target: torch.Tensor) -> dict:
+    def batch_accuracy(self, logits: torch.Tensor, target: torch.Tensor) -> dict:
         """``accuracy_top-K`` in per cent where ``cal_acc`` asks for it.
 
         MMPretrain's head counts no hit whose logit is at most 0, which scaled
@@ -127,8 +129,8 @@ class SimilarityHead(Part, ClsHead):
         """
         if not self.cal_acc:
             return {}
-        found = Accuracy.calculate(logits, target, self.topk, thrs=(None, ))
-        return {f'accuracy_top-{k}': a for k, (a, ) in zip(self.topk, found)}
+        found = Accuracy.calculate(logits, target, self.topk, thrs=(None,))
+        return {f'accuracy_top-{k}': a for k, (a,) in zip(self.topk, found)}
 
 
 def check_head(head: dict) -> None:
@@ -140,10 +142,11 @@ def check_head(head: dict) -> None:
             f'model.head: {kind.__name__} learns a classifier of its own, and '
             'PromptedCLIP compares images with text: use SimilarityHead here, '
             f'or {kind.__name__} in ImageClassifier with '
-            'backbone.type=\'PromptedCLIPBackbone\'.')
+            "backbone.type='PromptedCLIPBackbone'."
+        )
 
 
-def labels(data_samples: List[DataSample]) -> torch.Tensor:
+def labels(data_samples: list[DataSample]) -> torch.Tensor:
     """Labels (B,), or mixed ones (B, C) after batch augmentation."""
     if 'gt_score' in data_samples[0]:
         return torch.stack([i.gt_score for i in data_samples])
@@ -153,8 +156,7 @@ def labels(data_samples: List[DataSample]) -> torch.Tensor:
 class TermsHead(SimilarityHead):
     """Base of the heads whose loss has several terms."""
 
-    def terms(self, match: Match, target: torch.Tensor
-              ) -> Dict[str, Tuple[float, torch.Tensor]]:
+    def terms(self, match: Match, target: torch.Tensor) -> dict[str, tuple[float, torch.Tensor]]:
         """Weight and value of each term of the loss, by name.
 
         Args:
@@ -163,13 +165,11 @@ class TermsHead(SimilarityHead):
         """
         raise NotImplementedError
 
-    def cross_entropy(self, logits: torch.Tensor,
-                      target: torch.Tensor) -> torch.Tensor:
+    def cross_entropy(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """The configured loss of logits (B, C), averaged over the batch."""
         return self.loss_module(logits, target, avg_factor=len(target))
 
-    def loss(self, match: Match, data_samples: List[DataSample],
-             **kwargs) -> dict:
+    def loss(self, match: Match, data_samples: list[DataSample], **kwargs) -> dict:
         """Weighted loss terms as ``loss_NAME``, and with ``cal_acc`` the
         accuracy on the batch.
 
@@ -205,10 +205,7 @@ class GuidedHead(TermsHead):
         ValueError: If a number is negative.
     """
 
-    def __init__(self,
-                 guided_epochs: int,
-                 logits_weight: float = 0.1,
-                 **kwargs):
+    def __init__(self, guided_epochs: int, logits_weight: float = 0.1, **kwargs):
         super().__init__(**kwargs)
         check_weight('guided_epochs', guided_epochs)
         check_weight('logits_weight', logits_weight)
@@ -216,7 +213,7 @@ class GuidedHead(TermsHead):
         self.logits_weight = logits_weight
 
     @property
-    def requires(self) -> FrozenSet[str]:
+    def requires(self) -> frozenset[str]:
         """The frozen features in a guided epoch (from 0) only."""
         frozen = ('frozen_image', 'frozen_text') if self.guides else ()
         return frozenset(('text_prompt', *frozen))
@@ -231,16 +228,16 @@ class GuidedHead(TermsHead):
         """Weight and value of each term of the loss in this epoch."""
 
         def ce(image, text):
-            return self.cross_entropy(
-                similarity(image, text, match.scale), target)
+            return self.cross_entropy(similarity(image, text, match.scale), target)
 
         logits = ce(match.image, match.text)
         if not self.guides:
-            return dict(logits=(1., logits))
+            return dict(logits=(1.0, logits))
         return dict(
-            text_guide=(1., ce(match.frozen_image, match.text)),
-            image_guide=(1., ce(match.image, match.frozen_text)),
-            logits=(self.logits_weight, logits))
+            text_guide=(1.0, ce(match.frozen_image, match.text)),
+            image_guide=(1.0, ce(match.image, match.frozen_text)),
+            logits=(self.logits_weight, logits),
+        )
 
     def loss(self, match, data_samples, **kwargs):
         losses = super().loss(match, data_samples, **kwargs)
@@ -260,6 +257,7 @@ class DPTHead(GuidedHead):
             0.3.
         **kwargs: See :class:`GuidedHead`.
     """
+
     takes_soft_labels = False  # the class-aware loss: is *the* label selected?
 
     def __init__(self, guided_epochs: int, aux_weight: float = 0.3, **kwargs):
@@ -268,18 +266,18 @@ class DPTHead(GuidedHead):
         self.aux_weight = aux_weight
 
     @property
-    def requires(self) -> FrozenSet[str]:
+    def requires(self) -> frozenset[str]:
         return super().requires | {'evidence'}
 
     def terms(self, match, target):
         terms = super().terms(match, target)
-        terms['aux'] = (self.aux_weight, class_aware_loss(
-            match.evidence, match.class_ids, target))
+        terms['aux'] = (self.aux_weight, class_aware_loss(match.evidence, match.class_ids, target))
         return terms
 
 
-def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
-                     target: torch.Tensor) -> torch.Tensor:
+def class_aware_loss(
+    evidence: torch.Tensor, class_ids: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
     """Cross-entropy of the prompts that belong to the labels.
 
     Averaged over all (layer, image) pairs whose label is among the selected
@@ -300,8 +298,7 @@ def class_aware_loss(evidence: torch.Tensor, class_ids: torch.Tensor,
     rank = hit.to(torch.uint8).argmax(dim=1)
     layers, batch = evidence.shape[:2]
     logits = evidence[:, torch.arange(batch, device=rank.device), rank]
-    loss = F.cross_entropy(
-        logits.flatten(0, 1), target.repeat(layers), reduction='none')
+    loss = F.cross_entropy(logits.flatten(0, 1), target.repeat(layers), reduction='none')
     mask = hit.any(dim=1).repeat(layers).to(loss)
     counts = torch.stack([mask.sum(), mask.new_tensor(float(batch))])
     all_reduce(counts)  # one exchange for both
@@ -325,7 +322,7 @@ def batch_share(images: int, like: torch.Tensor):
     """
     world = get_world_size()
     if world == 1:
-        return 1.
+        return 1.0
     total = like.new_tensor(float(images))
     all_reduce(total)
     return images * world / total
@@ -333,7 +330,5 @@ def batch_share(images: int, like: torch.Tensor):
 
 def check_weight(name: str, value: float) -> None:
     """Raise ValueError unless a weight is a number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or \
-            not value >= 0:
-        raise ValueError(f'{name} must be a number of at least 0, but is '
-                         f'{value!r}.')
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0:
+        raise ValueError(f'{name} must be a number of at least 0, but is {value!r}.')

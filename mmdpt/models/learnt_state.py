@@ -1,4 +1,5 @@
 """State dicts that hold what is learnt, and know what it belongs to."""
+
 import torch.nn as nn
 from mmengine.logging import print_log
 
@@ -18,32 +19,34 @@ def keep_learnt_only(model: nn.Module) -> None:
     """
     learnt = {n for n, p in model.named_parameters() if p.requires_grad}
     for path, part in model.named_modules():
-        learnt.update(f'{path}.{name}'
-                      for name in getattr(part, 'saved_buffers', ()))
+        learnt.update(f'{path}.{name}' for name in getattr(part, 'saved_buffers', ()))
 
     def on_save(module, state_dict, prefix, local_metadata):
         for name in list(state_dict):
-            if name.startswith(prefix) and name[len(prefix):] not in learnt:
+            if name.startswith(prefix) and name[len(prefix) :] not in learnt:
                 del state_dict[name]
         local_metadata[KEY] = module.identity()
 
-    def before_load(module, state_dict, prefix, local_metadata, strict,
-                    missing_keys, unexpected_keys, error_msgs):
+    def before_load(
+        module,
+        state_dict,
+        prefix,
+        local_metadata,
+        strict,
+        missing_keys,
+        unexpected_keys,
+        error_msgs,
+    ):
         mine, theirs = module.identity(), local_metadata.get(KEY)
         left_out.clear()
-        if getattr(module, 'transfer', False) and theirs and \
-                theirs['classes'] != mine['classes']:
+        if getattr(module, 'transfer', False) and theirs and theirs['classes'] != mine['classes']:
             left_out.update(transferred(module, theirs['classes']))
             theirs = dict(theirs, classes=mine['classes'])
             for name in left_out:
                 state_dict.pop(prefix + name, None)
         check_identity(mine, theirs)
-        found = {
-            n[len(prefix):]: v
-            for n, v in state_dict.items() if n.startswith(prefix)
-        }
-        tensors = {**dict(module.named_parameters()),
-                   **dict(module.named_buffers())}
+        found = {n[len(prefix) :]: v for n, v in state_dict.items() if n.startswith(prefix)}
+        tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
         expected = {n: tensors[n] for n in learnt - left_out}
         check_tensors(expected, found)
 
@@ -68,8 +71,7 @@ def transferred(model: nn.Module, old: list) -> set:
         ValueError: If a part has nothing to carry to other classes.
     """
     bound = {
-        f'{name}.{tensor}'
-        for name, part in model.parts().items() for tensor in part.transfer(old)
+        f'{name}.{tensor}' for name, part in model.parts().items() for tensor in part.transfer(old)
     }
     kept = sorted(model.learnt_names - bound)
     print_log(
@@ -78,7 +80,8 @@ def transferred(model: nn.Module, old: list) -> set:
         f'Transferred: {", ".join(kept)}. Not transferred: '
         f'{", ".join(sorted(bound)) or "nothing"}'
         f'{" (serves the training only)" if bound else ""}.',
-        logger='current')
+        logger='current',
+    )
     return bound
 
 
@@ -94,47 +97,55 @@ def check_identity(mine: dict, theirs: dict) -> None:
             'The state dict does not say for which classes and CLIP weights '
             'its prompts were learnt; only shapes are checked.',
             logger='current',
-            level=30)
+            level=30,
+        )
         return
     old, new = theirs['classes'], mine['classes']
     if old != new:
-        where = next((i for i, (a, b) in enumerate(zip(old, new)) if a != b),
-                     min(len(old), len(new)))
+        where = next(
+            (i for i, (a, b) in enumerate(zip(old, new)) if a != b), min(len(old), len(new))
+        )
         names = [c[where] if where < len(c) else 'none' for c in (old, new)]
         raise ValueError(
             f'The checkpoint was trained for {len(old)} classes and the model '
             f'has {len(new)}; class {where} is {names[0]!r} in the checkpoint '
             f'and {names[1]!r} in the model. Use the same classes in the same '
             'order; or, to carry the prompts over to other classes, set '
-            'model.transfer=True; or train anew.')
+            'model.transfer=True; or train anew.'
+        )
     old, new = theirs['clip'], mine['clip']
     if old['fingerprint'] != new['fingerprint']:
         raise ValueError(
             f'The checkpoint was trained on CLIP {_describe(old)}, but the '
             f'model has {_describe(new)}: prompts fit only the weights they '
-            'were learnt on. Set model.arch and model.pretrained to those.')
+            'were learnt on. Set model.arch and model.pretrained to those.'
+        )
 
 
 def _describe(clip: dict) -> str:
-    return (f'{clip["arch"]} with weights {clip["pretrained"]} '
-            f'(fingerprint {clip["fingerprint"]})')
+    return f'{clip["arch"]} with weights {clip["pretrained"]} (fingerprint {clip["fingerprint"]})'
 
 
 def check_tensors(expected: dict, found: dict) -> None:
     """Raise ValueError unless names and shapes are exactly those learnt."""
     missing = sorted(set(expected) - set(found))
     if missing:
-        raise ValueError(f'The checkpoint lacks learnt tensors: '
-                         f'{", ".join(missing)}. Was it trained with another '
-                         'method or another depth?')
+        raise ValueError(
+            f'The checkpoint lacks learnt tensors: '
+            f'{", ".join(missing)}. Was it trained with another '
+            'method or another depth?'
+        )
     unexpected = sorted(set(found) - set(expected))
     if unexpected:
-        raise ValueError(f'The checkpoint holds tensors that this model does '
-                         f'not learn: {", ".join(unexpected)}. Was it trained '
-                         'with another method or another depth?')
+        raise ValueError(
+            f'The checkpoint holds tensors that this model does '
+            f'not learn: {", ".join(unexpected)}. Was it trained '
+            'with another method or another depth?'
+        )
     for name, tensor in expected.items():
         if found[name].shape != tensor.shape:
             raise ValueError(
                 f'{name} is {tuple(found[name].shape)} in the checkpoint, but '
                 f'{tuple(tensor.shape)} in the model: set the number of '
-                'prompts and classes as in training.')
+                'prompts and classes as in training.'
+            )

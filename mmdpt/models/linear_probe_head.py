@@ -1,5 +1,6 @@
 """Logistic regression on frozen features as a head."""
-from typing import Sequence, Set
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -27,10 +28,11 @@ class LinearProbeHead(SimilarityHead):
         self.weight = nn.Parameter(torch.zeros(len(about.classes), about.embed_dim))
         self.bias = nn.Parameter(torch.zeros(len(about.classes)))
 
-    def transfer(self, old: Sequence[str]) -> Set[str]:
+    def transfer(self, old: Sequence[str]) -> set[str]:
         raise ValueError(
             'transfer=True cannot carry a linear probe to other classes: its '
-            f'{len(old)} rows belong to the old ones. Fit a new one.')
+            f'{len(old)} rows belong to the old ones. Fit a new one.'
+        )
 
     def forward(self, match: Match) -> torch.Tensor:
         return F.linear(match.image, self.weight, self.bias)
@@ -53,7 +55,8 @@ class LinearProbeHead(SimilarityHead):
             raise ValueError(
                 f'The linear probe has seen {len(found)} of {count} classes; '
                 f'class {absent[0] if absent else found[-1]} is not among '
-                'them: every class needs a training image.')
+                'them: every class needs a training image.'
+            )
         weight, bias = classifier.coef_, classifier.intercept_
         if len(weight) == 1:
             weight, bias = (np.concatenate([0 * x, x]) for x in (weight, bias))

@@ -1,6 +1,7 @@
 """Low-rank updates of the towers' attention (CLIP-LoRA)."""
+
+from collections.abc import Sequence
 from contextlib import contextmanager
-from typing import Dict, Optional, Sequence
 
 import torch
 import torch.nn as nn
@@ -28,8 +29,7 @@ class LowRank(nn.Module):
 
     def __init__(self, width: int, rank: int, scaling: float, dropout: float):
         super().__init__()
-        self.A = nn.Parameter(
-            torch.empty(rank, width).uniform_(-width**-0.5, width**-0.5))
+        self.A = nn.Parameter(torch.empty(rank, width).uniform_(-(width**-0.5), width**-0.5))
         self.B = nn.Parameter(torch.zeros(width, rank))
         self.scaling, self.dropout = scaling, SampleDropout(dropout)
 
@@ -51,26 +51,28 @@ class LowRankAttention(nn.Module):
     def __init__(self, width: int, parts: Sequence[str], **options):
         super().__init__()
         self.enabled = True
-        self.parts = nn.ModuleDict(
-            {part: LowRank(width, **options) for part in parts})
+        self.parts = nn.ModuleDict({part: LowRank(width, **options) for part in parts})
 
     def forward(self, x: torch.Tensor, first: int, last: int) -> torch.Tensor:
         """Update of the projections ``first`` to ``last`` (not included) of
         q, k, v, (..., (last - first) D)."""
-        return torch.cat([
-            self.parts[part](x) if part in self.parts else torch.zeros_like(x)
-            for part in PARTS[first:last]
-        ], dim=-1)
+        return torch.cat(
+            [
+                self.parts[part](x) if part in self.parts else torch.zeros_like(x)
+                for part in PARTS[first:last]
+            ],
+            dim=-1,
+        )
 
 
-def _chosen(name: str, blocks: Optional[Sequence[int]],
-            depth: int) -> Sequence[int]:
+def _chosen(name: str, blocks: Sequence[int] | None, depth: int) -> Sequence[int]:
     """The blocks of a tower that get updates."""
     if blocks is None:
         return range(depth)
     if not blocks or not set(blocks) <= set(range(depth)):
-        raise ValueError(f'blocks of the {name} tower must be some of 0 to '
-                         f'{depth - 1}, but are {blocks!r}.')
+        raise ValueError(
+            f'blocks of the {name} tower must be some of 0 to {depth - 1}, but are {blocks!r}.'
+        )
     return blocks
 
 
@@ -100,55 +102,63 @@ class LoRA(Part, BaseModule):
         ValueError: If a value is out of range.
     """
 
-    def __init__(self,
-                 backbone: nn.Module,
-                 text_tower: nn.Module,
-                 rank: int = 2,
-                 alpha: float = 1.,
-                 dropout: float = 0.25,
-                 parts: Sequence[str] = ('q', 'k', 'v'),
-                 towers: Sequence[str] = ('image', 'text'),
-                 blocks: Optional[Dict[str, Sequence[int]]] = None,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        text_tower: nn.Module,
+        rank: int = 2,
+        alpha: float = 1.0,
+        dropout: float = 0.25,
+        parts: Sequence[str] = ('q', 'k', 'v'),
+        towers: Sequence[str] = ('image', 'text'),
+        blocks: dict[str, Sequence[int]] | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg=init_cfg)
         both = dict(image=backbone, text=text_tower)
-        for name, values, known in (('parts', parts, PARTS),
-                                    ('towers', towers, both)):
+        for name, values, known in (('parts', parts, PARTS), ('towers', towers, both)):
             if not values or not set(values) <= set(known):
-                raise ValueError(f'{name} must be some of {", ".join(known)}, '
-                                 f'but is {values!r}.')
+                raise ValueError(f'{name} must be some of {", ".join(known)}, but is {values!r}.')
         check_weight('alpha', alpha)
         check_weight('dropout', dropout)
         if dropout >= 1:
             raise ValueError(f'dropout must be below 1, but is {dropout!r}.')
         blocks = blocks or {}
         if not set(blocks) <= set(towers):
-            raise ValueError(f'blocks must be by tower, {", ".join(towers)}, '
-                             f'but is {blocks!r}.')
+            raise ValueError(f'blocks must be by tower, {", ".join(towers)}, but is {blocks!r}.')
         for name in towers:
             tower = both[name]
             if not getattr(tower, 'takes_lora', True):
                 raise ValueError(
                     f'LoRA updates the attention of open_clip, but the blocks '
                     f"of the {name} tower are timm's: set towers=('text',), "
-                    'or use a CLIP ViT such as ViT-B-16-quickgelu.')
-            check_count('rank', rank, 1, tower.width,
-                        f'tokens of the {name} tower have {tower.width} values')
+                    'or use a CLIP ViT such as ViT-B-16-quickgelu.'
+                )
+            check_count(
+                'rank',
+                rank,
+                1,
+                tower.width,
+                f'tokens of the {name} tower have {tower.width} values',
+            )
             chosen = _chosen(name, blocks.get(name), len(tower.blocks))
             updates = nn.ModuleList(
                 LowRankAttention(
-                    tower.width, parts, rank=rank, dropout=dropout,
-                    scaling=alpha / rank**0.5) if i in chosen else
-                nn.Identity()  # keeps the others' place
-                for i in range(len(tower.blocks)))
+                    tower.width, parts, rank=rank, dropout=dropout, scaling=alpha / rank**0.5
+                )
+                if i in chosen
+                else nn.Identity()  # keeps the others' place
+                for i in range(len(tower.blocks))
+            )
             for i in chosen:
                 # Not as a submodule: what is learnt lies here alone.
                 object.__setattr__(tower.blocks[i].attn, 'low_rank', updates[i])
             setattr(self, name, updates)
         self.drops_text = dropout > 0 and 'text' in towers
 
-    def begin_step(self, samples: Sequence, device: torch.device,
-                   text_by_image: bool = False) -> None:
+    def begin_step(
+        self, samples: Sequence, device: torch.device, text_by_image: bool = False
+    ) -> None:
         """Make this step's dropout a function of seed, iteration and sample.
 
         Args:
@@ -162,14 +172,12 @@ class LoRA(Part, BaseModule):
             for place, module in enumerate(tower.modules()):
                 if isinstance(module, SampleDropout):
                     of_images = name == 'image' or text_by_image
-                    module.begin_step((*seed, len(name), place),
-                                      keys if of_images else None)
+                    module.begin_step((*seed, len(name), place), keys if of_images else None)
 
     @contextmanager
     def off(self):
         """The towers are the frozen ones inside this context."""
-        updates = [m for m in self.modules()
-                   if isinstance(m, LowRankAttention)]
+        updates = [m for m in self.modules() if isinstance(m, LowRankAttention)]
         for update in updates:
             update.enabled = False
         try:

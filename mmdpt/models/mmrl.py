@@ -1,5 +1,6 @@
 """MMRL and MMRL++: one space of tokens for the upper blocks of both towers."""
-from typing import Optional, Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -37,7 +38,8 @@ class SharedProjection(nn.Module):
         self.weight = first.weight
         self.bias = nn.ParameterList(first.bias.detach().clone() for _ in range(count))
         self.A = nn.ParameterList(
-            torch.empty(width, rank).uniform_(-rank**-0.5, rank**-0.5) for _ in range(count))
+            torch.empty(width, rank).uniform_(-(rank**-0.5), rank**-0.5) for _ in range(count)
+        )
         self.B = nn.ParameterList(torch.zeros(rank, source) for _ in range(count))
 
     def forward(self, tokens: torch.Tensor, index: int) -> torch.Tensor:
@@ -46,10 +48,13 @@ class SharedProjection(nn.Module):
         return F.linear(tokens, weight, self.bias[index])
 
 
-def projections(count: int, source: int, width: int, rank: Optional[int]) -> nn.Module:
+def projections(count: int, source: int, width: int, rank: int | None) -> nn.Module:
     """The maps from the common space to one tower."""
-    return LayerProjections(count, source, width) if rank is None else \
-        SharedProjection(count, source, width, rank)
+    return (
+        LayerProjections(count, source, width)
+        if rank is None
+        else SharedProjection(count, source, width, rank)
+    )
 
 
 @MODELS.register_module()
@@ -79,9 +84,17 @@ class RepresentationText(TextPrompt):
             templates.
     """
 
-    def __init__(self, tower: TextTower, classes: Sequence[str], num_tokens: int = 5,
-                 space_dim: int = 512, layers: Sequence[int] = tuple(range(6, 13)),
-                 rank: Optional[int] = None, mix: float = 1., init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        tower: TextTower,
+        classes: Sequence[str],
+        num_tokens: int = 5,
+        space_dim: int = 512,
+        layers: Sequence[int] = tuple(range(6, 13)),
+        rank: int | None = None,
+        mix: float = 1.0,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg=init_cfg)
         depth = len(tower.blocks)
         check_count('num_tokens', num_tokens, 1, 1000, 'tokens of each layer')
@@ -93,7 +106,7 @@ class RepresentationText(TextPrompt):
             check_count('rank', rank, 1, 10**4, 'of the residuals')
         if isinstance(mix, bool) or not isinstance(mix, (int, float)) or not 0 < mix <= 1:
             raise ValueError(f'mix must be a number above 0 and up to 1, but is {mix!r}.')
-        self.tower_of = (tower, )  # not a submodule: nothing of it is learnt
+        self.tower_of = (tower,)  # not a submodule: nothing of it is learnt
         self.layers, self.rank, self.mix = list(layers), rank, mix
         wide = torch.promote_types(tower.token_embedding.weight.dtype, torch.float32)
         self.tokens = nn.Parameter(torch.empty(num_tokens, space_dim).normal_(std=0.02).to(wide))
@@ -102,22 +115,24 @@ class RepresentationText(TextPrompt):
 
     def couple(self, about: ModelInfo) -> None:
         if len(about.templates) != 1:
-            raise ValueError(f'{type(self).__name__} learns with one template, but there are '
-                             f'{len(about.templates)}: set templates to one of them.')
+            raise ValueError(
+                f'{type(self).__name__} learns with one template, but there are '
+                f'{len(about.templates)}: set templates to one of them.'
+            )
         deepest = max(about.depth, about.text_depth)
         if self.layers[-1] > deepest:
-            raise ValueError(f'layers={self.layers} go beyond both towers: the deeper one has '
-                             f'{deepest} blocks.')
-        tower, = self.tower_of
-        self.token_ids = [fill_template(tower, name, about.templates[0])
-                          for name in about.classes]
+            raise ValueError(
+                f'layers={self.layers} go beyond both towers: the deeper one has {deepest} blocks.'
+            )
+        (tower,) = self.tower_of
+        self.token_ids = [fill_template(tower, name, about.templates[0]) for name in about.classes]
         self.frozen = FrozenBank(tower, self.token_ids)
         self.pack([[self.frozen.row[i] for i in ids] for ids in self.token_ids])
 
     def bank(self, image=None) -> torch.Tensor:
         return self.frozen.embedding
 
-    def at_block(self, depth: int) -> Optional[Edit]:
+    def at_block(self, depth: int) -> Edit | None:
         if depth + 1 not in self.layers:
             return None
         index = self.layers.index(depth + 1)
@@ -138,22 +153,27 @@ class RepresentationImage(VisualPrompt):
     Raises:
         ValueError: If the text prompt is another one.
     """
+
     gives_tokens = True
     needs_text = True
 
-    def __init__(self, width: int, depth: int, embed_dim: int, num_classes: int,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self, width: int, depth: int, embed_dim: int, num_classes: int, init_cfg: dict | None = None
+    ):
         super().__init__(init_cfg=init_cfg)
 
     def couple(self, about: ModelInfo) -> None:
         text = about.text_prompt
         if not isinstance(text, RepresentationText):
-            raise ValueError('RepresentationImage maps the tokens of a RepresentationText, but '
-                             f'text_prompt is {type(text).__name__}.')
+            raise ValueError(
+                'RepresentationImage maps the tokens of a RepresentationText, but '
+                f'text_prompt is {type(text).__name__}.'
+            )
         self.layers, self.mix = text.layers, text.mix
         self.projections = projections(
-            len(self.layers), text.tokens.shape[1], about.width, text.rank)
-        self._source = (text, )  # so that the tokens stay the text prompt's alone
+            len(self.layers), text.tokens.shape[1], about.width, text.rank
+        )
+        self._source = (text,)  # so that the tokens stay the text prompt's alone
 
     def forward(self, depth, tokens, previous, classes):
         if depth + 1 not in self.layers:

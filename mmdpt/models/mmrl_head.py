@@ -1,5 +1,6 @@
 """MMRL's two similarities: of the class token and of the learnt tokens."""
-from typing import Optional, Sequence, Set
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -34,11 +35,19 @@ class MMRLHead(TermsHead):
     Raises:
         ValueError: If a value is out of range.
     """
-    requires = frozenset(
-        ('frozen_image', 'frozen_text', 'text_prompt', 'shared_text', 'prompt_tokens'))
 
-    def __init__(self, alpha: float = 0.7, weight: float = 0.5, fusion: str = 'trained',
-                 rank: Optional[int] = None, **kwargs):
+    requires = frozenset(
+        ('frozen_image', 'frozen_text', 'text_prompt', 'shared_text', 'prompt_tokens')
+    )
+
+    def __init__(
+        self,
+        alpha: float = 0.7,
+        weight: float = 0.5,
+        fusion: str = 'trained',
+        rank: int | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         check_weight('alpha', alpha)
         check_weight('weight', weight)
@@ -52,19 +61,21 @@ class MMRLHead(TermsHead):
     def couple(self, about: ModelInfo) -> None:
         width, size = about.width, about.embed_dim
         if self.rank is None:
-            self.proj = nn.Parameter(torch.empty(width, size).normal_(std=max(width, 1)**-0.5))
+            self.proj = nn.Parameter(torch.empty(width, size).normal_(std=max(width, 1) ** -0.5))
             return
         check_count('rank', self.rank, 1, 10**4, 'of what is added to the projection')
         if about.image_proj is None:
-            raise ValueError(f'{type(self).__name__} with rank={self.rank} adds to the projection '
-                             'of a CLIP ViT, which this image tower lacks: use a CLIP ViT such as '
-                             'ViT-B-16-quickgelu.')
-        self._frozen_proj = (about.image_proj, )  # not a parameter of the head
+            raise ValueError(
+                f'{type(self).__name__} with rank={self.rank} adds to the projection '
+                'of a CLIP ViT, which this image tower lacks: use a CLIP ViT such as '
+                'ViT-B-16-quickgelu.'
+            )
+        self._frozen_proj = (about.image_proj,)  # not a parameter of the head
         bound = self.rank**-0.5
         self.A = nn.Parameter(torch.empty(width, self.rank).uniform_(-bound, bound))
         self.B = nn.Parameter(torch.zeros(self.rank, size))
 
-    def transfer(self, old: Sequence[str]) -> Set[str]:
+    def transfer(self, old: Sequence[str]) -> set[str]:
         self.fuses = self.fusion == 'always'
         return set()
 
@@ -99,4 +110,5 @@ class MMRLHead(TermsHead):
             logits=(self.alpha, self.cross_entropy(logits, target)),
             logits_rep=(1 - self.alpha, self.cross_entropy(self.token_logits(match), target)),
             cos_image=(self.weight, distance(match.image, match.frozen_image)),
-            cos_text=(self.weight, distance(match.text, match.frozen_text)))
+            cos_text=(self.weight, distance(match.text, match.frozen_text)),
+        )

@@ -1,5 +1,7 @@
 """What a part of the classifier may know of the whole."""
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Set
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 
@@ -20,14 +22,15 @@ class ModelInfo(NamedTuple):
             (D, E).
         text_prompt (TextPrompt, optional): The learnt text prompt.
     """
+
     width: int
     depth: int
     text_depth: int
     embed_dim: int
-    classes: List[str]
-    templates: List[str]
+    classes: list[str]
+    templates: list[str]
     frozen_text: Callable[[], torch.Tensor]
-    image_proj: Optional[torch.Tensor] = None
+    image_proj: torch.Tensor | None = None
     text_prompt: Any = None
 
 
@@ -42,7 +45,7 @@ class Part:
             about (ModelInfo): Sizes, classes, frozen features.
         """
 
-    def transfer(self, old: Sequence[str]) -> Set[str]:
+    def transfer(self, old: Sequence[str]) -> set[str]:
         """What becomes of a checkpoint that was trained for other classes.
 
         Args:

@@ -1,5 +1,6 @@
 """The image normalisation that weights were trained with."""
-from typing import List, NamedTuple, Optional
+
+from typing import NamedTuple
 
 import torch.nn as nn
 
@@ -9,12 +10,12 @@ CLIP_STD = [255 * x for x in (0.26862954, 0.26130258, 0.27577711)]
 
 class Normalisation(NamedTuple):
     """Mean and standard deviation of the channels, RGB, from 0 to 255."""
-    mean: List[float]
-    std: List[float]
+
+    mean: list[float]
+    std: list[float]
 
 
-def trained_normalisation(name: str,
-                          pretrained: Optional[str]) -> Optional[Normalisation]:
+def trained_normalisation(name: str, pretrained: str | None) -> Normalisation | None:
     """Look up the normalisation of open_clip's weights.
 
     Args:
@@ -26,6 +27,7 @@ def trained_normalisation(name: str,
         Normalisation | None: None where it is not known.
     """
     import open_clip.pretrained as zoo
+
     tags = zoo.list_pretrained_tags_by_model(name)
     tags = [pretrained] if pretrained in tags else tags
     found = []
@@ -34,13 +36,12 @@ def trained_normalisation(name: str,
         if not entry.get('mean') or not entry.get('std'):
             return None
         found.append(
-            Normalisation([255 * x for x in entry['mean']],
-                          [255 * x for x in entry['std']]))
+            Normalisation([255 * x for x in entry['mean']], [255 * x for x in entry['std']])
+        )
     return found[0] if found and all(f == found[0] for f in found) else None
 
 
-def check_normalisation(given: dict, wanted: Optional[Normalisation],
-                        name: str) -> None:
+def check_normalisation(given: dict, wanted: Normalisation | None, name: str) -> None:
     """Raise ValueError if images are normalised otherwise than in training.
 
     Args:
@@ -51,16 +52,16 @@ def check_normalisation(given: dict, wanted: Optional[Normalisation],
     """
     if wanted is None or given.get('mean') is None:
         return
-    pairs = zip([*given['mean'], *given.get('std', [])],
-                [*wanted.mean, *wanted.std])
-    if any(abs(a - b) > .5 for a, b in pairs):
+    pairs = zip([*given['mean'], *given.get('std', [])], [*wanted.mean, *wanted.std])
+    if any(abs(a - b) > 0.5 for a, b in pairs):
         mean, std = ([round(x, 4) for x in part] for part in wanted)
         raise ValueError(
             f'{name} was trained with images of mean {mean} and deviation '
             f'{std} (of 255), but data_preprocessor has mean '
             f'{list(given["mean"])}, std {list(given.get("std", []))}, which '
             'silently costs accuracy: set '
-            f'data_preprocessor=dict(mean={mean}, std={std}, to_rgb=True).')
+            f'data_preprocessor=dict(mean={mean}, std={std}, to_rgb=True).'
+        )
 
 
 def preprocessing(config, clip, num_classes: int):
@@ -72,7 +73,7 @@ def preprocessing(config, clip, num_classes: int):
     usual = clip.normalisation or Normalisation(CLIP_MEAN, CLIP_STD)
     config = dict(config or dict(usual._asdict(), to_rgb=True))
     check_normalisation(
-        config, clip.normalisation,
-        f'{clip.identity["arch"]} {clip.identity["pretrained"]}')
+        config, clip.normalisation, f'{clip.identity["arch"]} {clip.identity["pretrained"]}'
+    )
     config.setdefault('num_classes', num_classes)
     return config

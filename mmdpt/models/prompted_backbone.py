@@ -1,5 +1,4 @@
 """What frozen backbones with prompts share, whatever classifier they serve."""
-from typing import Optional
 
 import torch.nn as nn
 from mmengine.logging import print_log
@@ -11,8 +10,7 @@ from .learnt_state import KEY, check_tensors
 from .visual_prompts import VisualPrompt
 
 
-def build_prompt(cfg: Optional[dict], owner: str, **sizes
-                 ) -> Optional[VisualPrompt]:
+def build_prompt(cfg: dict | None, owner: str, **sizes) -> VisualPrompt | None:
     """Build the visual prompt of a backbone that knows no text.
 
     Args:
@@ -32,7 +30,8 @@ def build_prompt(cfg: Optional[dict], owner: str, **sizes
     if kind is not None and kind.needs_text:
         raise ValueError(
             f'{name} makes its tokens from text features, and {owner} has '
-            f'none: use VPT here, or {name} in PromptedCLIP.')
+            f'none: use VPT here, or {name} in PromptedCLIP.'
+        )
     return MODELS.build(cfg, default_args=sizes)
 
 
@@ -48,6 +47,7 @@ class PromptedBackbone:
     A subclass calls :meth:`freeze_all_but` at the end of its construction and
     has :meth:`weights_name`.
     """
+
     weights_loaded = False  # through load_state_dict
     _loading = False
     _fingerprint = (None, None)
@@ -61,14 +61,13 @@ class PromptedBackbone:
         fit."""
         raise NotImplementedError
 
-    def freeze_all_but(self, part: Optional[nn.Module]) -> None:
+    def freeze_all_but(self, part: nn.Module | None) -> None:
         """Freeze, and let state dicts hold only what ``part`` learns."""
         self.requires_grad_(False)
         if part is not None:
             part.requires_grad_(True)
         # Fixed here: a moving-average copy has no gradients at all.
-        self.learnt_names = frozenset(
-            n for n, p in self.named_parameters() if p.requires_grad)
+        self.learnt_names = frozenset(n for n, p in self.named_parameters() if p.requires_grad)
         self._register_state_dict_hook(_on_save)
         self.register_load_state_dict_pre_hook(_before_load)
 
@@ -106,24 +105,22 @@ class PromptedBackbone:
             self._loading = False
 
 
-def pretrained_cfg(init_cfg) -> Optional[dict]:
+def pretrained_cfg(init_cfg) -> dict | None:
     """The ``Pretrained`` entry of an ``init_cfg``, if it has one."""
     cfgs = [init_cfg] if isinstance(init_cfg, dict) else init_cfg or []
-    return next(
-        (c for c in cfgs if c['type'] in ('Pretrained', PretrainedInit)), None)
+    return next((c for c in cfgs if c['type'] in ('Pretrained', PretrainedInit)), None)
 
 
 def _tensors(backbone, learnt: bool) -> dict:
     """Parameters and saved buffers by name, the learnt or the frozen ones."""
     tensors = dict(backbone.named_parameters())
     tensors.update(
-        (f'{path}.{n}'.lstrip('.'), b) for path, m in backbone.named_modules()
+        (f'{path}.{n}'.lstrip('.'), b)
+        for path, m in backbone.named_modules()
         for n, b in m.named_buffers(recurse=False)
-        if n not in m._non_persistent_buffers_set)
-    return {
-        n: t
-        for n, t in tensors.items() if (n in backbone.learnt_names) == learnt
-    }
+        if n not in m._non_persistent_buffers_set
+    )
+    return {n: t for n, t in tensors.items() if (n in backbone.learnt_names) == learnt}
 
 
 def _on_save(backbone, state_dict, prefix, local_metadata):
@@ -132,15 +129,13 @@ def _on_save(backbone, state_dict, prefix, local_metadata):
     local_metadata[KEY] = backbone.identity()
 
 
-def _before_load(backbone, state_dict, prefix, local_metadata, strict,
-                 missing_keys, unexpected_keys, error_msgs):
+def _before_load(
+    backbone, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+):
     """Tell frozen weights from learnt prompts, check them, and leave the
     other ones as they are."""
     frozen, learnt = (_tensors(backbone, learnt=part) for part in (False, True))
-    found = {
-        n[len(prefix):]: v
-        for n, v in state_dict.items() if n.startswith(prefix)
-    }
+    found = {n[len(prefix) :]: v for n, v in state_dict.items() if n.startswith(prefix)}
     if frozen.keys() & found:
         backbone.check_weights(frozen, found)
         backbone.weights_loaded = True
@@ -149,7 +144,8 @@ def _before_load(backbone, state_dict, prefix, local_metadata, strict,
             f'{backbone.init_cfg} holds no weights of '
             f'{type(backbone).__name__}, but {", ".join(sorted(found)[:3])}, '
             "...: set prefix='backbone' in init_cfg for a checkpoint of a "
-            'classifier, or leave prefix out for one of a bare backbone.')
+            'classifier, or leave prefix out for one of a bare backbone.'
+        )
     else:
         backbone.load_own_weights()
         check_weights_identity(backbone.identity(), local_metadata.get(KEY))
@@ -158,7 +154,7 @@ def _before_load(backbone, state_dict, prefix, local_metadata, strict,
         state_dict.setdefault(prefix + name, tensor.detach())
 
 
-def check_weights_identity(mine: dict, theirs: Optional[dict]) -> None:
+def check_weights_identity(mine: dict, theirs: dict | None) -> None:
     """Raise ValueError unless prompts were learnt on these frozen weights.
 
     Args:
@@ -170,12 +166,16 @@ def check_weights_identity(mine: dict, theirs: Optional[dict]) -> None:
             'The state dict does not say on which frozen weights its prompts '
             'were learnt; only shapes are checked.',
             logger='current',
-            level=30)
+            level=30,
+        )
     elif theirs['fingerprint'] != mine['fingerprint']:
-        old, new = (f'{w["arch"]} with weights {w["pretrained"]} (fingerprint '
-                    f'{w["fingerprint"]})' for w in (theirs, mine))
+        old, new = (
+            f'{w["arch"]} with weights {w["pretrained"]} (fingerprint {w["fingerprint"]})'
+            for w in (theirs, mine)
+        )
         raise ValueError(
             f'The checkpoint was trained on {old}, but the backbone is {new}: '
             'prompts fit only the weights they were learnt on. Set arch and '
             'weights of model.backbone to those (the weights in '
-            'model.backbone.init_cfg, or pretrained for a CLIP).')
+            'model.backbone.init_cfg, or pretrained for a CLIP).'
+        )

@@ -4,13 +4,14 @@ A rule ``(theirs, ours)`` holds for one name, or with ``{}`` for many;
 ``{+1}`` on our side means a number larger by one. ``name[{}]`` are the slices
 of one tensor along its first dimension.
 """
+
 import re
-from typing import Dict, Sequence, Tuple
+from collections.abc import Sequence
 
 import torch
 
-Tensors = Dict[str, torch.Tensor]
-Rules = Sequence[Tuple[str, str]]
+Tensors = dict[str, torch.Tensor]
+Rules = Sequence[tuple[str, str]]
 _VISION = 'image_encoder.transformer.'
 _EXTRACTOR = f'{_VISION}extractor.'
 _PARTS = {
@@ -23,53 +24,75 @@ _PARTS = {
     'lns2.{}': 'prompt_norm',
 }
 # CoOp, CoCoOp, VPT, DPT, and whatever learns only a context
-DPT = [
-    ('prompt_learner.ctx', 'text_prompt.context'),
-    (f'{_VISION}ctx_learner.ctx', 'visual_prompt.tokens'),
-    (f'{_EXTRACTOR}ctx[{{}}]', 'visual_prompt.layers.{}.tokens'),
-] + [(f'{_EXTRACTOR}{theirs}.{kind}', f'visual_prompt.layers.{{}}.{ours}.{kind}')
-     for theirs, ours in _PARTS.items() for kind in ('weight', 'bias')
-     ] + [(f'prompt_learner.meta_net.{layer}.{kind}',
-           f'text_prompt.meta_net.{layer}.{kind}')
-          for layer in ('linear1', 'linear2') for kind in ('weight', 'bias')]
+DPT = (
+    [
+        ('prompt_learner.ctx', 'text_prompt.context'),
+        (f'{_VISION}ctx_learner.ctx', 'visual_prompt.tokens'),
+        (f'{_EXTRACTOR}ctx[{{}}]', 'visual_prompt.layers.{}.tokens'),
+    ]
+    + [
+        (f'{_EXTRACTOR}{theirs}.{kind}', f'visual_prompt.layers.{{}}.{ours}.{kind}')
+        for theirs, ours in _PARTS.items()
+        for kind in ('weight', 'bias')
+    ]
+    + [
+        (f'prompt_learner.meta_net.{layer}.{kind}', f'text_prompt.meta_net.{layer}.{kind}')
+        for layer in ('linear1', 'linear2')
+        for kind in ('weight', 'bias')
+    ]
+)
 _LORA = {
-    f'{theirs}transformer.resblocks.{{}}.attn.{part}_proj.w_lora_{matrix}':
-    f'lora.{ours}.{{}}.parts.{part}.{matrix}'
+    f'{theirs}transformer.resblocks.{{}}.attn.{part}_proj.w_lora_{matrix}': (
+        f'lora.{ours}.{{}}.parts.{part}.{matrix}'
+    )
     for theirs, ours in (('visual.', 'image'), ('', 'text'))
-    for part in 'qkv' for matrix in 'AB'
+    for part in 'qkv'
+    for matrix in 'AB'
 }
 _RESBLOCK = 'transformer.resblocks.{}.VPT_shallow'
-RULES: Dict[str, Rules] = dict(  # of the methods with names of their own
+RULES: dict[str, Rules] = dict(  # of the methods with names of their own
     MaPLe=[
         ('prompt_learner.ctx', 'text_prompt.context'),
         ('prompt_learner.compound_prompts_text.{}', 'text_prompt.deep[{}]'),
-    ] + [(f'prompt_learner.{theirs}.{kind}',
-          f'visual_prompt.projections.{ours}.{kind}')
-         for theirs, ours in (('proj', '0'),
-                              ('compound_prompt_projections.{}', '{+1}'))
-         for kind in ('weight', 'bias')],
+    ]
+    + [
+        (f'prompt_learner.{theirs}.{kind}', f'visual_prompt.projections.{ours}.{kind}')
+        for theirs, ours in (('proj', '0'), ('compound_prompt_projections.{}', '{+1}'))
+        for kind in ('weight', 'bias')
+    ],
     PromptSRC=[
         ('prompt_learner.ctx', 'text_prompt.context'),
         (f'text_encoder.{_RESBLOCK}', 'text_prompt.deep[{-1}]'),
         ('image_encoder.VPT', 'visual_prompt.tokens[0]'),
         (f'image_encoder.{_RESBLOCK}', 'visual_prompt.tokens[{}]'),
-    ])
+    ],
+)
 # The class tokens' network has the names of CoCoOp's: TCP needs no rules of its own.
 _MMRL = 'representation_learner.'
 _TOWERS = dict(r2t='text_prompt', r2v='visual_prompt')
 _TOKENS = (f'{_MMRL}compound_rep_tokens', 'text_prompt.tokens')
 RULES['MMRL'] = [_TOKENS, ('image_encoder.proj_rep', 'head.proj')] + [
-    (f'{_MMRL}compound_rep_tokens_{theirs}proj.{{}}.{kind}',
-     f'{ours}.projections.layers.{{}}.{kind}')
-    for theirs, ours in _TOWERS.items() for kind in ('weight', 'bias')
-]
-RULES['MMRL++'] = [_TOKENS] + [(f'image_encoder.{m}', f'head.{m}') for m in 'AB'] + [
-    (f'{_MMRL}srra_{theirs}proj.weight', f'{ours}.projections.weight')
+    (
+        f'{_MMRL}compound_rep_tokens_{theirs}proj.{{}}.{kind}',
+        f'{ours}.projections.layers.{{}}.{kind}',
+    )
     for theirs, ours in _TOWERS.items()
-] + [(f'{_MMRL}srra_{theirs}proj.srra.{{}}.{kind}', f'{ours}.projections.{kind}.{{}}')
-     for theirs, ours in _TOWERS.items() for kind in ('A', 'B', 'bias')]
-RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight')
-                         for i in (0, 2)]
+    for kind in ('weight', 'bias')
+]
+RULES['MMRL++'] = (
+    [_TOKENS]
+    + [(f'image_encoder.{m}', f'head.{m}') for m in 'AB']
+    + [
+        (f'{_MMRL}srra_{theirs}proj.weight', f'{ours}.projections.weight')
+        for theirs, ours in _TOWERS.items()
+    ]
+    + [
+        (f'{_MMRL}srra_{theirs}proj.srra.{{}}.{kind}', f'{ours}.projections.{kind}.{{}}')
+        for theirs, ours in _TOWERS.items()
+        for kind in ('A', 'B', 'bias')
+    ]
+)
+RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight') for i in (0, 2)]
 RULES['Tip-Adapter-F'] = [('adapter.weight', 'head.keys')]
 RULES['CLIP-LoRA'] = list(_LORA.items())
 
@@ -98,33 +121,36 @@ def from_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     Raises:
         ValueError: If a name is unknown.
     """
-    return _translate(tensors, [_number(*rule) for rule in rules],
-                      'is no learnt tensor of this method (default: CoOp, '
-                      'CoCoOp, VPT, DPT) that this version knows')
+    return _translate(
+        tensors,
+        [_number(*rule) for rule in rules],
+        'is no learnt tensor of this method (default: CoOp, '
+        'CoCoOp, VPT, DPT) that this version knows',
+    )
 
 
 def to_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     """Rename our learnt tensors to the reference's; the way back of
     :func:`from_reference`."""
-    back = [(ours, theirs, -shift)
-            for theirs, ours, shift in (_number(*rule) for rule in rules)]
+    back = [(ours, theirs, -shift) for theirs, ours, shift in (_number(*rule) for rule in rules)]
     return _translate(tensors, back, 'has no name in the reference code')
 
 
-def _number(theirs: str, ours: str) -> Tuple[str, str, int]:
+def _number(theirs: str, ours: str) -> tuple[str, str, int]:
     """Take the shift out of a rule."""
     shift = re.search(r'\{([+-]\d+)\}', ours)
-    return theirs, re.sub(r'\{[+-]\d+\}', '{}', ours), int(
-        shift[1]) if shift else 0
+    return theirs, re.sub(r'\{[+-]\d+\}', '{}', ours), int(shift[1]) if shift else 0
 
 
 def _translate(tensors: Tensors, rules, error: str) -> Tensors:
-    sliced = {source[:source.index('[')]
-              for source, _, _ in rules if '[' in source}
+    sliced = {source[: source.index('[')] for source, _, _ in rules if '[' in source}
     found = {}
     for name, tensor in tensors.items():
-        pieces = {name: tensor} if name not in sliced else {
-            f'{name}[{i}]': piece for i, piece in enumerate(tensor)}
+        pieces = (
+            {name: tensor}
+            if name not in sliced
+            else {f'{name}[{i}]': piece for i, piece in enumerate(tensor)}
+        )
         for piece_name, piece in pieces.items():
             target = _rename(piece_name, rules)
             if target is None:

@@ -1,4 +1,5 @@
 """Heads that keep what is learnt close to frozen CLIP."""
+
 import torch
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
@@ -19,9 +20,10 @@ class KgCoOpHead(TermsHead):
         weight (float): Of the distance. Defaults to 8.
         **kwargs: See :class:`SimilarityHead`.
     """
+
     requires = frozenset(('frozen_text', 'text_prompt', 'shared_text'))
 
-    def __init__(self, weight: float = 8., **kwargs):
+    def __init__(self, weight: float = 8.0, **kwargs):
         super().__init__(**kwargs)
         check_weight('weight', weight)
         self.weight = weight
@@ -29,8 +31,9 @@ class KgCoOpHead(TermsHead):
     def terms(self, match, target):
         cosine = F.cosine_similarity(match.text, match.frozen_text, dim=-1)
         return dict(
-            logits=(1., self.cross_entropy(self(match), target)),
-            kg=(self.weight, 1 - cosine.mean()))
+            logits=(1.0, self.cross_entropy(self(match), target)),
+            kg=(self.weight, 1 - cosine.mean()),
+        )
 
 
 @MODELS.register_module()
@@ -47,10 +50,10 @@ class PromptSRCHead(TermsHead):
         image_weight (float): The same for the image. Defaults to 10.
         **kwargs: See :class:`SimilarityHead`.
     """
+
     requires = frozenset(('frozen_image', 'frozen_text', 'text_prompt', 'shared_text'))
 
-    def __init__(self, text_weight: float = 25., image_weight: float = 10.,
-                 **kwargs):
+    def __init__(self, text_weight: float = 25.0, image_weight: float = 10.0, **kwargs):
         super().__init__(**kwargs)
         check_weight('text_weight', text_weight)
         check_weight('image_weight', image_weight)
@@ -60,21 +63,19 @@ class PromptSRCHead(TermsHead):
     def terms(self, match, target):
 
         def distance(learnt, frozen):
-            return F.l1_loss(
-                F.normalize(learnt, dim=-1), F.normalize(frozen, dim=-1))
+            return F.l1_loss(F.normalize(learnt, dim=-1), F.normalize(frozen, dim=-1))
 
         logits = self(match)
         frozen = similarity(match.frozen_image, match.frozen_text, match.scale)
         divergence = F.kl_div(
-            logits.log_softmax(1), frozen.log_softmax(1), log_target=True,
-            reduction='none').mean()
+            logits.log_softmax(1), frozen.log_softmax(1), log_target=True, reduction='none'
+        ).mean()
         return dict(
-            logits=(1., self.cross_entropy(logits, target)),
-            l1_text=(self.text_weight,
-                     distance(match.text, match.frozen_text)),
-            l1_image=(self.image_weight,
-                      distance(match.image, match.frozen_image)),
-            kl_logits=(1., divergence))
+            logits=(1.0, self.cross_entropy(logits, target)),
+            l1_text=(self.text_weight, distance(match.text, match.frozen_text)),
+            l1_image=(self.image_weight, distance(match.image, match.frozen_image)),
+            kl_logits=(1.0, divergence),
+        )
 
 
 @MODELS.register_module()
@@ -91,10 +92,11 @@ class ProGradHead(TermsHead):
             of logits / T. Defaults to 1.
         **kwargs: See :class:`SimilarityHead`.
     """
+
     requires = frozenset(('frozen_image', 'frozen_text', 'text_prompt'))
     second_loss = 'kl'
 
-    def __init__(self, temperature: float = 1., **kwargs):
+    def __init__(self, temperature: float = 1.0, **kwargs):
         super().__init__(**kwargs)
         check_weight('temperature', temperature)
         if not temperature:
@@ -102,17 +104,14 @@ class ProGradHead(TermsHead):
         self.temperature = temperature
 
     def terms(self, match, target):
-        return dict(logits=(1., self.cross_entropy(self(match), target)))
+        return dict(logits=(1.0, self.cross_entropy(self(match), target)))
 
     def agreement(self, match) -> torch.Tensor:
         """The second loss."""
         frozen = similarity(match.frozen_image, match.frozen_text, match.scale)
         t = self.temperature
-        return t**2 * F.cross_entropy(
-            self(match) / t, (frozen / t).softmax(dim=1))
+        return t**2 * F.cross_entropy(self(match) / t, (frozen / t).softmax(dim=1))
 
     def loss(self, match, data_samples, **kwargs):
         """``loss_logits``, and ``kl``, which is not part of their sum."""
-        return dict(
-            super().loss(match, data_samples, **kwargs),
-            kl=self.agreement(match))
+        return dict(super().loss(match, data_samples, **kwargs), kl=self.agreement(match))

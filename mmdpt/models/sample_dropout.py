@@ -1,5 +1,6 @@
 """Dropout that depends on the sample, not on the process that has it."""
-from typing import Optional, Sequence, Tuple
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -26,8 +27,7 @@ class SampleDropout(nn.Module):
         super().__init__()
         self.p, self.seed, self.keys = p, None, None
 
-    def begin_step(self, seed: Tuple[int, ...],
-                   keys: Optional[torch.Tensor]) -> None:
+    def begin_step(self, seed: tuple[int, ...], keys: torch.Tensor | None) -> None:
         """Set what the masks depend on.
 
         Args:
@@ -44,13 +44,13 @@ class SampleDropout(nn.Module):
         if self.seed is None:
             return F.dropout(x, self.p)
         keep = self._bits(x) >= round(self.p * 2**32) - 2**31
-        return torch.where(keep, x / (1 - self.p), 0.)
+        return torch.where(keep, x / (1 - self.p), 0.0)
 
     def _bits(self, x: torch.Tensor) -> torch.Tensor:
-        generator = torch.Generator(x.device).manual_seed(
-            mix(*self.seed, x.shape[1]))
-        bits = torch.randint(-2**31, 2**31, x.shape[1:], generator=generator,
-                             dtype=torch.int32, device=x.device)
+        generator = torch.Generator(x.device).manual_seed(mix(*self.seed, x.shape[1]))
+        bits = torch.randint(
+            -(2**31), 2**31, x.shape[1:], generator=generator, dtype=torch.int32, device=x.device
+        )
         if self.keys is None or len(self.keys) != len(x):
             return bits
         return bits * self.keys.view(-1, *[1] * bits.dim())
@@ -61,23 +61,20 @@ def mix(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
 
 
-def step_seed() -> Tuple[int, int]:
+def step_seed() -> tuple[int, int]:
     """Seed and iteration of the training; random numbers outside of one."""
     hub = MessageHub.get_current_instance()
     seed, iteration = hub.get_info('seed'), hub.get_info('iter')
     if seed is None or iteration is None:
-        return tuple(torch.randint(2**31, (2, )).tolist())
+        return tuple(torch.randint(2**31, (2,)).tolist())
     return int(seed), int(iteration)
 
 
-def sample_keys(samples: Sequence, seed: Tuple[int, int],
-                device: torch.device) -> torch.Tensor:
+def sample_keys(samples: Sequence, seed: tuple[int, int], device: torch.device) -> torch.Tensor:
     """An odd int32 number for each sample, by its index in the dataset, or,
     where it does not know it, by its place in the batch of all processes."""
     rank, world = get_rank(), get_world_size()
     numbers = [
-        mix(*seed, s.get('sample_idx', rank + world * place)) | 1
-        for place, s in enumerate(samples)
+        mix(*seed, s.get('sample_idx', rank + world * place)) | 1 for place, s in enumerate(samples)
     ]
-    return torch.from_numpy(
-        np.array(numbers, np.uint32).view(np.int32)).to(device)
+    return torch.from_numpy(np.array(numbers, np.uint32).view(np.int32)).to(device)

@@ -1,6 +1,7 @@
 """TCP: text prompts that carry the knowledge of their class."""
+
 from collections import OrderedDict
-from typing import List, Optional, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -50,21 +51,30 @@ class TCP(TextPrompt):
         ValueError: If a value is out of range or a prompt is too long.
     """
 
-    def __init__(self, tower: TextTower, classes: Sequence[str],
-                 template: str = 'X X X X {}.', num_tokens: Optional[int] = None,
-                 init_words: Optional[str] = None, layers: Sequence[int] = (8, ),
-                 weights: Optional[Sequence[float]] = None, reduction: int = 4,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        tower: TextTower,
+        classes: Sequence[str],
+        template: str = 'X X X X {}.',
+        num_tokens: int | None = None,
+        init_words: str | None = None,
+        layers: Sequence[int] = (8,),
+        weights: Sequence[float] | None = None,
+        reduction: int = 4,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg=init_cfg)
         depth, width = len(tower.blocks), tower.embed_dim
         for layer in layers:
             check_count('layers', layer, 0, depth - 1, f'the text tower has {depth} blocks')
         if not layers or list(layers) != sorted({*layers}):
             raise ValueError(f'layers must be blocks in ascending order, but is {layers!r}.')
-        weights = [1.] * len(layers) if weights is None else list(weights)
+        weights = [1.0] * len(layers) if weights is None else list(weights)
         if len(weights) != len(layers) or not all(0 < w <= 1 for w in weights):
-            raise ValueError(f'weights must be one number above 0 and up to 1 per layer, of which '
-                             f'there are {len(layers)}, but is {weights!r}.')
+            raise ValueError(
+                f'weights must be one number above 0 and up to 1 per layer, of which '
+                f'there are {len(layers)}, but is {weights!r}.'
+            )
         check_count('reduction', reduction, 1, width, f'text features have {width} values')
         if init_words is None and num_tokens is None:
             num_tokens = CLASS_TOKENS
@@ -75,27 +85,31 @@ class TCP(TextPrompt):
         self.context = nn.Parameter(start.to(wide))
         self.num_tokens = len(start)
         self.shares = dict(zip(layers, weights))
-        self.meta_net = nn.Sequential(OrderedDict(
-            linear1=nn.Linear(width, width // reduction),
-            relu=QuickGELU(),  # the public code's name
-            linear2=nn.Linear(width // reduction, CLASS_TOKENS * tower.width))).to(wide)
+        self.meta_net = nn.Sequential(
+            OrderedDict(
+                linear1=nn.Linear(width, width // reduction),
+                relu=QuickGELU(),  # the public code's name
+                linear2=nn.Linear(width // reduction, CLASS_TOKENS * tower.width),
+            )
+        ).to(wide)
         self._lay_out(tower, classes, template)
 
     def _lay_out(self, tower: TextTower, classes: Sequence[str], template: str) -> None:
         first, count = len(tower.start), self.num_tokens
-        self.placeholders: List[List[int]] = []
+        self.placeholders: list[list[int]] = []
         for name in classes:
             tokens = fill_template(tower, name, template)
             if len(tokens) < first + max(count, CLASS_TOKENS) + len(tower.end):
                 raise ValueError(
                     f'The prompt of class {name!r} has {len(tokens) - first - len(tower.end)} '
                     f'tokens, but {max(count, CLASS_TOKENS)} are to be replaced: give a longer '
-                    'template.')
+                    'template.'
+                )
             self.placeholders.append(tokens)
         self.frozen = FrozenBank(tower, self.placeholders)
         context = list(range(len(self.frozen), len(self.frozen) + count))
         rows = [[self.frozen.row[i] for i in tokens] for tokens in self.placeholders]
-        self.pack([r[:first] + context + r[first + count:] for r in rows])
+        self.pack([r[:first] + context + r[first + count :] for r in rows])
 
     def couple(self, about: ModelInfo) -> None:
         self._anchors = about.frozen_text
@@ -108,7 +122,7 @@ class TCP(TextPrompt):
         """The tokens of all classes, (C, 4, W)."""
         return self.meta_net(self._anchors()).unflatten(1, (CLASS_TOKENS, -1))
 
-    def at_block(self, depth: int) -> Optional[Edit]:
+    def at_block(self, depth: int) -> Edit | None:
         if depth not in self.shares:
             return None
         return Edit(self.class_tokens(), weight=self.shares[depth])

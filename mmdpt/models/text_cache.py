@@ -1,5 +1,6 @@
 """Text features kept while nothing that they depend on changes."""
-from typing import Callable, Iterable
+
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -14,8 +15,9 @@ class TextCache:
     def __init__(self):
         self._sources, self._result = None, None
 
-    def get(self, sources: Iterable[torch.Tensor],
-            compute: Callable[[], torch.Tensor]) -> torch.Tensor:
+    def get(
+        self, sources: Iterable[torch.Tensor], compute: Callable[[], torch.Tensor]
+    ) -> torch.Tensor:
         """Return the kept result, or compute it anew.
 
         Args:
@@ -32,7 +34,11 @@ class TextCache:
         return self._result
 
     def _is_fresh(self, sources) -> bool:
-        return self._sources is not None and len(sources) == len(
-            self._sources) and all(
-                a.device == b.device and a.dtype == b.dtype
-                and torch.equal(a, b) for a, b in zip(sources, self._sources))
+        return (
+            self._sources is not None
+            and len(sources) == len(self._sources)
+            and all(
+                a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)
+                for a, b in zip(sources, self._sources)
+            )
+        )

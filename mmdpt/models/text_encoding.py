@@ -10,8 +10,10 @@ All tokens, the prefix and every class's own, form one matrix for the linear
 layers. Classes are sorted by their number of own tokens, so that attention
 among own tokens goes by groups of equal length, and nothing is padded.
 """
+
+from collections.abc import Callable, Sequence
 from itertools import accumulate, groupby
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -44,8 +46,7 @@ class Packing(nn.Module):
         groups (list[tuple[int, int]]): ``(length, number of classes)``.
     """
 
-    def __init__(self, prompts: Sequence[Sequence[int]],
-                 classes: Optional[Sequence[int]] = None):
+    def __init__(self, prompts: Sequence[Sequence[int]], classes: Sequence[int] | None = None):
         super().__init__()
         self._constant = None
         classes = range(len(prompts)) if classes is None else classes
@@ -53,31 +54,29 @@ class Packing(nn.Module):
         order = sorted(range(len(prompts)), key=lambda c: len(prompts[c]))
         own = [list(prompts[c][shared:]) for c in order]
         last = [total - 1 for total in accumulate(map(len, own))]
-        position = list(range(shared)) + [
-            shared + i for tokens in own for i in range(len(tokens))
-        ]
-        self.groups = [(length, len(list(group)))
-                       for length, group in groupby(own, key=len)]
+        position = list(range(shared)) + [shared + i for tokens in own for i in range(len(tokens))]
+        self.groups = [(length, len(list(group))) for length, group in groupby(own, key=len)]
         rank = [0] * len(prompts)
         for place, c in enumerate(order):
             rank[c] = place
         for name, values in dict(
-                prefix=prompts[0][:shared],
-                own=[i for tokens in own for i in tokens],
-                position=position,
-                last=last,
-                order=[classes[c] for c in order],
-                rank=rank).items():
-            self.register_buffer(
-                name, torch.tensor(values, dtype=torch.long), persistent=False)
+            prefix=prompts[0][:shared],
+            own=[i for tokens in own for i in tokens],
+            position=position,
+            last=last,
+            order=[classes[c] for c in order],
+            rank=rank,
+        ).items():
+            self.register_buffer(name, torch.tensor(values, dtype=torch.long), persistent=False)
 
     def layout(self) -> 'Layout':
         """Where the tokens stand in the first block."""
         return Layout(self.prefix.numel(), self.groups, self.last)
 
     @torch.no_grad()
-    def constant_states(self, tower: nn.Module, prompts: 'PackedPrompts',
-                        depth: int) -> torch.Tensor:
+    def constant_states(
+        self, tower: nn.Module, prompts: 'PackedPrompts', depth: int
+    ) -> torch.Tensor:
         """What enters block ``depth`` when nothing learnt stands below it:
         computed once, and again only for another type or device."""
         x = embed(tower, prompts)
@@ -89,8 +88,7 @@ class Packing(nn.Module):
             self._constant = (key, x)
         return self._constant[1]
 
-    def unpack(self, prefix: torch.Tensor, own: torch.Tensor,
-               dim: int) -> List[torch.Tensor]:
+    def unpack(self, prefix: torch.Tensor, own: torch.Tensor, dim: int) -> list[torch.Tensor]:
         """Put each class's prompt together again.
 
         Args:
@@ -129,13 +127,14 @@ class PackedPrompts(NamedTuple):
             :class:`Edit` or None.
         constant_below (int): No learnt value enters before this block.
     """
+
     prefix: torch.Tensor
     own: torch.Tensor
     packing: Packing
-    at_block: Callable[[int], Optional[Edit]] = lambda depth: None
+    at_block: Callable[[int], Edit | None] = lambda depth: None
     constant_below: int = 0
 
-    def unpack(self) -> List[torch.Tensor]:
+    def unpack(self) -> list[torch.Tensor]:
         """The prompt of each class, (G, its length, W)."""
         own = self.own.expand(len(self.prefix), -1, -1)
         return self.packing.unpack(self.prefix, own, dim=1)
@@ -150,14 +149,15 @@ class Layout(NamedTuple):
         last (Tensor): Rows of the ends of text among the own tokens, (C,),
             shorter prompts first.
     """
+
     shared: int
-    groups: List[Tuple[int, int]]
+    groups: list[tuple[int, int]]
     last: torch.Tensor
 
-    def split(self, x: torch.Tensor) -> List[torch.Tensor]:
+    def split(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Own tokens by group, (G, classes, length, ...), out of (G, P + T,
         ...)."""
-        parts = x[:, self.shared:].split([n * count for n, count in self.groups], dim=1)
+        parts = x[:, self.shared :].split([n * count for n, count in self.groups], dim=1)
         return [p.unflatten(1, (count, n)) for p, (n, count) in zip(parts, self.groups)]
 
 
@@ -201,8 +201,9 @@ def embed(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     return x + tower.positional_embedding[prompts.packing.position].to(x.dtype)
 
 
-def edit_packed(edit: Edit, x: torch.Tensor, layout: Layout, packing: Packing,
-                start: int) -> Tuple[torch.Tensor, Layout]:
+def edit_packed(
+    edit: Edit, x: torch.Tensor, layout: Layout, packing: Packing, start: int
+) -> tuple[torch.Tensor, Layout]:
     """Apply an edit to packed tokens.
 
     One that is the same for all classes, and touches shared tokens only,
@@ -222,8 +223,7 @@ def edit_packed(edit: Edit, x: torch.Tensor, layout: Layout, packing: Packing,
     reach = start if edit.how == 'insert' else start + count
     if edit.tokens.dim() == 2 and shared >= reach:
         prefix = apply_edit(edit, x[:, :shared], start)
-        return torch.cat([prefix, x[:, shared:]], dim=1), layout._replace(
-            shared=prefix.shape[1])
+        return torch.cat([prefix, x[:, shared:]], dim=1), layout._replace(shared=prefix.shape[1])
     tail = x[:, None, start:shared]
     tokens = edit.tokens
     if tokens.dim() == 3:
@@ -232,7 +232,7 @@ def edit_packed(edit: Edit, x: torch.Tensor, layout: Layout, packing: Packing,
     parts, first = [], 0
     for part in layout.split(x):
         own = torch.cat([tail.expand(-1, part.shape[1], -1, -1), part], dim=2)
-        mine = tokens if tokens.dim() == 2 else tokens[first:first + part.shape[1]]
+        mine = tokens if tokens.dim() == 2 else tokens[first : first + part.shape[1]]
         parts.append(apply_edit(edit._replace(tokens=mine), own, 0))
         first += part.shape[1]
     groups = [(p.shape[2], p.shape[1]) for p in parts]
@@ -246,11 +246,16 @@ def _run_block(block, x, layout):
     qkv = project(block.attn, block.ln_1(x))
     query, key, value = qkv.unflatten(2, (3, -1)).unbind(2)
     shared = layout.shared
-    outputs = [
-        F.scaled_dot_product_attention(
-            *(split_heads(block.attn, t[:, :shared]) for t in (query, key, value)),
-            is_causal=True)
-    ] if shared else []
+    outputs = (
+        [
+            F.scaled_dot_product_attention(
+                *(split_heads(block.attn, t[:, :shared]) for t in (query, key, value)),
+                is_causal=True,
+            )
+        ]
+        if shared
+        else []
+    )
     outputs += _attend_groups(block, query[:, shared:], key, value, layout, every=True)
     return _close(block, x, outputs)
 
@@ -288,17 +293,19 @@ def _attend_groups(block, query, key, value, layout, every):
     """
     shared = layout.shared
     query, key, value = (split_heads(block.attn, t) for t in (query, key, value))
-    query = query * query.shape[-1]**-0.5
+    query = query * query.shape[-1] ** -0.5
     outputs, start, first = [], shared, 0
     for length, count in layout.groups:
         stop, queries = start + length * count, length if every else 1
         outputs.append(
             _attend_group(
-                query[:, :, first:first + count * queries].unflatten(
-                    2, (count, queries)),
+                query[:, :, first : first + count * queries].unflatten(2, (count, queries)),
                 key[:, :, start:stop].unflatten(2, (count, length)),
                 value[:, :, start:stop].unflatten(2, (count, length)),
-                key[:, :, :shared], value[:, :, :shared]))
+                key[:, :, :shared],
+                value[:, :, :shared],
+            )
+        )
         start, first = stop, first + count * queries
     return outputs
 
@@ -320,17 +327,12 @@ def _attend_group(query, key, value, prefix_key, prefix_value):
     to_prefix = query.flatten(2, 3) @ prefix_key.transpose(-1, -2)
     to_own = query @ key.transpose(-1, -2)  # (G, H, n, S, S)
     if query.shape[3] > 1:
-        future = torch.ones(
-            to_own.shape[-2:], dtype=torch.bool, device=key.device).triu(1)
+        future = torch.ones(to_own.shape[-2:], dtype=torch.bool, device=key.device).triu(1)
         to_own = to_own.masked_fill(future, float('-inf'))
-    scores = torch.cat([
-        to_prefix.unflatten(2, query.shape[2:4]),
-        to_own,
-    ], dim=-1).softmax(dim=-1)
+    scores = torch.cat([to_prefix.unflatten(2, query.shape[2:4]), to_own], dim=-1).softmax(dim=-1)
     to_prefix, to_own = scores.split([shared, key.shape[3]], dim=-1)
     if query.shape[3] == 1:
         # torch.compile (2.14, CPU) takes the views' strides for their size
         # there, and gives wrong gradients of the values.
         to_prefix, to_own = to_prefix.contiguous(), to_own.contiguous()
-    return to_prefix.flatten(2, 3) @ prefix_value + (to_own @ value).flatten(
-        2, 3)
+    return to_prefix.flatten(2, 3) @ prefix_value + (to_own @ value).flatten(2, 3)

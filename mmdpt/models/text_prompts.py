@@ -1,5 +1,6 @@
 """What the text tower reads: hand-written templates, or learnt context."""
-from typing import List, Optional, Sequence, Set, Tuple
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -20,8 +21,7 @@ def clean_name(name: str) -> str:
     return name.replace('_', ' ').strip()
 
 
-def prompt_tokens(tower: TextTower, name: str, text: str,
-                  num_context: int = 0) -> List[int]:
+def prompt_tokens(tower: TextTower, name: str, text: str, num_context: int = 0) -> list[int]:
     """Tokenize a prompt: start, text, end.
 
     Args:
@@ -36,24 +36,29 @@ def prompt_tokens(tower: TextTower, name: str, text: str,
     """
     body = tower.tokenizer.encode(text)
     if {*tower.start, *tower.end} & {*body}:
-        raise ValueError(f'The prompt {text!r} holds the mark of a start or '
-                         'end of text; leave it out of the template.')
+        raise ValueError(
+            f'The prompt {text!r} holds the mark of a start or '
+            'end of text; leave it out of the template.'
+        )
     count = len(tower.start) + len(body) + len(tower.end) + num_context
     if count > tower.context_length:
         context = f' with {num_context} context tokens' if num_context else ''
         raise ValueError(
             f'The prompt of class {name!r}{context} has {count} tokens, but '
             f'the text tower takes {tower.context_length}: shorten the class '
-            'name or the template, or lower num_tokens.')
+            'name or the template, or lower num_tokens.'
+        )
     known = tower.token_embedding.num_embeddings
     if max(body, default=0) >= known:
-        raise ValueError(f'The tokenizer gives {text!r} the token {max(body)},'
-                         f' but the text tower knows {known}: it is the '
-                         'tokenizer of another model.')
+        raise ValueError(
+            f'The tokenizer gives {text!r} the token {max(body)},'
+            f' but the text tower knows {known}: it is the '
+            'tokenizer of another model.'
+        )
     return [*tower.start, *body, *tower.end]
 
 
-def fill_template(tower: TextTower, name: str, template: str) -> List[int]:
+def fill_template(tower: TextTower, name: str, template: str) -> list[int]:
     """Tokens of a template filled with a class name.
 
     Raises:
@@ -61,8 +66,10 @@ def fill_template(tower: TextTower, name: str, template: str) -> List[int]:
             long.
     """
     if not isinstance(template, str) or template.count('{}') != 1:
-        raise ValueError(f'Template {template!r} needs exactly one {{}}, '
-                         "where the class name goes: 'a photo of a {}.'.")
+        raise ValueError(
+            f'Template {template!r} needs exactly one {{}}, '
+            "where the class name goes: 'a photo of a {}.'."
+        )
     return prompt_tokens(tower, name, template.replace('{}', clean_name(name)))
 
 
@@ -73,6 +80,7 @@ class FrozenBank(nn.Module):
         tower (TextTower): Gives the embeddings.
         prompts (Sequence[Sequence[int]]): Token ids.
     """
+
     embedding: torch.Tensor
 
     def __init__(self, tower: TextTower, prompts: Sequence[Sequence[int]]):
@@ -99,6 +107,7 @@ class TextPrompt(Part, BaseModule):
         constant_below (int): No learnt value enters before this block of the
             text tower: the states below are computed once.
     """
+
     needs_image = False
     constant_below = 0
 
@@ -106,17 +115,17 @@ class TextPrompt(Part, BaseModule):
         """Lay out the prompts, given as indices into the bank."""
         self.packing = Packing(prompts)
 
-    def bank(self, image: Optional[torch.Tensor] = None) -> torch.Tensor:
+    def bank(self, image: torch.Tensor | None = None) -> torch.Tensor:
         raise NotImplementedError
 
-    def at_block(self, depth: int) -> Optional[Edit]:
+    def at_block(self, depth: int) -> Edit | None:
         """What changes before block ``depth`` of the text tower; None:
         nothing."""
         return None
 
-    def forward(self,
-                image: Optional[torch.Tensor] = None,
-                packing: Optional[Packing] = None) -> PackedPrompts:
+    def forward(
+        self, image: torch.Tensor | None = None, packing: Packing | None = None
+    ) -> PackedPrompts:
         """Put the prompts together.
 
         Args:
@@ -155,8 +164,9 @@ class TemplatePrompt(TextPrompt):
             long.
     """
 
-    def __init__(self, tower: TextTower, classes: Sequence[str],
-                 template: str, init_cfg: Optional[dict] = None):
+    def __init__(
+        self, tower: TextTower, classes: Sequence[str], template: str, init_cfg: dict | None = None
+    ):
         super().__init__(init_cfg=init_cfg)
         tokens = [fill_template(tower, name, template) for name in classes]
         self.frozen = FrozenBank(tower, tokens)
@@ -194,24 +204,29 @@ class CoOp(TextPrompt):
         ValueError: If a value is out of range or a prompt is too long.
     """
 
-    def __init__(self,
-                 tower: TextTower,
-                 classes: Sequence[str],
-                 num_tokens: Optional[int] = None,
-                 position: str = 'end',
-                 class_specific: bool = False,
-                 init_words: Optional[str] = None,
-                 zero_fill: bool = False,
-                 frozen_words: Optional[str] = None,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        tower: TextTower,
+        classes: Sequence[str],
+        num_tokens: int | None = None,
+        position: str = 'end',
+        class_specific: bool = False,
+        init_words: str | None = None,
+        zero_fill: bool = False,
+        frozen_words: str | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg=init_cfg)
         if position not in POSITIONS:
-            raise ValueError(f'position={position!r} is unknown; use one of '
-                             f'{", ".join(POSITIONS)}.')
+            raise ValueError(
+                f'position={position!r} is unknown; use one of {", ".join(POSITIONS)}.'
+            )
         if frozen_words is not None and position != 'end':
-            raise ValueError(f'frozen_words={frozen_words!r} stand between '
-                             f'context and name, but position={position!r}: '
-                             "use position='end', or leave them out.")
+            raise ValueError(
+                f'frozen_words={frozen_words!r} stand between '
+                f'context and name, but position={position!r}: '
+                "use position='end', or leave them out."
+            )
         start = initial_context(tower, num_tokens, init_words, zero_fill)
         if class_specific:
             start = start.expand(len(classes), -1, -1).clone()
@@ -220,27 +235,24 @@ class CoOp(TextPrompt):
         self.num_tokens = start.shape[-2]
         self.position = position
         self.class_specific = class_specific
-        self.frozen_words = tower.tokenizer.encode(
-            clean_name(frozen_words or ''))
+        self.frozen_words = tower.tokenizer.encode(clean_name(frozen_words or ''))
         # Learnt in single precision also where the tower is in half.
         wide = torch.promote_types(start.dtype, torch.float32)
         self.context = nn.Parameter(start.to(wide))
         self._lay_out(tower, classes)
 
-    def transfer(self, old: Sequence[str]) -> Set[str]:
+    def transfer(self, old: Sequence[str]) -> set[str]:
         if self.class_specific:
             raise ValueError(
                 'transfer=True cannot carry class-specific context to other '
                 f'classes: each of the {len(old)} contexts was learnt for its '
-                'class. Train with text_prompt.class_specific=False.')
+                'class. Train with text_prompt.class_specific=False.'
+            )
         return set()
 
     def _lay_out(self, tower: TextTower, classes: Sequence[str]) -> None:
         words = self.frozen_words
-        parts = [
-            split_prompt(tower, name, self.num_tokens + len(words))
-            for name in classes
-        ]
+        parts = [split_prompt(tower, name, self.num_tokens + len(words)) for name in classes]
         parts = [(sos, words + name, rest) for sos, name, rest in parts]
         self.frozen = FrozenBank(tower, [sum(part, []) for part in parts])
         prompts = []
@@ -248,13 +260,9 @@ class CoOp(TextPrompt):
             # In the bank the context rows follow the frozen ones.
             first = len(self.frozen) + c * self.num_tokens * self.class_specific
             context = list(range(first, first + self.num_tokens))
-            sos, name, rest = ([self.frozen.row[i] for i in ids]
-                               for ids in part)
-            before = dict(
-                end=self.num_tokens, middle=self.num_tokens // 2,
-                front=0)[self.position]
-            prompts.append(sos + context[:before] + name + context[before:] +
-                           rest)
+            sos, name, rest = ([self.frozen.row[i] for i in ids] for ids in part)
+            before = dict(end=self.num_tokens, middle=self.num_tokens // 2, front=0)[self.position]
+            prompts.append(sos + context[:before] + name + context[before:] + rest)
         self.pack(prompts)
 
     def bank(self, image=None) -> torch.Tensor:
@@ -262,8 +270,9 @@ class CoOp(TextPrompt):
         return torch.cat([frozen, self.context.flatten(0, -2).to(frozen)])
 
 
-def split_prompt(tower: TextTower, name: str,
-                 num_context: int) -> Tuple[List[int], List[int], List[int]]:
+def split_prompt(
+    tower: TextTower, name: str, num_context: int
+) -> tuple[list[int], list[int], list[int]]:
     """Tokens of a prompt around its context: start, name, rest.
 
     Name and full stop are tokenized as one text, as they are read, and the
@@ -274,17 +283,16 @@ def split_prompt(tower: TextTower, name: str,
     tokens = prompt_tokens(tower, name, f'{text}.', num_context)
     length = len(tower.tokenizer.encode(text))
     if length == 0:
-        raise ValueError(f'Class name {name!r} is empty; give every class a '
-                         'name.')
+        raise ValueError(f'Class name {name!r} is empty; give every class a name.')
     first = len(tower.start)
     # never past the end of text
     cut = min(first + length, len(tokens) - len(tower.end))
     return tokens[:first], tokens[first:cut], tokens[cut:]
 
 
-def initial_context(tower: TextTower, num_tokens: Optional[int],
-                    init_words: Optional[str],
-                    zero_fill: bool = False) -> torch.Tensor:
+def initial_context(
+    tower: TextTower, num_tokens: int | None, init_words: str | None, zero_fill: bool = False
+) -> torch.Tensor:
     """The start value (n, W), or room for a random one."""
     weight = tower.token_embedding.weight
     if init_words is not None:
@@ -295,12 +303,12 @@ def initial_context(tower: TextTower, num_tokens: Optional[int],
                 f'init_words={init_words!r} are {len(ids)} tokens, but '
                 f'num_tokens={num_tokens}: leave num_tokens out or give '
                 'other words (fewer, and zero_fill=True, to put zeros in '
-                'front).')
+                'front).'
+            )
         start = weight[torch.tensor(ids, device=weight.device)].detach().clone()
         zeros = (num_tokens or len(ids)) - len(ids)
         return F.pad(start, (0, 0, zeros, 0))
     num_tokens = 16 if num_tokens is None else num_tokens
     if not isinstance(num_tokens, int) or num_tokens < 1:
-        raise ValueError('num_tokens must be a whole number of at least 1, '
-                         f'but is {num_tokens!r}.')
+        raise ValueError(f'num_tokens must be a whole number of at least 1, but is {num_tokens!r}.')
     return weight.new_empty(num_tokens, weight.shape[1])

@@ -1,5 +1,4 @@
 """Image towers out of timm's transformers (EVA02, SigLIP), with prompts."""
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -17,8 +16,8 @@ def has_timm_blocks(visual: nn.Module) -> bool:
         return False
     from timm.models.eva import Eva
     from timm.models.vision_transformer import VisionTransformer
-    return type(trunk) in (Eva, VisionTransformer) and not getattr(
-        trunk, 'rope_mixed', False)
+
+    return type(trunk) in (Eva, VisionTransformer) and not getattr(trunk, 'rope_mixed', False)
 
 
 @MODELS.register_module()
@@ -40,6 +39,7 @@ class TimmTower(nn.Module):
         image_size (tuple[int, int]): Height and width of an input.
         takes_lora (bool): False; :class:`LoRA` updates open_clip's attention.
     """
+
     takes_lora = False
     proj, gives_tokens = None, False
 
@@ -72,8 +72,7 @@ class TimmTower(nn.Module):
             tokens = tokens[0]
         return self.trunk.norm_pre(tokens)
 
-    def forward(self, tokens: torch.Tensor, prompt=None,
-                classes: Optional[torch.Tensor] = None):
+    def forward(self, tokens: torch.Tensor, prompt=None, classes: torch.Tensor | None = None):
         """Encode embedded images; see :meth:`ImageTower.forward`."""
         count, rope = tokens.shape[1], self._rope()
 
@@ -88,12 +87,12 @@ class TimmTower(nn.Module):
             return block(tokens, rope=turned)[:, :going]
 
         tokens, evidence, _ = through_blocks(
-            self.blocks, tokens, prompt, classes, self.trunk.norm_pre, run,
-            read=None)
+            self.blocks, tokens, prompt, classes, self.trunk.norm_pre, run, read=None
+        )
         pooled = self.trunk.forward_head(self.trunk.norm(tokens))
         return ImageFeatures(self.visual.head(pooled), evidence)
 
-    def _rope(self) -> Optional[torch.Tensor]:
+    def _rope(self) -> torch.Tensor | None:
         """Sines, then cosines, of the patches: (patches, 2 d), or None."""
         rope = getattr(self.trunk, 'rope', None)
         if rope is None:
@@ -106,7 +105,6 @@ class TimmTower(nn.Module):
 def _still_behind(rope: torch.Tensor, count: int) -> torch.Tensor:
     """Add tokens that are not turned: sine 0, cosine 1. That is exact."""
     sines, cosines = rope.chunk(2, dim=-1)
-    return torch.cat([
-        F.pad(sines, (0, 0, 0, count)),
-        F.pad(cosines, (0, 0, 0, count), value=1.)
-    ], dim=-1)
+    return torch.cat(
+        [F.pad(sines, (0, 0, 0, count)), F.pad(cosines, (0, 0, 0, count), value=1.0)], dim=-1
+    )

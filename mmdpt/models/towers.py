@@ -1,5 +1,6 @@
 """CLIP's two frozen towers, made to take prompts."""
-from typing import Callable, Optional
+
+from collections.abc import Callable
 
 import torch
 import torch.nn as nn
@@ -38,7 +39,8 @@ class ImageTower(nn.Module):
             raise ValueError(
                 f'The image tower of {clip.identity["arch"]} pools by '
                 'attention of its own (CoCa), which is not supported; use a '
-                'CLIP ViT such as ViT-B-16-quickgelu.')
+                'CLIP ViT such as ViT-B-16-quickgelu.'
+            )
         self.visual = visual
         visual.conv1.to(memory_format=torch.channels_last)
         check_blocks(self.blocks, 'image tower')
@@ -65,12 +67,10 @@ class ImageTower(nn.Module):
         """Turn normalised images (B, 3, H, W) into tokens (B, N, D)."""
         check_image_size(images, self.image_size)
         # Channels last: the patch embedding comes out as tokens, uncopied.
-        images = images.to(
-            self.visual.conv1.weight.dtype, memory_format=torch.channels_last)
+        images = images.to(self.visual.conv1.weight.dtype, memory_format=torch.channels_last)
         return self.visual._embeds(images)
 
-    def forward(self, tokens: torch.Tensor, prompt=None,
-                classes: Optional[torch.Tensor] = None):
+    def forward(self, tokens: torch.Tensor, prompt=None, classes: torch.Tensor | None = None):
         """Encode embedded images, with or without prompts.
 
         Args:
@@ -84,8 +84,8 @@ class ImageTower(nn.Module):
         """
         by_token = self.visual.pool_type == 'tok'
         tokens, evidence, given = through_blocks(
-            self.blocks, tokens, prompt, classes, self.visual.ln_pre,
-            read=1 if by_token else None)
+            self.blocks, tokens, prompt, classes, self.visual.ln_pre, read=1 if by_token else None
+        )
         if given is not None:
             given = self.visual.ln_post(given)
         if by_token:
@@ -109,6 +109,7 @@ class FrozenTower(nn.Module):
         embed_dim (int): E, size of the joint space.
         image_size (tuple[int, int]): Height and width of an input.
     """
+
     width = depth = 0
     proj, gives_tokens = None, False
 
@@ -117,8 +118,7 @@ class FrozenTower(nn.Module):
         self.visual = clip.model.visual
         self.embed_dim = clip.embed_dim
         size = self.visual.image_size
-        self.image_size = (size, size) if isinstance(size, int) else \
-            tuple(size)
+        self.image_size = (size, size) if isinstance(size, int) else tuple(size)
 
     def train(self, mode: bool = True):
         """Stay in evaluation mode: batch statistics are frozen as well."""
@@ -134,7 +134,7 @@ class FrozenTower(nn.Module):
         return ImageFeatures(self.visual(images), [])
 
 
-def build_image_tower(clip: CLIPModel, why: Optional[str] = None) -> nn.Module:
+def build_image_tower(clip: CLIPModel, why: str | None = None) -> nn.Module:
     """The image tower that suits a CLIP.
 
     Args:
@@ -145,6 +145,7 @@ def build_image_tower(clip: CLIPModel, why: Optional[str] = None) -> nn.Module:
         ValueError: If there is none, but it is needed.
     """
     from open_clip.transformer import VisionTransformer
+
     visual = clip.model.visual
     if isinstance(visual, VisionTransformer):
         return ImageTower(clip)
@@ -157,7 +158,8 @@ def build_image_tower(clip: CLIPModel, why: Optional[str] = None) -> nn.Module:
             f'{why} needs a vision transformer, but the image tower of '
             f'{clip.identity["arch"]} is a {kind}: use a CLIP ViT such as '
             'ViT-B-16-quickgelu, or a method that leaves the image alone '
-            '(CoOp, CoCoOp, KgCoOp, ProGrad, CLIP-Adapter, Tip-Adapter).')
+            '(CoOp, CoCoOp, KgCoOp, ProGrad, CLIP-Adapter, Tip-Adapter).'
+        )
     return FrozenTower(clip)
 
 
@@ -188,6 +190,7 @@ class TextTower(nn.Module):
         ValueError: If the tower is none of open_clip's own, or pools in a way
             that is not supported.
     """
+
     blocks: nn.ModuleList
     token_embedding: nn.Embedding
     width: int
@@ -214,15 +217,13 @@ class TextTower(nn.Module):
 
     def forward(self, prompts: PackedPrompts) -> torch.Tensor:
         """Encode packed prompts: text features (G, C, E), not normalised."""
-        return encode(self, prompts) if self.causal else \
-            encode_whole(self, prompts)
+        return encode(self, prompts) if self.causal else encode_whole(self, prompts)
 
     def project(self, tokens: torch.Tensor) -> torch.Tensor:
         """Map tokens (..., W) to the joint space, (..., E)."""
         if isinstance(self.text_projection, nn.Module):
             return self.text_projection(tokens)
-        return tokens if self.text_projection is None else \
-            tokens @ self.text_projection
+        return tokens if self.text_projection is None else tokens @ self.text_projection
 
     def pooled(self, ends: torch.Tensor) -> torch.Tensor:
         """Which token is read, (C,), of prompts that end at ``ends``."""
@@ -234,25 +235,27 @@ class TextTower(nn.Module):
 
 def text_pool(model: nn.Module) -> str:
     """How the text tower of an open_clip model pools its tokens."""
-    return model.text.pool_type if hasattr(model, 'text') else \
-        model.text_pool_type
+    return model.text.pool_type if hasattr(model, 'text') else model.text_pool_type
 
 
 def check_text(model: nn.Module, name: str) -> None:
     """Raise ValueError unless prompts can enter a model's text tower."""
     from open_clip.transformer import TextTransformer
+
     text = getattr(model, 'text', None)
     if text is not None and not isinstance(text, TextTransformer):
-        raise ValueError(f'The text tower of {name} is a '
-                         f'{type(text).__name__}, whose blocks take no '
-                         'prompts; use a CLIP with a text tower of its own, '
-                         'such as ViT-B-16-quickgelu.')
+        raise ValueError(
+            f'The text tower of {name} is a '
+            f'{type(text).__name__}, whose blocks take no '
+            'prompts; use a CLIP with a text tower of its own, '
+            'such as ViT-B-16-quickgelu.'
+        )
     causal = getattr(text or model, 'attn_mask', None) is not None
     known = ('argmax', 'eos') if causal else ('argmax', 'eos', 'last', 'first')
-    if text_pool(model) not in known or \
-            getattr(text, 'cls_emb', None) is not None:
+    if text_pool(model) not in known or getattr(text, 'cls_emb', None) is not None:
         raise ValueError(
             f'The text tower of {name} does not read one of the tokens of a '
             f'prompt (pool_type={text_pool(model)!r}, or a class token of its '
             'own), which is not supported; use a CLIP such as '
-            'ViT-B-16-quickgelu.')
+            'ViT-B-16-quickgelu.'
+        )

@@ -1,5 +1,6 @@
 """What enters the image tower's blocks beside the image."""
-from typing import Optional, Sequence, Set, Tuple
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -11,10 +12,10 @@ from .model_info import Part
 
 def check_count(name: str, value: int, low: int, high: int, why: str) -> None:
     """Raise ValueError unless a count is a whole number in its range."""
-    if isinstance(value, bool) or not isinstance(value, int) or \
-            not low <= value <= high:
-        raise ValueError(f'{name} must be a whole number from {low} to {high} '
-                         f'({why}), but is {value!r}.')
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(
+            f'{name} must be a whole number from {low} to {high} ({why}), but is {value!r}.'
+        )
 
 
 class VisualPrompt(Part, BaseModule):
@@ -35,6 +36,7 @@ class VisualPrompt(Part, BaseModule):
         needs_text (bool): Whether it makes its tokens from text.
         gives_tokens (bool): Whether the head gets what became of its tokens.
     """
+
     gives_tokens = False
     top_k = 0
     has_evidence = False
@@ -42,9 +44,12 @@ class VisualPrompt(Part, BaseModule):
     needs_text = False
 
     def forward(
-        self, depth: int, tokens: torch.Tensor,
-        previous: Optional[torch.Tensor], classes: Optional[torch.Tensor]
-    ) -> Tuple[Optional[torch.Tensor], Optional[torch.Tensor]]:
+        self,
+        depth: int,
+        tokens: torch.Tensor,
+        previous: torch.Tensor | None,
+        classes: torch.Tensor | None,
+    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
         """Answer which extra tokens enter block ``depth``.
 
         Args:
@@ -72,6 +77,7 @@ class LayeredPrompt(VisualPrompt):
     The first ``num_layers`` blocks have tokens of their own; those of the
     last of them go on through all blocks that follow.
     """
+
     num_layers: int
 
     def layer(self, depth: int) -> torch.Tensor:
@@ -113,16 +119,23 @@ class VPT(LayeredPrompt):
         ValueError: If a number is out of range.
     """
 
-    def __init__(self, width: int, depth: int, embed_dim: int,
-                 num_classes: int, num_tokens: int = 10, deep: bool = True,
-                 num_layers: Optional[int] = None, pre_norm: bool = False,
-                 init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        embed_dim: int,
+        num_classes: int,
+        num_tokens: int = 10,
+        deep: bool = True,
+        num_layers: int | None = None,
+        pre_norm: bool = False,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg=init_cfg)
         check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
         if num_layers is None:
             num_layers = depth if deep else 1
-        check_count('num_layers', num_layers, 1, depth,
-                    f'the tower has {depth} blocks')
+        check_count('num_layers', num_layers, 1, depth, f'the tower has {depth} blocks')
         self.num_layers = num_layers
         self.pre_norm = pre_norm
         self.tokens = _random_tokens(num_layers, num_tokens, width)
@@ -146,8 +159,9 @@ class ClassAwareLayer(BaseModule):
         key_dim (int): Size of the attention space. Defaults to 32.
     """
 
-    def __init__(self, width: int, embed_dim: int, num_classes: int,
-                 num_tokens: int = 10, key_dim: int = 32):
+    def __init__(
+        self, width: int, embed_dim: int, num_classes: int, num_tokens: int = 10, key_dim: int = 32
+    ):
         super().__init__()
         self.tokens = _random_tokens(num_tokens, width)
         self.class_proj = nn.Linear(embed_dim, width)
@@ -158,8 +172,9 @@ class ClassAwareLayer(BaseModule):
         self.evidence = nn.Linear(width, num_classes, bias=False)
         self.prompt_norm = nn.LayerNorm(width)
 
-    def attend(self, query: torch.Tensor, tokens: torch.Tensor
-               ) -> Tuple[torch.Tensor, torch.Tensor]:
+    def attend(
+        self, query: torch.Tensor, tokens: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Single-head cross-attention.
 
         Args:
@@ -173,12 +188,13 @@ class ClassAwareLayer(BaseModule):
         learnt = self.tokens.expand(tokens.shape[0], -1, -1)
         keys = torch.cat([tokens.detach().to(learnt.dtype), learnt], dim=1)
         query, key = self.query(query), self.key(keys)
-        scores = query @ key.transpose(1, 2) * key.shape[-1]**-0.5
+        scores = query @ key.transpose(1, 2) * key.shape[-1] ** -0.5
         weights = scores.softmax(dim=-1)
         return self.value(weights @ keys), weights
 
-    def forward(self, tokens: torch.Tensor, classes: torch.Tensor
-                ) -> Tuple[torch.Tensor, torch.Tensor]:
+    def forward(
+        self, tokens: torch.Tensor, classes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Make the prompts.
 
         Args:
@@ -212,26 +228,38 @@ class CAVPT(VisualPrompt):
     Raises:
         ValueError: If a number is out of range.
     """
+
     has_evidence = True
     needs_text = True
 
-    def __init__(self, width: int, depth: int, embed_dim: int,
-                 num_classes: int, num_tokens: int = 10, num_layers: int = 1,
-                 top_k: int = 10, init_cfg: Optional[dict] = None):
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        embed_dim: int,
+        num_classes: int,
+        num_tokens: int = 10,
+        num_layers: int = 1,
+        top_k: int = 10,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg=init_cfg)
         check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
-        check_count('num_layers', num_layers, 1, depth - 1,
-                     f'the tower has {depth} blocks, and the first cannot be '
-                     'class-aware')
-        check_count('top_k', top_k, 1, num_classes,
-                     f'there are {num_classes} classes; lower top_k')
+        check_count(
+            'num_layers',
+            num_layers,
+            1,
+            depth - 1,
+            f'the tower has {depth} blocks, and the first cannot be class-aware',
+        )
+        check_count('top_k', top_k, 1, num_classes, f'there are {num_classes} classes; lower top_k')
         self.top_k = top_k
         self.tokens = _random_tokens(depth - num_layers, num_tokens, width)
         self.layers = nn.ModuleList(
-            ClassAwareLayer(width, embed_dim, num_classes)
-            for _ in range(num_layers))
+            ClassAwareLayer(width, embed_dim, num_classes) for _ in range(num_layers)
+        )
 
-    def transfer(self, old: Sequence[str]) -> Set[str]:
+    def transfer(self, old: Sequence[str]) -> set[str]:
         # Class evidence has one output per class. It serves the loss alone, so
         # the model predicts without the old one as it would with it.
         return {f'layers.{i}.evidence.weight' for i in range(len(self.layers))}

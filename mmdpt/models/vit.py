@@ -1,6 +1,6 @@
 """The same visual prompts on MMPretrain's vision transformer."""
+
 from pathlib import Path
-from typing import Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -12,10 +12,12 @@ from mmpretrain.registry import MODELS
 from .prompted_backbone import PromptedBackbone, build_prompt, pretrained_cfg
 
 
-def run_layer(layer: nn.Module,
-              tokens: torch.Tensor,
-              extra: Optional[torch.Tensor] = None,
-              read: Optional[int] = None) -> torch.Tensor:
+def run_layer(
+    layer: nn.Module,
+    tokens: torch.Tensor,
+    extra: torch.Tensor | None = None,
+    read: int | None = None,
+) -> torch.Tensor:
     """Run one of MMPretrain's ``TransformerEncoderLayer``, and no more of it
     than is read. That is exact.
 
@@ -38,11 +40,10 @@ def run_layer(layer: nn.Module,
     query, key, value = project(tokens)
     if extra is not None:
         more = project(extra)[1:].expand(-1, len(tokens), -1, -1, -1)
-        key, value = (torch.cat(pair, dim=2)
-                      for pair in zip((key, value), more))
+        key, value = (torch.cat(pair, dim=2) for pair in zip((key, value), more))
     mixed = attn.scaled_dot_product_attention(
-        query[:, :, :read], key, value,
-        dropout_p=attn.attn_drop if attn.training else 0.)
+        query[:, :, :read], key, value, dropout_p=attn.attn_drop if attn.training else 0.0
+    )
     mixed = attn.proj(mixed.transpose(1, 2).flatten(2))
     mixed = attn.out_drop(attn.gamma1(attn.proj_drop(mixed)))
     tokens = tokens[:, :read] + mixed
@@ -77,8 +78,7 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
             list with pretrained weights.
     """
 
-    def __init__(self, *args, prompt: Optional[dict] = None, init_cfg=None,
-                 **kwargs):
+    def __init__(self, *args, prompt: dict | None = None, init_cfg=None, **kwargs):
         super().__init__(*args, init_cfg=init_cfg, **kwargs)
         # What no output needs is neither computed nor prompted.
         self.depth = min(max(self.out_indices) + 1, self.num_layers)
@@ -88,15 +88,16 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
             width=self.embed_dims,
             depth=self.depth,
             embed_dim=self.embed_dims,
-            num_classes=0)
+            num_classes=0,
+        )
         if self.prompt is None:
             return
-        if not isinstance(init_cfg, (dict, type(None))) and \
-                pretrained_cfg(init_cfg) is not None:
+        if not isinstance(init_cfg, (dict, type(None))) and pretrained_cfg(init_cfg) is not None:
             raise ValueError(
-                "init_cfg of PromptedVisionTransformer is a list with type="
+                'init_cfg of PromptedVisionTransformer is a list with type='
                 "'Pretrained', after which MMPretrain draws a random "
-                'positional embedding: give that entry alone, as a dict.')
+                'positional embedding: give that entry alone, as a dict.'
+            )
         self.freeze_all_but(self.prompt)
 
     def train(self, mode: bool = True) -> 'PromptedVisionTransformer':
@@ -115,7 +116,8 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
                 "far: name them in init_cfg=dict(type='Pretrained', "
                 "checkpoint=..., prefix='backbone').",
                 logger='current',
-                level=30)
+                level=30,
+            )
 
     def weights_name(self) -> dict:
         layers, heads = self.num_layers, self.arch_settings['num_heads']
@@ -124,12 +126,12 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
         return dict(
             arch=f'ViT of {layers} layers, width {self.embed_dims}, {heads} '
             f'heads, patches of {patch}',
-            pretrained=cfg and Path(cfg['checkpoint']).name)
+            pretrained=cfg and Path(cfg['checkpoint']).name,
+        )
 
     def check_weights(self, expected: dict, found: dict) -> None:
         # Checkpoints of self-supervised methods have no norm of the average.
-        missing = sorted(n for n in set(expected) - set(found)
-                         if not n.startswith('ln2.'))
+        missing = sorted(n for n in set(expected) - set(found) if not n.startswith('ln2.'))
         wrong = [
             f'{n} {tuple(found[n].shape)} instead of {tuple(t.shape)}'
             for n, t in expected.items()
@@ -141,10 +143,10 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
                 f'missing {", ".join(missing[:3]) or "nothing"}; of other '
                 f'shape {", ".join(wrong[:3]) or "nothing"}. Set arch, '
                 'patch_size, pre_norm and layer_scale_init_value of '
-                'model.backbone to those of the checkpoint.')
+                'model.backbone to those of the checkpoint.'
+            )
 
-    def embed(self, images: torch.Tensor
-              ) -> Tuple[torch.Tensor, Tuple[int, int]]:
+    def embed(self, images: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
         """Turn images (B, 3, H, W) into what enters the first layer, (B, N, D),
         as the base class does, and the grid of patches."""
         tokens, grid = self.patch_embed(images)
@@ -156,7 +158,8 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
             self.patch_resolution,
             grid,
             mode=self.interpolate_mode,
-            num_extra_tokens=self.num_extra_tokens)
+            num_extra_tokens=self.num_extra_tokens,
+        )
         return self.pre_norm(self.drop_after_pos(tokens)), grid
 
     def forward(self, images: torch.Tensor) -> tuple:

@@ -5,7 +5,6 @@ token is the same for two classes, nothing can be shared, and each prompt goes
 through the tower whole, filled up to the context length: time and memory go
 with classes x context length (x images where the context depends on them).
 """
-from typing import List
 
 import torch
 import torch.nn as nn
@@ -31,21 +30,24 @@ def encode_whole(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     parts = prompts.unpack()  # C of (G, S, W)
     some = len(parts) if torch.is_grad_enabled() else CLASSES_AT_ONCE
     places = prompts.packing.order[prompts.packing.rank]  # of these classes in the model
-    return torch.cat([
-        _encode(tower, parts[i:i + some], prompts, places[i:i + some])
-        for i in range(0, len(parts), some)
-    ], dim=1)
+    return torch.cat(
+        [
+            _encode(tower, parts[i : i + some], prompts, places[i : i + some])
+            for i in range(0, len(parts), some)
+        ],
+        dim=1,
+    )
 
 
-def _encode(tower: nn.Module, parts: List[torch.Tensor], prompts: PackedPrompts,
-            classes: torch.Tensor) -> torch.Tensor:
+def _encode(
+    tower: nn.Module, parts: list[torch.Tensor], prompts: PackedPrompts, classes: torch.Tensor
+) -> torch.Tensor:
     """Features (G, n, E) of the prompts of n classes."""
     length = tower.context_length
     fill = tower.token_embedding.weight[tower.padding].to(parts[0].dtype)
-    x = torch.stack([
-        torch.cat([p, fill.expand(len(p), length - p.shape[1], -1)], dim=1)
-        for p in parts
-    ], dim=1)  # (G, n, L, W)
+    x = torch.stack(
+        [torch.cat([p, fill.expand(len(p), length - p.shape[1], -1)], dim=1) for p in parts], dim=1
+    )  # (G, n, L, W)
     ends = torch.tensor([p.shape[1] - 1 for p in parts], device=x.device)
     ends = tower.pooled(ends).repeat(len(x))  # (G n,)
     shape, start = x.shape[:2], len(tower.start)

@@ -3,6 +3,7 @@
 Nothing in here imports torch or the rest of the package at the top: reading a
 thousand small files takes less than a second, importing those takes seconds.
 """
+
 from .cells import Cell, average, cell
 from .csv_file import read_csv, write_csv
 from .find import find_runs
@@ -11,6 +12,15 @@ from .select import collect
 from .tables import Table, all_tables
 
 __all__ = [
-    'REFERENCES', 'Cell', 'Run', 'Table', 'all_tables', 'average', 'cell', 'collect', 'find_runs',
-    'read_csv', 'write_csv'
+    'REFERENCES',
+    'Cell',
+    'Run',
+    'Table',
+    'all_tables',
+    'average',
+    'cell',
+    'collect',
+    'find_runs',
+    'read_csv',
+    'write_csv',
 ]

@@ -1,8 +1,9 @@
 """Means over seeds and over datasets that hide nothing."""
+
 from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
-from typing import Callable, Collection, Dict, List, Optional, Sequence
 
 from .run import Run
 
@@ -11,7 +12,7 @@ MARKS = {
     '*': 'seeds are missing',
     '†': 'runs failed, or are not finished',
     '‡': 'runs of different draws, versions, commits or CLIP weights, or figures that differ but '
-         'should be equal',
+    'should be equal',
     '§': 'the average lacks datasets',
 }
 
@@ -31,13 +32,14 @@ class Cell:
         part: Of an average that lacks datasets, how many it has: '2 of 3'.
         runs: What it is made of.
     """
-    values: Dict[Optional[int], float] = field(default_factory=dict)
-    mean: Optional[float] = None
-    std: Optional[float] = None
+
+    values: dict[int | None, float] = field(default_factory=dict)
+    mean: float | None = None
+    std: float | None = None
     marks: set = field(default_factory=set)
     text: str = '—'
     part: str = ''
-    runs: List[Run] = field(default_factory=list)
+    runs: list[Run] = field(default_factory=list)
 
     @property
     def n(self) -> int:
@@ -53,7 +55,7 @@ def by(items: Sequence, key: Callable) -> dict:
     return dict(groups)
 
 
-def spread(values: Collection[float]) -> Optional[float]:
+def spread(values: Collection[float]) -> float | None:
     """Sample standard deviation; None for fewer than two values."""
     return stdev(values) if len(values) > 1 else None
 
@@ -79,12 +81,11 @@ def cell(rows: Sequence[Run], doubtful: Sequence[tuple] = ()) -> Cell:
     values = {row.seed: row.accuracy for row in good if row.accuracy is not None}
     if len(values) < len(good):  # a reference that should be one figure
         found = sorted(row.accuracy for row in good if row.accuracy is not None)
-        return Cell(marks=marks | {'‡'}, text=f'{found[0]:.2f} to {found[-1]:.2f}',
-                    runs=list(rows))
+        return Cell(marks=marks | {'‡'}, text=f'{found[0]:.2f} to {found[-1]:.2f}', runs=list(rows))
     return Cell(values, fmean(values.values()), spread(values.values()), marks, runs=list(rows))
 
 
-def average(cells: Dict[str, Cell]) -> Cell:
+def average(cells: dict[str, Cell]) -> Cell:
     """Average over datasets, marked if any is missing.
 
     The standard deviation is that of the seeds' averages; it is given only if
@@ -105,8 +106,14 @@ def average(cells: Dict[str, Cell]) -> Cell:
     if whole and len({frozenset(one.values) for one in have}) == 1:
         values = {seed: fmean(one.values[seed] for one in have) for seed in have[0].values}
     part = '' if whole else f'{len(have)} of {len(cells)}'
-    return Cell(values, mean, spread(values.values()), marks | (set() if whole else {'§'}),
-                part=part, runs=runs)
+    return Cell(
+        values,
+        mean,
+        spread(values.values()),
+        marks | (set() if whole else {'§'}),
+        part=part,
+        runs=runs,
+    )
 
 
 def draw_of(row: Run) -> tuple:
@@ -114,7 +121,7 @@ def draw_of(row: Run) -> tuple:
     return row.dataset, row.subset, row.shots, row.seed
 
 
-def doubtful_draws(rows: Sequence[Run], warnings: List[str]) -> set:
+def doubtful_draws(rows: Sequence[Run], warnings: list[str]) -> set:
     """Find draws that should be the same but are not.
 
     Args:
@@ -130,20 +137,24 @@ def doubtful_draws(rows: Sequence[Run], warnings: List[str]) -> set:
         hashes = by(same, lambda row: row.draw_hash)
         if len(hashes) > 1:
             dataset, subset, shots, seed = draw
-            told = ', '.join(f'{h[:12] or "no hash"} in {group[0].source}'
-                             for h, group in hashes.items())
-            warnings.append(f'{dataset}, {subset} classes, {shots} shots, seed {seed}: runs of '
-                            f'different draws: {told}')
+            told = ', '.join(
+                f'{h[:12] or "no hash"} in {group[0].source}' for h, group in hashes.items()
+            )
+            warnings.append(
+                f'{dataset}, {subset} classes, {shots} shots, seed {seed}: runs of '
+                f'different draws: {told}'
+            )
             found.add(draw)
     return found
 
 
-def mixed_code(rows: Sequence[Run], names: str) -> Optional[str]:
+def mixed_code(rows: Sequence[Run], names: str) -> str | None:
     """str | None: A warning if the runs of one cell are of different code."""
     good = [row for row in rows if row.status == 'ok']
     codes = by(good, lambda row: row.code)
     if len(codes) < 2:
         return None
-    told = '; '.join(f'{group[0].source}: {", ".join(filter(None, code))}'
-                     for code, group in codes.items())
+    told = '; '.join(
+        f'{group[0].source}: {", ".join(filter(None, code))}' for code, group in codes.items()
+    )
     return f'{names}: runs of different versions, commits or CLIP weights: {told}'

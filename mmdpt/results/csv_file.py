@@ -1,13 +1,15 @@
 """The long table as a CSV file, there and back."""
+
 import csv
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, fields
-from typing import List, Sequence
 
 from .run import COLUMNS, Run
 
-KINDS = dict(shots=int, seed=int, epochs=int, accuracy=float, train_seconds=float,
-             dirty='True'.__eq__)
+KINDS = dict(
+    shots=int, seed=int, epochs=int, accuracy=float, train_seconds=float, dirty='True'.__eq__
+)
 
 
 def write_csv(rows: Sequence[Run], path: str) -> None:
@@ -19,7 +21,7 @@ def write_csv(rows: Sequence[Run], path: str) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
-def read_csv(path: str) -> List[Run]:
+def read_csv(path: str) -> list[Run]:
     """Read what :func:`write_csv` wrote.
 
     Raises:
@@ -29,16 +31,19 @@ def read_csv(path: str) -> List[Run]:
         reader = csv.DictReader(file)
         absent = {'method', 'dataset', 'shots', 'seed', 'accuracy'} - set(reader.fieldnames or ())
         if absent:
-            raise ValueError(f'{path} has no column {", ".join(sorted(absent))}: give a file that '
-                             'tools/collect_results.py --csv wrote')
+            raise ValueError(
+                f'{path} has no column {", ".join(sorted(absent))}: give a file that '
+                'tools/collect_results.py --csv wrote'
+            )
         return [_run(line, path, number) for number, line in enumerate(reader, 2)]
 
 
 def _run(line, path, number):
     defaults = {field.name: field.default for field in fields(Run)}
     try:
-        return Run(**{
-            name: _value(name, line[name]) for name in defaults if line.get(name) is not None})
+        return Run(
+            **{name: _value(name, line[name]) for name in defaults if line.get(name) is not None}
+        )
     except ValueError as error:
         raise ValueError(f'{path}, line {number}: {error}') from error
 

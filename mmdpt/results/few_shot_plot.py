@@ -1,7 +1,8 @@
 """The figure of few-shot papers: accuracy over shots, one panel a dataset."""
+
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Dict, List, Optional, Sequence, Tuple
 
 from .cells import Cell, average
 from .run import REFERENCES, Run, reference
@@ -23,13 +24,15 @@ class Panel:
         lines: By method: (shots, mean, standard deviation or 0) each.
         stars: Zero-shot accuracies; two where runs disagree.
     """
+
     title: str
-    lines: Dict[str, List[Tuple[int, float, float]]] = field(default_factory=dict)
-    stars: Dict[str, List[float]] = field(default_factory=dict)
+    lines: dict[str, list[tuple[int, float, float]]] = field(default_factory=dict)
+    stars: dict[str, list[float]] = field(default_factory=dict)
 
 
-def panels(rows: Sequence[Run], methods: Optional[Sequence[str]] = None,
-           datasets: Optional[Sequence[str]] = None) -> Tuple[List[Panel], List[str]]:
+def panels(
+    rows: Sequence[Run], methods: Sequence[str] | None = None, datasets: Sequence[str] | None = None
+) -> tuple[list[Panel], list[str]]:
     """Compute what is drawn.
 
     Args:
@@ -45,28 +48,39 @@ def panels(rows: Sequence[Run], methods: Optional[Sequence[str]] = None,
     Raises:
         ValueError: If a method or a dataset has no runs, or there are none.
     """
-    rows = [row for row in rows if row.protocol == 'few-shot' and row.subset == 'all'
-            and row.placed and row.shots is not None]
+    rows = [
+        row
+        for row in rows
+        if row.protocol == 'few-shot'
+        and row.subset == 'all'
+        and row.placed
+        and row.shots is not None
+    ]
     name = namer(rows)
     cells = grid(rows, name)
-    left_out: List[str] = []
+    left_out: list[str] = []
     methods = _chosen('method', methods, method_order(rows, name))
     datasets = _chosen('dataset', datasets, unique(row.dataset for row in rows))
-    found = [_panel(d, {k: c for k, c in cells.items() if k[1] == d}, methods, left_out)
-             for d in datasets]
+    found = [
+        _panel(d, {k: c for k, c in cells.items() if k[1] == d}, methods, left_out)
+        for d in datasets
+    ]
     if len(datasets) > 1:
         found.insert(0, _panel(AVERAGE, _averages(cells, methods, datasets, left_out), methods, []))
     if not any(panel.lines or panel.stars for panel in found):
-        raise ValueError('none of these runs has a result of the few-shot protocol with a number '
-                         'of shots: nothing to draw')
+        raise ValueError(
+            'none of these runs has a result of the few-shot protocol with a number '
+            'of shots: nothing to draw'
+        )
     return found, left_out
 
 
 def _chosen(kind, wanted, known):
     unknown = [name for name in wanted or () if name not in known]
     if unknown:
-        raise ValueError(f'no run of the {kind} {unknown[0]!r}: there is '
-                         f'{", ".join(known) or "nothing"}')
+        raise ValueError(
+            f'no run of the {kind} {unknown[0]!r}: there is {", ".join(known) or "nothing"}'
+        )
     return list(wanted or known)
 
 
@@ -80,7 +94,7 @@ def _panel(title, cells, methods, left_out):
         if shots == 0:
             panel.stars[method] = sorted({r.accuracy for r in one.runs if r.status == 'ok'})
         elif one.mean is not None:
-            panel.lines.setdefault(method, []).append((shots, one.mean, one.std or 0.))
+            panel.lines.setdefault(method, []).append((shots, one.mean, one.std or 0.0))
     return panel
 
 
@@ -91,8 +105,10 @@ def _averages(cells, methods, datasets, left_out):
         parts = {d: cells.get((method, d, shots), Cell()) for d in datasets}
         lacking = [d for d, one in parts.items() if one.mean is None]
         if lacking:
-            left_out.append(f'{AVERAGE}, {method}, {shots} shots: left out, without a result on '
-                            f'{", ".join(lacking)}')
+            left_out.append(
+                f'{AVERAGE}, {method}, {shots} shots: left out, without a result on '
+                f'{", ".join(lacking)}'
+            )
             continue
         one = average(parts)
         found[method, AVERAGE, shots] = one
@@ -111,7 +127,7 @@ def _wrong(one):
     return 'drawn from runs of different code, draws or CLIP weights'
 
 
-def draw(found: Sequence[Panel], methods: Optional[Sequence[str]] = None):
+def draw(found: Sequence[Panel], methods: Sequence[str] | None = None):
     """Draw the panels.
 
     Bands are one standard deviation to each side; a star at 0 is zero-shot.
@@ -129,11 +145,12 @@ def draw(found: Sequence[Panel], methods: Optional[Sequence[str]] = None):
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+
     columns = min(3, len(found))
     height = math.ceil(len(found) / columns)
     styles = _styles(methods or _methods(found))
     legend_rows = math.ceil(len(styles) / _legend_columns(columns))
-    size = (PANEL[0] * columns + .3, PANEL[1] * height + .25 * legend_rows + .3)
+    size = (PANEL[0] * columns + 0.3, PANEL[1] * height + 0.25 * legend_rows + 0.3)
     figure = Figure(size, layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(height, columns, squeeze=False).ravel()
@@ -163,8 +180,11 @@ def _styles(methods):
         if style < len(REFERENCES):
             styles[method] = dict(color='#777777', linestyle=STYLES[style], marker=MARKERS[-style])
         else:
-            styles[method] = dict(color=COLOURS[count % 7], linestyle=STYLES[count % 4],
-                                  marker=MARKERS[(count + count // 28) % 7])
+            styles[method] = dict(
+                color=COLOURS[count % 7],
+                linestyle=STYLES[count % 4],
+                marker=MARKERS[(count + count // 28) % 7],
+            )
             count += 1
     return styles
 
@@ -176,17 +196,31 @@ def _draw_panel(axis, panel, styles, shots):
         mean, std = [m for _, m, _ in points], [s for _, _, s in points]
         style = styles[method]
         axis.plot(x, mean, label=method, linewidth=1.2, markersize=3.5, **style)
-        axis.fill_between(x, [m - s for m, s in zip(mean, std)], [m + s for m, s in zip(mean, std)],
-                          color=style['color'], alpha=.15, linewidth=0)
+        axis.fill_between(
+            x,
+            [m - s for m, s in zip(mean, std)],
+            [m + s for m, s in zip(mean, std)],
+            color=style['color'],
+            alpha=0.15,
+            linewidth=0,
+        )
     for method, values in panel.stars.items():
-        axis.plot([0] * len(values), values, '*', label=method, markersize=8, clip_on=False,
-                  color=styles[method]['color'])
+        axis.plot(
+            [0] * len(values),
+            values,
+            '*',
+            label=method,
+            markersize=8,
+            clip_on=False,
+            color=styles[method]['color'],
+        )
     stars = any(panel.stars.values())
     axis.set_title(panel.title, fontsize=8, weight='bold' if panel.title == AVERAGE else 'normal')
-    axis.set_xticks([*([0] if stars else []), *place.values()],
-                    [*(['0'] if stars else []), *map(str, place)])
+    axis.set_xticks(
+        [*([0] if stars else []), *place.values()], [*(['0'] if stars else []), *map(str, place)]
+    )
     axis.tick_params(labelsize=7)
-    axis.grid(alpha=.3, linewidth=.5)
+    axis.grid(alpha=0.3, linewidth=0.5)
     axis.spines[['top', 'right']].set_visible(False)
 
 
@@ -195,9 +229,14 @@ def _legend(figure, found, styles, columns):
     for axis in figure.axes:
         handles |= dict(zip(*reversed(axis.get_legend_handles_labels())))
     names = [method for method in styles if method in handles]
-    figure.legend([handles[name] for name in names], [name.replace('_', ' ') for name in names],
-                  loc='outside lower center', ncols=min(_legend_columns(columns), len(names)),
-                  fontsize=7, frameon=False)
+    figure.legend(
+        [handles[name] for name in names],
+        [name.replace('_', ' ') for name in names],
+        loc='outside lower center',
+        ncols=min(_legend_columns(columns), len(names)),
+        fontsize=7,
+        frameon=False,
+    )
 
 
 def _legend_columns(columns):

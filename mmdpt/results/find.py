@@ -1,9 +1,10 @@
 """Find the runs below some folders, finished or not."""
+
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import List, Sequence
 
 from .read import damaged_row, protocol_rows, result_rows, unfinished_row
 from .run import Run
@@ -12,7 +13,7 @@ STAMP = re.compile(r'\d{8}_\d{6}')  # MMEngine's folder for one start of a runne
 CHECKPOINT = re.compile(r'last_checkpoint|(epoch|iter)_\d+\.pth')
 
 
-def find_runs(paths: Sequence[str]) -> List[Run]:
+def find_runs(paths: Sequence[str]) -> list[Run]:
     """Read all runs below the given folders.
 
     Args:
@@ -30,9 +31,11 @@ def find_runs(paths: Sequence[str]) -> List[Run]:
     rows, seen = [], set()
     for path in map(Path, paths):
         if not path.exists():
-            raise FileNotFoundError(f'{path} does not exist: give work directories of trainings, '
-                                    'folders of them, or their results.json')
-        for found in ([path] if path.is_file() else _walk(path)):
+            raise FileNotFoundError(
+                f'{path} does not exist: give work directories of trainings, '
+                'folders of them, or their results.json'
+            )
+        for found in [path] if path.is_file() else _walk(path):
             real = os.path.realpath(found)
             if real not in seen:
                 seen.add(real)
@@ -40,7 +43,8 @@ def find_runs(paths: Sequence[str]) -> List[Run]:
     if not rows:
         raise FileNotFoundError(
             f'no run in {", ".join(map(str, paths))}: there is neither a results.json, which '
-            'tools/train.py writes, nor a started training')
+            'tools/train.py writes, nor a started training'
+        )
     return rows
 
 
@@ -48,8 +52,9 @@ def _walk(folder: Path):
     """Result files, and folders of trainings without one."""
     for name, folders, files in os.walk(folder):
         starts = [name for name in folders if STAMP.fullmatch(name)]
-        folders[:] = sorted(name for name in folders
-                            if name not in starts and not name.startswith('.'))
+        folders[:] = sorted(
+            name for name in folders if name not in starts and not name.startswith('.')
+        )
         place = Path(name)
         if 'results.json' in files:
             yield place / 'results.json'
@@ -69,7 +74,7 @@ def _trained(place, starts, files):
     return any('Epoch(train)' in text or 'Epoch(test)' not in text for text in texts)
 
 
-def _rows(found: Path) -> List[Run]:
+def _rows(found: Path) -> list[Run]:
     if found.is_dir():
         return [unfinished_row(found)]
     results = None

@@ -1,11 +1,11 @@
 """What the files of a run say, as rows."""
+
 import math
 import os
 import re
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import List, Optional
 
 from .run import Run, parse_name, zero_shot_name
 
@@ -13,7 +13,7 @@ METRIC = 'accuracy/top1'
 VERSIONS = ('mmdpt', 'torch', 'mmengine', 'mmpretrain')
 
 
-def result_rows(results: dict, path: Path) -> List[Run]:
+def result_rows(results: dict, path: Path) -> list[Run]:
     """Rows of a ``results.json``: of a training its own, zero-shot and the
     baselines; of an evaluation, as a sweep has it, the one of zero-shot CLIP.
 
@@ -22,22 +22,36 @@ def result_rows(results: dict, path: Path) -> List[Run]:
     """
     own = _described(results, path)
     if results.get('evaluation_only'):
-        return [replace(own, method=own.method.replace('zeroshot', 'zero_shot'), shots=0,
-                        accuracy=_number(results['zero_shot'][METRIC]))]
+        return [
+            replace(
+                own,
+                method=own.method.replace('zeroshot', 'zero_shot'),
+                shots=0,
+                accuracy=_number(results['zero_shot'][METRIC]),
+            )
+        ]
     own.accuracy = _number(results['few_shot'][METRIC])
     own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
     other: dict = dict(epochs=None, train_seconds=None)
     rows = [own]
     if results.get('zero_shot'):
-        rows.append(replace(
-            own, method=zero_shot_name(results.get('templates')), shots=0, seed=None, draw_hash='',
-            accuracy=_number(results['zero_shot'][METRIC]), **other))
+        rows.append(
+            replace(
+                own,
+                method=zero_shot_name(results.get('templates')),
+                shots=0,
+                seed=None,
+                draw_hash='',
+                accuracy=_number(results['zero_shot'][METRIC]),
+                **other,
+            )
+        )
     for name, accuracy in (results.get('baselines') or {}).items():
         rows.append(replace(own, method=name, accuracy=_number(accuracy), **other))
     return rows
 
 
-def protocol_rows(results: dict, path: Path) -> List[Run]:
+def protocol_rows(results: dict, path: Path) -> list[Run]:
     """Rows of a ``protocol_*.json``, one for each target.
 
     Raises:
@@ -45,11 +59,14 @@ def protocol_rows(results: dict, path: Path) -> List[Run]:
             tests, or figures are no numbers.
     """
     if not results.get('benchmark'):
-        raise ValueError('it does not say which training it tests; run tools/test_protocol.py '
-                         'again')
+        raise ValueError(
+            'it does not say which training it tests; run tools/test_protocol.py again'
+        )
     common = replace(_described(results, path), protocol=results['protocol'])
-    return [replace(common, target=target, accuracy=_number(accuracy))
-            for target, accuracy in results['accuracy'].items()]
+    return [
+        replace(common, target=target, accuracy=_number(accuracy))
+        for target, accuracy in results['accuracy'].items()
+    ]
 
 
 def unfinished_row(folder: Path) -> Run:
@@ -59,7 +76,7 @@ def unfinished_row(folder: Path) -> Run:
     return replace(_of_config(folder), status='unfinished', source=str(folder), note=note)
 
 
-def damaged_row(file: Path, error: str, results: Optional[dict]) -> Run:
+def damaged_row(file: Path, error: str, results: dict | None) -> Run:
     """The row of a results file that cannot be used.
 
     Args:
@@ -72,8 +89,13 @@ def damaged_row(file: Path, error: str, results: Optional[dict]) -> Run:
     except (AttributeError, KeyError, TypeError):
         run = _of_config(file.parent)
     protocol = re.fullmatch(r'protocol_(.+)\.json', file.name)
-    return replace(run, status='damaged', source=str(file), note=f'cannot be read ({error})',
-                   protocol=protocol.group(1) if protocol else run.protocol)
+    return replace(
+        run,
+        status='damaged',
+        source=str(file),
+        note=f'cannot be read ({error})',
+        protocol=protocol.group(1) if protocol else run.protocol,
+    )
 
 
 def _described(results: dict, path: Path) -> Run:
@@ -93,7 +115,8 @@ def _described(results: dict, path: Path) -> Run:
         commit=commit.get('commit', ''),
         dirty=commit.get('dirty'),
         finished=results.get('finished') or _changed(path),
-        source=str(path))
+        source=str(path),
+    )
 
 
 def _of_config(folder: Path) -> Run:
@@ -104,6 +127,7 @@ def _of_config(folder: Path) -> Run:
     from mmengine.config import Config
 
     from mmdpt.datasets import innermost
+
     try:
         cfg = Config.fromfile(configs[-1], import_custom_modules=False)
     except Exception:  # torn, too: the row still names the folder
@@ -117,12 +141,16 @@ def _of_config(folder: Path) -> Run:
         dataset=shared.get('name') or dataset or '?',
         subset=shared.get('subset') or 'all',
         shots=train.get('shots'),
-        seed=(cfg.get('randomness') or {}).get('seed'))
+        seed=(cfg.get('randomness') or {}).get('seed'),
+    )
 
 
 def _progress(folder: Path) -> str:
-    epochs = [int(found.group(1)) for name in os.listdir(folder)
-              if (found := re.fullmatch(r'epoch_(\d+)\.pth', name))]
+    epochs = [
+        int(found.group(1))
+        for name in os.listdir(folder)
+        if (found := re.fullmatch(r'epoch_(\d+)\.pth', name))
+    ]
     return f'epoch {max(epochs)} saved' if epochs else 'no epoch saved'
 
 

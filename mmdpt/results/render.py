@@ -1,14 +1,25 @@
 """Tables as Markdown, LaTeX and JSON, with what they are made of."""
+
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import List, Sequence
 
 from .cells import MARKS, Cell, by, draw_of
 from .run import Run
 from .tables import Table
 
 LATEX_MARKS = {'*': '*', '†': r'\dagger', '‡': r'\ddagger', '§': r'\S'}
-ESCAPES = {'\\': r'\textbackslash{}', '_': r'\_', '%': r'\%', '&': r'\&', '#': r'\#', '$': r'\$',
-           '{': r'\{', '}': r'\}', '~': r'\textasciitilde{}', '^': r'\textasciicircum{}'}
+ESCAPES = {
+    '\\': r'\textbackslash{}',
+    '_': r'\_',
+    '%': r'\%',
+    '&': r'\&',
+    '#': r'\#',
+    '$': r'\$',
+    '{': r'\{',
+    '}': r'\}',
+    '~': r'\textasciitilde{}',
+    '^': r'\textasciicircum{}',
+}
 
 
 def usual_n(tables: Sequence[Table]) -> int:
@@ -30,33 +41,39 @@ def cell_text(one: Cell, usual: int) -> str:
     return text + marks
 
 
-def legend(tables: Sequence[Table]) -> List[str]:
+def legend(tables: Sequence[Table]) -> list[str]:
     """list[str]: What the figures and the marks in these tables mean."""
     used = set().union(*(one.marks for one in _cells(tables)))
-    lines = ['Top-1 accuracy in per cent: mean ± sample standard deviation (divisor n - 1) over '
-             f'seeds, n = {usual_n(tables)} where not said otherwise; — means no run.']
+    lines = [
+        'Top-1 accuracy in per cent: mean ± sample standard deviation (divisor n - 1) over '
+        f'seeds, n = {usual_n(tables)} where not said otherwise; — means no run.'
+    ]
     if any('H' in table.columns for table in tables):
         lines.append('H: harmonic mean of the averaged base and new accuracies.')
     return lines + [f'{mark} {text}' for mark, text in MARKS.items() if mark in used]
 
 
-def made_of(rows: Sequence[Run]) -> List[str]:
+def made_of(rows: Sequence[Run]) -> list[str]:
     """list[str]: Versions, commits and CLIP weights of all finished runs."""
     lines = []
     for code, some in by([r for r in rows if r.status == 'ok'], lambda r: r.code).items():
         mmdpt, torch, mmengine, mmpretrain, commit, clip = (part or 'unknown' for part in code)
-        lines.append(f'{len({row.source for row in some})} result files: mmdpt {mmdpt} (commit '
-                     f'{commit}), torch {torch}, mmengine {mmengine}, mmpretrain {mmpretrain}, '
-                     f'CLIP weights {clip}')
+        lines.append(
+            f'{len({row.source for row in some})} result files: mmdpt {mmdpt} (commit '
+            f'{commit}), torch {torch}, mmengine {mmengine}, mmpretrain {mmpretrain}, '
+            f'CLIP weights {clip}'
+        )
     return lines
 
 
-def draws(rows: Sequence[Run]) -> List[tuple]:
+def draws(rows: Sequence[Run]) -> list[tuple]:
     """list[tuple]: Dataset, subset, shots, seed and hash of all draws."""
     drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
     found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
-    return [(dataset, subset, 'all' if shots is None else shots, seed, draw)
-            for dataset, subset, shots, seed, draw in found]
+    return [
+        (dataset, subset, 'all' if shots is None else shots, seed, draw)
+        for dataset, subset, shots, seed, draw in found
+    ]
 
 
 def markdown(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> str:
@@ -64,21 +81,27 @@ def markdown(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[st
     usual, lines = usual_n(tables), []
     for table in tables:
         lines += [f'### {table.title}', '']
-        body = [[*labels, *(cell_text(one, usual) for one in cells)]
-                for labels, cells in table.rows]
+        body = [
+            [*labels, *(cell_text(one, usual) for one in cells)] for labels, cells in table.rows
+        ]
         lines += _markdown_table([*table.labels, *table.columns], body, len(table.labels)) + ['']
     lines += [f'{line}  ' for line in legend(tables)] + ['']
     lines += ['### Warnings', '', *(f'- {line}' for line in warnings), ''] if warnings else []
     lines += ['### Made of', '', *(f'- {line}' for line in made_of(rows)), '']
-    lines += _markdown_table(['Dataset', 'Classes', 'Shots', 'Seed', 'Draw'],
-                             [[str(part)[:16] for part in draw] for draw in draws(rows)], 5)
+    lines += _markdown_table(
+        ['Dataset', 'Classes', 'Shots', 'Seed', 'Draw'],
+        [[str(part)[:16] for part in draw] for draw in draws(rows)],
+        5,
+    )
     return '\n'.join(lines) + '\n'
 
 
 def _markdown_table(head, body, labels):
     rule = [':--'] * labels + ['--:'] * (len(head) - labels)
-    return ['| ' + ' | '.join(text.replace('|', r'\|') for text in line) + ' |'
-            for line in [head, rule, *body]]
+    return [
+        '| ' + ' | '.join(text.replace('|', r'\|') for text in line) + ' |'
+        for line in [head, rule, *body]
+    ]
 
 
 def latex(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> str:
@@ -88,11 +111,20 @@ def latex(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str])
     lines += ['% draw: ' + ', '.join(map(str, draw)) for draw in draws(rows)]
     for table in tables:
         usual = usual_n([table])
-        lines += ['', r'\begin{table}', r'\centering', rf'\caption{{{_caption(table)}}}',
-                  rf'\begin{{tabular}}{{{"l" * len(table.labels)}{"r" * len(table.columns)}}}',
-                  r'\toprule', _latex_row([*table.labels, *table.columns]), r'\midrule']
-        lines += [_latex_row([*labels, *(cell_text(one, usual) for one in cells)])
-                  for labels, cells in table.rows]
+        lines += [
+            '',
+            r'\begin{table}',
+            r'\centering',
+            rf'\caption{{{_caption(table)}}}',
+            rf'\begin{{tabular}}{{{"l" * len(table.labels)}{"r" * len(table.columns)}}}',
+            r'\toprule',
+            _latex_row([*table.labels, *table.columns]),
+            r'\midrule',
+        ]
+        lines += [
+            _latex_row([*labels, *(cell_text(one, usual) for one in cells)])
+            for labels, cells in table.rows
+        ]
         lines += [r'\bottomrule', r'\end{tabular}', r'\end{table}']
     return '\n'.join(lines) + '\n'
 
@@ -114,18 +146,35 @@ def _escape(text):
 
 def as_json(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> dict:
     """dict: Runs, tables with unrounded figures, warnings."""
+
     def plain(one):
-        return dict(mean=one.mean, std=one.std, n=one.n, marks=sorted(one.marks), part=one.part,
-                    text=one.text if one.mean is None else None,
-                    values=[dict(seed=s, accuracy=v) for s, v in one.values.items()])
+        return dict(
+            mean=one.mean,
+            std=one.std,
+            n=one.n,
+            marks=sorted(one.marks),
+            part=one.part,
+            text=one.text if one.mean is None else None,
+            values=[dict(seed=s, accuracy=v) for s, v in one.values.items()],
+        )
 
     return dict(
         runs=[asdict(row) for row in rows],
-        tables=[dict(title=table.title, labels=table.labels, columns=table.columns,
-                     rows=[dict(labels=labels, cells=[plain(one) for one in cells])
-                           for labels, cells in table.rows]) for table in tables],
+        tables=[
+            dict(
+                title=table.title,
+                labels=table.labels,
+                columns=table.columns,
+                rows=[
+                    dict(labels=labels, cells=[plain(one) for one in cells])
+                    for labels, cells in table.rows
+                ],
+            )
+            for table in tables
+        ],
         marks=MARKS,
-        warnings=list(warnings))
+        warnings=list(warnings),
+    )
 
 
 def _cells(tables):

@@ -1,8 +1,8 @@
 """One figure of one run: a row of the long table."""
+
 import re
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Optional
 
 REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
 
@@ -28,26 +28,27 @@ class Run:
         source: The file, or the folder of a run without one.
         note: What is wrong with it.
     """
+
     protocol: str = 'few-shot'
     method: str = '?'
     arch: str = ''
     dataset: str = '?'
     subset: str = 'all'
-    shots: Optional[int] = None
-    seed: Optional[int] = None
+    shots: int | None = None
+    seed: int | None = None
     target: str = ''
     status: str = 'ok'
-    accuracy: Optional[float] = None
+    accuracy: float | None = None
     draw_hash: str = ''
     clip_fingerprint: str = ''
-    epochs: Optional[int] = None
-    train_seconds: Optional[float] = None
+    epochs: int | None = None
+    train_seconds: float | None = None
     mmdpt: str = ''
     torch: str = ''
     mmengine: str = ''
     mmpretrain: str = ''
     commit: str = ''
-    dirty: Optional[bool] = None
+    dirty: bool | None = None
     finished: str = ''
     source: str = ''
     note: str = ''
@@ -55,8 +56,16 @@ class Run:
     @property
     def key(self):
         """tuple: What makes two runs the same experiment."""
-        return (self.protocol, self.target, self.method, self.arch, self.dataset, self.subset,
-                self.shots, self.seed)
+        return (
+            self.protocol,
+            self.target,
+            self.method,
+            self.arch,
+            self.dataset,
+            self.subset,
+            self.shots,
+            self.seed,
+        )
 
     @property
     def placed(self):
@@ -67,8 +76,14 @@ class Run:
     @property
     def code(self):
         """tuple[str]: What must be equal to be averaged, beside the draw."""
-        return (self.mmdpt, self.torch, self.mmengine, self.mmpretrain,
-                self.commit + ('+changes' if self.dirty else ''), self.clip_fingerprint)
+        return (
+            self.mmdpt,
+            self.torch,
+            self.mmengine,
+            self.mmpretrain,
+            self.commit + ('+changes' if self.dirty else ''),
+            self.clip_fingerprint,
+        )
 
 
 COLUMNS = [field.name for field in fields(Run)]

@@ -1,7 +1,8 @@
 """Which rows count: duplicates, references once, missing seeds."""
+
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import List, Optional, Sequence, Tuple
 
 from .cells import by
 from .run import REFERENCES, Run, reference
@@ -9,8 +10,9 @@ from .run import REFERENCES, Run, reference
 SAME = ('protocol', 'target', 'method', 'arch', 'dataset', 'subset', 'shots')
 
 
-def collect(rows: Sequence[Run], seeds: Optional[Sequence[int]] = None,
-            latest: bool = False) -> Tuple[List[Run], List[str]]:
+def collect(
+    rows: Sequence[Run], seeds: Sequence[int] | None = None, latest: bool = False
+) -> tuple[list[Run], list[str]]:
     """Settle duplicates, keep references once, add rows for missing seeds.
 
     Args:
@@ -26,14 +28,17 @@ def collect(rows: Sequence[Run], seeds: Optional[Sequence[int]] = None,
     Raises:
         ValueError: If two runs are the same experiment and not ``latest``.
     """
-    warnings: List[str] = []
+    warnings: list[str] = []
     own = [row for row in rows if reference(row.method) == len(REFERENCES)]
     kept = _settle([row for row in own if row.status == 'ok'], latest, warnings)
     failed = _not_repeated([row for row in own if row.status != 'ok'], kept, warnings)
     # Of a duplicate that was left out, its references are left out, too.
     left_out = {row.source for row in own} - {row.source for row in kept}
-    told = [row for row in rows
-            if reference(row.method) < len(REFERENCES) and row.source not in left_out]
+    told = [
+        row
+        for row in rows
+        if reference(row.method) < len(REFERENCES) and row.source not in left_out
+    ]
     kept += _references(told, warnings)
     every = kept + failed
     return sorted(every + _missing(every, seeds, warnings), key=order), warnings
@@ -42,8 +47,17 @@ def collect(rows: Sequence[Run], seeds: Optional[Sequence[int]] = None,
 def order(row: Run) -> tuple:
     """Sorts references first, then by name, shots and seed."""
     number = [-1 if n is None else n for n in (row.shots, row.seed)]
-    return (row.protocol, row.subset, row.dataset, reference(row.method), row.method, row.arch,
-            *number, row.target, row.source)
+    return (
+        row.protocol,
+        row.subset,
+        row.dataset,
+        reference(row.method),
+        row.method,
+        row.arch,
+        *number,
+        row.target,
+        row.source,
+    )
 
 
 def _settle(rows, latest, warnings):
@@ -53,10 +67,14 @@ def _settle(rows, latest, warnings):
             raise ValueError(
                 f'{same[0].source} and {same[1].source} are both {title(same[0])}. Leave one out; '
                 'take the one that finished last with --latest; or, if they differ in other '
-                'settings, train with --cfg-options default_hooks.report.method=NAME')
+                'settings, train with --cfg-options default_hooks.report.method=NAME'
+            )
         kept.append(max(same, key=lambda row: row.finished))
-        warnings += [f'{row.source} is older than {kept[-1].source} and left out (--latest)'
-                     for row in same if row is not kept[-1]]
+        warnings += [
+            f'{row.source} is older than {kept[-1].source} and left out (--latest)'
+            for row in same
+            if row is not kept[-1]
+        ]
     return kept
 
 
@@ -65,8 +83,10 @@ def _not_repeated(failed, kept, warnings):
     finished, left = {row.key: row for row in kept}, []
     for row in failed:
         if row.key in finished:
-            warnings.append(f'{row.source}: {row.note}; {finished[row.key].source}, the same '
-                            'experiment, is used')
+            warnings.append(
+                f'{row.source}: {row.note}; {finished[row.key].source}, the same '
+                'experiment, is used'
+            )
         else:
             warnings.append(f'{row.source}: {title(row)}: {row.note}')
             left.append(row)
@@ -109,8 +129,7 @@ def title(row: Run) -> str:
     """str: An experiment in words."""
     parts = [row.method, row.arch, row.dataset]
     parts += [f'{row.subset} classes'] if row.subset != 'all' else []
-    parts += [] if row.shots == 0 else [
-        'all images' if row.shots is None else f'{row.shots} shots']
+    parts += [] if row.shots == 0 else ['all images' if row.shots is None else f'{row.shots} shots']
     parts += [f'seed {row.seed}'] if row.seed is not None else []
     if row.protocol != 'few-shot':
         parts.append(f'{row.protocol} {row.target}'.strip())

@@ -1,7 +1,8 @@
 """The tables of a paper: methods as rows, datasets as columns."""
+
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import harmonic_mean
-from typing import Dict, List, Sequence, Tuple
 
 from .cells import Cell, average, by, cell, doubtful_draws, mixed_code, spread
 from .run import Run, reference
@@ -13,13 +14,14 @@ PARTS = ('base', 'new')
 @dataclass
 class Table:
     """Rows of cells under a title; ``rows`` is (labels, cells) each."""
+
     title: str
-    labels: List[str]
-    columns: List[str]
-    rows: List[Tuple[Tuple[str, ...], List[Cell]]] = field(default_factory=list)
+    labels: list[str]
+    columns: list[str]
+    rows: list[tuple[tuple[str, ...], list[Cell]]] = field(default_factory=list)
 
 
-def all_tables(rows: Sequence[Run]) -> Tuple[List[Table], List[str]]:
+def all_tables(rows: Sequence[Run]) -> tuple[list[Table], list[str]]:
     """Make all tables that the rows have figures for.
 
     Args:
@@ -29,12 +31,13 @@ def all_tables(rows: Sequence[Run]) -> Tuple[List[Table], List[str]]:
         tuple[list[Table], list[str]]: Tables, and warnings about cells whose
         runs do not belong together.
     """
-    warnings: List[str] = []
+    warnings: list[str] = []
     rows = [row for row in rows if row.placed]
     doubtful = doubtful_draws(rows, warnings)
     name = namer(rows)
-    for same in by(rows, lambda r: (name(r), r.protocol, r.target, r.dataset, r.subset,
-                                    r.shots)).values():
+    for same in by(
+        rows, lambda r: (name(r), r.protocol, r.target, r.dataset, r.subset, r.shots)
+    ).values():
         first = same[0]
         warning = mixed_code(same, f'{name(first)}, {first.dataset}, {first.shots} shots')
         if warning and warning not in warnings:
@@ -56,26 +59,31 @@ def namer(rows: Sequence[Run]):
     return lambda row: f'{row.method} ({row.arch})' if several and row.arch else row.method
 
 
-def grid(rows: Sequence[Run], name, doubtful=()) -> Dict[tuple, Cell]:
+def grid(rows: Sequence[Run], name, doubtful=()) -> dict[tuple, Cell]:
     """dict[tuple, Cell]: Cells by method, dataset and shots, of few-shot rows."""
     groups = by(rows, lambda row: (name(row), row.dataset, row.shots))
     return {key: cell(group, doubtful) for key, group in groups.items()}
 
 
-def few_shot_tables(rows, subset, name, doubtful) -> List[Table]:
+def few_shot_tables(rows, subset, name, doubtful) -> list[Table]:
     """One table a number of shots, and one of the averages over shots."""
     cells, datasets = grid(rows, name, doubtful), unique(row.dataset for row in rows)
     methods = method_order(rows, name)
     shots = sorted(unique(row.shots for row in rows), key=shot_order)
     extra = '' if subset == 'all' else f', {subset} classes'
-    table = Table(f'{AVERAGE if len(datasets) > 1 else datasets[0]} by shots{extra}', ['Method'],
-                  [shot_name(k) for k in shots])
+    table = Table(
+        f'{AVERAGE if len(datasets) > 1 else datasets[0]} by shots{extra}',
+        ['Method'],
+        [shot_name(k) for k in shots],
+    )
     for method in methods:
         found = [_over_datasets(cells, method, datasets, k) for k in shots]
-        table.rows.append(((method, ), [row[-1] for row in found]))
+        table.rows.append(((method,), [row[-1] for row in found]))
     return [table] + [
         _one_shot_table(cells, methods, datasets, k, f'{shot_name(k)}{extra}')
-        for k in shots if k != 0 or shots == [0]]
+        for k in shots
+        if k != 0 or shots == [0]
+    ]
 
 
 def _one_shot_table(cells, methods, datasets, shots, title):
@@ -84,29 +92,38 @@ def _one_shot_table(cells, methods, datasets, shots, title):
     for method in methods:
         for k in {0, shots}:  # zero-shot stands in each table
             if any((method, dataset, k) in cells for dataset in datasets):
-                table.rows.append(((method, ), _over_datasets(cells, method, datasets, k)))
+                table.rows.append(((method,), _over_datasets(cells, method, datasets, k)))
     return table
 
 
-def _over_datasets(cells, method, datasets, shots) -> List[Cell]:
+def _over_datasets(cells, method, datasets, shots) -> list[Cell]:
     found = {d: cells.get((method, d, shots), Cell()) for d in datasets}
     return [*found.values()] + ([average(found)] if len(datasets) > 1 else [])
 
 
-def base_to_new_tables(rows, name, doubtful) -> List[Table]:
+def base_to_new_tables(rows, name, doubtful) -> list[Table]:
     """One table a number of shots: base, new and their harmonic mean."""
     tables = []
     for shots, some in by(rows, lambda row: row.shots).items():
         groups = by(some, lambda row: (name(row), row.dataset, row.target))
         datasets = unique(row.dataset for row in some)
-        table = Table(f'base-to-new, {shot_name(shots)}', ['Dataset', 'Method'],
-                      ['Base', 'New', 'H'])
-        parts = {(m, d, p): cell(groups.get((m, d, p), []), doubtful)
-                 for m in method_order(some, name) for d in datasets for p in PARTS}
+        table = Table(
+            f'base-to-new, {shot_name(shots)}', ['Dataset', 'Method'], ['Base', 'New', 'H']
+        )
+        parts = {
+            (m, d, p): cell(groups.get((m, d, p), []), doubtful)
+            for m in method_order(some, name)
+            for d in datasets
+            for p in PARTS
+        }
         for dataset in ([AVERAGE] if len(datasets) > 1 else []) + datasets:
             for method in method_order(some, name):
-                base, new = (average({d: parts[method, d, p] for d in datasets})
-                             if dataset == AVERAGE else parts[method, dataset, p] for p in PARTS)
+                base, new = (
+                    average({d: parts[method, d, p] for d in datasets})
+                    if dataset == AVERAGE
+                    else parts[method, dataset, p]
+                    for p in PARTS
+                )
                 table.rows.append(((dataset, method), [base, new, harmonic(base, new)]))
         tables.append(table)
     return tables
@@ -130,22 +147,23 @@ def harmonic(base: Cell, new: Cell) -> Cell:
     return Cell(values, mean, spread(values.values()), marks, part=base.part or new.part, runs=runs)
 
 
-def transfer_tables(rows, protocol, name, doubtful) -> List[Table]:
+def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
     """One table a source: the datasets that were tested as columns."""
     tables = []
     for (source, shots), some in by(rows, lambda row: (row.dataset, row.shots)).items():
         groups = by(some, lambda row: (name(row), row.target))
         targets = unique(row.target for row in some if row.target)
-        table = Table(f'{protocol} from {source}, {shot_name(shots)}', ['Method'],
-                      [*targets, AVERAGE])
+        table = Table(
+            f'{protocol} from {source}, {shot_name(shots)}', ['Method'], [*targets, AVERAGE]
+        )
         for method in method_order(some, name):
             found = {t: cell(groups.get((method, t), []), doubtful) for t in targets}
-            table.rows.append(((method, ), [*found.values(), average(found)]))
+            table.rows.append(((method,), [*found.values(), average(found)]))
         tables.append(table)
     return tables
 
 
-def method_order(rows, name) -> List[str]:
+def method_order(rows, name) -> list[str]:
     """list[str]: References first, then by name."""
     methods = {name(row): (reference(row.method), name(row)) for row in rows}
     return sorted(methods, key=methods.__getitem__)

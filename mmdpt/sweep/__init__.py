@@ -4,6 +4,7 @@
 become of each, ``local`` and ``slurm`` start them through submitit, ``job`` is
 one of them. tools/sweep.py is the command.
 """
+
 from .compose import CONFIGS
 from .shots import fewer_shots
 

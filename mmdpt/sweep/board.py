@@ -1,4 +1,5 @@
 """What a sweep tells: its table of states, and a line for each run that ends."""
+
 import os.path as osp
 import sys
 import time
@@ -31,7 +32,7 @@ class Board:
 
     def pending(self, retry_failed=False):
         """list[Run]: Those to start now."""
-        done = ('finished', ) if retry_failed else ('finished', 'failed')
+        done = ('finished',) if retry_failed else ('finished', 'failed')
         return [r for r in self.runs if self.states[r.name].state not in done]
 
     def begin(self, runs):
@@ -46,14 +47,20 @@ class Board:
             now = now._replace(error=now.error or submission_error(job))
         self.states[run.name] = now
         self.ended += 1
-        count = f"[{self.count('finished')}/{len(self.runs)}]"
+        count = f'[{self.count("finished")}/{len(self.runs)}]'
         if now.state == 'finished':
-            print(f'{count} {run.name}  {accuracy(now.results):.2f} %  {now.seconds or 0:.1f} s  '
-                  f'{self._left()}', flush=True)
+            print(
+                f'{count} {run.name}  {accuracy(now.results):.2f} %  {now.seconds or 0:.1f} s  '
+                f'{self._left()}',
+                flush=True,
+            )
             return
         log = osp.join(self.work_dir, run.name, LOG)
-        print(f'{count} {now.state.upper()} {run.name}: {now.error}\n    log: {log}',
-              file=sys.stderr, flush=True)
+        print(
+            f'{count} {now.state.upper()} {run.name}: {now.error}\n    log: {log}',
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _left(self):
         remaining = self.waiting - self.ended
@@ -65,7 +72,7 @@ class Board:
         """str: How many runs are in which state."""
         counts = Counter(s.state for s in self.states.values())
         parts = [f'{counts[state]} {state}' for state in STATES if counts[state]]
-        return f"{len(self.runs)} runs: {', '.join(parts)}"
+        return f'{len(self.runs)} runs: {", ".join(parts)}'
 
     def lines(self):
         """list[str]: A line a run."""
@@ -74,11 +81,21 @@ class Board:
 
     def table(self):
         """list[dict]: The same, for a JSON file."""
-        return [dict(name=run.name, hash=run.hash, config=run.source, tool=run.tool,
-                     state=s.state, error=s.error, seconds=s.seconds,
-                     accuracy=accuracy(s.results) if s.results else None,
-                     folder=osp.join(self.work_dir, run.name))
-                for run in self.runs for s in [self.states[run.name]]]
+        return [
+            dict(
+                name=run.name,
+                hash=run.hash,
+                config=run.source,
+                tool=run.tool,
+                state=s.state,
+                error=s.error,
+                seconds=s.seconds,
+                accuracy=accuracy(s.results) if s.results else None,
+                folder=osp.join(self.work_dir, run.name),
+            )
+            for run in self.runs
+            for s in [self.states[run.name]]
+        ]
 
 
 def _text(state):

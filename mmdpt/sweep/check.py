@@ -1,4 +1,5 @@
 """Refuses impossible runs before the first one starts."""
+
 import json
 import logging
 import os.path as osp
@@ -69,14 +70,18 @@ def check_folder(dataset):
     if not osp.isdir(folder):
         raise FileNotFoundError(
             f'no data of {benchmark.name} in {folder}: see docs/datasets.md, or set '
-            'dataset.data_root by --cfg-options')
+            'dataset.data_root by --cfg-options'
+        )
 
 
 def small(config):
     """dict: An open_clip config with the same blocks, each of them narrow."""
     vision, text = dict(config['vision_cfg']), dict(config['text_cfg'])
-    vision.update(dict(width=8) if isinstance(vision['layers'], (list, tuple)) else
-                  dict(width=64, head_width=32))
+    vision.update(
+        dict(width=8)
+        if isinstance(vision['layers'], (list, tuple))
+        else dict(width=64, head_width=32)
+    )
     text.update(width=64, heads=2)
     return dict(config, embed_dim=32, vision_cfg=vision, text_cfg=text)
 

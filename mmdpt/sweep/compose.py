@@ -1,4 +1,5 @@
 """The few-line config of a method, a tower, a dataset and a number of shots."""
+
 from textwrap import wrap
 
 from ..paths import root
@@ -6,27 +7,54 @@ from .published import EVALUATION_ONLY, METHODS, settings
 
 CONFIGS = root() / 'configs'
 DATASETS = dict(  # file name: title
-    imagenet='ImageNet', caltech101='Caltech101', oxfordpets='OxfordPets',
-    stanfordcars='StanfordCars', flowers102='Flowers102', food101='Food101',
-    fgvcaircraft='FGVC-Aircraft', sun397='SUN397', dtd='DTD',
-    eurosat='EuroSAT', ucf101='UCF101')
+    imagenet='ImageNet',
+    caltech101='Caltech101',
+    oxfordpets='OxfordPets',
+    stanfordcars='StanfordCars',
+    flowers102='Flowers102',
+    food101='Food101',
+    fgvcaircraft='FGVC-Aircraft',
+    sun397='SUN397',
+    dtd='DTD',
+    eurosat='EuroSAT',
+    ucf101='UCF101',
+)
 VARIANTS = dict(  # to test on only
-    imagenetv2='ImageNetV2', imagenetsketch='ImageNet-Sketch', imageneta='ImageNet-A',
-    imagenetr='ImageNet-R')
+    imagenetv2='ImageNetV2',
+    imagenetsketch='ImageNet-Sketch',
+    imageneta='ImageNet-A',
+    imagenetr='ImageNet-R',
+)
 ARCHS = dict(  # file name: (title, open_clip name)
     vitb16=('ViT-B/16', 'ViT-B-16-quickgelu'),
     vitb32=('ViT-B/32', 'ViT-B-32-quickgelu'),
     vitl14=('ViT-L/14', 'ViT-L-14-quickgelu'),
     rn50=('ResNet-50', 'RN50-quickgelu'),
-    rn101=('ResNet-101', 'RN101-quickgelu'))
+    rn101=('ResNet-101', 'RN101-quickgelu'),
+)
 TITLES = dict(
-    dpt='DPT', coop='CoOp', cocoop='CoCoOp', kgcoop='KgCoOp', prograd='ProGrad', maple='MaPLe',
-    promptsrc='PromptSRC', tcp='TCP', mmrl='MMRL', mmrlpp='MMRL++',
-    vlp='VLP', vpt='VPT-deep', vpt_shallow='VPT-shallow',
-    clip_adapter='CLIP-Adapter', clip_lora='CLIP-LoRA', tip_adapter='Tip-Adapter',
-    tip_adapter_f='Tip-Adapter-F', zeroshot='Zero-shot CLIP',
+    dpt='DPT',
+    coop='CoOp',
+    cocoop='CoCoOp',
+    kgcoop='KgCoOp',
+    prograd='ProGrad',
+    maple='MaPLe',
+    promptsrc='PromptSRC',
+    tcp='TCP',
+    mmrl='MMRL',
+    mmrlpp='MMRL++',
+    vlp='VLP',
+    vpt='VPT-deep',
+    vpt_shallow='VPT-shallow',
+    clip_adapter='CLIP-Adapter',
+    clip_lora='CLIP-LoRA',
+    tip_adapter='Tip-Adapter',
+    tip_adapter_f='Tip-Adapter-F',
+    zeroshot='Zero-shot CLIP',
     zeroshot_ensemble='Zero-shot CLIP with 8 templates',
-    zeroshot_ensemble80='Zero-shot CLIP with 80 templates', linear_probe='Linear probe')
+    zeroshot_ensemble80='Zero-shot CLIP with 80 templates',
+    linear_probe='Linear probe',
+)
 
 
 def epochs(method, dataset, shots):
@@ -78,17 +106,21 @@ def leaf(method, arch, dataset, shots=None, base='..', command=None):
     learns = method not in EVALUATION_ONLY
     check_names(method, arch, dataset)
     if learns and not (isinstance(shots, int) and shots > 0):
-        raise ValueError(f'{method} is trained, so it needs a positive number of shots, got '
-                         f'{shots!r}')
+        raise ValueError(
+            f'{method} is trained, so it needs a positive number of shots, got {shots!r}'
+        )
     title, name = ARCHS[arch]
-    head = f"{TITLES[method]}, {title}, {(DATASETS | VARIANTS)[dataset]}"
+    head = f'{TITLES[method]}, {title}, {(DATASETS | VARIANTS)[dataset]}'
     if learns:
-        head += f", {shots} {'shot' if shots == 1 else 'shots'}"
+        head += f', {shots} {"shot" if shots == 1 else "shots"}'
     tool = 'train' if learns else 'test'
     path = file_name(method, arch, dataset, shots)
     command = command or f'python tools/{tool}.py configs/{path}'
-    body = _training(method, name, dataset, shots) if learns else \
-        f"model = dict(arch='{name}', classes=_base_.dataset.name)\n"
+    body = (
+        _training(method, name, dataset, shots)
+        if learns
+        else f"model = dict(arch='{name}', classes=_base_.dataset.name)\n"
+    )
     sources = f'\n{notes(method, dataset, shots)}\n' if learns else ''
     return f'''"""{head}.
 
@@ -104,15 +136,15 @@ def _training(method, name, dataset, shots):
     more = ''.join(f', {key}={_code(value)}' for key, value in found.model.items())
     batch = f'batch_size={found.batch_size}, ' if found.batch_size else ''
     loop = f'max_epochs={found.epochs}' if found.epochs else found.loop
-    return f'''model = dict(arch='{name}', classes=_base_.dataset.name{more})
+    return f"""model = dict(arch='{name}', classes=_base_.dataset.name{more})
 train_dataloader = dict({batch}dataset=dict(shots={shots}))
 train_cfg = dict({loop})
-{found.lines}'''
+{found.lines}"""
 
 
 def _code(value):
     if isinstance(value, dict):
-        return f"dict({', '.join(f'{k}={_code(v)}' for k, v in value.items())})"
+        return f'dict({", ".join(f"{k}={_code(v)}" for k, v in value.items())})'
     return repr(value)
 
 
@@ -122,11 +154,15 @@ def check_names(method, arch, dataset):
     _check('architecture', arch, ARCHS)
     _check('dataset', dataset, DATASETS | VARIANTS)
     if dataset in VARIANTS and method not in EVALUATION_ONLY:
-        raise ValueError(f'{dataset} is for evaluation only: {method} cannot be trained on it. '
-                         'Train on imagenet and use tools/test_protocol.py')
+        raise ValueError(
+            f'{dataset} is for evaluation only: {method} cannot be trained on it. '
+            'Train on imagenet and use tools/test_protocol.py'
+        )
 
 
 def _check(kind, name, known):
     if name not in known:
-        raise ValueError(f"no config file has the {kind} '{name}', and it cannot be composed "
-                         f"either: choose among {', '.join(known)}, or write the file")
+        raise ValueError(
+            f"no config file has the {kind} '{name}', and it cannot be composed "
+            f'either: choose among {", ".join(known)}, or write the file'
+        )

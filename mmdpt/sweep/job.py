@@ -3,6 +3,7 @@
 Plain Python, nothing of mmdpt or torch: the process that only waits for a
 training must start in no time. The class is pickled with its code.
 """
+
 import ctypes
 import fcntl
 import json
@@ -57,6 +58,7 @@ class Job:
     def checkpoint(self):
         """What submitit submits again after a preemption: the same, which goes on."""
         from submitit.helpers import DelayedSubmission
+
         return DelayedSubmission(self)
 
     def _path(self, name):
@@ -70,9 +72,15 @@ class Job:
             log.write(f'--- attempt {attempt}: {" ".join(self.command)}\n'.encode())
             log.flush()
             process = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env={**os.environ, **self.env}, pass_fds=[lock.fileno()],
-                start_new_session=True, preexec_fn=_prepare)
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self.env},
+                pass_fds=[lock.fileno()],
+                start_new_session=True,
+                preexec_fn=_prepare,
+            )
             lock.write(str(process.pid))
             lock.flush()
             try:
@@ -92,13 +100,20 @@ class Job:
             return dict(state='finished', error=None)
         error = last_error(self._path(LOG))
         if code == 0:
-            return dict(state='failed', error='ended well, but without a complete results.json: '
-                        'is default_hooks.report switched off?')
+            return dict(
+                state='failed',
+                error='ended well, but without a complete results.json: '
+                'is default_hooks.report switched off?',
+            )
         stopped = stopped or os.path.exists(self._path(STOP))
         if stopped or code == 130 or -code in KILLS:
             # whoever killed it, it can go on; so does the next sweep
-            signals = '' if stopped or code > 0 else \
-                f' by signal {-code}' + (' (out of memory?)' if code == -signal.SIGKILL else '')
+            signals = (
+                ''
+                if stopped or code > 0
+                else f' by signal {-code}'
+                + (' (out of memory?)' if code == -signal.SIGKILL else '')
+            )
             return dict(state='interrupted', error=f'stopped{signals}')
         return dict(state='failed', error=error or f'exit status {code}')
 
@@ -148,17 +163,19 @@ def last_error(path):
         lines = file.read().decode(errors='replace').splitlines()
     lines = [line.strip() for line in lines if line.strip()]
     begin = max((i for i, line in enumerate(lines) if line.startswith('--- attempt')), default=-1)
-    lines = [line for line in lines[begin + 1:] if not line.startswith('(--debug')]
-    told = [line for line in lines
-            if re.match(r'error: |[\w.]*(Error|Exception|Interrupt)\b', line)]
+    lines = [line for line in lines[begin + 1 :] if not line.startswith('(--debug')]
+    told = [
+        line for line in lines if re.match(r'error: |[\w.]*(Error|Exception|Interrupt)\b', line)
+    ]
     return (told or lines or [None])[-1]
 
 
 def read_results(folder):
     """dict | None: The figures of a finished run; None unless they are complete."""
     found = read_json(os.path.join(folder, RESULTS))
-    if isinstance(found, dict) and (found.get('few_shot') or found.get('zero_shot')
-                                    and found.get('evaluation_only')):
+    if isinstance(found, dict) and (
+        found.get('few_shot') or found.get('zero_shot') and found.get('evaluation_only')
+    ):
         return found
     return None
 

@@ -1,4 +1,5 @@
 """A bounded queue on this machine, through submitit's local executor."""
+
 import os
 import os.path as osp
 import shutil
@@ -31,6 +32,7 @@ def slots(count=None, gpus=None, per_gpu=1):
     cores = len(os.sched_getaffinity(0))
     if count is None and gpus is None:
         import torch
+
         gpus = [str(i) for i in range(torch.cuda.device_count())]
         count = None if gpus else max(1, cores // 2)
     devices = [''] * count if count else [g for _ in range(per_gpu) for g in gpus]
@@ -52,6 +54,7 @@ def run_local(runs, make_job, places, work_dir, ended):
         ended (Callable): Told each run that has ended, with what submitit knows.
     """
     import submitit
+
     folder = osp.join(work_dir, '.sweep', 'submitit')
     shutil.rmtree(folder, ignore_errors=True)  # of a sweep that was killed
     executor = submitit.LocalExecutor(folder)

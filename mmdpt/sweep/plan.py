@@ -1,4 +1,5 @@
 """Which runs: a grid of names, or a sweep file."""
+
 import fnmatch
 import os.path as osp
 from itertools import product
@@ -45,7 +46,8 @@ def plan_grid(methods, archs, datasets, shots, seeds, options=None, folder='.'):
         name = stem(method, arch, dataset, n)
         try:
             config = find_leaf(method, arch, dataset, n) or compose(
-                method, arch, dataset, n, folder)
+                method, arch, dataset, n, folder
+            )
             full = name if seed is None else f'{name}_seed{seed}'
             runs.append(resolve(full, config, options, seed, n is None, cache))
         except (ValueError, OSError) as error:
@@ -58,8 +60,9 @@ def compose(method, arch, dataset, shots, folder):
     """str: A config file for a combination that has none, written to ``folder``."""
     check_names(method, arch, dataset)
     path = osp.join(folder, f'{stem(method, arch, dataset, shots)}.py')
-    text = leaf(method, arch, dataset, shots, osp.relpath(CONFIGS, folder),
-                'Composed by tools/sweep.py')
+    text = leaf(
+        method, arch, dataset, shots, osp.relpath(CONFIGS, folder), 'Composed by tools/sweep.py'
+    )
     write_atomically(text.encode(), path)
     return path
 
@@ -84,16 +87,23 @@ def plan_file(path, options=None):
     path = find_config(path)
     entries = Config.fromfile(path).get('runs')
     if not isinstance(entries, list) or not entries:
-        raise ValueError(f"{path} has no list 'runs' of dict(name=..., config=..., options=..., "
-                         'seed=...)')
+        raise ValueError(
+            f"{path} has no list 'runs' of dict(name=..., config=..., options=..., seed=...)"
+        )
     cache, runs, errors, names = {}, [], [], set()
     for i, entry in enumerate(entries):
         try:
             _check_entry(i, entry, names)
-            runs.append(resolve(
-                entry['name'], entry['config'], {**entry.get('options', {}),
-                                                        **(options or {})},
-                entry.get('seed'), entry.get('test', False), cache))
+            runs.append(
+                resolve(
+                    entry['name'],
+                    entry['config'],
+                    {**entry.get('options', {}), **(options or {})},
+                    entry.get('seed'),
+                    entry.get('test', False),
+                    cache,
+                )
+            )
         except (ValueError, OSError) as error:
             errors.append(str(error))
     refuse(errors)
@@ -103,11 +113,14 @@ def plan_file(path, options=None):
 def _check_entry(i, entry, names):
     missing, unknown = {'name', 'config'} - set(entry), set(entry) - KEYS
     if missing or unknown:
-        what = f"lacks {', '.join(sorted(missing))}" if missing else \
-            f"has the unknown key {', '.join(sorted(unknown))}"
-        raise ValueError(f"runs[{i}] {what}: give {', '.join(sorted(KEYS))}")
+        what = (
+            f'lacks {", ".join(sorted(missing))}'
+            if missing
+            else f'has the unknown key {", ".join(sorted(unknown))}'
+        )
+        raise ValueError(f'runs[{i}] {what}: give {", ".join(sorted(KEYS))}')
     if entry['name'] in names:
-        raise ValueError(f"runs[{i}]: the name {entry['name']} stands twice, and names are folders")
+        raise ValueError(f'runs[{i}]: the name {entry["name"]} stands twice, and names are folders')
     names.add(entry['name'])
 
 
@@ -117,8 +130,11 @@ def select(runs, patterns):
     Raises:
         ValueError: If a pattern fits none.
     """
-    refuse(f"--only {p} fits none of the {len(runs)} runs, such as {runs[0].name}"
-           for p in patterns if not fnmatch.filter((r.name for r in runs), p))
+    refuse(
+        f'--only {p} fits none of the {len(runs)} runs, such as {runs[0].name}'
+        for p in patterns
+        if not fnmatch.filter((r.name for r in runs), p)
+    )
     return [r for r in runs if any(fnmatch.fnmatch(r.name, p) for p in patterns)]
 
 
@@ -128,5 +144,6 @@ def refuse(errors):
     if len(errors) == 1:
         raise ValueError(errors[0])
     if errors:
-        raise ValueError(f'{len(errors)} runs are impossible, so none is started:\n  ' +
-                         '\n  '.join(errors))
+        raise ValueError(
+            f'{len(errors)} runs are impossible, so none is started:\n  ' + '\n  '.join(errors)
+        )

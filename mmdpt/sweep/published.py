@@ -3,20 +3,31 @@
 What the authors published goes into a config as it is; where they published
 nothing, the choice is ours and the config says so.
 """
+
 from dataclasses import dataclass, field
-from typing import Optional
 
 from ..datasets.benchmarks import get_benchmark
 
 EVALUATION_ONLY = ('zeroshot', 'zeroshot_ensemble', 'zeroshot_ensemble80')  # nothing to train
 
 CITED_SHOTS = (1, 2, 4, 8, 16)  # of the public benchmark
-OTHER_SHOTS = 'none is published for these shots, so that of the next of 1, 2, 4, 8 and 16: our ' \
-              'choice'
+OTHER_SHOTS = (
+    'none is published for these shots, so that of the next of 1, 2, 4, 8 and 16: our choice'
+)
 DPT_GUIDED = ' The 30 guided epochs of their 1-shot script are kept: our choice.'
 TIP_ALPHA = dict(
-    eurosat=2., imagenet=1.17, oxfordpets=1.17, food101=1.17, sun397=1.17, caltech101=3.,
-    stanfordcars=3., ucf101=3., dtd=2., fgvcaircraft=5., flowers102=10.)
+    eurosat=2.0,
+    imagenet=1.17,
+    oxfordpets=1.17,
+    food101=1.17,
+    sun397=1.17,
+    caltech101=3.0,
+    stanfordcars=3.0,
+    ucf101=3.0,
+    dtd=2.0,
+    fgvcaircraft=5.0,
+    flowers102=10.0,
+)
 SRC_EARLY = ('imagenet', 'caltech101', 'oxfordpets', 'food101', 'ucf101', 'sun397')
 
 
@@ -34,10 +45,11 @@ class Settings:
         lines (str): Further lines of the config.
         loop (str): What ``train_cfg`` says instead of epochs.
     """
-    epochs: Optional[int]
+
+    epochs: int | None
     source: str
     notes: str = ''
-    batch_size: Optional[int] = None
+    batch_size: int | None = None
     model: dict = field(default_factory=dict)
     lines: str = ''
     loop: str = "_delete_=True, type='CacheTrainLoop'"
@@ -53,8 +65,10 @@ def settings(method, dataset, shots):
         ValueError: If nothing is known about the method.
     """
     if method not in METHODS:
-        raise ValueError(f"no epochs are known for the method '{method}': known are "
-                         f"{', '.join(METHODS)}. Write a config file for it")
+        raise ValueError(
+            f"no epochs are known for the method '{method}': known are "
+            f'{", ".join(METHODS)}. Write a config file for it'
+        )
     return METHODS[method](dataset, shots)
 
 
@@ -62,40 +76,53 @@ def _coop(dataset, shots):
     if dataset == 'imagenet':
         return Settings(50, "the authors' setting for ImageNet")
     number = 50 if shots == 1 else 100 if shots <= 4 else 200
-    return Settings(number, "the authors' setting for these shots"
-                    if shots in CITED_SHOTS else OTHER_SHOTS)
+    return Settings(
+        number, "the authors' setting for these shots" if shots in CITED_SHOTS else OTHER_SHOTS
+    )
 
 
 def _dpt(dataset, shots):
-    number, source = (60, "the authors' 1-shot script") if shots == 1 else (
-        100, "the authors' default file")
+    number, source = (
+        (60, "the authors' 1-shot script") if shots == 1 else (100, "the authors' default file")
+    )
     notes = DPT_GUIDED if shots > 1 else ''
     if dataset == 'imagenet':
-        return Settings(number, source, notes + ' 1 epoch of warm-up on ImageNet: their code.',
-                        lines='param_scheduler = dict(warmup_epochs=1)\n')
+        return Settings(
+            number,
+            source,
+            notes + ' 1 epoch of warm-up on ImageNet: their code.',
+            lines='param_scheduler = dict(warmup_epochs=1)\n',
+        )
     return Settings(number, source, notes)
 
 
 def _vlp(dataset, shots):
     dpt = _dpt(dataset, shots)
-    return Settings(dpt.epochs, 'none is published for VLP alone, so those of DPT', dpt.notes,
-                    lines=dpt.lines)
+    return Settings(
+        dpt.epochs, 'none is published for VLP alone, so those of DPT', dpt.notes, lines=dpt.lines
+    )
 
 
 def _vpt(dataset, shots):
-    return Settings(_dpt(dataset, shots).epochs, 'none is published for VPT on CLIP, so those of '
-                    'DPT, whose visual prompts these are: our choice')
+    return Settings(
+        _dpt(dataset, shots).epochs,
+        'none is published for VPT on CLIP, so those of '
+        'DPT, whose visual prompts these are: our choice',
+    )
 
 
 def _clip_adapter(dataset, shots):
-    return Settings(_coop(dataset, shots).epochs, 'the authors publish none ("follow CoOp\'s '
-                    'command"), so those of CoOp for these shots')
+    return Settings(
+        _coop(dataset, shots).epochs,
+        'the authors publish none ("follow CoOp\'s command"), so those of CoOp for these shots',
+    )
 
 
 def _prograd(dataset, shots):
     if dataset == 'imagenet':
-        return Settings(50, 'as CoOp on ImageNet; that ProGrad\'s authors do the same is our '
-                        'assumption')
+        return Settings(
+            50, "as CoOp on ImageNet; that ProGrad's authors do the same is our assumption"
+        )
     return _coop(dataset, shots)
 
 
@@ -110,24 +137,34 @@ def _cocoop(dataset, shots):
 
 
 def _maple(dataset, shots):
-    return Settings(5, "the authors' setting (16 shots)" if shots == 16 else "the authors' 16-shot "
-                    'setting; none is published for fewer, so the same: our choice',
-                    ' Batch 4: theirs.', 4)
+    return Settings(
+        5,
+        "the authors' setting (16 shots)"
+        if shots == 16
+        else "the authors' 16-shot setting; none is published for fewer, so the same: our choice",
+        ' Batch 4: theirs.',
+        4,
+    )
 
 
 def _promptsrc(dataset, shots):
     mean, deviation = (30, 30) if dataset in SRC_EARLY else (45, 5)
-    return Settings(50, "the authors' few-shot setting", f' Batch 4, and a mean and deviation of '
-                    f'the aggregation of {mean} and {deviation}: theirs for this dataset.', 4,
-                    lines='default_hooks = dict(\n    aggregation=dict('
-                    f'mean={mean}, deviation={deviation}))\n')
+    return Settings(
+        50,
+        "the authors' few-shot setting",
+        f' Batch 4, and a mean and deviation of '
+        f'the aggregation of {mean} and {deviation}: theirs for this dataset.',
+        4,
+        lines=f'default_hooks = dict(\n    aggregation=dict(mean={mean}, deviation={deviation}))\n',
+    )
 
 
 def _cache(dataset, shots):
     keys = shots * num_classes(dataset)
     alpha = TIP_ALPHA[dataset]
-    return dict(head=dict(num_keys=keys, alpha=alpha)), \
-        f' Alpha {alpha:g}: theirs for this dataset.'
+    return dict(
+        head=dict(num_keys=keys, alpha=alpha)
+    ), f' Alpha {alpha:g}: theirs for this dataset.'
 
 
 def _tip_adapter(dataset, shots):
@@ -138,22 +175,28 @@ def _tip_adapter(dataset, shots):
 def _tip_adapter_f(dataset, shots):
     model, notes = _cache(dataset, shots)
     number = 100 if dataset == 'eurosat' else 20
-    return Settings(number, "the authors' setting for this dataset", notes + ' Batch 256: theirs.',
-                    256, model)
+    return Settings(
+        number, "the authors' setting for this dataset", notes + ' Batch 256: theirs.', 256, model
+    )
 
 
 def _linear_probe(dataset, shots):
     return Settings(
-        None, '', 'All values are those of the public protocol.',
+        None,
+        '',
+        'All values are those of the public protocol.',
         loop="_delete_=True, type='CacheTrainLoop', val_begin=2",  # tested once, at the end
-        lines="test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')\n")
+        lines="test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')\n",
+    )
 
 
 def _clip_lora(dataset, shots):
     # FewShotBatchSampler: an incomplete batch is dropped unless it is the only one
     steps = max(1, shots * num_classes(dataset) // 32)
-    return Settings(round(500 * shots / steps), f"the authors' 500 steps times the shots, {steps} "
-                    f"step{'s' if steps > 1 else ''} an epoch")
+    return Settings(
+        round(500 * shots / steps),
+        f"the authors' 500 steps times the shots, {steps} step{'s' if steps > 1 else ''} an epoch",
+    )
 
 
 def num_classes(dataset):
@@ -164,24 +207,52 @@ def num_classes(dataset):
 
 # Lambda by dataset (configs of the authors' few-shot runs; it overrides their yaml)
 MMRL_WEIGHT = dict(
-    stanfordcars=7., fgvcaircraft=6., sun397=6., dtd=6., food101=5., flowers102=4., ucf101=3.,
-    imagenet=.5, caltech101=.5, oxfordpets=.2, eurosat=.01)
+    stanfordcars=7.0,
+    fgvcaircraft=6.0,
+    sun397=6.0,
+    dtd=6.0,
+    food101=5.0,
+    flowers102=4.0,
+    ucf101=3.0,
+    imagenet=0.5,
+    caltech101=0.5,
+    oxfordpets=0.2,
+    eurosat=0.01,
+)
 # share of each layer's own tokens, and lambda
 MMRLPP = dict(
-    imagenet=(.9, .2), fgvcaircraft=(.9, 2.), ucf101=(.9, 3.), dtd=(.9, 7.), oxfordpets=(.7, .01),
-    stanfordcars=(.7, 6.), caltech101=(.6, 3.), sun397=(.5, 3.), flowers102=(.4, 7.),
-    eurosat=(.2, .01), food101=(.1, 1.))
+    imagenet=(0.9, 0.2),
+    fgvcaircraft=(0.9, 2.0),
+    ucf101=(0.9, 3.0),
+    dtd=(0.9, 7.0),
+    oxfordpets=(0.7, 0.01),
+    stanfordcars=(0.7, 6.0),
+    caltech101=(0.6, 3.0),
+    sun397=(0.5, 3.0),
+    flowers102=(0.4, 7.0),
+    eurosat=(0.2, 0.01),
+    food101=(0.1, 1.0),
+)
 # around the context, where it is not 'X X X X {}.'; and the anchors' templates
 TCP_PROMPT = dict(
-    oxfordpets='X X X X {}, a type of pet.', flowers102='X X X X {}, a type of flower.',
-    fgvcaircraft='X X X X {}, a type of aircraft.', food101='X X X X {}, a type of food.',
-    stanfordcars='X X X X {}, a type of car', dtd='X X X X {} texture.',
-    ucf101='a photo of a person doing {}.', imagenet='a photo of a {}.')
+    oxfordpets='X X X X {}, a type of pet.',
+    flowers102='X X X X {}, a type of flower.',
+    fgvcaircraft='X X X X {}, a type of aircraft.',
+    food101='X X X X {}, a type of food.',
+    stanfordcars='X X X X {}, a type of car',
+    dtd='X X X X {} texture.',
+    ucf101='a photo of a person doing {}.',
+    imagenet='a photo of a {}.',
+)
 TCP_ANCHOR = dict(
-    oxfordpets='a photo of a {}, a type of pet.', flowers102='a photo of a {}, a type of flower.',
-    dtd='a photo of a {}, a type of texture.', food101='a photo of a {}, a type of food.',
-    fgvcaircraft='a photo of an aircraft {}.', eurosat='a centered satellite photo of {}.',
-    ucf101='a photo of a person doing {}.')
+    oxfordpets='a photo of a {}, a type of pet.',
+    flowers102='a photo of a {}, a type of flower.',
+    dtd='a photo of a {}, a type of texture.',
+    food101='a photo of a {}, a type of food.',
+    fgvcaircraft='a photo of an aircraft {}.',
+    eurosat='a centered satellite photo of {}.',
+    ucf101='a photo of a person doing {}.',
+)
 
 
 def _tcp(dataset, shots):
@@ -189,8 +260,12 @@ def _tcp(dataset, shots):
     model = dict(templates=TCP_ANCHOR.get(dataset, 'a photo of a {}.'))
     if dataset in TCP_PROMPT:
         model['text_prompt'] = dict(template=TCP_PROMPT[dataset])
-    return Settings(number, "the authors' base-to-new setting; none is published for few-shot",
-                    ' Their own templates.', model=model)
+    return Settings(
+        number,
+        "the authors' base-to-new setting; none is published for few-shot",
+        ' Their own templates.',
+        model=model,
+    )
 
 
 def _mmrl(dataset, shots):
@@ -198,23 +273,43 @@ def _mmrl(dataset, shots):
     model = dict(head=dict(weight=weight, fusion='always'))
     if dataset == 'eurosat':
         model['text_prompt'] = dict(space_dim=2048)
-    return Settings(5 if dataset == 'imagenet' else 50, "the authors' few-shot setting",
-                    f' Lambda {weight:g}: theirs for this dataset.', model=model)
+    return Settings(
+        5 if dataset == 'imagenet' else 50,
+        "the authors' few-shot setting",
+        f' Lambda {weight:g}: theirs for this dataset.',
+        model=model,
+    )
 
 
 def _mmrlpp(dataset, shots):
     mix, weight = MMRLPP[dataset]
     slow = dataset == 'imagenet'
     return Settings(
-        5 if slow else 100, "the authors' few-shot setting",
+        5 if slow else 100,
+        "the authors' few-shot setting",
         f' Mix {mix:g} and lambda {weight:g}: theirs for this dataset.',
         model=dict(text_prompt=dict(mix=mix), head=dict(weight=weight, fusion='always')),
-        lines='optim_wrapper = dict(optimizer=dict(lr=0.001))\n' if slow else '')
+        lines='optim_wrapper = dict(optimizer=dict(lr=0.001))\n' if slow else '',
+    )
 
 
 METHODS = dict(
-    tcp=_tcp, mmrl=_mmrl, mmrlpp=_mmrlpp,
-    dpt=_dpt, coop=_coop, cocoop=_cocoop, kgcoop=_kgcoop, prograd=_prograd, maple=_maple,
-    promptsrc=_promptsrc, vlp=_vlp, vpt=_vpt, vpt_shallow=_vpt, clip_adapter=_clip_adapter,
-    clip_lora=_clip_lora, tip_adapter=_tip_adapter, tip_adapter_f=_tip_adapter_f,
-    linear_probe=_linear_probe)
+    tcp=_tcp,
+    mmrl=_mmrl,
+    mmrlpp=_mmrlpp,
+    dpt=_dpt,
+    coop=_coop,
+    cocoop=_cocoop,
+    kgcoop=_kgcoop,
+    prograd=_prograd,
+    maple=_maple,
+    promptsrc=_promptsrc,
+    vlp=_vlp,
+    vpt=_vpt,
+    vpt_shallow=_vpt,
+    clip_adapter=_clip_adapter,
+    clip_lora=_clip_lora,
+    tip_adapter=_tip_adapter,
+    tip_adapter_f=_tip_adapter_f,
+    linear_probe=_linear_probe,
+)

@@ -1,4 +1,5 @@
 """What a run of a sweep is: a resolved config, its hash, its folder."""
+
 import ast
 import hashlib
 import json
@@ -27,6 +28,7 @@ class Run:
         tool (str): 'train', or 'test' for what learns nothing.
         source (str): The config file it comes from, for messages.
     """
+
     name: str
     content: dict
     tool: str
@@ -92,8 +94,7 @@ def resolve(name, config, options=None, seed=None, test=False, cache=None):
 
 def _check_name(name):
     if not name or name != osp.basename(name) or name.startswith('.'):
-        raise ValueError('the name of a run is the name of its folder: no slashes, no dot in '
-                         'front')
+        raise ValueError('the name of a run is the name of its folder: no slashes, no dot in front')
 
 
 def _literal(content):
@@ -106,8 +107,10 @@ def _literal(content):
         try:
             ast.literal_eval(repr(value))
         except (ValueError, SyntaxError) as error:
-            raise ValueError(f"the config's {key} holds more than plain Python data ({error}): "
-                             'give names (type=\'...\') instead of objects') from error
+            raise ValueError(
+                f"the config's {key} holds more than plain Python data ({error}): "
+                "give names (type='...') instead of objects"
+            ) from error
     return content
 
 

@@ -1,4 +1,5 @@
 """A config for 16 shots, with fewer."""
+
 from functools import lru_cache
 
 from mmengine.config import Config
@@ -24,9 +25,11 @@ def fewer_shots(config, shots, factor=1):
     cfg = read(config)
     options = {'train_dataloader.dataset.shots': shots}
     head, hooks = cfg.model.head, cfg.get('default_hooks', {})
-    places = [(cfg.train_cfg, 'train_cfg', ('max_epochs', )),
-              (head, 'model.head', ('guided_epochs', )),
-              (hooks.get('aggregation', {}), 'default_hooks.aggregation', ('mean', 'deviation'))]
+    places = [
+        (cfg.train_cfg, 'train_cfg', ('max_epochs',)),
+        (head, 'model.head', ('guided_epochs',)),
+        (hooks.get('aggregation', {}), 'default_hooks.aggregation', ('mean', 'deviation')),
+    ]
     for place, name, keys in places:
         options.update({f'{name}.{key}': place[key] * factor for key in keys if key in place})
     if 'num_keys' in head:

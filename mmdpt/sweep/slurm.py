@@ -1,4 +1,5 @@
 """An array of jobs on a cluster, through submitit's SLURM executor."""
+
 import os
 import os.path as osp
 import time
@@ -27,6 +28,7 @@ class Pack:
     def checkpoint(self):
         """What submitit submits again after a preemption: the same, which goes on."""
         from submitit.helpers import DelayedSubmission
+
         return DelayedSubmission(self)
 
 
@@ -40,8 +42,10 @@ def parse_options(text):
     for part in filter(None, (text or '').split(',')):
         key, equals, value = part.partition('=')
         if not equals:
-            raise ValueError(f"--slurm-options: '{part}' is not NAME=VALUE; for example "
-                             'partition=gpu,timeout_min=600,gpus_per_node=1')
+            raise ValueError(
+                f"--slurm-options: '{part}' is not NAME=VALUE; for example "
+                'partition=gpu,timeout_min=600,gpus_per_node=1'
+            )
         key = key.strip()
         value = int(value) if value.strip().isdigit() else value.strip()
         found[key if key in GENERIC else f'slurm_{key}'] = value
@@ -55,13 +59,17 @@ def make_executor(folder, options, per_job=1):
         ValueError: If submitit or SLURM does not take them.
     """
     import submitit
+
     if not {'timeout_min', 'slurm_time'} & set(options):
-        raise ValueError('--slurm-options needs timeout_min=MINUTES, the longest that a job may '
-                         "take: submitit's default is 5")
+        raise ValueError(
+            '--slurm-options needs timeout_min=MINUTES, the longest that a job may '
+            "take: submitit's default is 5"
+        )
     try:
         executor = submitit.AutoExecutor(folder, cluster='slurm')
         executor.update_parameters(
-            **{'name': 'sweep', 'stderr_to_stdout': True, 'tasks_per_node': per_job, **options})
+            **{'name': 'sweep', 'stderr_to_stdout': True, 'tasks_per_node': per_job, **options}
+        )
     except (NameError, RuntimeError, AssertionError) as error:
         raise ValueError(f'--executor slurm: {error}') from error
     return executor
@@ -79,6 +87,7 @@ def run_slurm(runs, make_job, options, work_dir, ended, per_job=1):
         per_job (int): Runs a job, which share its GPU.
     """
     import submitit
+
     folder = osp.join(work_dir, '.sweep', 'slurm')
     known = read_json(osp.join(work_dir, '.sweep', 'jobs.json')) or {}
     active = {}
@@ -88,15 +97,16 @@ def run_slurm(runs, make_job, options, work_dir, ended, per_job=1):
             if not job.done():
                 active[run.name] = run, job
     fresh = [run for run in runs if run.name not in active]
-    packs = [fresh[i:i + per_job] for i in range(0, len(fresh), per_job)]
+    packs = [fresh[i : i + per_job] for i in range(0, len(fresh), per_job)]
     if packs:
         executor = make_executor(folder, options, per_job)
         with executor.batch():
             jobs = [executor.submit(Pack([make_job(run, {}) for run in pack])) for pack in packs]
         active.update({run.name: (run, job) for pack, job in zip(packs, jobs) for run in pack})
-        write_json({name: dict(hash=run.hash, job=job.job_id)
-                    for name, (run, job) in active.items()},
-                   osp.join(work_dir, '.sweep', 'jobs.json'))
+        write_json(
+            {name: dict(hash=run.hash, job=job.job_id) for name, (run, job) in active.items()},
+            osp.join(work_dir, '.sweep', 'jobs.json'),
+        )
     while active:
         for name in [n for n, (_, job) in active.items() if job.done()]:
             ended(*active.pop(name))

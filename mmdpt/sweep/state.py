@@ -1,9 +1,10 @@
 """What has become of a run, read from its folder alone."""
+
 import fcntl
 import os
 import os.path as osp
 from contextlib import suppress
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from .job import LOCK, STATE, STOP, read_json, read_results, write_json
 
@@ -16,10 +17,11 @@ STATES = ('finished', 'failed', 'interrupted', 'running', 'changed', 'new')
 
 class Status(NamedTuple):
     """State of a run (one of ``STATES``), and what is known about it."""
+
     state: str
-    error: Optional[str] = None
-    results: Optional[dict] = None
-    seconds: Optional[float] = None
+    error: str | None = None
+    results: dict | None = None
+    seconds: float | None = None
 
 
 def status(run, work_dir):
@@ -33,19 +35,26 @@ def status(run, work_dir):
         return Status('new')
     identity = read_json(osp.join(folder, IDENTITY))
     if identity is None:
-        raise ValueError(f'{folder} holds files, but no {IDENTITY}: no sweep made it. Move it '
-                         'away, or choose another --work-dir')
+        raise ValueError(
+            f'{folder} holds files, but no {IDENTITY}: no sweep made it. Move it '
+            'away, or choose another --work-dir'
+        )
     if identity['hash'] != run.hash:
-        return Status('changed', f"made with another config (hash {identity['hash'][:8]}, now "
-                      f'{run.hash[:8]})')
+        return Status(
+            'changed', f'made with another config (hash {identity["hash"][:8]}, now {run.hash[:8]})'
+        )
     before = read_json(osp.join(folder, STATE)) or {}
     results, seconds = read_results(folder), before.get('seconds')
     if results is not None:
         return Status('finished', None, results, seconds)
     if holder(folder) is not None:
         return Status('running')
-    return Status('failed' if before.get('state') == 'failed' else 'interrupted',
-                  before.get('error'), None, seconds)
+    return Status(
+        'failed' if before.get('state') == 'failed' else 'interrupted',
+        before.get('error'),
+        None,
+        seconds,
+    )
 
 
 def holder(folder):
@@ -73,15 +82,17 @@ def claim(run, work_dir):
     folder, moved = osp.join(work_dir, run.name), None
     identity = read_json(osp.join(folder, IDENTITY))
     if identity is not None and identity['hash'] != run.hash:
-        moved = f"{folder}.{identity['hash'][:8]}"
+        moved = f'{folder}.{identity["hash"][:8]}'
         while osp.exists(moved):
             moved += '_'
         os.rename(folder, moved)
     os.makedirs(folder, exist_ok=True)
     with suppress(FileNotFoundError):
         os.remove(osp.join(folder, STOP))
-    write_json(dict(name=run.name, hash=run.hash, config=run.source, tool=run.tool),
-               osp.join(folder, IDENTITY))
+    write_json(
+        dict(name=run.name, hash=run.hash, config=run.source, tool=run.tool),
+        osp.join(folder, IDENTITY),
+    )
     return moved
 
 

@@ -3,6 +3,7 @@
 ``tools/pretrain_tiny_clip.py`` makes it from scratch on images of typed glyphs and
 words; ``docs/tiny_clip.md`` says how, and what it can and cannot do.
 """
+
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent

@@ -1,11 +1,12 @@
 """A small merges file for open_clip's SimpleTokenizer (Sennrich et al., 2016)."""
+
 import gzip
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable, List, Tuple
 
 
-def learn_merges(words: Iterable[str], number: int) -> List[Tuple[str, str]]:
+def learn_merges(words: Iterable[str], number: int) -> list[tuple[str, str]]:
     """Learns byte-pair merges; only ASCII words are considered.
 
     Args:
@@ -31,11 +32,11 @@ def learn_merges(words: Iterable[str], number: int) -> List[Tuple[str, str]]:
     return merges
 
 
-def join(symbols: Tuple[str, ...], pair: Tuple[str, str]) -> Tuple[str, ...]:
+def join(symbols: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
     """Replaces every occurrence of a pair by one symbol."""
     joined, i = [], 0
     while i < len(symbols):
-        if symbols[i:i + 2] == pair:
+        if symbols[i : i + 2] == pair:
             joined.append(''.join(pair))
             i += 2
         else:
@@ -44,7 +45,7 @@ def join(symbols: Tuple[str, ...], pair: Tuple[str, str]) -> Tuple[str, ...]:
     return tuple(joined)
 
 
-def save_merges(merges: List[Tuple[str, str]], path: Path) -> None:
+def save_merges(merges: list[tuple[str, str]], path: Path) -> None:
     """Writes the file in open_clip's form: a header line, then one pair a line."""
     lines = ['#version: 0.2', *(' '.join(pair) for pair in merges)]
     # No line break at the end: the tokenizer would read it as one more merge.

@@ -2,17 +2,31 @@
 
 An image is described by integers, one for each trait; a caption states some of them.
 """
+
 import random
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from .glyphs import DIGITS, LETTERS, Master, name_of
 
-COLOURS = ('black', 'white', 'grey', 'red', 'green', 'blue', 'yellow', 'orange', 'purple',
-           'pink', 'brown', 'cyan')
+COLOURS = (
+    'black',
+    'white',
+    'grey',
+    'red',
+    'green',
+    'blue',
+    'yellow',
+    'orange',
+    'purple',
+    'pink',
+    'brown',
+    'cyan',
+)
 # The adjectives of each trait; value -1 (in between) has none.
-ADJECTIVES: Dict[str, Tuple[str, ...]] = {
+ADJECTIVES: dict[str, tuple[str, ...]] = {
     'ink': COLOURS,
     'paper': COLOURS,
     'size': ('small', 'large'),
@@ -29,8 +43,9 @@ OPENINGS = ('', '', '', 'a photo of ', 'an image of ', 'a picture of ', 'this is
 
 class Caption(NamedTuple):
     """A text and the traits it states (UNSTATED elsewhere), in the order of TRAITS."""
+
     text: str
-    traits: List[int]
+    traits: list[int]
 
 
 def family_of(font: str) -> int:
@@ -40,7 +55,7 @@ def family_of(font: str) -> int:
     return 0 if 'Sans' in font or 'cmss' in font else 1
 
 
-def noun(concept: str, rng: random.Random) -> Tuple[str, bool]:
+def noun(concept: str, rng: random.Random) -> tuple[str, bool]:
     """A noun phrase for what is drawn, and whether it states upper or lower case."""
     if len(concept) > 1:
         return rng.choice(('the word {}', 'the text {}', '{}')).format(concept), False
@@ -56,7 +71,7 @@ def noun(concept: str, rng: random.Random) -> Tuple[str, bool]:
     return rng.choice(('the letter {}', '{}')).format(name), False
 
 
-def describe(concept: str, traits: List[int], talk: float, rng: random.Random) -> Caption:
+def describe(concept: str, traits: list[int], talk: float, rng: random.Random) -> Caption:
     """Makes a caption.
 
     Args:
@@ -83,7 +98,7 @@ def describe(concept: str, traits: List[int], talk: float, rng: random.Random) -
     return Caption(rng.choice(OPENINGS) + phrase + ground + rng.choice(('', '.')), stated)
 
 
-def chain(captions: List[Caption]) -> Caption:
+def chain(captions: list[Caption]) -> Caption:
     """Joins captions of one image: long texts train the later positions."""
     texts = [caption.text.rstrip('.') for caption in captions]
     stated = np.array([caption.traits for caption in captions])
@@ -98,16 +113,19 @@ class Captioner:
         rng: Source of the wording.
     """
 
-    def __init__(self, masters: List[Master], rng: random.Random):
+    def __init__(self, masters: list[Master], rng: random.Random):
         # A letter is one concept in both cases; the case is a trait of its own.
         names = [m.concept.lower() if m.concept in LETTERS else m.concept for m in masters]
         index = {name: i for i, name in enumerate(dict.fromkeys(names))}
         self.masters, self.rng = masters, rng
-        self.fixed = [(index[name], int(m.concept.isupper()) if m.concept in LETTERS else UNSTATED)
-                      for name, m in zip(names, masters)]
+        self.fixed = [
+            (index[name], int(m.concept.isupper()) if m.concept in LETTERS else UNSTATED)
+            for name, m in zip(names, masters)
+        ]
 
-    def __call__(self, chosen: Sequence[int], traits: Sequence[Sequence[int]],
-                 talk: float) -> Tuple[List[str], np.ndarray, np.ndarray]:
+    def __call__(
+        self, chosen: Sequence[int], traits: Sequence[Sequence[int]], talk: float
+    ) -> tuple[list[str], np.ndarray, np.ndarray]:
         """Describes B images.
 
         Args:
@@ -123,7 +141,7 @@ class Captioner:
         stated = np.array([caption.traits for caption in captions])
         return [caption.text for caption in captions], stated, np.array(truth)
 
-    def one(self, index: int, known: List[int], talk: float) -> Caption:
+    def one(self, index: int, known: list[int], talk: float) -> Caption:
         """One caption; of 17, one is a chain of two to four."""
         repeats = self.rng.randint(2, 4) if self.rng.random() < 0.06 else 1
         captions = [

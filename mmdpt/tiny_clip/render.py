@@ -1,5 +1,6 @@
 """Warps and paints many distance maps at once, on a seeded torch generator."""
-from typing import List, NamedTuple
+
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +13,32 @@ SIZE = 32  # pixels a side of the finished image
 RESOLUTIONS = (8, 10, 12, 16, 24, SIZE)  # what an image is reduced to before it is enlarged
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's normalisation
 STD = (0.26862954, 0.26130258, 0.27577711)
-RGB = torch.tensor([[0, 0, 0], [255, 255, 255], [128, 128, 128], [215, 35, 35], [40, 150, 50],
-                    [40, 70, 210], [240, 220, 50], [245, 140, 30], [130, 50, 160],
-                    [245, 150, 190], [130, 80, 40], [60, 200, 220]]) / 255
+RGB = (
+    torch.tensor(
+        [
+            [0, 0, 0],
+            [255, 255, 255],
+            [128, 128, 128],
+            [215, 35, 35],
+            [40, 150, 50],
+            [40, 70, 210],
+            [240, 220, 50],
+            [245, 140, 30],
+            [130, 50, 160],
+            [245, 150, 190],
+            [130, 80, 40],
+            [60, 200, 220],
+        ]
+    )
+    / 255
+)
 # How often each kind of drawing is shown.
 SHARES = {'digit': 0.25, 'letter': 0.3, 'other': 0.25, 'word': 0.2}
 
 
 class Batch(NamedTuple):
     """Finished images, the drawing behind each, and its traits besides concept and case."""
+
     images: Tensor  # (B, 3, SIZE, SIZE), normalised
     chosen: Tensor  # (B,) index of the master
     traits: Tensor  # (B, T) int64, in the order of captions.ADJECTIVES
@@ -40,7 +58,7 @@ class Painter:
         masters: Drawings with their distance maps.
     """
 
-    def __init__(self, masters: List[Master]):
+    def __init__(self, masters: list[Master]):
         self.masters = masters
         self.maps = torch.stack([torch.from_numpy(m.distance) for m in masters])
         self.kinds = [kind_of(m.concept) for m in masters]
@@ -50,7 +68,8 @@ class Painter:
         self.family = torch.tensor([family_of(m.font) for m in masters])
         self.bold = torch.tensor(['Bol' in m.font or 'cmb' in m.font for m in masters])
         self.slanted = torch.tensor(
-            [any(s in m.font for s in ('Ita', 'Oblique', 'cmti', 'cmmi')) for m in masters])
+            [any(s in m.font for s in ('Ita', 'Oblique', 'cmti', 'cmmi')) for m in masters]
+        )
 
     def sample(self, number: int, difficulty: float, rng: torch.Generator) -> Batch:
         """Chooses masters by SHARES and draws them."""
@@ -74,15 +93,19 @@ class Painter:
         ink, weight, softness = stroke(signed, maps, hard, rng)
         image, front, back = paint(ink, rng)
         image, resolution = degrade(image, word, hard, rng)
-        traits = torch.stack([
-            front, back,
-            two_sided(zoom, 0.8, 1.1),
-            two_sided(weight + 2 * self.bold[chosen], -1.0, 1.9),
-            slant_trait(lean + 0.2 * self.slanted[chosen]),
-            two_sided(bend, 0.03, 0.08),
-            two_sided(resolution.where(softness < 0.9, resolution.clamp(max=24)), 12.5, 30),
-            self.family[chosen].where(bend < 0.06, torch.tensor(UNSTATED)),
-        ], 1)
+        traits = torch.stack(
+            [
+                front,
+                back,
+                two_sided(zoom, 0.8, 1.1),
+                two_sided(weight + 2 * self.bold[chosen], -1.0, 1.9),
+                slant_trait(lean + 0.2 * self.slanted[chosen]),
+                two_sided(bend, 0.03, 0.08),
+                two_sided(resolution.where(softness < 0.9, resolution.clamp(max=24)), 12.5, 30),
+                self.family[chosen].where(bend < 0.06, torch.tensor(UNSTATED)),
+            ],
+            1,
+        )
         mean, std = (torch.tensor(v).view(3, 1, 1) for v in (MEAN, STD))
         return Batch((image - mean) / std, chosen, traits)
 
@@ -162,10 +185,10 @@ def paint(ink: Tensor, rng: torch.Generator):
         Images (B, 3, SIZE, SIZE) in [0, 1], colour indices of ink (B,) and paper (B,).
     """
     number, count = len(ink), len(COLOURS)
-    front = torch.randint(count, (number, ), generator=rng)
-    back = (front + torch.randint(1, count, (number, ), generator=rng)) % count
+    front = torch.randint(count, (number,), generator=rng)
+    back = (front + torch.randint(1, count, (number,), generator=rng)) % count
     plain = torch.rand(number, generator=rng) < 0.5
-    white = torch.randint(2, (number, ), generator=rng)
+    white = torch.randint(2, (number,), generator=rng)
     front, back = torch.where(plain, white, front), torch.where(plain, 1 - white, back)
     shade = uniform(-0.08, 0.08, (2, number, 3, 1, 1), rng) * ~plain.view(-1, 1, 1, 1)
     above = RGB[front].view(-1, 3, 1, 1) + shade[0]
@@ -180,7 +203,7 @@ def degrade(image: Tensor, word: Tensor, hard: Tensor, rng: torch.Generator):
         Images (B, 3, SIZE, SIZE) in [0, 1] and the resolution (B,) each was reduced to.
     """
     number = len(image)
-    pick = torch.randint(len(RESOLUTIONS), (number, ), generator=rng)
+    pick = torch.randint(len(RESOLUTIONS), (number,), generator=rng)
     pick = torch.where(uniform(0, 1, number, rng) < hard, pick, len(RESOLUTIONS) - 1)
     pick = torch.where(word, pick.clamp(min=len(RESOLUTIONS) - 2), pick)
     image = image.clone()

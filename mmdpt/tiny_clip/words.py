@@ -1,10 +1,11 @@
 """Words to draw: common English ones, invented ones and numbers."""
+
 import random
-from typing import List, Sequence
+from collections.abc import Sequence
 
 from .glyphs import Master, distance_map, drawable, font_paths
 
-COMMON = '''
+COMMON = """
 able acid air animal apple area arm army art baby back bag ball band bank bar base bath beach
 bear beauty bed bee beer bell bicycle big bird blood board boat body bone book boot bottle bowl
 box boy brain branch bread breath brick bridge broad brother brown brush building bus bush butter
@@ -29,9 +30,12 @@ stem stick stone store street sugar summer sun table tail taxi tea thread throat
 time tin toe tongue tooth town train tray tree truck tulip turtle umbrella valley vegetable vessel
 violin voice wall watch water wave wax west wheel whip whistle wind window wine wing winter wire
 wolf woman wood wool work world worm writing xylophone yacht year yellow young zebra zone zoo
-'''.split()
-FOREIGN = ('áàâäãåæçéèêëíîïñóòôöõøßúùûüýž', 'αβγδεζηθικλμνξοπρστυφχψω',
-           'абвгдежзийклмнопрстуфхцчшщыьэюя')
+""".split()
+FOREIGN = (
+    'áàâäãåæçéèêëíîïñóòôöõøßúùûüýž',
+    'αβγδεζηθικλμνξοπρστυφχψω',
+    'абвгдежзийклмнопрстуфхцчшщыьэюя',
+)
 VOWELS, CONSONANTS = 'aeiouy', 'bcdfghjklmnpqrstvwxz'
 
 
@@ -46,28 +50,34 @@ def invent(rng: random.Random, pieces: Sequence[str]) -> str:
     if kind < 0.25:
         letters = VOWELS + CONSONANTS + "0123456789-'/_&+.,:!?()"
         return rng.choice(CONSONANTS) + ''.join(
-            rng.choice(letters) for _ in range(rng.randint(1, 4)))
+            rng.choice(letters) for _ in range(rng.randint(1, 4))
+        )
     if kind < 0.35:
         return ''.join(rng.choice(rng.choice(FOREIGN)) for _ in range(rng.randint(2, 4)))
     if kind < 0.6 and pieces:
         letters = VOWELS + CONSONANTS
-        return rng.choice(('', rng.choice(letters))) + rng.choice(pieces) + rng.choice(
-            ('', rng.choice(letters)))
+        return (
+            rng.choice(('', rng.choice(letters)))
+            + rng.choice(pieces)
+            + rng.choice(('', rng.choice(letters)))
+        )
     pairs = (rng.choice(CONSONANTS) + rng.choice(VOWELS) for _ in range(rng.randint(1, 4)))
     return ''.join(pairs) + (rng.choice(CONSONANTS) if rng.random() < 0.6 else '')
 
 
-def as_lines(word: str) -> List[str]:
+def as_lines(word: str) -> list[str]:
     """Six characters fit into 32 pixels; a longer word goes on two lines."""
     half = (len(word) + 1) // 2
     return [word] if len(word) <= 6 else [word[:half], word[half:]]
 
 
-def draw_words(number: int, rng: random.Random, pieces: Sequence[str] = ()) -> List[Master]:
+def draw_words(number: int, rng: random.Random, pieces: Sequence[str] = ()) -> list[Master]:
     """Draws words, half common and half invented, each in a font that has its letters."""
     from PIL import ImageFont
-    fonts = [(path.stem, ImageFont.truetype(str(path), 48), drawable(path))
-             for path in font_paths()]
+
+    fonts = [
+        (path.stem, ImageFont.truetype(str(path), 48), drawable(path)) for path in font_paths()
+    ]
     masters: list = []
     while len(masters) < number:
         word = rng.choice(COMMON) if rng.random() < 0.5 else invent(rng, pieces)

@@ -1,4 +1,5 @@
 """Files that are either complete or not there."""
+
 import os
 import os.path as osp
 from contextlib import suppress
@@ -35,7 +36,8 @@ def write_atomically(data, path):
         raise type(error)(
             error.errno,
             f'cannot write {path} ({error.strerror}). A former file of that name is unchanged; '
-            'free some space or choose another folder (--work-dir)') from error
+            'free some space or choose another folder (--work-dir)',
+        ) from error
     except BaseException:
         with suppress(OSError):
             os.remove(temporary)

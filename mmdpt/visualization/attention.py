@@ -1,6 +1,7 @@
 """Where a prompted CLIP looks, as numbers."""
+
 from contextlib import nullcontext
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,19 +36,21 @@ class ImageAttention(NamedTuple):
             over the tokens that enter its block, then over its own learnt
             ones, (M, K, N + 10); None without class-aware prompts.
     """
-    grid: Tuple[int, int]
+
+    grid: tuple[int, int]
     class_ids: np.ndarray
     ranks: np.ndarray
     zero_shot: np.ndarray
     probabilities: np.ndarray
     frozen: np.ndarray
-    adapted: Optional[np.ndarray]
-    class_aware: Optional[np.ndarray]
+    adapted: np.ndarray | None
+    class_aware: np.ndarray | None
 
 
 @torch.no_grad()
-def attention_maps(model: PromptedCLIP, inputs: torch.Tensor,
-                   top_k: Optional[int] = None) -> List[ImageAttention]:
+def attention_maps(
+    model: PromptedCLIP, inputs: torch.Tensor, top_k: int | None = None
+) -> list[ImageAttention]:
     """Look at images with a model in evaluation mode.
 
     The comparison with and without prompts is the one of the DPT paper
@@ -78,22 +81,26 @@ def attention_maps(model: PromptedCLIP, inputs: torch.Tensor,
     zero_shot = similarity(feature, model.frozen_text_features(), model.scale)
     adapted = class_aware = None
     if model.visual_prompt is not None or model.lora is not None:
-        classes = None if match.class_ids is None else \
-            F.embedding(match.class_ids, match.text)
+        classes = None if match.class_ids is None else F.embedding(match.class_ids, match.text)
         _, entered = _walk(model, tokens, model.visual_prompt, classes)
         adapted = class_token_attention(model.backbone.blocks[-1], *entered[0])
         if isinstance(model.visual_prompt, CAVPT):
             class_aware = _class_aware(model.visual_prompt, entered, classes)
-            class_aware = class_aware[:, :, :class_ids.shape[1]]
+            class_aware = class_aware[:, :, : class_ids.shape[1]]
     ranks = 1 + zero_shot.argsort(descending=True, stable=True).argsort()
     visual = model.backbone.visual
-    parts = [class_ids, ranks.gather(1, class_ids), zero_shot.softmax(-1),
-             logits.softmax(-1), frozen.mean(1),
-             None if adapted is None else adapted.mean(1), class_aware]
+    parts = [
+        class_ids,
+        ranks.gather(1, class_ids),
+        zero_shot.softmax(-1),
+        logits.softmax(-1),
+        frozen.mean(1),
+        None if adapted is None else adapted.mean(1),
+        class_aware,
+    ]
     parts = [None if p is None else p.cpu().numpy() for p in parts]
     return [
-        ImageAttention(tuple(visual.grid_size),
-                       *(None if p is None else p[i] for p in parts))
+        ImageAttention(tuple(visual.grid_size), *(None if p is None else p[i] for p in parts))
         for i in range(len(inputs))
     ]
 
@@ -101,31 +108,31 @@ def attention_maps(model: PromptedCLIP, inputs: torch.Tensor,
 def check_model(model: nn.Module) -> None:
     """Raise ValueError unless a model attends to patches."""
     tower = getattr(model, 'backbone', None)
-    if not isinstance(model, PromptedCLIP) or not isinstance(
-            tower, ImageTower):
+    if not isinstance(model, PromptedCLIP) or not isinstance(tower, ImageTower):
         name = type(tower if isinstance(model, PromptedCLIP) else model)
         arch = getattr(model, 'clip_identity', {}).get('arch')
         raise ValueError(
             f'There is no attention over patches in a {name.__name__}'
             f'{f" ({arch})" if arch else ""}: only the CLIP vision '
             'transformers of PromptedCLIP have it, not ResNet towers; use a '
-            'model with arch ViT-B-16-quickgelu, for example.')
+            'model with arch ViT-B-16-quickgelu, for example.'
+        )
 
 
-def _choose_classes(match, logits: torch.Tensor,
-                    top_k: Optional[int]) -> torch.Tensor:
+def _choose_classes(match, logits: torch.Tensor, top_k: int | None) -> torch.Tensor:
     """The classes to look at, (B, K)."""
     selected = match.class_ids
     most = (logits if selected is None else selected).shape[1]
     if top_k is None:
         top_k = most if selected is not None else min(CLASSES_SHOWN, most)
     if not 1 <= top_k <= most:
-        what = f'there are {most} classes' if selected is None else \
-            f'the model has class-aware prompts for {most} classes an image'
-        raise ValueError(f'top_k must be from 1 to {most} ({what}), but is '
-                         f'{top_k}.')
-    return logits.topk(top_k).indices if selected is None else \
-        selected[:, :top_k]
+        what = (
+            f'there are {most} classes'
+            if selected is None
+            else f'the model has class-aware prompts for {most} classes an image'
+        )
+        raise ValueError(f'top_k must be from 1 to {most} ({what}), but is {top_k}.')
+    return logits.topk(top_k).indices if selected is None else selected[:, :top_k]
 
 
 def _walk(model, tokens, prompt, classes):
@@ -144,22 +151,23 @@ def _class_aware(prompt: CAVPT, entered, classes: torch.Tensor):
     return torch.stack(weights[::-1], dim=1)
 
 
-def patch_map(weights: np.ndarray, grid: Tuple[int, int]) -> np.ndarray:
+def patch_map(weights: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
     """The patches' part of weights (..., N + P), as they lie in the image,
     (..., h, w)."""
     rows, columns = grid
-    patches = weights[..., 1:1 + rows * columns]
+    patches = weights[..., 1 : 1 + rows * columns]
     return patches.reshape(*weights.shape[:-1], rows, columns)
 
 
-def shares(weights: np.ndarray, grid: Tuple[int, int]) -> Dict[str, float]:
+def shares(weights: np.ndarray, grid: tuple[int, int]) -> dict[str, float]:
     """How weights (N + P,) divide among class token, patches, and prompts or
     learnt tokens: ``class_token``, ``patches``, ``learnt``."""
     end = 1 + grid[0] * grid[1]
     return dict(
         class_token=float(weights[0]),
         patches=float(weights[1:end].sum()),
-        learnt=float(weights[end:].sum()))
+        learnt=float(weights[end:].sum()),
+    )
 
 
 def visible_image(preprocessor: nn.Module, image: torch.Tensor) -> np.ndarray:

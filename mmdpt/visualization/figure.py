@@ -3,8 +3,9 @@
 Matplotlib without its global state (pyplot), so that many figures can be made
 in a training process; imported only when something is drawn.
 """
+
 import math
-from typing import Optional, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,11 +18,13 @@ BLUE, ORANGE = '#0072b2', '#d55e00'  # Okabe and Ito's, for the colour-blind
 TEXT = dict(fontsize=7, parse_math=False)  # a $ in a name is a $
 
 
-def draw_attention(image: np.ndarray,
-                   attention: ImageAttention,
-                   classes: Sequence[str],
-                   name: str = '',
-                   label: Optional[int] = None):
+def draw_attention(
+    image: np.ndarray,
+    attention: ImageAttention,
+    classes: Sequence[str],
+    name: str = '',
+    label: int | None = None,
+):
     """Draw an image, the classes and where the model looks.
 
     Maps show the weight of each patch in percent of all attention; all maps
@@ -38,6 +41,7 @@ def draw_attention(image: np.ndarray,
         matplotlib.figure.Figure: To save, or see :func:`to_array`.
     """
     from matplotlib.figure import Figure
+
     aware = attention.class_aware
     rows = 0 if aware is None else math.ceil(len(attention.class_ids) / COLUMNS)
     aspect = min(max(image.shape[0] / image.shape[1], 0.5), 2)
@@ -45,8 +49,11 @@ def draw_attention(image: np.ndarray,
     figure = Figure(figsize=(SIZE, sum(heights) + 0.2), layout='constrained')
     figure.get_layout_engine().set(h_pad=0.06, w_pad=0.03)  # type: ignore
     parts = figure.subfigures(
-        2 if rows else 1, 1, squeeze=False,
-        height_ratios=[heights[0], sum(heights[1:])] if rows else None)[:, 0]
+        2 if rows else 1,
+        1,
+        squeeze=False,
+        height_ratios=[heights[0], sum(heights[1:])] if rows else None,
+    )[:, 0]
     _draw_top(parts[0], image, attention, classes, name, label)
     if rows:
         _draw_class_aware(parts[1], image, attention, classes, rows)
@@ -56,6 +63,7 @@ def draw_attention(image: np.ndarray,
 def to_array(figure) -> np.ndarray:
     """A figure as RGB pixels, uint8, (H, W, 3)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     figure.set_dpi(150)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -67,10 +75,8 @@ def _draw_top(part, image, attention, classes, name, label) -> None:
     titles = ['class token, last block']
     if attention.adapted is not None:
         weights.append(attention.adapted)
-        titles = ['class token, last block,\nfrozen CLIP',
-                  'class token, last block,\nadapted']
-    axes = part.subplots(
-        1, 2 + len(weights), width_ratios=[1, 1.15, *[1] * len(weights)])
+        titles = ['class token, last block,\nfrozen CLIP', 'class token, last block,\nadapted']
+    axes = part.subplots(1, 2 + len(weights), width_ratios=[1, 1.15, *[1] * len(weights)])
     best = int(attention.probabilities.argmax())
     lines = [name] if name else []
     if label is not None:
@@ -78,62 +84,94 @@ def _draw_top(part, image, attention, classes, name, label) -> None:
     lines.append(f'predicted: {_short(classes[best])}')
     _show(axes[0], image)
     axes[0].set_title('\n'.join(map(_middle, lines)), loc='left', **TEXT)
-    axes[0].set_xlabel(
-        f'probability {_percent(attention.probabilities[best])}', **TEXT)
+    axes[0].set_xlabel(f'probability {_percent(attention.probabilities[best])}', **TEXT)
     _draw_classes(axes[1], attention, classes)
-    _draw_maps(part, axes[2:], image, weights, titles, attention.grid,
-               'prompts')
+    _draw_maps(part, axes[2:], image, weights, titles, attention.grid, 'prompts')
 
 
 def _draw_class_aware(part, image, attention, classes, rows) -> None:
     weights = attention.class_aware[-1]
-    titles = [f'{rank}. {_short(classes[i])}'
-              for i, rank in zip(attention.class_ids, attention.ranks)]
+    titles = [
+        f'{rank}. {_short(classes[i])}' for i, rank in zip(attention.class_ids, attention.ranks)
+    ]
     columns = min(len(weights), COLUMNS)
     axes = part.subplots(rows, COLUMNS, squeeze=False).flatten()
-    for axis in axes[len(weights):]:
+    for axis in axes[len(weights) :]:
         axis.set_axis_off()
-    part.suptitle('class-aware prompts, by zero-shot rank: attention of each '
-                  'over the tokens that enter its block', **TEXT)
-    _draw_maps(part, axes[:len(weights)], image, weights, titles,
-               attention.grid, 'learnt', all_axes=axes[:rows * columns])
+    part.suptitle(
+        'class-aware prompts, by zero-shot rank: attention of each '
+        'over the tokens that enter its block',
+        **TEXT,
+    )
+    _draw_maps(
+        part,
+        axes[: len(weights)],
+        image,
+        weights,
+        titles,
+        attention.grid,
+        'learnt',
+        all_axes=axes[: rows * columns],
+    )
 
 
 def _draw_classes(axis, attention, classes) -> None:
     """Bars: the model's probabilities; diamonds: frozen CLIP's."""
     ids, rows = attention.class_ids, np.arange(len(attention.class_ids))
-    axis.barh(rows, 100 * attention.probabilities[ids], 0.6, color=BLUE,
-              label='adapted')
-    axis.plot(100 * attention.zero_shot[ids], rows, 'D', color=ORANGE,
-              markersize=4, label='zero-shot', clip_on=False)
-    axis.set_yticks(rows, [f'{rank}. {_short(classes[i])}' for i, rank in
-                           zip(ids, attention.ranks)], **TEXT)
+    axis.barh(rows, 100 * attention.probabilities[ids], 0.6, color=BLUE, label='adapted')
+    axis.plot(
+        100 * attention.zero_shot[ids],
+        rows,
+        'D',
+        color=ORANGE,
+        markersize=4,
+        label='zero-shot',
+        clip_on=False,
+    )
+    axis.set_yticks(
+        rows, [f'{rank}. {_short(classes[i])}' for i, rank in zip(ids, attention.ranks)], **TEXT
+    )
     axis.set(xlim=(0, 100), ylim=(len(rows) - 0.4, -0.6))
     axis.set_title('zero-shot rank, class', **TEXT)
     axis.set_xlabel('probability (%)', **TEXT)
     axis.tick_params(labelsize=7, length=2)
     axis.spines[['top', 'right']].set_visible(False)
-    axis.legend(fontsize=6, frameon=False, loc='upper center', ncols=2,
-                bbox_to_anchor=(0.4, -0.25), handlelength=1, columnspacing=1)
+    axis.legend(
+        fontsize=6,
+        frameon=False,
+        loc='upper center',
+        ncols=2,
+        bbox_to_anchor=(0.4, -0.25),
+        handlelength=1,
+        columnspacing=1,
+    )
 
 
-def _draw_maps(part, axes, image, weights, titles, grid, learnt,
-               all_axes=None) -> None:
+def _draw_maps(part, axes, image, weights, titles, grid, learnt, all_axes=None) -> None:
     maps = [100 * patch_map(w, grid) for w in weights]
     top = max(m.max() for m in maps)
     for axis, values, weight, title in zip(axes, maps, weights, titles):
         # Pale and gray, lest the image's own light passes for attention.
         _show(axis, image.mean(-1), cmap='gray', vmin=-128, vmax=384)
-        drawn = _show(axis, values, image.shape, cmap='viridis', vmin=0,
-                      vmax=top, alpha=0.65, interpolation='nearest')
+        drawn = _show(
+            axis,
+            values,
+            image.shape,
+            cmap='viridis',
+            vmin=0,
+            vmax=top,
+            alpha=0.65,
+            interpolation='nearest',
+        )
         axis.set_title(title, **TEXT)
         share = shares(weight, grid)
         lines = [f'class token {_percent(share["class_token"])}']
         if weight.size > 1 + grid[0] * grid[1]:
             lines.append(f'{learnt} {_percent(share["learnt"])}')
         axis.set_xlabel('\n'.join(lines), **TEXT)
-    bar = part.colorbar(drawn, ax=axes if all_axes is None else all_axes,
-                        fraction=0.03, pad=0.01, aspect=25)
+    bar = part.colorbar(
+        drawn, ax=axes if all_axes is None else all_axes, fraction=0.03, pad=0.01, aspect=25
+    )
     bar.set_label('attention a patch (%)', **TEXT)
     bar.ax.set_facecolor('0.5')  # under the same transparency
     bar.ax.tick_params(labelsize=6, length=2)
@@ -143,8 +181,9 @@ def _show(axis, values, shape=None, **options):
     """Draw in the image's own pixels: row 0 on top, nothing stretched."""
     height, width = (values if shape is None else np.empty(shape)).shape[:2]
     axis.set(xticks=[], yticks=[])
-    return axis.imshow(values, extent=(0, width, height, 0), origin='upper',
-                       aspect='equal', **options)
+    return axis.imshow(
+        values, extent=(0, width, height, 0), origin='upper', aspect='equal', **options
+    )
 
 
 def _percent(share) -> str:
@@ -154,7 +193,7 @@ def _percent(share) -> str:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= LONGEST else f'{name[:LONGEST - 1]}…'
+    return name if len(name) <= LONGEST else f'{name[: LONGEST - 1]}…'
 
 
 def _middle(name: str) -> str:

@@ -1,4 +1,5 @@
 """Attention figures during validation."""
+
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -52,15 +53,20 @@ class AttentionVisualizationHook(Hook):
         if not is_main_process() or runner.epoch % self.interval or missing <= 0:
             return
         model = _unwrapped(runner)
-        first = dict(inputs=data_batch['inputs'][:missing],
-                     data_samples=data_batch['data_samples'][:missing])
+        first = dict(
+            inputs=data_batch['inputs'][:missing], data_samples=data_batch['data_samples'][:missing]
+        )
         data = model.data_preprocessor(first, False)
         maps = attention_maps(model, data['inputs'], self.top_k)
         for image, attention, sample in zip(data['inputs'], maps, data['data_samples']):
             label = int(sample.gt_label[0]) if 'gt_label' in sample else None
             figure = draw_attention(
-                visible_image(model.data_preprocessor, image), attention, model.classes,
-                f'image {self.drawn}', label)
+                visible_image(model.data_preprocessor, image),
+                attention,
+                model.classes,
+                f'image {self.drawn}',
+                label,
+            )
             runner.visualizer.add_image(f'attention_{self.drawn}', to_array(figure), runner.epoch)
             self.drawn += 1
 

@@ -1,5 +1,4 @@
 """What enters each block of the image tower, and the weights it leads to."""
-from typing import Optional
 
 import torch
 import torch.nn as nn
@@ -7,9 +6,9 @@ import torch.nn as nn
 from mmdpt.models.blocks import project, split_heads
 
 
-def class_token_attention(block: nn.Module, tokens: torch.Tensor,
-                          extra: Optional[torch.Tensor] = None
-                          ) -> torch.Tensor:
+def class_token_attention(
+    block: nn.Module, tokens: torch.Tensor, extra: torch.Tensor | None = None
+) -> torch.Tensor:
     """Whom the class token of a transformer block attends to.
 
     Args:
@@ -27,7 +26,7 @@ def class_token_attention(block: nn.Module, tokens: torch.Tensor,
         more = project(block.attn, block.ln_1(extra), first=1, last=2)
         key = torch.cat([key, more.expand(len(key), -1, -1)], dim=1)
     query, key = (split_heads(block.attn, t) for t in (query, key))
-    scores = query @ key.transpose(-2, -1) * key.shape[-1]**-0.5
+    scores = query @ key.transpose(-2, -1) * key.shape[-1] ** -0.5
     wide = torch.promote_types(scores.dtype, torch.float32)
     return scores.softmax(dim=-1, dtype=wide)[:, :, 0]
 
@@ -44,15 +43,17 @@ class Recorder:
         entered (list): For each block its tokens (B, N, D), and the prompts
             that enter with them, (B or 1, P, D) or None.
     """
+
     pre_norm = False  # done here, so that the notes hold what really enters
     gives_tokens = False
 
-    def __init__(self, prompt: Optional[nn.Module], pre_norm: nn.Module):
+    def __init__(self, prompt: nn.Module | None, pre_norm: nn.Module):
         self.prompt, self.norm, self.entered = prompt, pre_norm, []
 
     def __call__(self, depth, tokens, previous, classes):
-        extra, evidence = (None, None) if self.prompt is None else \
-            self.prompt(depth, tokens, previous, classes)
+        extra, evidence = (
+            (None, None) if self.prompt is None else self.prompt(depth, tokens, previous, classes)
+        )
         if extra is not None:
             extra = extra.to(tokens.dtype)
             if depth == 0 and self.prompt.pre_norm:

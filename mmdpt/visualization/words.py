@@ -1,5 +1,7 @@
 """Which words of the vocabulary lie nearest to a learnt context."""
-from typing import Dict, List, NamedTuple, Optional, Sequence
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -17,17 +19,19 @@ class Word(NamedTuple):
         token_id (int): Row of the embedding.
         distance (float): Euclidean distance to the context token.
     """
+
     text: str
     token_id: int
     distance: float
 
 
 @torch.no_grad()
-def nearest_words(model: nn.Module,
-                  top_k: int = 3,
-                  classes: Optional[Sequence[str]] = None,
-                  exclude_special: bool = False
-                  ) -> Dict[Optional[str], List[List[Word]]]:
+def nearest_words(
+    model: nn.Module,
+    top_k: int = 3,
+    classes: Sequence[str] | None = None,
+    exclude_special: bool = False,
+) -> dict[str | None, list[list[Word]]]:
     """Find the tokens nearest to each position of the learnt contexts.
 
     As in CoOp (`Learning to Prompt for Vision-Language Models
@@ -57,46 +61,51 @@ def nearest_words(model: nn.Module,
             'No text context is learnt here (text_prompt: '
             f'{type(prompt).__name__}), so no words are near to it; CoOp, '
             'CoCoOp, KgCoOp, ProGrad, VLP, DPT, MaPLe and PromptSRC learn '
-            'one.')
+            'one.'
+        )
     contexts = _contexts(prompt, model.classes, classes)
     tower = model.text_tower
     decoder = tower.tokenizer.decoder
     special = tower.tokenizer.all_special_ids if exclude_special else ()
     ids = [i for i in sorted(decoder) if i not in special]
     if isinstance(top_k, bool) or not 1 <= top_k <= len(ids):
-        raise ValueError(f'top_k must be from 1 to {len(ids)} (the tokens of '
-                         f'the vocabulary), but is {top_k}.')
+        raise ValueError(
+            f'top_k must be from 1 to {len(ids)} (the tokens of the vocabulary), but is {top_k}.'
+        )
     weight = tower.token_embedding.weight
     rows = weight[torch.tensor(ids, device=weight.device)].to(prompt.context)
-    return {name: _nearest(context, rows, ids, tower.tokenizer, top_k)
-            for name, context in contexts.items()}
+    return {
+        name: _nearest(context, rows, ids, tower.tokenizer, top_k)
+        for name, context in contexts.items()
+    }
 
 
-def _contexts(prompt: CoOp, names: Sequence[str],
-              wanted: Optional[Sequence[str]]):
+def _contexts(prompt: CoOp, names: Sequence[str], wanted: Sequence[str] | None):
     """Context (n, W) by class, or that of all under None."""
     if not prompt.class_specific:
         if wanted:
-            raise ValueError('All classes share one context here, so none can '
-                             f'be chosen: leave out {", ".join(wanted)}.')
+            raise ValueError(
+                'All classes share one context here, so none can '
+                f'be chosen: leave out {", ".join(wanted)}.'
+            )
         return {None: prompt.context}
     unknown = [name for name in wanted or () if name not in names]
     if unknown:
-        raise ValueError(f'Unknown class {", ".join(unknown)}; the model has '
-                         f'{", ".join(names)}.')
-    return {name: prompt.context[list(names).index(name)]
-            for name in wanted or names}
+        raise ValueError(f'Unknown class {", ".join(unknown)}; the model has {", ".join(names)}.')
+    return {name: prompt.context[list(names).index(name)] for name in wanted or names}
 
 
-def _nearest(context, rows, ids, tokenizer, top_k) -> List[List[Word]]:
+def _nearest(context, rows, ids, tokenizer, top_k) -> list[list[Word]]:
     # By matrix products distances would lose half of their digits.
-    distances = torch.cdist(
-        context, rows, compute_mode='donot_use_mm_for_euclid_dist')
+    distances = torch.cdist(context, rows, compute_mode='donot_use_mm_for_euclid_dist')
     near = distances.topk(top_k, largest=False)
-    return [[
-        Word(token_text(tokenizer, ids[column]), ids[column], distance)
-        for distance, column in zip(*row)
-    ] for row in zip(near.values.tolist(), near.indices.tolist())]
+    return [
+        [
+            Word(token_text(tokenizer, ids[column]), ids[column], distance)
+            for distance, column in zip(*row)
+        ]
+        for row in zip(near.values.tolist(), near.indices.tolist())
+    ]
 
 
 def token_text(tokenizer, token_id: int) -> str:

@@ -1,8 +1,8 @@
 """Check a folder of reference numbers, case by case."""
+
 import json
 import traceback
 from pathlib import Path
-from typing import Dict, List, Optional
 
 from mmengine.config import Config
 
@@ -11,15 +11,25 @@ from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
 
-INPUTS = ('images', 'labels', 'param/', 'traj/images', 'traj/labels',
-          'allmiss/labels', 'image_',
-          'support/', 'train/', 'val/', 'test/', 'cache/labels')
+INPUTS = (
+    'images',
+    'labels',
+    'param/',
+    'traj/images',
+    'traj/labels',
+    'allmiss/labels',
+    'image_',
+    'support/',
+    'train/',
+    'val/',
+    'test/',
+    'cache/labels',
+)
 
 
-def check_folder(folder: Path,
-                 config: Config,
-                 cases: Optional[List[str]] = None,
-                 dtype: str = 'float64') -> Dict[str, dict]:
+def check_folder(
+    folder: Path, config: Config, cases: list[str] | None = None, dtype: str = 'float64'
+) -> dict[str, dict]:
     """Recompute every case of a folder through the modules that train.
 
     Args:
@@ -41,19 +51,17 @@ def check_folder(folder: Path,
     folder = Path(folder)
     files = {
         f.stem: f
-        for f in sorted(folder.glob('*')) if f.suffix in ('.npz', '.json')
-        and not _is_clip(f)
+        for f in sorted(folder.glob('*'))
+        if f.suffix in ('.npz', '.json') and not _is_clip(f)
     }
     if not files:
         raise FileNotFoundError(f'{folder} holds no .npz or .json case.')
     missing = [c for c in cases or [] if c not in files]
     if missing:
-        raise FileNotFoundError(f'{folder} has no case {", ".join(missing)}; '
-                                f'it has {", ".join(files)}.')
-    return {
-        name: check_case(files[name], config, dtype)
-        for name in cases or files
-    }
+        raise FileNotFoundError(
+            f'{folder} has no case {", ".join(missing)}; it has {", ".join(files)}.'
+        )
+    return {name: check_case(files[name], config, dtype) for name in cases or files}
 
 
 def _is_clip(path: Path) -> bool:
@@ -77,7 +85,8 @@ def check_case(path: Path, config: Config, dtype: str) -> dict:
             max_abs_error=None,
             max_rel_error=None,
             tensors={},
-            reason=str(reason))
+            reason=str(reason),
+        )
     except Exception as error:
         traceback.print_exc()
         return dict(
@@ -85,22 +94,24 @@ def check_case(path: Path, config: Config, dtype: str) -> dict:
             max_abs_error=None,
             max_rel_error=None,
             tensors={},
-            reason=f'{type(error).__name__}: {error}')
+            reason=f'{type(error).__name__}: {error}',
+        )
     compared = [t for t in tensors.values() if 'skipped' not in t]
     passed = bool(compared) and all(t['passed'] for t in compared)
     return dict(
         status='passed' if passed else 'failed',
         max_abs_error=worst(tensors, 'max_abs_error'),
         max_rel_error=worst(tensors, 'max_rel_error'),
-        tensors=tensors)
+        tensors=tensors,
+    )
 
 
-def _check_json(path: Path) -> Dict[str, dict]:
+def _check_json(path: Path) -> dict[str, dict]:
     content = json.loads(path.read_text(encoding='utf-8'))
     if 'fewshot' in content:
         return {
-            key: compare_lists(ours, theirs) for key, (ours, theirs) in
-            protocol.few_shot_sampling(content).items()
+            key: compare_lists(ours, theirs)
+            for key, (ours, theirs) in protocol.few_shot_sampling(content).items()
         }
     if 'runs' not in content:
         raise NotImplementedCase('unknown content')
@@ -110,7 +121,7 @@ def _check_json(path: Path) -> Dict[str, dict]:
     }
 
 
-def _check_npz(path: Path, config: Config, dtype: str) -> Dict[str, dict]:
+def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
     meta, arrays = read_npz(path)
     if 'crop_uint8' in arrays:
         # The transform has one precision, single: so is the comparison.
@@ -123,8 +134,7 @@ def _check_npz(path: Path, config: Config, dtype: str) -> Dict[str, dict]:
         raise NotImplementedCase(f'method {meta.get("method")}')
     unread = meta.unread()
     if unread and 'crop_uint8' not in arrays:
-        raise NotImplementedCase(f'settings that nothing here reads: '
-                                 f'{", ".join(unread)}')
+        raise NotImplementedCase(f'settings that nothing here reads: {", ".join(unread)}')
     tensors = _compare_all(found, arrays, dtype, meta.get('method'))
     plan = meta.get('trajectory', {})
     if ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
@@ -134,8 +144,7 @@ def _check_npz(path: Path, config: Config, dtype: str) -> Dict[str, dict]:
     return tensors
 
 
-def _compare_all(found: dict, arrays: dict, dtype: str,
-                 method: Optional[str]) -> Dict[str, dict]:
+def _compare_all(found: dict, arrays: dict, dtype: str, method: str | None) -> dict[str, dict]:
     """Every key of the file is compared, or skipped with a reason."""
     tensors = {}
     for key, theirs in arrays.items():
@@ -147,7 +156,6 @@ def _compare_all(found: dict, arrays: dict, dtype: str,
             tensors[key] = failed('we compute nothing of this name')
     # A gradient that the reference has not must not go unnoticed here.
     for key in found:
-        if key.startswith(('grad', 'allmiss/grad', 'traj/final/')) and \
-                key not in arrays:
+        if key.startswith(('grad', 'allmiss/grad', 'traj/final/')) and key not in arrays:
             tensors[key] = failed('not in the file')
     return tensors

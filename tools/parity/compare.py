@@ -1,49 +1,48 @@
 """How far our numbers are from the reference's, and how far they may be."""
-from typing import Dict, Optional
 
 import numpy as np
 
 # (absolute, relative to the tensor's largest entry); either one suffices.
-EXACT = (0., 0.)
-FLOAT64 = (0., 1e-9)
+EXACT = (0.0, 0.0)
+FLOAT64 = (0.0, 1e-9)
 # Single precision, as the reference's README suggests, by the key's start.
 FLOAT32 = (
-    ('loss', (1e-4, 0.)),
-    ('grad', (0., 2e-4)),
-    ('allmiss/loss', (1e-4, 0.)),
-    ('allmiss/grad', (0., 2e-4)),
-    ('traj/loss', (5e-4, 0.)),
-    ('traj/terms', (5e-4, 0.)),
-    ('traj/final_logits', (1e-3, 0.)),
-    ('traj/final/', (5e-5, 0.)),
-    ('traj/last/', (5e-5, 0.)),
-    ('traj/lr', (0., 1e-9)),
+    ('loss', (1e-4, 0.0)),
+    ('grad', (0.0, 2e-4)),
+    ('allmiss/loss', (1e-4, 0.0)),
+    ('allmiss/grad', (0.0, 2e-4)),
+    ('traj/loss', (5e-4, 0.0)),
+    ('traj/terms', (5e-4, 0.0)),
+    ('traj/final_logits', (1e-3, 0.0)),
+    ('traj/final/', (5e-5, 0.0)),
+    ('traj/last/', (5e-5, 0.0)),
+    ('traj/lr', (0.0, 1e-9)),
     ('', (1e-3, 1e-4)),
 )
 
 
 # The second set of fixtures asks for more of its training runs.
 FLOAT32_PEERS = (
-    ('traj/loss', (1e-4, 0.)),
-    ('traj/final_logits', (1e-3, 0.)),
-    ('traj/final/', (2e-6, 0.)),
-    ('traj/last/', (2e-6, 0.)),
+    ('traj/loss', (1e-4, 0.0)),
+    ('traj/final_logits', (1e-3, 0.0)),
+    ('traj/final/', (2e-6, 0.0)),
+    ('traj/last/', (2e-6, 0.0)),
 ) + FLOAT32
-FIRST_SET = ('ZeroshotCLIP', 'ZeroshotCLIP2', 'CoOp', 'CoCoOp', 'VPT', 'VLP',
-             'DPT', None)
+FIRST_SET = ('ZeroshotCLIP', 'ZeroshotCLIP2', 'CoOp', 'CoCoOp', 'VPT', 'VLP', 'DPT', None)
 
 
-def tolerance(key: str, dtype: str, method: Optional[str] = None) -> tuple:
+def tolerance(key: str, dtype: str, method: str | None = None) -> tuple:
     """Tolerated (absolute, relative) error of a key."""
     if dtype == 'float64':
         # The file keeps these gradients in single precision.
-        return (0., 1e-6) if key.startswith('allmiss/grad') else FLOAT64
+        return (0.0, 1e-6) if key.startswith('allmiss/grad') else FLOAT64
     table = FLOAT32 if method in FIRST_SET else FLOAT32_PEERS
     return next(limits for start, limits in table if key.startswith(start))
 
 
-def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
-            dtype: str, method: Optional[str] = None) -> Dict[str, object]:
+def compare(
+    key: str, ours: np.ndarray, theirs: np.ndarray, dtype: str, method: str | None = None
+) -> dict[str, object]:
     """Compare one array.
 
     Args:
@@ -61,7 +60,7 @@ def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
     if ours.shape != theirs.shape:
         return failed(f'shape {ours.shape}, expected {theirs.shape}')
     if not theirs.size:
-        return dict(max_abs_error=0., max_rel_error=0., passed=True)
+        return dict(max_abs_error=0.0, max_rel_error=0.0, passed=True)
     integer = theirs.dtype.kind in 'biu'
     ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
     if (np.isnan(ours) != np.isnan(theirs)).any():
@@ -74,11 +73,16 @@ def compare(key: str, ours: np.ndarray, theirs: np.ndarray,
     return dict(
         max_abs_error=error,
         max_rel_error=relative,
-        passed=bool(error <= limits[0] or relative <= limits[1]))
+        passed=bool(error <= limits[0] or relative <= limits[1]),
+    )
 
 
-def judge_run(ours: Dict[str, np.ndarray], theirs: Dict[str, np.ndarray],
-              tensors: Dict[str, dict], rate: float) -> Dict[str, dict]:
+def judge_run(
+    ours: dict[str, np.ndarray],
+    theirs: dict[str, np.ndarray],
+    tensors: dict[str, dict],
+    rate: float,
+) -> dict[str, dict]:
     """Judge where a run of AdamW ended in single precision.
 
     An entry with almost no gradient may go its own way by whole steps: of all
@@ -94,22 +98,24 @@ def judge_run(ours: Dict[str, np.ndarray], theirs: Dict[str, np.ndarray],
     Returns:
         dict: The entries of ``traj/final/*``, judged anew.
     """
-    keys = [k for k, t in tensors.items() if k.startswith('traj/final/')
-            and t.get('max_abs_error') is not None]
+    keys = [
+        k
+        for k, t in tensors.items()
+        if k.startswith('traj/final/') and t.get('max_abs_error') is not None
+    ]
     if not keys:
         return {}
-    errors = np.concatenate([
-        np.abs(np.asarray(ours[k], np.float64) - theirs[k]).ravel()
-        for k in keys])
+    errors = np.concatenate(
+        [np.abs(np.asarray(ours[k], np.float64) - theirs[k]).ravel() for k in keys]
+    )
     common = np.quantile(errors, 0.999) <= 0.01 * rate
     return {
-        k: dict(tensors[k],
-                passed=bool(common and tensors[k]['max_abs_error'] <= 2 * rate))
+        k: dict(tensors[k], passed=bool(common and tensors[k]['max_abs_error'] <= 2 * rate))
         for k in keys
     }
 
 
-def compare_lists(ours, theirs) -> Dict[str, object]:
+def compare_lists(ours, theirs) -> dict[str, object]:
     """Compare what must be equal, such as lists of images.
 
     Returns:
@@ -117,27 +123,24 @@ def compare_lists(ours, theirs) -> Dict[str, object]:
         differ.
     """
     if ours == theirs:
-        return dict(max_abs_error=0., max_rel_error=0., passed=True)
-    if not (isinstance(ours, list) and isinstance(theirs, list)
-            and len(ours) == len(theirs)):
+        return dict(max_abs_error=0.0, max_rel_error=0.0, passed=True)
+    if not (isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs)):
         return failed(f'{str(ours)[:60]} instead of {str(theirs)[:60]}')
-    wrong = [i for i, pair in enumerate(zip(ours, theirs)) if len(set(
-        map(str, pair))) > 1]
+    wrong = [i for i, pair in enumerate(zip(ours, theirs)) if len(set(map(str, pair))) > 1]
     return dict(
         max_abs_error=float(len(wrong)),
         max_rel_error=len(wrong) / len(theirs),
         passed=False,
-        reason=f'place {wrong[0]} is {ours[wrong[0]]}, expected '
-        f'{theirs[wrong[0]]}')
+        reason=f'place {wrong[0]} is {ours[wrong[0]]}, expected {theirs[wrong[0]]}',
+    )
 
 
-def failed(reason: str) -> Dict[str, object]:
+def failed(reason: str) -> dict[str, object]:
     """The entry of a tensor that cannot be compared."""
-    return dict(
-        max_abs_error=None, max_rel_error=None, passed=False, reason=reason)
+    return dict(max_abs_error=None, max_rel_error=None, passed=False, reason=reason)
 
 
-def worst(tensors: Dict[str, dict], name: str) -> Optional[float]:
+def worst(tensors: dict[str, dict], name: str) -> float | None:
     """Largest error of a case; None if nothing could be compared."""
     values = [t[name] for t in tensors.values() if t.get(name) is not None]
     return max(values, default=None)

@@ -1,8 +1,9 @@
 """Read the reference's files; build our model from their metadata."""
+
 import json
 import tempfile
 from pathlib import Path
-from typing import Dict, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,22 +26,23 @@ class Golden(NamedTuple):
         arrays (dict): All arrays by key, without ``meta``.
         dtype (str): 'float64' or 'float32', what we compute in.
     """
+
     folder: Path
     meta: Settings
-    arrays: Dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
     dtype: str
 
-    def starts(self, prefix: str) -> Dict[str, np.ndarray]:
+    def starts(self, prefix: str) -> dict[str, np.ndarray]:
         """Arrays whose key starts with ``prefix``, which is taken off."""
         return {
-            key[len(prefix):]: value
-            for key, value in self.arrays.items() if key.startswith(prefix)
+            key[len(prefix) :]: value
+            for key, value in self.arrays.items()
+            if key.startswith(prefix)
         }
 
     def images(self, key: str = 'images') -> torch.Tensor:
         """Images in the precision of the computation."""
-        return torch.from_numpy(self.arrays[key]).to(
-            getattr(torch, self.dtype))
+        return torch.from_numpy(self.arrays[key]).to(getattr(torch, self.dtype))
 
 
 def read_npz(path: Path):
@@ -63,18 +65,20 @@ def clip_config(path: Path):
             patch_size=size['patch'],
             width=size['vwidth'],
             layers=size['vlayers'],
-            head_width=size['vwidth'] // meta['vision_heads']),
+            head_width=size['vwidth'] // meta['vision_heads'],
+        ),
         text_cfg=dict(
             context_length=size['context'],
             vocab_size=size['vocab'],
             width=size['twidth'],
             heads=meta['text_heads'],
-            layers=size['tlayers']))
+            layers=size['tlayers'],
+        ),
+    )
     return config, {k: torch.from_numpy(v) for k, v in arrays.items()}
 
 
-def build_model(golden: Golden, start_values: bool = True,
-                **parts) -> torch.nn.Module:
+def build_model(golden: Golden, start_values: bool = True, **parts) -> torch.nn.Module:
     """Build :class:`PromptedCLIP` for a case and set its start values.
 
     The weights go through a file and our loader, as a user's would.
@@ -87,6 +91,7 @@ def build_model(golden: Golden, start_values: bool = True,
             ``templates`` of the classifier.
     """
     from safetensors.torch import save_file
+
     init_default_scope('mmpretrain')
     meta = golden.meta
     config, weights = clip_config(golden.folder / meta['clip'])
@@ -105,11 +110,14 @@ def build_model(golden: Golden, start_values: bool = True,
                     dict(
                         classes=meta['class_names'],
                         templates=meta.get('template'),
-                        logit_scale=meta.get('logit_scale')), **parts)))
+                        logit_scale=meta.get('logit_scale'),
+                    ),
+                    **parts,
+                ),
+            )
+        )
     start = {k: torch.from_numpy(v) for k, v in golden.starts('param/').items()}
     if start and start_values:
-        kept = {n: t for n, t in model.state_dict().items()
-                if n in dict(model.named_buffers())}
-        model.load_state_dict(
-            dict(kept, **from_reference(start, rules_of(meta['method']))))
+        kept = {n: t for n, t in model.state_dict().items() if n in dict(model.named_buffers())}
+        model.load_state_dict(dict(kept, **from_reference(start, rules_of(meta['method']))))
     return model

@@ -1,5 +1,4 @@
 """Cases whose prompts enter middle blocks: TCP, MMRL, MMRL++."""
-from typing import Dict, List
 
 import torch
 
@@ -35,10 +34,16 @@ def tcp_parts(golden: Golden) -> dict:
         templates=meta['template_reference'],
         logit_scale=None,
         text_prompt=dict(
-            type='TCP', template=meta['template_prompt'], num_tokens=meta['n_ctx'],
-            init_words=context_words(meta) or None, layers=meta['insertion_layers_from_0'],
-            weights=meta['blend_weights'], reduction=width // hidden),
-        head=dict(type='KgCoOpHead', weight=meta['loss_weight']))
+            type='TCP',
+            template=meta['template_prompt'],
+            num_tokens=meta['n_ctx'],
+            init_words=context_words(meta) or None,
+            layers=meta['insertion_layers_from_0'],
+            weights=meta['blend_weights'],
+            reduction=width // hidden,
+        ),
+        head=dict(type='KgCoOpHead', weight=meta['loss_weight']),
+    )
 
 
 def mmrl_parts(golden: Golden) -> dict:
@@ -53,13 +58,21 @@ def mmrl_parts(golden: Golden) -> dict:
     return dict(
         templates=meta['template'],
         text_prompt=dict(
-            type='RepresentationText', num_tokens=meta['n_rep_tokens'],
-            space_dim=meta['rep_dim'], layers=meta['rep_layers_from_1'],
-            **(dict(rank=meta['res_lora_dim'], mix=meta['beta']) if shared else {})),
+            type='RepresentationText',
+            num_tokens=meta['n_rep_tokens'],
+            space_dim=meta['rep_dim'],
+            layers=meta['rep_layers_from_1'],
+            **(dict(rank=meta['res_lora_dim'], mix=meta['beta']) if shared else {}),
+        ),
         visual_prompt=dict(type='RepresentationImage'),
         head=dict(
-            type='MMRLHead', alpha=meta['alpha'], weight=meta['reg_weight'],
-            fusion=FUSIONS[rule], rank=meta['proj_lora_dim'] if shared else None))
+            type='MMRLHead',
+            alpha=meta['alpha'],
+            weight=meta['reg_weight'],
+            fusion=FUSIONS[rule],
+            rank=meta['proj_lora_dim'] if shared else None,
+        ),
+    )
 
 
 def token_ids(model) -> list:
@@ -68,13 +81,17 @@ def token_ids(model) -> list:
     return prompt.token_ids if isinstance(prompt, RepresentationText) else prompt.placeholders
 
 
-def text_states(model) -> List[torch.Tensor]:
+def text_states(model) -> list[torch.Tensor]:
     """Every token after every text block, (C, L, W): each prompt by itself,
     filled up, through open_clip's own blocks."""
     tower, prompts = model.text_tower, model.text_prompt()
     padding, length = tower.token_embedding.weight[0], tower.context_length
-    x = torch.stack([torch.cat([p[0], padding.expand(length - p.shape[1], -1)])
-                     for p in prompts.unpack()]) + tower.positional_embedding
+    x = (
+        torch.stack(
+            [torch.cat([p[0], padding.expand(length - p.shape[1], -1)]) for p in prompts.unpack()]
+        )
+        + tower.positional_embedding
+    )
     states = []
     for depth, block in enumerate(tower.blocks):
         edit = prompts.at_block(depth)
@@ -86,7 +103,7 @@ def text_states(model) -> List[torch.Tensor]:
     return states
 
 
-def outputs(golden: Golden, model, match) -> Dict[str, torch.Tensor]:
+def outputs(golden: Golden, model, match) -> dict[str, torch.Tensor]:
     """What these cases hold beside the common keys."""
     prompt, head, found = model.text_prompt, model.head, {}
     ids = token_ids(model)
@@ -96,7 +113,7 @@ def outputs(golden: Golden, model, match) -> Dict[str, torch.Tensor]:
         found[f'mid/text_block_{depth}_eot'] = x[torch.arange(len(x)), ends]
         if isinstance(prompt, RepresentationText):
             if grown:
-                found[f'mid/text_block_{depth}_rep'] = x[0, 1:1 + grown]
+                found[f'mid/text_block_{depth}_rep'] = x[0, 1 : 1 + grown]
         else:
             found[f'mid/text_block_{depth}_ctx'] = x[:, 1:5]
     if not isinstance(prompt, RepresentationText):
@@ -109,33 +126,47 @@ def outputs(golden: Golden, model, match) -> Dict[str, torch.Tensor]:
         for i in range(len(prompt.layers)):
             found[f'mid/rep_tokens_{name}_{i}'] = part.projections(prompt.tokens, i)
     found.update(scores(model, match))
-    found.update({
-        'mid/rep_pooled': match.prompt_tokens.mean(1),
-        'out/image_features_rep': head.token_feature(match),
-        'out/scores_base': head(match)})
+    found.update(
+        {
+            'mid/rep_pooled': match.prompt_tokens.mean(1),
+            'out/image_features_rep': head.token_feature(match),
+            'out/scores_base': head(match),
+        }
+    )
     return found
 
 
-def scores(model, match) -> Dict[str, torch.Tensor]:
+def scores(model, match) -> dict[str, torch.Tensor]:
     """MMRL's three logits."""
     head = model.head
     plain, own = head.class_logits(match), head.token_logits(match)
     return {
         'out/logits': plain,
         'out/logits_rep': own,
-        'out/logits_fusion': head.alpha * plain + (1 - head.alpha) * own}
+        'out/logits_fusion': head.alpha * plain + (1 - head.alpha) * own,
+    }
 
 
-def on_new_classes(golden: Golden, model, parts: dict, forward) -> Dict[str, torch.Tensor]:
+def on_new_classes(golden: Golden, model, parts: dict, forward) -> dict[str, torch.Tensor]:
     """The same weights on ``meta.new_class_names``, taken over as a user's
     checkpoint is."""
     names = golden.meta['new_class_names']
     new = build_model(golden, start_values=False, classes=names, transfer=True, **parts)
     new.load_state_dict(model.state_dict())
-    found = {k: v for k, v in forward(golden, new).items()
-             if k in ('out/text_features', 'out/logits', 'out/zeroshot_text_features',
-                      'out/logits_rep', 'out/logits_fusion', 'out/scores_base')
-             or k.startswith(('mid/', 'tok/'))}
+    found = {
+        k: v
+        for k, v in forward(golden, new).items()
+        if k
+        in (
+            'out/text_features',
+            'out/logits',
+            'out/zeroshot_text_features',
+            'out/logits_rep',
+            'out/logits_fusion',
+            'out/scores_base',
+        )
+        or k.startswith(('mid/', 'tok/'))
+    }
     found['out/scores'] = found.pop('out/scores_base')
     return {f'new/{k}': v for k, v in found.items()}
 

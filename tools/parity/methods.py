@@ -1,5 +1,4 @@
 """Recompute a method's case: outputs, losses, gradients, a training run."""
-from typing import Dict
 
 import numpy as np
 import torch
@@ -21,7 +20,7 @@ PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
 CROSS_ENTROPIES = ('logits', 'logits_rep', 'text_guide', 'image_guide')
 
 
-def recompute(golden: Golden) -> Dict[str, np.ndarray]:
+def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
     model = build_model(golden, **METHODS[golden.meta['method']](golden))
     if golden.meta['method'] == 'Tip-Adapter-F':
@@ -35,8 +34,7 @@ def recompute(golden: Golden) -> Dict[str, np.ndarray]:
     elif golden.starts('param/'):
         found.update(losses(golden, model, 'loss', 'grad', PLAIN))
         if any(k.startswith('loss_guided') for k in golden.arrays):
-            found.update(
-                losses(golden, model, 'loss_guided', 'grad_guided', GUIDED))
+            found.update(losses(golden, model, 'loss_guided', 'grad_guided', GUIDED))
     if 'allmiss/labels' in golden.arrays:
         found.update(all_miss(golden, model))
     if 'imagenet_mode' in golden.meta:
@@ -47,8 +45,7 @@ def recompute(golden: Golden) -> Dict[str, np.ndarray]:
             found.update(inserted.on_new_classes(golden, model, parts, everything))
     if 'trajectory' in golden.meta:
         found.update(run_of(golden)(golden, model))
-    return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v
-            for k, v in found.items()}
+    return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()}
 
 
 def everything(golden: Golden, model) -> dict:
@@ -62,10 +59,12 @@ def template_tokens(model) -> np.ndarray:
     for template in model.templates:
         ids = torch.tensor(list(template.frozen.row))
         packing = template.packing
-        rows.append([
-            pad(ids[prompt].tolist(), model) for prompt in packing.unpack(
-                packing.prefix, packing.own, dim=0)
-        ])
+        rows.append(
+            [
+                pad(ids[prompt].tolist(), model)
+                for prompt in packing.unpack(packing.prefix, packing.own, dim=0)
+            ]
+        )
     return np.array(rows)
 
 
@@ -80,15 +79,13 @@ def tokens(golden: Golden, model) -> dict:
     if golden.meta['method'] in inserted.METHODS:
         found['tok/name_lens'] = np.array(inserted.name_lengths(model))
         if golden.meta['method'] == 'TCP':
-            found['tok/prompts'] = np.array(
-                [pad(ids, model) for ids in inserted.token_ids(model)])
+            found['tok/prompts'] = np.array([pad(ids, model) for ids in inserted.token_ids(model)])
     if isinstance(model.text_prompt, CoOp):
         found.update(placeholder_tokens(golden, model))
     if 'mid/text_prompts' in golden.arrays and model.text_prompt is not None:
         found['mid/text_prompts'] = text_inputs(model)
     if 'init/prompt_learner.ctx' in golden.arrays:
-        fresh = build_model(
-            golden, start_values=False, **METHODS[golden.meta['method']](golden))
+        fresh = build_model(golden, start_values=False, **METHODS[golden.meta['method']](golden))
         found['init/prompt_learner.ctx'] = fresh.text_prompt.context
     return found
 
@@ -122,10 +119,9 @@ def text_inputs(model) -> torch.Tensor:
     prompts = model.text_prompt().unpack()
     length = max(prompt.shape[1] for prompt in prompts)
     padding = model.text_tower.token_embedding.weight[0]
-    return torch.stack([
-        torch.cat([prompt[0], padding.expand(length - prompt.shape[1], -1)])
-        for prompt in prompts
-    ])
+    return torch.stack(
+        [torch.cat([prompt[0], padding.expand(length - prompt.shape[1], -1)]) for prompt in prompts]
+    )
 
 
 def forward(golden: Golden, model, images: str = 'images') -> dict:
@@ -143,36 +139,33 @@ def forward(golden: Golden, model, images: str = 'images') -> dict:
             'out/zeroshot_text_features': model.frozen_text_features(),
         }
         if match.frozen_image is not None and match.frozen_text is not None:
-            found.update({
-                'out/logits_text_guide':
-                head(match._replace(image=match.frozen_image)),
-                'out/logits_image_guide':
-                head(match._replace(text=match.frozen_text)),
-                'out/zeroshot_logits':
-                head(match._replace(image=match.frozen_image,
-                                    text=match.frozen_text))
-            })
+            found.update(
+                {
+                    'out/logits_text_guide': head(match._replace(image=match.frozen_image)),
+                    'out/logits_image_guide': head(match._replace(text=match.frozen_text)),
+                    'out/zeroshot_logits': head(
+                        match._replace(image=match.frozen_image, text=match.frozen_text)
+                    ),
+                }
+            )
     found['out/zeroshot_image_features'] = model.clip_features(images)
     if match.text.dim() == 3:
-        found['mid/meta_net_output'] = model.text_prompt.shift(
-            match.frozen_image)
+        found['mid/meta_net_output'] = model.text_prompt.shift(match.frozen_image)
     if hasattr(head, 'adapt'):
         found['mid/adapter_output'] = head.adapter(match.image).detach()
         found['out/image_features'] = head.adapt(match.image).detach()
     found['mid/fixed_embeddings'] = sum(
-        model.text_tower(t())[0] for t in model.templates).detach() / len(
-            model.templates)
+        model.text_tower(t())[0] for t in model.templates
+    ).detach() / len(model.templates)
     for block, token in seen.text_ends.items():
         found[f'mid/text_block_{block}_eot'] = token
     if isinstance(model.visual_prompt, LayeredPrompt):
         for block in range(model.visual_prompt.num_layers):
-            found[f'mid/vision_prompts_{block}'] = model.visual_prompt.layer(
-                block).detach()
+            found[f'mid/vision_prompts_{block}'] = model.visual_prompt.layer(block).detach()
     if match.class_ids is not None:
         labels = torch.from_numpy(golden.arrays['labels'])
         found['out/topk_indices'] = match.class_ids
-        found['out/label_in_topk'] = (
-            match.class_ids == labels[:, None]).any(1)
+        found['out/label_in_topk'] = (match.class_ids == labels[:, None]).any(1)
         found['out/layer_logits'] = match.evidence.transpose(1, 2)
     for block, token in seen.class_tokens.items():
         found[f'mid/block_{block}_cls'] = token
@@ -201,22 +194,26 @@ def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
     for name, (_, value) in (seen.terms or dict(logits=(1, total))).items():
         name = f'ce_{name}' if name in CROSS_ENTROPIES else name
         found[f'{loss_key}/{name}'] = value
-    grads = {n: p.grad for n, p in model.named_parameters()
-             if p.grad is not None}
-    found.update({
-        f'{grad_key}/{n}': g
-        for n, g in to_reference(grads, rules(golden)).items()
-        if not without_gradient(golden, grad_key, n, g)
-    })
+    grads = {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+    found.update(
+        {
+            f'{grad_key}/{n}': g
+            for n, g in to_reference(grads, rules(golden)).items()
+            if not without_gradient(golden, grad_key, n, g)
+        }
+    )
     return {k: v.detach().clone() for k, v in found.items()}
 
 
 def without_gradient(golden, grad_key: str, name: str, grad) -> bool:
     """Whether the reference's tensor takes no part in the loss, and ours has
     the zero that data-parallel training needs instead."""
-    return not grad_key.startswith('allmiss') and \
-        f'{grad_key}/{name}' not in golden.arrays and \
-        f'param/{name}' in golden.arrays and not grad.any()
+    return (
+        not grad_key.startswith('allmiss')
+        and f'{grad_key}/{name}' not in golden.arrays
+        and f'param/{name}' in golden.arrays
+        and not grad.any()
+    )
 
 
 def rules(golden: Golden):
@@ -229,26 +226,20 @@ def all_miss(golden: Golden, model) -> dict:
     The reference then leaves out tensors; with us their gradient is zero,
     since data-parallel training needs every tensor in every step.
     """
-    found = losses(golden, model, 'allmiss/loss', 'allmiss/grad', PLAIN,
-                   'allmiss/labels')
+    found = losses(golden, model, 'allmiss/loss', 'allmiss/grad', PLAIN, 'allmiss/labels')
     found['allmiss/loss_total'] = found.pop('allmiss/loss/total')
     for name in golden.meta.get('allmiss_parameters_without_gradient', []):
         if float(found[f'allmiss/grad/{name}'].abs().max()) == 0:
             del found[f'allmiss/grad/{name}']  # as it should be
-    return {k: v for k, v in found.items()
-            if not k.startswith('allmiss/loss/')}
+    return {k: v for k, v in found.items() if not k.startswith('allmiss/loss/')}
 
 
 def imagenet_mode(golden: Golden) -> dict:
     """The ensemble as ImageNet has it: other classes, fewer templates."""
     mode = golden.meta['imagenet_mode']
-    model = build_model(
-        golden,
-        classes=mode['class_names'],
-        templates=mode['templates_used'])
+    model = build_model(golden, classes=mode['class_names'], templates=mode['templates_used'])
     found = {
-        key.replace('out/', 'out_imagenet/'): value
-        for key, value in forward(golden, model).items()
+        key.replace('out/', 'out_imagenet/'): value for key, value in forward(golden, model).items()
     }
     found['tok/template_prompts_imagenet'] = template_tokens(model)
     return found

@@ -1,5 +1,6 @@
 """Our config of a case, from its metadata."""
-from typing import Callable, Dict
+
+from collections.abc import Callable
 
 from . import inserted
 from .golden import Golden, clip_config
@@ -26,11 +27,10 @@ POSITIONS_24 = {
 }
 
 
-def depths(golden: Golden) -> Dict[str, int]:
+def depths(golden: Golden) -> dict[str, int]:
     """Number of blocks of each tower."""
     config, _ = clip_config(golden.folder / golden.meta['clip'])
-    return dict(
-        image=config['vision_cfg']['layers'], text=config['text_cfg']['layers'])
+    return dict(image=config['vision_cfg']['layers'], text=config['text_cfg']['layers'])
 
 
 def templates(meta: dict):
@@ -47,7 +47,8 @@ def coop(meta: dict) -> dict:
         position=meta.get('class_token_position', 'end'),
         # The reference's context from words is always shared.
         class_specific=specific and 'init_words' not in options,
-        **options)
+        **options,
+    )
 
 
 def zeroshot_parts(golden: Golden) -> dict:
@@ -64,22 +65,21 @@ def cocoop_parts(golden: Golden) -> dict:
     meta.one_of('class_specific_context', [False])
     return dict(
         text_prompt=dict(
-            type='CoCoOp',
-            reduction=meta.get('reduction', 16),
-            **context(meta, 'n_ctx')))
+            type='CoCoOp', reduction=meta.get('reduction', 16), **context(meta, 'n_ctx')
+        )
+    )
 
 
 def vpt_parts(golden: Golden) -> dict:
-    return dict(
-        visual_prompt=dict(type='VPT', num_tokens=golden.meta['visual_n_ctx']))
+    return dict(visual_prompt=dict(type='VPT', num_tokens=golden.meta['visual_n_ctx']))
 
 
 def vlp_parts(golden: Golden) -> dict:
     return dict(
         text_prompt=coop(golden.meta),
-        head=dict(
-            type='GuidedHead', guided_epochs=golden.meta['guided_epochs_C']),
-        **vpt_parts(golden))
+        head=dict(type='GuidedHead', guided_epochs=golden.meta['guided_epochs_C']),
+        **vpt_parts(golden),
+    )
 
 
 def dpt_parts(golden: Golden) -> dict:
@@ -93,11 +93,10 @@ def dpt_parts(golden: Golden) -> dict:
             type='CAVPT',
             num_tokens=meta['visual_n_ctx'],
             num_layers=depths(golden)['image'] - meta['BOTTOMLIMIT'] + 1,
-            top_k=top_k),
-        head=dict(
-            type='DPTHead',
-            guided_epochs=meta['guided_epochs_C'],
-            aux_weight=meta['alpha']))
+            top_k=top_k,
+        ),
+        head=dict(type='DPTHead', guided_epochs=meta['guided_epochs_C'], aux_weight=meta['alpha']),
+    )
 
 
 def maple_parts(golden: Golden) -> dict:
@@ -109,8 +108,10 @@ def maple_parts(golden: Golden) -> dict:
             type='DeepCoOp',
             num_layers=depth,
             surplus=depth > depths(golden)['text'],
-            **context(meta, 'n_ctx')),
-        visual_prompt=dict(type='MaPLe'))
+            **context(meta, 'n_ctx'),
+        ),
+        visual_prompt=dict(type='MaPLe'),
+    )
 
 
 def promptsrc_parts(golden: Golden) -> dict:
@@ -124,16 +125,20 @@ def promptsrc_parts(golden: Golden) -> dict:
             type='DeepCoOp',
             # Only blocks that there are can have prompts of their own.
             num_layers=min(meta['prompt_depth_text'], most['text']),
-            **context(meta, 'n_ctx_text')),
+            **context(meta, 'n_ctx_text'),
+        ),
         visual_prompt=dict(
             type='VPT',
             num_tokens=meta['n_ctx_vision'],
             num_layers=min(meta['prompt_depth_vision'], most['image']),
-            pre_norm=True),
+            pre_norm=True,
+        ),
         head=dict(
             type='PromptSRCHead',
             text_weight=meta['text_loss_weight'],
-            image_weight=meta['image_loss_weight']))
+            image_weight=meta['image_loss_weight'],
+        ),
+    )
 
 
 def kgcoop_parts(golden: Golden) -> dict:
@@ -142,7 +147,8 @@ def kgcoop_parts(golden: Golden) -> dict:
     meta.one_of('class_specific_context', [False])
     return dict(
         text_prompt=dict(type='CoOp', **context(meta, 'n_ctx')),
-        head=dict(type='KgCoOpHead', weight=meta['W']))
+        head=dict(type='KgCoOpHead', weight=meta['W']),
+    )
 
 
 def prograd_parts(golden: Golden) -> dict:
@@ -152,25 +158,22 @@ def prograd_parts(golden: Golden) -> dict:
     if text:
         # The reference counts words where its context has tokens.
         learnt, frozen = split_words(text.lower(), len(text.split()))
-        options.update(
-            init_words=learnt, zero_fill=True, frozen_words=frozen or None)
+        options.update(init_words=learnt, zero_fill=True, frozen_words=frozen or None)
     specific = meta.get('class_specific_context', False)
     return dict(
         text_prompt=dict(
             type='CoOp',
             position=meta.one_of('class_token_position', ['end', 'front']),
             class_specific=specific and not text,
-            **options),
-        head=dict(type='ProGradHead', temperature=meta['T']))
+            **options,
+        ),
+        head=dict(type='ProGradHead', temperature=meta['T']),
+    )
 
 
 def clip_adapter_parts(golden: Golden) -> dict:
     meta = golden.meta
-    return dict(
-        head=dict(
-            type='CLIPAdapterHead',
-            ratio=meta['ratio'],
-            reduction=meta['reduction']))
+    return dict(head=dict(type='CLIPAdapterHead', ratio=meta['ratio'], reduction=meta['reduction']))
 
 
 def tip_adapter_parts(golden: Golden) -> dict:
@@ -182,32 +185,32 @@ def tip_adapter_parts(golden: Golden) -> dict:
             type='TipAdapterHead',
             num_keys=len(arrays[labels]),
             alpha=meta['alpha'],
-            beta=meta['beta']))
+            beta=meta['beta'],
+        ),
+    )
 
 
 def lora_blocks(position: str, depth: int) -> list:
     """Indices of the blocks that a named position means."""
     known = POSITIONS_24 if depth == 24 else POSITIONS
     if position not in known:
-        raise NotImplementedCase(f'position={position!r} in a tower of '
-                                 f'{depth} blocks')
+        raise NotImplementedCase(f'position={position!r} in a tower of {depth} blocks')
     blocks = [i for i in known[position] if i < depth]
     if not blocks:
         raise NotImplementedCase(
             f'position={position!r} means blocks {known[position]}, but the '
-            f'tower has {depth}: nothing is learnt')
+            f'tower has {depth}: nothing is learnt'
+        )
     return blocks
 
 
 def clip_lora_parts(golden: Golden) -> dict:
     meta = golden.meta
-    scaling = meta['alpha'] / meta['r']**0.5
+    scaling = meta['alpha'] / meta['r'] ** 0.5
     if abs(meta.get('scaling', scaling) - scaling) > 1e-12:
-        raise NotImplementedCase(f'scaling={meta["scaling"]}: ours is '
-                                 'alpha / sqrt(r)')
+        raise NotImplementedCase(f'scaling={meta["scaling"]}: ours is alpha / sqrt(r)')
     if meta['dropout_rate']:
-        raise NotImplementedCase(f'dropout_rate={meta["dropout_rate"]}: the '
-                                 'masks are random')
+        raise NotImplementedCase(f'dropout_rate={meta["dropout_rate"]}: the masks are random')
     known = dict(both=['image', 'text'], text=['text'], vision=['image'])
     towers = known[meta.one_of('encoder', list(known))]
     position, depth = meta.get('position', 'all'), depths(golden)
@@ -216,13 +219,15 @@ def clip_lora_parts(golden: Golden) -> dict:
             type='LoRA',
             rank=meta['r'],
             alpha=meta['alpha'],
-            dropout=0.,
+            dropout=0.0,
             parts=meta['lora_matrices'],
             towers=towers,
-            blocks={t: lora_blocks(position, depth[t]) for t in towers}))
+            blocks={t: lora_blocks(position, depth[t]) for t in towers},
+        )
+    )
 
 
-METHODS: Dict[str, Callable[[Golden], dict]] = dict(
+METHODS: dict[str, Callable[[Golden], dict]] = dict(
     ZeroshotCLIP=zeroshot_parts,
     ZeroshotCLIP2=zeroshot_parts,
     CoOp=coop_parts,
@@ -234,7 +239,8 @@ METHODS: Dict[str, Callable[[Golden], dict]] = dict(
     PromptSRC=promptsrc_parts,
     KgCoOp=kgcoop_parts,
     ProGrad=prograd_parts,
-    CLIP_Adapter=clip_adapter_parts)
+    CLIP_Adapter=clip_adapter_parts,
+)
 METHODS['Tip-Adapter'] = METHODS['Tip-Adapter-F'] = tip_adapter_parts
 METHODS['CLIP-LoRA'] = clip_lora_parts
 METHODS['TCP'] = inserted.tcp_parts

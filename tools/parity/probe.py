@@ -1,4 +1,5 @@
 """Watch a model's forward pass without changing it."""
+
 from contextlib import contextmanager
 
 
@@ -64,8 +65,7 @@ def probe(model):
 
     def on_text(module, args):
         reading.clear()
-        if model.text_prompt is not None and \
-                args[0].packing is model.text_prompt.packing:
+        if model.text_prompt is not None and args[0].packing is model.text_prompt.packing:
             reading.append(args[0])
 
     def on_text_block(block):
@@ -74,8 +74,7 @@ def probe(model):
             if reading:
                 packing, x = reading[0].packing, args[0]
                 ends = packing.last[packing.rank] + packing.prefix.numel()
-                seen.text_ends[block - 1] = x[0] if block == len(
-                    texts) else x[0, ends]
+                seen.text_ends[block - 1] = x[0] if block == len(texts) else x[0, ends]
 
         return hook
 
@@ -103,9 +102,7 @@ def probe(model):
         num_tokens = len(model.backbone.visual.positional_embedding)
         for block, module in enumerate(model.backbone.blocks):
             if block:
-                hooks.append(
-                    module.ln_1.register_forward_pre_hook(
-                        on_image_block(block)))
+                hooks.append(module.ln_1.register_forward_pre_hook(on_image_block(block)))
     else:
         hooks.append(model.visual_prompt.register_forward_hook(on_prompt))
     try:

@@ -1,4 +1,5 @@
 """Training runs and gradient rules of the methods beside CoOp and DPT."""
+
 import re
 from types import SimpleNamespace
 
@@ -39,7 +40,9 @@ def prograd(golden: Golden, model) -> dict:
             type='ProGradOptimWrapper',
             strength=golden.meta['LAMBDA'],
             constructor='PromptOptimWrapperConstructor',
-            optimizer=dict(type='SGD', lr=1.)))
+            optimizer=dict(type='SGD', lr=1.0),
+        ),
+    )
     losses = model.loss(golden.images(), samples(golden.arrays['labels']))
     pair, _ = model.parse_losses(losses)
     found = {'loss/ce_logits': pair[0], 'loss/kl': pair[1]}
@@ -48,13 +51,11 @@ def prograd(golden: Golden, model) -> dict:
     general = dict(zip(task, optim._general))
     optim.apply_rule()
     grads = {n: p.grad for n, p in learnt(model).items()}
-    for key, tensors in dict(
-            grad_ce=task, grad_kl=general, grad=grads).items():
-        found.update({f'{key}/{n}': t
-                      for n, t in renamed(golden, tensors).items()})
+    for key, tensors in dict(grad_ce=task, grad_kl=general, grad=grads).items():
+        found.update({f'{key}/{n}': t for n, t in renamed(golden, tensors).items()})
     found['out/gradient_cosine'] = torch.cosine_similarity(
-        *(torch.cat([t.flatten() for t in g.values()])
-          for g in (task, general)), dim=0)
+        *(torch.cat([t.flatten() for t in g.values()]) for g in (task, general)), dim=0
+    )
     return found
 
 
@@ -65,16 +66,19 @@ def promptsrc(golden: Golden, model) -> dict:
         model,
         dict(
             constructor='PromptOptimWrapperConstructor',
-            optimizer=dict(type='SGD', lr=plan['base_lr'], **plan['sgd'])))
+            optimizer=dict(type='SGD', lr=plan['base_lr'], **plan['sgd']),
+        ),
+    )
     schedule = PARAM_SCHEDULERS.build(
         dict(
             type='ConstantWarmupCosineLR',
             end=plan['epochs'],
             warmup_epochs=plan['warmup_epochs'],
-            warmup_lr=plan['warmup_constant_lr']),
-        default_args=dict(optimizer=optim))
-    hook = GaussianAggregationHook(golden.meta['gpa_mean'],
-                                   golden.meta['gpa_std'])
+            warmup_lr=plan['warmup_constant_lr'],
+        ),
+        default_args=dict(optimizer=optim),
+    )
+    hook = GaussianAggregationHook(golden.meta['gpa_mean'], golden.meta['gpa_std'])
     runner = SimpleNamespace(model=model, epoch=0, max_epochs=plan['epochs'])
     hook.before_train(runner)
     model.zero_grad()
@@ -89,23 +93,18 @@ def promptsrc(golden: Golden, model) -> dict:
         loss, terms = [], []
         for batch, labels in zip(images, golden.arrays['traj/labels']):
             with probe(model) as seen:
-                logs = model.train_step(
-                    dict(inputs=batch, data_samples=samples(labels)), optim)
+                logs = model.train_step(dict(inputs=batch, data_samples=samples(labels)), optim)
             loss.append(logs['loss'].item())
-            terms.append([seen.terms[t.replace('ce_', '')][1].item()
-                          for t in plan['loss_terms']])
+            terms.append([seen.terms[t.replace('ce_', '')][1].item() for t in plan['loss_terms']])
         found['traj/loss'].append(loss)
         found['traj/terms'].append(terms)
         schedule.step()
         last = renamed(golden, learnt(model))
         hook.after_train_epoch(runner)
-    found = {key: torch.tensor(v, dtype=torch.float64)
-             for key, v in found.items()}
-    found['traj/gpa_weights'] = torch.tensor(
-        hook.weights, dtype=torch.float64)
+    found = {key: torch.tensor(v, dtype=torch.float64) for key, v in found.items()}
+    found['traj/gpa_weights'] = torch.tensor(hook.weights, dtype=torch.float64)
     found.update({f'traj/last/{n}': t for n, t in last.items()})
-    found.update({f'traj/final/{n}': t
-                  for n, t in renamed(golden, learnt(model)).items()})
+    found.update({f'traj/final/{n}': t for n, t in renamed(golden, learnt(model)).items()})
     with torch.no_grad():
         found['traj/final_logits'] = torch.stack([model(i) for i in images])
     return found
@@ -142,14 +141,13 @@ def by_step(golden: Golden, model) -> dict:
         model,
         dict(
             constructor='PromptOptimWrapperConstructor',
-            optimizer=dict(type='AdamW', lr=plan['base_lr'], **plan['adamw'])))
+            optimizer=dict(type='AdamW', lr=plan['base_lr'], **plan['adamw']),
+        ),
+    )
     schedule = PARAM_SCHEDULERS.build(
-        dict(
-            type='CosineAnnealingLR',
-            T_max=steps,
-            eta_min=lowest_rate(plan),
-            by_epoch=False),
-        default_args=dict(optimizer=optim))
+        dict(type='CosineAnnealingLR', T_max=steps, eta_min=lowest_rate(plan), by_epoch=False),
+        default_args=dict(optimizer=optim),
+    )
     model.zero_grad()
     model.train()
     rates, losses = [], []
@@ -157,16 +155,15 @@ def by_step(golden: Golden, model) -> dict:
         rates.append(optim.get_lr()['lr'][0])
         batch = step % len(images)
         logs = model.train_step(
-            dict(inputs=images[batch], data_samples=samples(labels[batch])),
-            optim)
+            dict(inputs=images[batch], data_samples=samples(labels[batch])), optim
+        )
         losses.append(logs['loss'].item())
         schedule.step()
     found = {
         'traj/lr': torch.tensor(rates, dtype=torch.float64),
-        'traj/loss': torch.tensor(losses, dtype=torch.float64)
+        'traj/loss': torch.tensor(losses, dtype=torch.float64),
     }
-    found.update({f'traj/final/{n}': t
-                  for n, t in renamed(golden, learnt(model)).items()})
+    found.update({f'traj/final/{n}': t for n, t in renamed(golden, learnt(model)).items()})
     model.eval()
     with torch.no_grad():
         found['traj/final_logits'] = torch.stack([model(i) for i in images])
@@ -181,7 +178,8 @@ def tip_adapter(golden: Golden, model) -> dict:
     meta.one_of('augment_epochs', [len(views)])
     head.fill(
         torch.stack([model.clip_features(view) for view in views]),
-        torch.from_numpy(golden.arrays['support/labels']))
+        torch.from_numpy(golden.arrays['support/labels']),
+    )
     match = model.match_features(model.clip_features(golden.images()))
     affinity = head.affinity(match.image)
     found = {
@@ -197,10 +195,11 @@ def tip_adapter(golden: Golden, model) -> dict:
     found['out/val_features'] = val / val.norm(dim=-1, keepdim=True)
     result = head.search(
         model.match_features(val),
-        torch.from_numpy(golden.arrays['val/labels']), meta['search_scale'],
-        meta['search_step'])
+        torch.from_numpy(golden.arrays['val/labels']),
+        meta['search_scale'],
+        meta['search_step'],
+    )
     found['search/accuracy'] = result.accuracy
-    found['search/beta_alpha'] = torch.tensor(
-        [result.beta, result.alpha], dtype=torch.float64)
+    found['search/beta_alpha'] = torch.tensor([result.beta, result.alpha], dtype=torch.float64)
     found['out/logits_searched'] = head(match)
     return found

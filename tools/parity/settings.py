@@ -1,15 +1,43 @@
 """A case's settings, with a record of which were read."""
-from typing import List, Sequence
+
+from collections.abc import Sequence
 
 # Keys that say where numbers come from, or repeat what the arrays hold.
 DESCRIPTIVE = {
-    'allmiss', 'augment_epochs', 'batch', 'case', 'clip_seed', 'class_names', 'classes', 'clip',
-    'code', 'commit', 'parameters_without_gradient', 'public_code', 'conflicting', 'dataset_name',
-    'dataset_name_for_template', 'dtype_of_computation', 'embed',
-    'feature_size', 'gpa', 'image_size', 'label_in_topk', 'learnable',
-    'licence', 'method', 'min_gap_of_sorted_zeroshot_logits', 'note',
-    'scipy', 'script', 'seed', 'shots', 'solver_sensitivity',
-    'tensors', 'torch', 'what'
+    'allmiss',
+    'augment_epochs',
+    'batch',
+    'case',
+    'clip_seed',
+    'class_names',
+    'classes',
+    'clip',
+    'code',
+    'commit',
+    'parameters_without_gradient',
+    'public_code',
+    'conflicting',
+    'dataset_name',
+    'dataset_name_for_template',
+    'dtype_of_computation',
+    'embed',
+    'feature_size',
+    'gpa',
+    'image_size',
+    'label_in_topk',
+    'learnable',
+    'licence',
+    'method',
+    'min_gap_of_sorted_zeroshot_logits',
+    'note',
+    'scipy',
+    'script',
+    'seed',
+    'shots',
+    'solver_sensitivity',
+    'tensors',
+    'torch',
+    'what',
 }
 
 
@@ -21,10 +49,7 @@ class Settings(dict):
     """The metadata of a case; nested ones, too, know what was read."""
 
     def __init__(self, values: dict):
-        super().__init__({
-            k: Settings(v) if k == 'trajectory' else v
-            for k, v in values.items()
-        })
+        super().__init__({k: Settings(v) if k == 'trajectory' else v for k, v in values.items()})
         self.seen = set()
 
     def __getitem__(self, key):
@@ -46,7 +71,7 @@ class Settings(dict):
             raise NotImplementedCase(f'{key}={value!r}')
         return value
 
-    def unread(self) -> List[str]:
+    def unread(self) -> list[str]:
         """Settings that no computation has asked for."""
         names = [k for k in self if k not in self.seen | DESCRIPTIVE]
         for key, value in self.items():

@@ -1,5 +1,6 @@
 """Training runs with SGD, of one or several optimisers."""
-from typing import Callable
+
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -45,14 +46,9 @@ def trajectory(golden: Golden, model) -> dict:
         rates.append(group_rates(plan, model, optim))
         for batch, label in zip(images, labels):
             with probe(model) as seen:
-                logs = model.train_step(
-                    dict(inputs=batch, data_samples=samples(label)),
-                    optim)
+                logs = model.train_step(dict(inputs=batch, data_samples=samples(label)), optim)
             total.append(logs['loss'].item())
-            terms.append([
-                seen.terms[n][1].item() if n in seen.terms else np.nan
-                for n in names
-            ])
+            terms.append([seen.terms[n][1].item() if n in seen.terms else np.nan for n in names])
             prediction = final_scores(model, seen.match)[judged].argmax(1)
             accuracy.append(percent(prediction, label, exact='accuracy_from' in plan))
         schedule.step()
@@ -63,9 +59,12 @@ def trajectory(golden: Golden, model) -> dict:
         'traj/terms': np.array(terms).reshape(*steps, -1),
         'traj/accuracy': np.array(accuracy).reshape(steps),
     }
-    found.update({f'traj/final/{n}': p.detach()
-                  for n, p in to_reference(model.state_dict(),
-                                           rules_of(golden.meta['method'])).items()})
+    found.update(
+        {
+            f'traj/final/{n}': p.detach()
+            for n, p in to_reference(model.state_dict(), rules_of(golden.meta['method'])).items()
+        }
+    )
     with torch.no_grad():
         last = [final_scores(model, model.match(i)) for i in images]
     found.update({f'traj/final_{k}': torch.stack([s[k] for s in last]) for k in last[0]})
@@ -84,7 +83,7 @@ def final_scores(model, match) -> dict:
     """The logits of a case by their names in the file."""
     if not hasattr(model.head, 'token_logits'):
         return dict(logits=model.head(match))
-    return {k[len('out/'):]: v for k, v in inserted.scores(model, match).items()}
+    return {k[len('out/') :]: v for k, v in inserted.scores(model, match).items()}
 
 
 # The reference's optimisers by their parts of our model.
@@ -117,11 +116,18 @@ def optimisation(plan: dict, model):
         dict(
             constructor='PromptOptimWrapperConstructor',
             optimizer=dict(type=kind, lr=base, **options),
-            paramwise_cfg=dict(custom_keys=groups)))
+            paramwise_cfg=dict(custom_keys=groups),
+        ),
+    )
     schedule = PARAM_SCHEDULERS.build(
-        dict(type='ConstantWarmupCosineLR', end=plan['epochs'],
-             warmup_epochs=warmup, warmup_lr=plan['warmup_constant_lr']),
-        default_args=dict(optimizer=optim))
+        dict(
+            type='ConstantWarmupCosineLR',
+            end=plan['epochs'],
+            warmup_epochs=warmup,
+            warmup_lr=plan['warmup_constant_lr'],
+        ),
+        default_args=dict(optimizer=optim),
+    )
     return optim, schedule
 
 

@@ -1,5 +1,4 @@
 """The words that the reference starts a context from."""
-from typing import Tuple
 
 from .settings import NotImplementedCase, Settings
 
@@ -32,7 +31,7 @@ def context_words(meta: Settings) -> str:
     return words.replace('_', ' ')
 
 
-def split_words(text: str, count: int) -> Tuple[str, str]:
+def split_words(text: str, count: int) -> tuple[str, str]:
     """Cut a text behind its first ``count`` tokens.
 
     Raises:
@@ -40,17 +39,17 @@ def split_words(text: str, count: int) -> Tuple[str, str]:
             reads differently in two parts.
     """
     from open_clip.tokenizer import SimpleTokenizer
+
     tokenizer = SimpleTokenizer()
     tokens = tokenizer.encode(text)
     if len(tokens) < count:
         raise NotImplementedCase(
             f'a context of {count} tokens from {text!r}, which has '
-            f'{len(tokens)}: the rest would come from the class name')
-    parts = [tokenizer.decode(t).strip() for t in (tokens[:count],
-                                                   tokens[count:])]
+            f'{len(tokens)}: the rest would come from the class name'
+        )
+    parts = [tokenizer.decode(t).strip() for t in (tokens[:count], tokens[count:])]
     if sum(map(tokenizer.encode, parts), []) != tokens:
-        raise NotImplementedCase(f'a context that ends within a word of '
-                                 f'{text!r}')
+        raise NotImplementedCase(f'a context that ends within a word of {text!r}')
     return parts[0], parts[1]
 
 
@@ -70,5 +69,4 @@ def context(meta: Settings, key: str) -> dict:
     learnt, frozen = split_words(words, count)
     if frozen and not own_length:
         raise NotImplementedCase(f'{words!r} has more tokens than words')
-    return dict(
-        init_words=learnt, **(dict(frozen_words=frozen) if frozen else {}))
+    return dict(init_words=learnt, **(dict(frozen_words=frozen) if frozen else {}))

@@ -2,6 +2,7 @@
 
 Files, under data/: caltech-101/101_ObjectCategories/ and split_zhou_Caltech101.json.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='Caltech101', data_root='data')

@@ -5,6 +5,7 @@ perhaps val/, a CSV file (path, label), or a split file:
 
     --cfg-options dataset.data_root=photos dataset.templates=a_photo_of_a_{}.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(
@@ -14,7 +15,8 @@ dataset = dict(
     classes=None,  # names in label order, or a .txt; None: as the data say
     templates=None,  # one, a list, or a .txt; None: 'a photo of a {}.'
     image_dir='',  # where the paths of a CSV or split file start
-    fractions=(0.5, 0.2, 0.3))  # train, val, test, if the data do not say
+    fractions=(0.5, 0.2, 0.3),
+)  # train, val, test, if the data do not say
 
 # Phones store photos lying on their side; the benchmarks leave them so.
 train_pipeline = [dict(type='LoadPILImage', upright=True), *_base_.train_pipeline[1:]]

@@ -2,6 +2,7 @@
 
 All values are our own. The augmentation is light, and digits are not flipped.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='Digits')
@@ -9,30 +10,23 @@ image_size = 32
 
 train_pipeline = [
     dict(type='LoadPILImage'),
-    dict(
-        type='ResizeEdge',
-        scale=image_size,
-        interpolation='bicubic',
-        backend='pillow'),
+    dict(type='ResizeEdge', scale=image_size, interpolation='bicubic', backend='pillow'),
     dict(type='NumpyToPIL'),
     dict(
         type='torchvision/RandomAffine',
         degrees=10,
         translate=(0.06, 0.06),
         scale=(0.9, 1.1),
-        interpolation='bilinear'),
+        interpolation='bilinear',
+    ),
     dict(type='PILToNumpy'),
-    dict(type='PackInputs')
+    dict(type='PackInputs'),
 ]
 test_pipeline = [
     dict(type='LoadPILImage'),
-    dict(
-        type='ResizeEdge',
-        scale=image_size,
-        interpolation='bicubic',
-        backend='pillow'),
+    dict(type='ResizeEdge', scale=image_size, interpolation='bicubic', backend='pillow'),
     dict(type='CenterCrop', crop_size=image_size),
-    dict(type='PackInputs')
+    dict(type='PackInputs'),
 ]
 
 train_dataloader = dict(
@@ -44,14 +38,13 @@ train_dataloader = dict(
         split='train',
         shots=16,
         seed=1,
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=300,
     num_workers=0,
     persistent_workers=False,
-    dataset=dict(
-        _delete_=True,
-        type='DigitsDataset',
-        split='test',
-        pipeline=test_pipeline))
+    dataset=dict(_delete_=True, type='DigitsDataset', split='test', pipeline=test_pipeline),
+)
 test_dataloader = val_dataloader

@@ -2,6 +2,7 @@
 
 Files, under data/: dtd/images/ and split_zhou_DescribableTextures.json.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='DTD', data_root='data')

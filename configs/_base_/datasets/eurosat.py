@@ -2,6 +2,7 @@
 
 Files, under data/: eurosat/2750/ and split_zhou_EuroSAT.json.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='EuroSAT', data_root='data')

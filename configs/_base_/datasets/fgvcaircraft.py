@@ -2,6 +2,7 @@
 
 Files, under data/: fgvc_aircraft/images/, variants.txt, images_variant_*.txt.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='FGVCAircraft', data_root='data')

@@ -2,6 +2,7 @@
 
 Files, under data/: oxford_flowers/jpg/ and split_zhou_OxfordFlowers.json.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='Flowers102', data_root='data')

@@ -2,6 +2,7 @@
 
 Files, under data/: imagenet/images/{train,val}/ and classnames.txt.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='ImageNet', data_root='data')

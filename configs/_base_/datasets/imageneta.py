@@ -2,6 +2,7 @@
 
 Files, under data/: imagenet-adversarial/imagenet-a/ and classnames.txt.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='ImageNetA', data_root='data')

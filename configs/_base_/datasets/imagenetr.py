@@ -2,6 +2,7 @@
 
 Files, under data/: imagenet-rendition/imagenet-r/ and classnames.txt.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='ImageNetR', data_root='data')

@@ -2,6 +2,7 @@
 
 Files, under data/: imagenet-sketch/images/ and classnames.txt.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='ImageNetSketch', data_root='data')

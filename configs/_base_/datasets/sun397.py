@@ -2,6 +2,7 @@
 
 Files, under data/: sun397/SUN397/ and split_zhou_SUN397.json.
 """
+
 _base_ = ['../few_shot.py']
 
 dataset = dict(name='SUN397', data_root='data')

@@ -8,9 +8,11 @@ that is public.
 Ratio 0.2 and a quarter of the units: the authors' trainer file. It names no
 other settings ("follow CoOp's command"), so they are CoOp's.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
-    head=dict(type='CLIPAdapterHead', ratio=0.2, reduction=4))
+    head=dict(type='CLIPAdapterHead', ratio=0.2, reduction=4),
+)

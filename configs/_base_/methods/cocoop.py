@@ -10,10 +10,12 @@ the authors' code (configs/trainers/CoCoOp/vit_b16_c4_ep10_batch1_ctxv1.yaml).
 Made for new classes rather than for the highest accuracy on the trained ones;
 a step costs as many text passes as the batch has images.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
     text_prompt=dict(type='CoCoOp', init_words='a photo of a'),
-    head=dict(type='SimilarityHead'))
+    head=dict(type='SimilarityHead'),
+)

@@ -10,10 +10,12 @@ of warm-up: the authors' code (configs/trainers/KgCoOp/vit_b16_ep100_ctxv1.yaml
 and scripts). Their template of DTD is another: 'a photo of a {}, a type of
 texture.'.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
     text_prompt=dict(type='CoOp', init_words='a photo of a'),
-    head=dict(type='KgCoOpHead', weight=8.))
+    head=dict(type='KgCoOpHead', weight=8.0),
+)

@@ -9,6 +9,7 @@ iterations, C from 1e-6 to 1e6 and then 8 rounds of bisection on the few-shot
 validation images. Features are computed once, with the test transforms. A leaf
 sets the loops: one epoch without a step, and a test from kept features.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
@@ -16,6 +17,7 @@ model = dict(
     pretrained='openai',
     text_prompt=None,
     visual_prompt=None,
-    head=dict(type='LinearProbeHead'))
+    head=dict(type='LinearProbeHead'),
+)
 
 default_hooks = dict(linear_probe=dict(type='LinearProbeHook', rounds=8))

@@ -9,17 +9,15 @@
 vit_b16_c2_ep5_batch4_2ctx.yaml). As there, "of a" stays frozen behind the two
 vectors. Between datasets they take 3 layers, 2 epochs and 0.0026.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
-    text_prompt=dict(
-        type='DeepCoOp',
-        num_layers=9,
-        init_words='a photo',
-        frozen_words='of a'),
+    text_prompt=dict(type='DeepCoOp', num_layers=9, init_words='a photo', frozen_words='of a'),
     visual_prompt=dict(type='MaPLe'),
-    head=dict(type='SimilarityHead'))
+    head=dict(type='SimilarityHead'),
+)
 
 optim_wrapper = dict(optimizer=dict(lr=0.0035))

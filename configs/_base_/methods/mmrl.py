@@ -11,15 +11,18 @@ warm-up: the authors' code (configs/trainers/MMRL/*.yaml). Few-shot: rate 0.001,
 50 epochs (ImageNet 5); base to new: batch 4, 10 epochs.
 Lambda depends on the dataset and stands in its leaf.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
-    logit_scale=100.,
+    logit_scale=100.0,
     text_prompt=dict(
-        type='RepresentationText', num_tokens=5, space_dim=512, layers=list(range(6, 13))),
+        type='RepresentationText', num_tokens=5, space_dim=512, layers=list(range(6, 13))
+    ),
     visual_prompt=dict(type='RepresentationImage'),
-    head=dict(type='MMRLHead', alpha=0.7))
+    head=dict(type='MMRLHead', alpha=0.7),
+)
 
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=0.001, weight_decay=5e-4))

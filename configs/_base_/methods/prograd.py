@@ -10,16 +10,14 @@ authors' code (configs/trainers/ProGrad/rn50*.yaml; 200 epochs for 16 and 8
 shots, 100 for 4 and 2, 50 for 1). Their context ends in the words of the
 dataset's template, after zeros; "a photo of a" is ours, good for all datasets.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
-    text_prompt=dict(
-        type='CoOp',
-        num_tokens=16,
-        init_words='a photo of a',
-        zero_fill=True),
-    head=dict(type='ProGradHead', temperature=1.))
+    text_prompt=dict(type='CoOp', num_tokens=16, init_words='a photo of a', zero_fill=True),
+    head=dict(type='ProGradHead', temperature=1.0),
+)
 
-optim_wrapper = dict(type='ProGradOptimWrapper', strength=1.)
+optim_wrapper = dict(type='ProGradOptimWrapper', strength=1.0)

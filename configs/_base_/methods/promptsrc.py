@@ -12,6 +12,7 @@ and deviation of the aggregation of 45 and 5 (cars, flowers, aircraft, DTD,
 EuroSAT) or 30 and 30 (ImageNet, Caltech101, pets, food, UCF101, SUN397); base
 to new: 20 epochs, 15 and 1. The 60 templates are theirs.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 templates = [
@@ -81,11 +82,10 @@ model = dict(
     pretrained='openai',
     templates=templates,
     normalise_templates=False,
-    text_prompt=dict(
-        type='DeepCoOp', num_layers=9, init_words='a photo of a'),
+    text_prompt=dict(type='DeepCoOp', num_layers=9, init_words='a photo of a'),
     visual_prompt=dict(type='VPT', num_tokens=4, num_layers=9, pre_norm=True),
-    head=dict(type='PromptSRCHead', text_weight=25., image_weight=10.))
+    head=dict(type='PromptSRCHead', text_weight=25.0, image_weight=10.0),
+)
 
 optim_wrapper = dict(optimizer=dict(lr=0.0025))
-default_hooks = dict(
-    aggregation=dict(type='GaussianAggregationHook', mean=45, deviation=5))
+default_hooks = dict(aggregation=dict(type='GaussianAggregationHook', mean=45, deviation=5))

@@ -12,13 +12,16 @@ the authors' code (configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml, train.py and
 the base-to-new script; none is published for few-shot). The templates, of the
 anchors and around the context, are theirs; a dataset's own stand in its leaf.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
     text_prompt=dict(type='TCP', num_tokens=4, layers=[8], template='X X X X {}.'),
-    head=dict(type='KgCoOpHead', weight=8.))
+    head=dict(type='KgCoOpHead', weight=8.0),
+)
 
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='Adam', lr=0.002, eps=1e-3, weight_decay=5e-4))
+    optimizer=dict(_delete_=True, type='Adam', lr=0.002, eps=1e-3, weight_decay=5e-4)
+)

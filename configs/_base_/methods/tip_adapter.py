@@ -10,16 +10,15 @@ food and SUN397 1.17; Caltech101, cars and UCF101 3; DTD 2; aircraft 5; flowers
 authors' configs. A leaf sets ``model.head.num_keys``, the number of training
 images, and alpha. The last values found stand in the checkpoint.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
-    head=dict(type='TipAdapterHead', num_keys=160, alpha=1., beta=1.))
+    head=dict(type='TipAdapterHead', num_keys=160, alpha=1.0, beta=1.0),
+)
 
 default_hooks = dict(
-    tip_adapter=dict(
-        type='TipAdapterHook',
-        views=10,
-        search_scale=(7, 3),
-        search_steps=(200, 20)))
+    tip_adapter=dict(type='TipAdapterHook', views=10, search_scale=(7, 3), search_steps=(200, 20))
+)

@@ -9,14 +9,12 @@ AdamW, eps 1e-4, rate 0.001 with a cosine that moves in every step, 20 epochs
 tip_adapter.py. They keep the epoch that is best on the test set and search
 twice; here the last epoch counts, and the test set is looked at once.
 """
+
 _base_ = ['./tip_adapter.py']
 
 optim_wrapper = dict(
-    optimizer=dict(
-        _delete_=True, type='AdamW', lr=0.001, eps=1e-4, weight_decay=0.01))
+    optimizer=dict(_delete_=True, type='AdamW', lr=0.001, eps=1e-4, weight_decay=0.01)
+)
 param_scheduler = dict(
-    _delete_=True,
-    type='CosineAnnealingLR',
-    eta_min=0,
-    by_epoch=True,
-    convert_to_iter_based=True)
+    _delete_=True, type='CosineAnnealingLR', eta_min=0, by_epoch=True, convert_to_iter_based=True
+)

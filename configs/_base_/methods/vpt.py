@@ -9,13 +9,15 @@ hand-written template as classifier, as in section 4 of
 10 tokens, rate 0.01, 10 epochs of warm-up: the visual prompts' settings of
 DPT's 1-shot script, kept for all shots (our choice).
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
     visual_prompt=dict(type='VPT', num_tokens=10, deep=True),
-    head=dict(type='SimilarityHead'))
+    head=dict(type='SimilarityHead'),
+)
 
 optim_wrapper = dict(optimizer=dict(lr=0.01))
 param_scheduler = dict(warmup_epochs=10)

@@ -8,6 +8,7 @@ hand-written template as classifier, as in section 4 of
 
 Everything else, with its sources, as in vpt.py.
 """
+
 _base_ = ['./vpt.py']
 
 model = dict(visual_prompt=dict(deep=False))

@@ -8,6 +8,7 @@
 The template is the benchmark's own (the list of CoOp's code), unless
 ``model.templates`` names others; several are averaged.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
@@ -15,4 +16,5 @@ model = dict(
     pretrained='openai',
     text_prompt=None,
     visual_prompt=None,
-    head=dict(type='SimilarityHead'))
+    head=dict(type='SimilarityHead'),
+)

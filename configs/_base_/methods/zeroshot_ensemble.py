@@ -6,6 +6,7 @@ The 7 templates that CLIP's authors selected for ImageNet, and the benchmark's
 own (None), as in CoOp's code (ZeroshotCLIP2); for ImageNet that code leaves
 the latter out.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
@@ -23,4 +24,5 @@ model = dict(
     ],
     text_prompt=None,
     visual_prompt=None,
-    head=dict(type='SimilarityHead'))
+    head=dict(type='SimilarityHead'),
+)

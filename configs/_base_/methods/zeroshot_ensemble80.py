@@ -7,6 +7,7 @@
 notebooks/Prompt_Engineering_for_ImageNet.ipynb in openai/CLIP (MIT); the same
 list as open_clip.OPENAI_IMAGENET_TEMPLATES. 80 texts a class are encoded, once.
 """
+
 _base_ = ['../runtime.py', '../sgd.py']
 
 model = dict(
@@ -96,4 +97,5 @@ model = dict(
     ],
     text_prompt=None,
     visual_prompt=None,
-    head=dict(type='SimilarityHead'))
+    head=dict(type='SimilarityHead'),
+)
