@@ -9,7 +9,7 @@ from plain import encode_image, encode_text
 from test_classifier import build as build_method
 from test_classifier import samples
 
-from mmdpt.models.adapter_heads import grid
+from mmdpt.models.heads.tip_adapter import grid
 
 PARTS = dict(
     adapter=dict(head=dict(type='CLIPAdapterHead', ratio=0.4)),

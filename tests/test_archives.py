@@ -9,8 +9,9 @@ from plain import small_clip
 from test_clip import save
 from test_methods import RESNET
 
-from mmdpt.models.clip import load_clip, read_config
-from mmdpt.models.normalisation import check_normalisation, trained_normalisation
+from mmdpt.models.clip.config import read_config
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.clip.normalisation import check_normalisation, trained_normalisation
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 LARGE = dict(  # the proportions of L/14 at 336

@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from mmdpt.models import TextTower
-from mmdpt.models.clip import CLIPModel, _check_supported, _construct, read_config
-from mmdpt.models.towers import build_image_tower
+from mmdpt.models.clip.config import check_supported, read_config
+from mmdpt.models.clip.image_tower import build_image_tower
+from mmdpt.models.clip.load import CLIPModel, _construct
 
 DOC = Path(__file__).resolve().parents[1] / 'docs/backbones.md'
 NAMES = open_clip.list_models()
@@ -38,7 +39,7 @@ def found(name):
     """Build an architecture without memory: tower, text path, tokenizer."""
     _, config = read_config(name)
     try:
-        _check_supported(name, config)
+        check_supported(name, config)
     except ValueError as error:
         kind = (
             'writes captions' if 'CoCa' in str(error) else 'the text tower is a Hugging Face model'

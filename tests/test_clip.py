@@ -5,7 +5,9 @@ import torch
 from plain import small_clip
 from safetensors.torch import save_file
 
-from mmdpt.models.clip import load_clip, read_config, weights_fingerprint
+from mmdpt.models.clip.config import read_config
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.clip.weights import weights_fingerprint
 
 
 @pytest.fixture(scope='module')

@@ -11,7 +11,7 @@ from test_tools import refused, tool
 from trees import write_photos
 
 from mmdpt.engine import read_checkpoint
-from mmdpt.models.clip import load_clip
+from mmdpt.models.clip.load import load_clip
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs/dpt/dpt_vitb16_custom.py'

@@ -7,9 +7,9 @@ import torch
 from plain import CLASSES, small_clip
 from test_classifier import build
 
-from mmdpt.models.clip import load_clip
-from mmdpt.models.deep_prompts import DeepCoOp
-from mmdpt.models.towers import TextTower
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.clip.text_tower import TextTower
+from mmdpt.models.prompts.deep_coop import DeepCoOp
 
 
 def test_tokens_are_nobody_elses():

@@ -6,9 +6,9 @@ from plain import CLASSES, encode_text, small_clip
 from test_classifier import build
 
 from mmdpt.models import CoOp, TextTower
-from mmdpt.models.clip import load_clip
-from mmdpt.models.edits import Edit, apply_edit
-from mmdpt.models.text_encoding import edit_packed
+from mmdpt.models.clip.edits import Edit, apply_edit
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.clip.packed_text import edit_packed
 
 WIDTH = 64
 

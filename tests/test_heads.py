@@ -5,14 +5,9 @@ from mmengine.logging import MessageHub
 from mmpretrain.structures import DataSample
 from plain import cosine_logits
 
-from mmdpt.models.heads import (
-    DPTHead,
-    GuidedHead,
-    Match,
-    SimilarityHead,
-    class_aware_loss,
-    similarity,
-)
+from mmdpt.models.heads.base import SimilarityHead
+from mmdpt.models.heads.dpt import DPTHead, GuidedHead, class_aware_loss
+from mmdpt.models.heads.match import Match, similarity
 
 
 @pytest.fixture(autouse=True)

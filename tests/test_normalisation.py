@@ -5,8 +5,8 @@ import torch
 from test_classifier import build
 
 from mmdpt.models import classifier
-from mmdpt.models.clip import load_clip
-from mmdpt.models.normalisation import (
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.clip.normalisation import (
     CLIP_MEAN,
     CLIP_STD,
     check_normalisation,

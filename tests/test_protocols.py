@@ -12,7 +12,7 @@ from trees import VARIANTS, write_tree
 
 from mmdpt.engine import read_checkpoint
 from mmdpt.evaluation.protocols import FEW_SHOT, summary, targets
-from mmdpt.models.clip import load_clip
+from mmdpt.models.clip.load import load_clip
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
 

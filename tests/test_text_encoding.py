@@ -2,10 +2,12 @@ import pytest
 import torch
 from plain import CLASSES, encode_text, small_clip
 
-from mmdpt.models.clip import load_clip
-from mmdpt.models.text_encoding import PackedPrompts, Packing, encode, shared_length
-from mmdpt.models.text_prompts import CoOp, TemplatePrompt
-from mmdpt.models.towers import TextTower
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.clip.packed_text import encode
+from mmdpt.models.clip.packing import PackedPrompts, Packing, shared_length
+from mmdpt.models.clip.text_tower import TextTower
+from mmdpt.models.prompts.coop import CoOp
+from mmdpt.models.prompts.templates import TemplatePrompt
 
 
 @pytest.fixture(scope='module')

@@ -2,9 +2,10 @@ import pytest
 import torch
 from plain import CLASSES, small_clip
 
-from mmdpt.models.clip import load_clip
-from mmdpt.models.text_prompts import CoOp, TemplatePrompt, prompt_tokens, split_prompt
-from mmdpt.models.towers import TextTower
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.clip.text_tower import TextTower
+from mmdpt.models.prompts.coop import CoOp, split_prompt
+from mmdpt.models.prompts.templates import TemplatePrompt, prompt_tokens
 
 
 @pytest.fixture(scope='module')

@@ -19,9 +19,9 @@ from test_methods import test_train_save_load_predict as train_save_load
 
 import mmdpt.models  # noqa: F401
 from mmdpt.models import TemplatePrompt, TextTower
-from mmdpt.models.clip import load_clip
-from mmdpt.models.timm_tower import TimmTower
-from mmdpt.models.towers import build_image_tower
+from mmdpt.models.clip.image_tower import build_image_tower
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.clip.timm_tower import TimmTower
 
 TEXTS = ['a photo of a cat.', 'Egyptian Mau', 'x']
 TIMM = ('eva01', 'eva02', 'eva02_post', 'pe')

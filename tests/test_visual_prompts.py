@@ -2,9 +2,10 @@ import pytest
 import torch
 from plain import encode_image, small_clip
 
-from mmdpt.models.clip import load_clip
-from mmdpt.models.towers import ImageTower
-from mmdpt.models.visual_prompts import CAVPT, VPT
+from mmdpt.models.clip.image_tower import ImageTower
+from mmdpt.models.clip.load import load_clip
+from mmdpt.models.prompts.class_aware import CAVPT
+from mmdpt.models.prompts.vpt import VPT
 
 
 @pytest.fixture(scope='module')

@@ -14,7 +14,7 @@ from mmdpt.datasets.descriptions import check_template
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.engine.recipe import check_recipe, model_of, pipeline_of
-from mmdpt.models.clip import read_config
+from mmdpt.models.clip.config import read_config
 from mmdpt.paths import find_config
 
 

@@ -5,7 +5,7 @@ import inspect
 from mmpretrain.registry import MODELS
 
 from mmdpt.models import PromptedCLIP, PromptedCLIPBackbone
-from mmdpt.models.heads import SimilarityHead
+from mmdpt.models.heads.base import SimilarityHead
 
 POOLING = ('GlobalAveragePooling', 'GeneralizedMeanPooling')
 VECTORS = ('cls_token', 'avg_featmap')  # values of MMPretrain's out_type

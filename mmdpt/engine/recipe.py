@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS, TRANSFORMS
 
 from mmdpt.datasets import as_benchmark, innermost
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE, resolve_templates
-from mmdpt.models.clip import read_config
+from mmdpt.models.clip.config import read_config
 
 from .checkpoint import plain
 

@@ -7,7 +7,7 @@ import torch
 import torch.nn as nn
 
 from mmdpt.models import PromptedCLIP
-from mmdpt.models.visual_prompts import LayeredPrompt
+from mmdpt.models.prompts.base import LayeredPrompt
 
 
 class FixedText(NamedTuple):

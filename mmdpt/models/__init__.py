@@ -1,22 +1,32 @@
 """Models: CLIP's frozen towers, prompts, heads, the classifier."""
 
-from .adapter_heads import CLIPAdapterHead, TipAdapterHead
 from .classifier import PromptedCLIP
-from .clip_backbone import PromptedCLIPBackbone
-from .cocoop import CoCoOp
-from .deep_prompts import DeepCoOp, MaPLe
-from .heads import DPTHead, GuidedHead, Match, SimilarityHead
-from .linear_probe_head import LinearProbeHead
-from .lora import LoRA
-from .mmrl import RepresentationImage, RepresentationText
-from .mmrl_head import MMRLHead
-from .regularised_heads import KgCoOpHead, ProGradHead, PromptSRCHead
-from .tcp import TCP
-from .text_prompts import CoOp, TemplatePrompt, TextPrompt
-from .timm_tower import TimmTower
-from .towers import FrozenTower, ImageTower, TextTower
-from .visual_prompts import CAVPT, VPT, VisualPrompt
-from .vit import PromptedVisionTransformer
+from .clip.image_tower import FrozenTower, ImageTower
+from .clip.text_tower import TextTower
+from .clip.timm_tower import TimmTower
+from .heads.base import SimilarityHead
+from .heads.clip_adapter import CLIPAdapterHead
+from .heads.dpt import DPTHead, GuidedHead
+from .heads.kgcoop import KgCoOpHead
+from .heads.linear_probe import LinearProbeHead
+from .heads.match import Match
+from .heads.mmrl import MMRLHead
+from .heads.prograd import ProGradHead
+from .heads.promptsrc import PromptSRCHead
+from .heads.tip_adapter import TipAdapterHead
+from .mmpretrain.clip_backbone import PromptedCLIPBackbone
+from .mmpretrain.vit import PromptedVisionTransformer
+from .prompts.base import TextPrompt, VisualPrompt
+from .prompts.class_aware import CAVPT
+from .prompts.cocoop import CoCoOp
+from .prompts.coop import CoOp
+from .prompts.deep_coop import DeepCoOp
+from .prompts.maple import MaPLe
+from .prompts.mmrl import RepresentationImage, RepresentationText
+from .prompts.tcp import TCP
+from .prompts.templates import TemplatePrompt
+from .prompts.vpt import VPT
+from .tuning.lora import LoRA
 
 __all__ = [
     'CAVPT',

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 from mmengine.dist import get_rank, get_world_size
 
-from .text_encoding import PackedPrompts, Packing
+from .clip.packing import PackedPrompts, Packing
 
 AUTO_FROM = 256  # classes; below, the exchange costs more than it saves
 

@@ -14,14 +14,16 @@ from mmpretrain.structures import DataSample
 from mmdpt.datasets.model_classes import classes_and_templates
 
 from .class_shards import ClassShards, use_shards
-from .clip import load_clip
-from .heads import Match, SimilarityHead, batch_share, check_head, similarity
+from .clip.image_tower import build_image_tower
+from .clip.load import load_clip
+from .clip.normalisation import preprocessing
+from .clip.text_tower import TextTower
+from .heads.base import SimilarityHead, batch_share, check_head
+from .heads.match import Match, similarity
 from .learnt_state import keep_learnt_only
-from .model_info import ModelInfo
-from .normalisation import preprocessing
+from .part import ModelInfo
+from .prompts.templates import TemplatePrompt
 from .text_cache import TextCache
-from .text_prompts import TemplatePrompt
-from .towers import TextTower, build_image_tower
 
 STAGES = ('backbone', 'neck', 'pre_logits')
 IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own

@@ -9,9 +9,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from mmdpt.models.classifier import PromptedCLIP
-from mmdpt.models.heads import similarity
-from mmdpt.models.towers import ImageTower
-from mmdpt.models.visual_prompts import CAVPT
+from mmdpt.models.clip.image_tower import ImageTower
+from mmdpt.models.heads.match import similarity
+from mmdpt.models.prompts.class_aware import CAVPT
 
 from .recorder import Recorder, class_token_attention
 

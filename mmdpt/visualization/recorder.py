@@ -3,7 +3,7 @@
 import torch
 import torch.nn as nn
 
-from mmdpt.models.blocks import project, split_heads
+from mmdpt.models.clip.blocks import project, split_heads
 
 
 def class_token_attention(

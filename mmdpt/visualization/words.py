@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 import torch.nn as nn
 
-from mmdpt.models.text_prompts import CoOp
+from mmdpt.models.prompts.coop import CoOp
 
 END_OF_WORD = '</w>'
 

@@ -10,7 +10,8 @@ import torch
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
-from mmdpt.models.reference_names import from_reference, rules_of
+from mmdpt.models.reference_names import from_reference
+from mmdpt.models.reference_names import rules_of
 
 from .settings import Settings
 

@@ -3,8 +3,8 @@
 import torch
 
 from mmdpt.models import RepresentationText
-from mmdpt.models.edits import apply_edit
-from mmdpt.models.text_prompts import clean_name
+from mmdpt.models.clip.edits import apply_edit
+from mmdpt.models.prompts.templates import clean_name
 
 from .golden import Golden, build_model, clip_config
 from .settings import NotImplementedCase

@@ -4,9 +4,11 @@ import numpy as np
 import torch
 from mmengine.logging import MessageHub
 
-from mmdpt.models.reference_names import rules_of, to_reference
-from mmdpt.models.text_prompts import CoOp, split_prompt
-from mmdpt.models.visual_prompts import LayeredPrompt
+from mmdpt.models.reference_names import rules_of
+from mmdpt.models.reference_names import to_reference
+from mmdpt.models.prompts.coop import CoOp
+from mmdpt.models.prompts.coop import split_prompt
+from mmdpt.models.prompts.base import LayeredPrompt
 
 from . import inserted, runs
 from .golden import Golden, build_model

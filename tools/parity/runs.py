@@ -10,7 +10,8 @@ from mmpretrain.registry import PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
 
 from mmdpt.engine import GaussianAggregationHook
-from mmdpt.models.reference_names import rules_of, to_reference
+from mmdpt.models.reference_names import rules_of
+from mmdpt.models.reference_names import to_reference
 
 from .golden import Golden
 from .probe import probe

@@ -9,7 +9,8 @@ from mmengine.optim import build_optim_wrapper
 from mmpretrain.evaluation import Accuracy
 from mmpretrain.registry import PARAM_SCHEDULERS
 
-from mmdpt.models.reference_names import rules_of, to_reference
+from mmdpt.models.reference_names import rules_of
+from mmdpt.models.reference_names import to_reference
 
 from . import inserted, runs
 from .golden import Golden

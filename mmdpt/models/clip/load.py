@@ -4,9 +4,6 @@ Everything that can be wrong with the architecture or the weights is found and
 reported before the model (or anything else) is built.
 """
 
-import difflib
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,12 +12,18 @@ import torch
 import torch.nn as nn
 from mmengine.logging import print_log
 
-from .clip_weights import OPENAI_EXTRAS, read_weights
+from .config import check_supported, read_config
 from .normalisation import Normalisation, trained_normalisation
 from .tokenizer import build_tokenizer
+from .weights import (
+    OPENAI_EXTRAS,
+    _wrong_activation,
+    find_weights,
+    read_weights,
+    weights_fingerprint,
+)
 
 PRECISIONS = dict(fp64=torch.float64, fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
-BUILTIN = 'mmdpt-tiny'
 
 
 class CLIPModel(NamedTuple):
@@ -85,7 +88,7 @@ def load_clip(
         weights, from_openai = read_weights(path)
         if from_openai and not config.get('quick_gelu', False):
             raise ValueError(_wrong_activation(name, pretrained, True))
-    _check_supported(name, config)
+    check_supported(name, config)
     words = build_tokenizer(name, config, tokenizer)
     model = build_model(name, config, weights, str(path))
     fingerprint = weights_fingerprint(model.state_dict())
@@ -113,135 +116,6 @@ def load_clip(
         config['embed_dim'],
         trained_normalisation(name, pretrained and str(pretrained)),
     )
-
-
-def read_config(arch: str | dict):
-    """Return ``(name, config)`` of an architecture, the config in open_clip's
-    form (``embed_dim``, ``vision_cfg``, ``text_cfg``, ``quick_gelu``)."""
-    if isinstance(arch, dict):
-        return 'custom', _check_config(dict(arch), 'the arch dict')
-    if not isinstance(arch, (str, Path)):
-        raise TypeError(
-            f'arch must be a name, a JSON file or a dict, but is {type(arch).__name__}: {arch!r}.'
-        )
-    arch = str(arch)
-    if arch == BUILTIN:
-        from mmdpt import tiny_clip
-
-        return BUILTIN, _read_json(Path(tiny_clip.CONFIG))
-    if arch.endswith('.json'):
-        return Path(arch).stem, _read_json(Path(arch))
-    import open_clip
-
-    config = open_clip.get_model_config(arch.replace('/', '-'))
-    if config is None:
-        near = difflib.get_close_matches(arch, [BUILTIN, *open_clip.list_models()], n=3, cutoff=0.5)
-        raise ValueError(
-            f'arch={arch!r} is not an architecture that open_clip knows; '
-            f'nearest: {", ".join(near) or "none"}. A path must end in .json.'
-        )
-    return arch.replace('/', '-'), _check_config(config, arch)
-
-
-def _read_json(path: Path) -> dict:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f'arch={str(path)!r} does not exist; give an open_clip name or the path of a JSON file.'
-        )
-    try:
-        config = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
-        raise ValueError(f'{path} is not valid JSON: {error}') from error
-    config = _check_config(config, str(path))
-    # What lies beside the JSON file is named relative to it.
-    text = config['text_cfg']
-    kwargs = text.get('tokenizer_kwargs') or {}
-    if 'bpe_path' in kwargs:
-        kwargs['bpe_path'] = str(path.parent / kwargs['bpe_path'])
-    hf_name = text.get('hf_tokenizer_name')
-    if hf_name and (path.parent / hf_name).exists():
-        text['hf_tokenizer_name'] = str(path.parent / hf_name)
-    return config
-
-
-def _check_config(config: dict, source: str) -> dict:
-    config = config.get('model_cfg', config)  # a hub's open_clip_config.json
-    missing = {'embed_dim', 'vision_cfg', 'text_cfg'} - set(config)
-    if missing:
-        raise ValueError(
-            f'{source} lacks {", ".join(sorted(missing))}: an open_clip '
-            'config has embed_dim, vision_cfg and text_cfg.'
-        )
-    return config
-
-
-def find_weights(name: str, config: dict, pretrained: str | None) -> Path | None:
-    """Return the local file of ``pretrained``, downloading a tag's file."""
-    if pretrained is None:
-        return None
-    if not isinstance(pretrained, (str, Path)):
-        raise TypeError(
-            'pretrained must be an open_clip tag, a file or None,'
-            f' but is {type(pretrained).__name__}.'
-        )
-    if name == BUILTIN and pretrained == BUILTIN:
-        from mmdpt import tiny_clip
-
-        return Path(tiny_clip.WEIGHTS)
-    if Path(pretrained).is_file():
-        return Path(pretrained)
-    import open_clip.pretrained as zoo
-
-    tags = zoo.list_pretrained_tags_by_model(name)
-    tag = zoo.get_pretrained_cfg(name, str(pretrained))
-    if not tag:
-        looks_like_file = '/' in str(pretrained) or '.' in str(pretrained)
-        other = (
-            name.replace('-quickgelu', '') if name.endswith('-quickgelu') else f'{name}-quickgelu'
-        )
-        hint = f' {other} has it.' if zoo.get_pretrained_cfg(other, str(pretrained)) else ''
-        raise (FileNotFoundError if looks_like_file else ValueError)(
-            f'pretrained={str(pretrained)!r} is neither a file nor a tag of '
-            f'{name}.{hint} Tags: {", ".join(tags) or "none"}; or give the '
-            'path of a weights file, or None for random weights.'
-        )
-    if tag.get('quick_gelu', False) != config.get('quick_gelu', False):
-        raise ValueError(_wrong_activation(name, pretrained, tag.get('quick_gelu', False)))
-    try:
-        return Path(zoo.download_pretrained(tag))
-    except Exception as error:
-        source = tag.get('url') or f'huggingface.co/{tag.get("hf_hub")}'
-        raise ConnectionError(
-            f'The weights of {name}, tag {pretrained!r}, cannot be '
-            f'downloaded ({type(error).__name__}: {error}). Without network: '
-            f'fetch {source} elsewhere and set model.pretrained to the '
-            'file.'
-        ) from error
-
-
-def _wrong_activation(name: str, pretrained: str, quick_gelu: bool) -> str:
-    stem = name.replace('-quickgelu', '')
-    trained, remedy = ('QuickGELU', f'{stem}-quickgelu') if quick_gelu else ('GELU', stem)
-    return (
-        f'pretrained={str(pretrained)!r} was trained with {trained}, but '
-        f'{name} computes with the other activation, which silently '
-        f'costs accuracy. Use arch={remedy!r} (in a config of your own: '
-        f'quick_gelu={quick_gelu}).'
-    )
-
-
-def _check_supported(name: str, config: dict) -> None:
-    if 'multimodal_cfg' in config:
-        raise ValueError(
-            f'{name} is a CoCa, which writes captions; that is not supported. Use a plain CLIP.'
-        )
-    if config['text_cfg'].get('hf_model_name'):
-        raise ValueError(
-            f'The text tower of {name} is a Hugging Face model '
-            f'({config["text_cfg"]["hf_model_name"]}), whose blocks take no '
-            'prompts; use a CLIP with a text tower of its own, such as '
-            'ViT-B-16-quickgelu.'
-        )
 
 
 def build_model(name: str, config: dict, weights: dict | None, source: str) -> nn.Module:
@@ -311,14 +185,3 @@ def _check_fit(name, expected, weights, source):
             f'{"; ".join(found)}. Set model.arch to the '
             'architecture of this file.'
         )
-
-
-def weights_fingerprint(state_dict: dict[str, torch.Tensor]) -> str:
-    """Hash the weights: 16 hex digits, equal for the same weights stored in
-    single or in half precision."""
-    digest = hashlib.sha256()
-    for name in sorted(state_dict):
-        values = state_dict[name].detach().to('cpu', torch.float16)
-        digest.update(f'{name}{tuple(values.shape)}'.encode())
-        digest.update(values.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:16]

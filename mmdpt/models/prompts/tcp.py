@@ -7,11 +7,14 @@ import torch
 import torch.nn as nn
 from mmpretrain.registry import MODELS
 
-from .edits import Edit
-from .model_info import ModelInfo
-from .text_prompts import FrozenBank, TextPrompt, fill_template, initial_context
-from .towers import TextTower
-from .visual_prompts import check_count
+from mmdpt.utils.checks import check_count
+
+from ..clip.edits import Edit
+from ..clip.text_tower import TextTower
+from ..part import ModelInfo
+from .base import TextPrompt
+from .coop import initial_context
+from .templates import FrozenBank, fill_template
 
 CLASS_TOKENS = 4  # in the public code, whatever the other numbers
 

@@ -8,8 +8,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .text_prompts import CoOp
-from .towers import TextTower
+from ..clip.text_tower import TextTower
+from .coop import CoOp
 
 
 @MODELS.register_module()

@@ -7,9 +7,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .heads import TermsHead, check_weight, similarity
-from .model_info import ModelInfo
-from .visual_prompts import check_count
+from mmdpt.utils.checks import check_count, check_weight
+
+from ..part import ModelInfo
+from .base import TermsHead
+from .match import similarity
 
 FUSIONS = ('trained', 'always', 'never')
 

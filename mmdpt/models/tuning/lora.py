@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
-from .heads import check_weight
-from .model_info import Part
+from mmdpt.utils.checks import check_count, check_weight
+
+from ..part import Part
 from .sample_dropout import SampleDropout, sample_keys, step_seed
-from .visual_prompts import check_count
 
 PARTS = 'qkv'  # the order of their thirds in in_proj_weight
 

@@ -8,8 +8,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .heads import Match, SimilarityHead
-from .model_info import ModelInfo
+from ..part import ModelInfo
+from .base import SimilarityHead
+from .match import Match
 
 
 @MODELS.register_module()

@@ -11,10 +11,6 @@ layers. Classes are sorted by their number of own tokens, so that attention
 among own tokens goes by groups of equal length, and nothing is padded.
 """
 
-from collections.abc import Callable, Sequence
-from itertools import accumulate, groupby
-from typing import NamedTuple
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -22,143 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .blocks import add_mlp, project, split_heads
 from .edits import Edit, apply_edit
-
-
-class Packing(nn.Module):
-    """Where each token of many prompts stands in the packed matrix.
-
-    Args:
-        prompts (Sequence[Sequence[int]]): For each of the C classes, its
-            tokens from the start to the end of text, as indices into a bank
-            of embeddings. Equal indices mean equal embeddings.
-        classes (Sequence[int], optional): Which of the model's classes these
-            are. Defaults to all of them.
-
-    Attributes:
-        prefix (Tensor): Bank indices of the shared tokens, (P,).
-        own (Tensor): Bank indices of the classes' own tokens, (T,), shorter
-            classes first.
-        position (Tensor): Positions of prefix and own tokens, (P + T,).
-        last (Tensor): Rows of the ends of text among the own tokens, (C,),
-            shorter classes first.
-        rank (Tensor): Place of each class among the sorted classes, (C,).
-        order (Tensor): The model's classes, shorter prompts first, (C,).
-        groups (list[tuple[int, int]]): ``(length, number of classes)``.
-    """
-
-    def __init__(self, prompts: Sequence[Sequence[int]], classes: Sequence[int] | None = None):
-        super().__init__()
-        self._constant = None
-        classes = range(len(prompts)) if classes is None else classes
-        shared = shared_length(prompts)
-        order = sorted(range(len(prompts)), key=lambda c: len(prompts[c]))
-        own = [list(prompts[c][shared:]) for c in order]
-        last = [total - 1 for total in accumulate(map(len, own))]
-        position = list(range(shared)) + [shared + i for tokens in own for i in range(len(tokens))]
-        self.groups = [(length, len(list(group))) for length, group in groupby(own, key=len)]
-        rank = [0] * len(prompts)
-        for place, c in enumerate(order):
-            rank[c] = place
-        for name, values in dict(
-            prefix=prompts[0][:shared],
-            own=[i for tokens in own for i in tokens],
-            position=position,
-            last=last,
-            order=[classes[c] for c in order],
-            rank=rank,
-        ).items():
-            self.register_buffer(name, torch.tensor(values, dtype=torch.long), persistent=False)
-
-    def layout(self) -> 'Layout':
-        """Where the tokens stand in the first block."""
-        return Layout(self.prefix.numel(), self.groups, self.last)
-
-    @torch.no_grad()
-    def constant_states(
-        self, tower: nn.Module, prompts: 'PackedPrompts', depth: int
-    ) -> torch.Tensor:
-        """What enters block ``depth`` when nothing learnt stands below it:
-        computed once, and again only for another type or device."""
-        x = embed(tower, prompts)
-        key = (depth, x.dtype, x.device, torch.is_autocast_enabled(x.device.type))
-        if self._constant is None or self._constant[0] != key:
-            layout = self.layout()
-            for block in tower.blocks[:depth]:
-                x = _run_block(block, x, layout)
-            self._constant = (key, x)
-        return self._constant[1]
-
-    def unpack(self, prefix: torch.Tensor, own: torch.Tensor, dim: int) -> list[torch.Tensor]:
-        """Put each class's prompt together again.
-
-        Args:
-            prefix (Tensor): One entry along ``dim`` for each shared token.
-            own (Tensor): One entry along ``dim`` for each own token.
-            dim (int): The dimension of the tokens.
-
-        Returns:
-            list[Tensor]: One a class, in the order of the classes.
-        """
-        lengths = [n for n, count in self.groups for _ in range(count)]
-        parts = own.split(lengths, dim)
-        return [torch.cat([prefix, parts[r]], dim) for r in self.rank.tolist()]
-
-
-def shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """Number of leading tokens that all prompts share; at least one token,
-    the end of text, remains each class's own."""
-    first = prompts[0]
-    limit = min(map(len, prompts)) - 1
-    for i in range(limit):
-        if any(p[i] != first[i] for p in prompts):
-            return i
-    return limit
-
-
-class PackedPrompts(NamedTuple):
-    """Prompts ready for the text tower (without positional embedding).
-
-    Attributes:
-        prefix (Tensor): Shared tokens, (G, P, W); G is 1, or the number of
-            images where the context depends on the image.
-        own (Tensor): The classes' own tokens, (G or 1, T, W).
-        packing (Packing): Which rows are whose.
-        at_block (Callable): What changes before block ``depth``, an
-            :class:`Edit` or None.
-        constant_below (int): No learnt value enters before this block.
-    """
-
-    prefix: torch.Tensor
-    own: torch.Tensor
-    packing: Packing
-    at_block: Callable[[int], Edit | None] = lambda depth: None
-    constant_below: int = 0
-
-    def unpack(self) -> list[torch.Tensor]:
-        """The prompt of each class, (G, its length, W)."""
-        own = self.own.expand(len(self.prefix), -1, -1)
-        return self.packing.unpack(self.prefix, own, dim=1)
-
-
-class Layout(NamedTuple):
-    """Where tokens stand in the packed matrix of one block.
-
-    Attributes:
-        shared (int): Number of shared tokens, P.
-        groups (list[tuple[int, int]]): ``(own tokens, number of classes)``.
-        last (Tensor): Rows of the ends of text among the own tokens, (C,),
-            shorter prompts first.
-    """
-
-    shared: int
-    groups: list[tuple[int, int]]
-    last: torch.Tensor
-
-    def split(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Own tokens by group, (G, classes, length, ...), out of (G, P + T,
-        ...)."""
-        parts = x[:, self.shared :].split([n * count for n, count in self.groups], dim=1)
-        return [p.unflatten(1, (count, n)) for p, (n, count) in zip(parts, self.groups)]
+from .packing import Layout, PackedPrompts, Packing
 
 
 def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
@@ -177,7 +37,7 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     first = prompts.constant_below
     if first and any(getattr(block.attn, 'low_rank', None) is not None for block in tower.blocks):
         first = 0  # the tower itself learns
-    x = packing.constant_states(tower, prompts, first) if first else embed(tower, prompts)
+    x = constant_states(tower, prompts, first) if first else embed(tower, prompts)
     for depth, block in enumerate(tower.blocks):
         if depth < first:
             continue
@@ -199,6 +59,24 @@ def embed(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     prefix, own = prompts.prefix, prompts.own
     x = torch.cat([prefix, own.expand(len(prefix), -1, -1)], dim=1)
     return x + tower.positional_embedding[prompts.packing.position].to(x.dtype)
+
+
+@torch.no_grad()
+def constant_states(tower: nn.Module, prompts: PackedPrompts, depth: int) -> torch.Tensor:
+    """What enters block ``depth`` when nothing learnt stands below it:
+    computed once, and again only for another type or device.
+
+    Returns:
+        Tensor: (1, P + T, W).
+    """
+    x, packing = embed(tower, prompts), prompts.packing
+    key = (depth, x.dtype, x.device, torch.is_autocast_enabled(x.device.type))
+    if packing.constant[0] != key:
+        layout = packing.layout()
+        for block in tower.blocks[:depth]:
+            x = _run_block(block, x, layout)
+        packing.constant = (key, x)
+    return packing.constant[1]
 
 
 def edit_packed(

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .blocks import run_block
 from .edits import apply_edit
-from .text_encoding import PackedPrompts
+from .packing import PackedPrompts
 
 CLASSES_AT_ONCE = 64  # where no gradient is wanted, to bound the memory
 

@@ -4,9 +4,9 @@ import torch
 from mmpretrain.models.backbones.base_backbone import BaseBackbone
 from mmpretrain.registry import MODELS
 
-from .clip import load_clip
+from ..clip.image_tower import build_image_tower
+from ..clip.load import load_clip
 from .prompted_backbone import PromptedBackbone, build_prompt
-from .towers import build_image_tower
 
 
 @MODELS.register_module()

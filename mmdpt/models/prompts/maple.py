@@ -1,81 +1,12 @@
-"""Prompts in several blocks that stay to the end: MaPLe and PromptSRC."""
-
-from collections.abc import Sequence
+"""MaPLe: visual prompts that are projections of the text prompts."""
 
 import torch
 import torch.nn as nn
 from mmpretrain.registry import MODELS
 
-from .edits import Edit
-from .model_info import ModelInfo
-from .text_prompts import CoOp
-from .towers import TextTower
-from .visual_prompts import LayeredPrompt, check_count
-
-
-@MODELS.register_module()
-class DeepCoOp(CoOp):
-    """Learnt context of the first block and of some later ones.
-
-    Before block 1, ..., J - 1 the outputs of the context's positions give way
-    to learnt tokens of that block, without positional embedding; after the
-    last one they go on to the end. `MaPLe
-    <https://arxiv.org/abs/2210.03117>`_, equations 3-5.
-
-    Args:
-        tower (TextTower): The frozen text tower.
-        classes (Sequence[str]): The class names.
-        num_layers (int): J, how many blocks have tokens of their own.
-        num_tokens, init_words, frozen_words: See :class:`CoOp`.
-        surplus (bool): Accept more layers than the tower has blocks; their
-            tokens then act only through MaPLe's projections.
-        init_cfg (dict, optional): Not used; the values are initialised here.
-
-    Raises:
-        ValueError: If a value is out of range or a prompt is too long.
-    """
-
-    def __init__(
-        self,
-        tower: TextTower,
-        classes: Sequence[str],
-        num_layers: int = 9,
-        num_tokens: int | None = None,
-        init_words: str | None = None,
-        frozen_words: str | None = None,
-        surplus: bool = False,
-        init_cfg: dict | None = None,
-    ):
-        super().__init__(
-            tower,
-            classes,
-            num_tokens,
-            init_words=init_words,
-            frozen_words=frozen_words,
-            init_cfg=init_cfg,
-        )
-        depth = len(tower.blocks)
-        check_count(
-            'num_layers',
-            num_layers,
-            1,
-            1000 if surplus else depth,
-            f'the text tower has {depth} blocks',
-        )
-        self.num_layers, self.tower_depth = num_layers, depth
-        shape = (num_layers - 1, *self.context.shape)
-        self.deep = (
-            nn.Parameter(torch.empty(shape, dtype=self.context.dtype).normal_(std=0.02))
-            if num_layers > 1
-            else None
-        )
-
-    def at_block(self, depth: int) -> Edit | None:
-        return Edit(self.deep[depth - 1]) if 1 <= depth < self.num_layers else None
-
-    def layer(self, depth: int) -> torch.Tensor:
-        """The learnt tokens of a block, (n, W)."""
-        return self.deep[depth - 1] if depth else self.context
+from ..part import ModelInfo
+from .base import LayeredPrompt
+from .deep_coop import DeepCoOp
 
 
 @MODELS.register_module()

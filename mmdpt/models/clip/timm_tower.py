@@ -5,8 +5,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .blocks import ImageFeatures, check_image_size, through_blocks
-from .clip import CLIPModel
+from .image_pass import ImageFeatures, check_image_size, through_blocks
+from .load import CLIPModel
 
 
 def has_timm_blocks(visual: nn.Module) -> bool:

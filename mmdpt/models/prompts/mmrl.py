@@ -7,11 +7,13 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .edits import Edit
-from .model_info import ModelInfo
-from .text_prompts import FrozenBank, TextPrompt, fill_template
-from .towers import TextTower
-from .visual_prompts import VisualPrompt, check_count
+from mmdpt.utils.checks import check_count
+
+from ..clip.edits import Edit
+from ..clip.text_tower import TextTower
+from ..part import ModelInfo
+from .base import TextPrompt, VisualPrompt
+from .templates import FrozenBank, fill_template
 
 
 class LayerProjections(nn.Module):

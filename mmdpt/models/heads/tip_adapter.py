@@ -1,4 +1,4 @@
-"""Heads that learn on frozen features: CLIP-Adapter and Tip-Adapter."""
+"""Tip-Adapter: a cache of frozen image features."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,55 +8,11 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .heads import Match, SimilarityHead, check_weight, similarity
-from .model_info import ModelInfo
-from .visual_prompts import check_count
+from mmdpt.utils.checks import check_count, check_weight
 
-
-@MODELS.register_module()
-class CLIPAdapterHead(SimilarityHead):
-    """A small bottleneck network on the image features.
-
-    `CLIP-Adapter <https://arxiv.org/abs/2110.04544>`_, equations 3-5: the
-    image feature is ``ratio * relu(W2 relu(W1 z)) + (1 - ratio) * z``.
-
-    Args:
-        ratio (float): Share of the adapted feature, from 0 to 1. Defaults to
-            0.2.
-        reduction (int): The hidden layer has E // reduction units. Defaults
-            to 4.
-        **kwargs: See :class:`SimilarityHead`.
-
-    Raises:
-        ValueError: If a value is out of range.
-    """
-
-    def __init__(self, ratio: float = 0.2, reduction: int = 4, **kwargs):
-        super().__init__(**kwargs)
-        check_weight('ratio', ratio)
-        if ratio > 1:
-            raise ValueError(f'ratio must be at most 1, but is {ratio!r}.')
-        self.ratio, self.reduction = ratio, reduction
-
-    def couple(self, about: ModelInfo) -> None:
-        embed_dim = about.embed_dim
-        check_count(
-            'reduction', self.reduction, 1, embed_dim, f'image features have {embed_dim} values'
-        )
-        hidden = embed_dim // self.reduction
-        self.adapter = nn.Sequential(
-            nn.Linear(embed_dim, hidden, bias=False),
-            nn.ReLU(),
-            nn.Linear(hidden, embed_dim, bias=False),
-            nn.ReLU(),
-        )
-
-    def adapt(self, image: torch.Tensor) -> torch.Tensor:
-        """Adapted image features, (B, E), not normalised."""
-        return self.ratio * self.adapter(image) + (1 - self.ratio) * image
-
-    def forward(self, match: Match) -> torch.Tensor:
-        return similarity(self.adapt(match.image), match.text, match.scale)
+from ..part import ModelInfo
+from .base import SimilarityHead
+from .match import Match, similarity
 
 
 class SearchResult(NamedTuple):

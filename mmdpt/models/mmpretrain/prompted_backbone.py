@@ -5,9 +5,9 @@ from mmengine.logging import print_log
 from mmengine.model import PretrainedInit, initialize
 from mmpretrain.registry import MODELS
 
-from .clip import weights_fingerprint
-from .learnt_state import KEY, check_tensors
-from .visual_prompts import VisualPrompt
+from ..clip.weights import weights_fingerprint
+from ..learnt_state import KEY, check_tensors
+from ..prompts.base import VisualPrompt
 
 
 def build_prompt(cfg: dict | None, owner: str, **sizes) -> VisualPrompt | None:

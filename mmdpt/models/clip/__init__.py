@@ -1,0 +1,1 @@
+"""Frozen CLIP through open_clip: weights, towers, tokens. Knows no method."""

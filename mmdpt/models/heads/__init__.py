@@ -1,0 +1,1 @@
+"""From what a forward pass gives to logits, losses and predictions."""

@@ -1,0 +1,159 @@
+"""From similarities to logits, losses and predictions."""
+
+import torch
+from mmengine.dist import all_reduce, get_world_size
+from mmpretrain.evaluation import Accuracy
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.registry import MODELS
+from mmpretrain.structures import DataSample
+
+from ..part import Part
+from .match import Match, similarity
+
+
+@MODELS.register_module()
+class SimilarityHead(Part, ClsHead):
+    """Classify by scaled cosine similarity (CLIP, CoOp, VPT).
+
+    Args:
+        loss (dict): MMPretrain's loss of the logits. Defaults to
+            cross-entropy, averaged over the batch.
+        **kwargs: ``topk``, ``cal_acc`` and ``init_cfg`` of MMPretrain's
+            ``ClsHead``.
+
+    Attributes:
+        requires (frozenset[str]): What it needs in this epoch's training:
+            fields of :class:`Match` that are not computed for every method
+            ('frozen_image', 'frozen_text', 'evidence', 'prompt_tokens'),
+            'text_prompt' (the text features are learnt) and 'shared_text'
+            (they are the same for all images).
+        takes_soft_labels (bool): Whether its loss is defined for the mixed
+            labels of batch augmentations.
+        second_loss (str, optional): Name of a loss that is not added to the
+            others but handed to the optimizer's wrapper beside them.
+    """
+
+    takes_soft_labels = True
+    requires: frozenset[str] = frozenset()
+    second_loss = None
+
+    def check_soft_labels(self) -> None:
+        """Raise ValueError unless labels may be mixed."""
+        if not self.takes_soft_labels:
+            raise ValueError(
+                f'{type(self).__name__} needs one label an image, which batch '
+                'augmentation (mixup, cutmix) mixes: take it out of '
+                'model.train_cfg.augments, or take a head without class-aware '
+                'loss, such as GuidedHead.'
+            )
+        if self.cal_acc:
+            raise ValueError(
+                'cal_acc=True needs one label an image, which '
+                'batch augmentation (mixup, cutmix) mixes: take '
+                'one of the two out.'
+            )
+
+    def forward(self, match: Match) -> torch.Tensor:
+        """Logits (B, C)."""
+        return similarity(match.image, match.text, match.scale)
+
+    def loss(self, match: Match, data_samples: list[DataSample], **kwargs) -> dict:
+        """``loss``, and with ``cal_acc`` the accuracy on the batch.
+
+        Args:
+            match (Match): The forward pass.
+            data_samples (list[DataSample]): With ``gt_label``, or with
+                ``gt_score`` where labels were mixed.
+        """
+        logits, target = self(match), labels(data_samples)
+        losses = dict(loss=self.loss_module(logits, target, avg_factor=len(target), **kwargs))
+        return {**losses, **self.batch_accuracy(logits, target)}
+
+    @torch.no_grad()
+    def batch_accuracy(self, logits: torch.Tensor, target: torch.Tensor) -> dict:
+        """``accuracy_top-K`` in per cent where ``cal_acc`` asks for it.
+
+        MMPretrain's head counts no hit whose logit is at most 0, which scaled
+        cosines may be; here there is no such threshold.
+        """
+        if not self.cal_acc:
+            return {}
+        found = Accuracy.calculate(logits, target, self.topk, thrs=(None,))
+        return {f'accuracy_top-{k}': a for k, (a,) in zip(self.topk, found)}
+
+
+def check_head(head: dict) -> None:
+    """Raise ValueError unless a head's config is one of a head for CLIP."""
+    kind = head.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    if kind is not None and not issubclass(kind, SimilarityHead):
+        raise ValueError(
+            f'model.head: {kind.__name__} learns a classifier of its own, and '
+            'PromptedCLIP compares images with text: use SimilarityHead here, '
+            f'or {kind.__name__} in ImageClassifier with '
+            "backbone.type='PromptedCLIPBackbone'."
+        )
+
+
+def labels(data_samples: list[DataSample]) -> torch.Tensor:
+    """Labels (B,), or mixed ones (B, C) after batch augmentation."""
+    if 'gt_score' in data_samples[0]:
+        return torch.stack([i.gt_score for i in data_samples])
+    return torch.cat([i.gt_label for i in data_samples])
+
+
+class TermsHead(SimilarityHead):
+    """Base of the heads whose loss has several terms."""
+
+    def terms(self, match: Match, target: torch.Tensor) -> dict[str, tuple[float, torch.Tensor]]:
+        """Weight and value of each term of the loss, by name.
+
+        Args:
+            match (Match): The forward pass.
+            target (Tensor): Labels, (B,), or mixed ones, (B, C).
+        """
+        raise NotImplementedError
+
+    def cross_entropy(self, logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The configured loss of logits (B, C), averaged over the batch."""
+        return self.loss_module(logits, target, avg_factor=len(target))
+
+    def loss(self, match: Match, data_samples: list[DataSample], **kwargs) -> dict:
+        """Weighted loss terms as ``loss_NAME``, and with ``cal_acc`` the
+        accuracy on the batch.
+
+        Raises:
+            ValueError: If labels are mixed that must not be.
+        """
+        target = labels(data_samples)
+        if target.dim() > 1:
+            self.check_soft_labels()
+        losses = {
+            f'loss_{name}': weight * value
+            for name, (weight, value) in self.terms(match, target).items()
+        }
+        if self.cal_acc:
+            losses.update(self.batch_accuracy(self(match), target))
+        return losses
+
+
+def batch_share(images: int, like: torch.Tensor):
+    """What the mean over this process's images weighs in the whole batch.
+
+    Data-parallel training averages over processes. That is the mean over the
+    images of all only if each mean is weighted by the number of its images,
+    times the number of processes, over the number of all images.
+
+    Args:
+        images (int): In the batch of this process.
+        like (Tensor): On the device, of the type of the losses.
+
+    Returns:
+        float | Tensor: 1 for equal shares. Every process must ask together.
+    """
+    world = get_world_size()
+    if world == 1:
+        return 1.0
+    total = like.new_tensor(float(images))
+    all_reduce(total)
+    return images * world / total

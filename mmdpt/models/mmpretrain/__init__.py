@@ -1,0 +1,1 @@
+"""The same visual prompts in MMPretrain's own classifiers."""

@@ -1,0 +1,1 @@
+"""What enters the towers' blocks: text and visual prompts, one file per method."""

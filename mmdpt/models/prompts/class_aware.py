@@ -1,0 +1,139 @@
+"""DPT's class-aware visual prompts (section 3.3)."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+from mmengine.model import BaseModule
+from mmpretrain.registry import MODELS
+
+from mmdpt.utils.checks import check_count
+
+from .base import VisualPrompt, random_tokens
+
+
+class ClassAwareLayer(BaseModule):
+    """Class-aware prompts of one block by cross-attention (DPT, section 3.3).
+
+    Text features of the selected classes ask the image tokens, and some learnt
+    ones, for their evidence.
+
+    Args:
+        width (int): D.
+        embed_dim (int): E.
+        num_classes (int): C.
+        num_tokens (int): Learnt tokens beside the image's. Defaults to 10, as
+            in the reference code whatever the other numbers.
+        key_dim (int): Size of the attention space. Defaults to 32.
+    """
+
+    def __init__(
+        self, width: int, embed_dim: int, num_classes: int, num_tokens: int = 10, key_dim: int = 32
+    ):
+        super().__init__()
+        self.tokens = random_tokens(num_tokens, width)
+        self.class_proj = nn.Linear(embed_dim, width)
+        self.query = nn.Linear(width, key_dim, bias=False)
+        self.key = nn.Linear(width, key_dim, bias=False)
+        self.value = nn.Linear(width, width, bias=False)
+        self.evidence_norm = nn.LayerNorm(width)
+        self.evidence = nn.Linear(width, num_classes, bias=False)
+        self.prompt_norm = nn.LayerNorm(width)
+
+    def attend(
+        self, query: torch.Tensor, tokens: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Single-head cross-attention.
+
+        Args:
+            query (Tensor): One vector a selected class, (B, K, D).
+            tokens (Tensor): Image tokens, (B, N, D); no gradient flows back.
+
+        Returns:
+            tuple: What each class found (B, K, D), and its weights over the
+            image tokens, then the learnt ones, (B, K, N + 10).
+        """
+        learnt = self.tokens.expand(tokens.shape[0], -1, -1)
+        keys = torch.cat([tokens.detach().to(learnt.dtype), learnt], dim=1)
+        query, key = self.query(query), self.key(keys)
+        scores = query @ key.transpose(1, 2) * key.shape[-1] ** -0.5
+        weights = scores.softmax(dim=-1)
+        return self.value(weights @ keys), weights
+
+    def forward(
+        self, tokens: torch.Tensor, classes: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make the prompts.
+
+        Args:
+            tokens (Tensor): Tokens entering the block, (B, N, D).
+            classes (Tensor): Text features, (B, K, E).
+
+        Returns:
+            tuple: Prompts (B, K, D) and class evidence (B, K, C).
+        """
+        query = self.class_proj(classes.to(self.class_proj.weight.dtype))
+        attended, _ = self.attend(query, tokens)
+        evidence = self.evidence(self.evidence_norm(attended))
+        return self.prompt_norm(attended + query), evidence
+
+
+@MODELS.register_module()
+class CAVPT(VisualPrompt):
+    """Class-aware visual prompts in the last layers, deep VPT below.
+
+    `Dual Modality Prompt Tuning for Vision-Language Pre-Trained Model
+    <https://arxiv.org/abs/2208.08340>`_, section 3.3.
+
+    Args:
+        num_tokens (int): Plain visual prompts of each lower block.
+        num_layers (int): M, how many of the last blocks are class-aware; at
+            least one and not all.
+        top_k (int): K, prompts a class-aware block: one for each of the K
+            classes that zero-shot CLIP finds most likely.
+        width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
+
+    Raises:
+        ValueError: If a number is out of range.
+    """
+
+    has_evidence = True
+    needs_text = True
+
+    def __init__(
+        self,
+        width: int,
+        depth: int,
+        embed_dim: int,
+        num_classes: int,
+        num_tokens: int = 10,
+        num_layers: int = 1,
+        top_k: int = 10,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg=init_cfg)
+        check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
+        check_count(
+            'num_layers',
+            num_layers,
+            1,
+            depth - 1,
+            f'the tower has {depth} blocks, and the first cannot be class-aware',
+        )
+        check_count('top_k', top_k, 1, num_classes, f'there are {num_classes} classes; lower top_k')
+        self.top_k = top_k
+        self.tokens = random_tokens(depth - num_layers, num_tokens, width)
+        self.layers = nn.ModuleList(
+            ClassAwareLayer(width, embed_dim, num_classes) for _ in range(num_layers)
+        )
+
+    def transfer(self, old: Sequence[str]) -> set[str]:
+        # Class evidence has one output per class. It serves the loss alone, so
+        # the model predicts without the old one as it would with it.
+        return {f'layers.{i}.evidence.weight' for i in range(len(self.layers))}
+
+    def forward(self, depth, tokens, previous, classes):
+        plain = len(self.tokens)
+        if depth < plain:
+            return self.tokens[depth][None], None
+        return self.layers[depth - plain](tokens, classes)

@@ -1,0 +1,117 @@
+"""Hand-written prompts: names and templates as tokens."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+from mmpretrain.registry import MODELS
+
+from ..clip.text_tower import TextTower
+from .base import TextPrompt
+
+
+def clean_name(name: str) -> str:
+    """A class name as it is written in a prompt."""
+    return name.replace('_', ' ').strip()
+
+
+def prompt_tokens(tower: TextTower, name: str, text: str, num_context: int = 0) -> list[int]:
+    """Tokenize a prompt: start, text, end.
+
+    Args:
+        tower (TextTower): Gives the tokenizer and the context length.
+        name (str): The class name, for the error message.
+        text (str): What is tokenized.
+        num_context (int): Number of learnt tokens that come on top.
+
+    Raises:
+        ValueError: If the prompt is longer than the context, or the text
+            holds a start or end mark.
+    """
+    body = tower.tokenizer.encode(text)
+    if {*tower.start, *tower.end} & {*body}:
+        raise ValueError(
+            f'The prompt {text!r} holds the mark of a start or '
+            'end of text; leave it out of the template.'
+        )
+    count = len(tower.start) + len(body) + len(tower.end) + num_context
+    if count > tower.context_length:
+        context = f' with {num_context} context tokens' if num_context else ''
+        raise ValueError(
+            f'The prompt of class {name!r}{context} has {count} tokens, but '
+            f'the text tower takes {tower.context_length}: shorten the class '
+            'name or the template, or lower num_tokens.'
+        )
+    known = tower.token_embedding.num_embeddings
+    if max(body, default=0) >= known:
+        raise ValueError(
+            f'The tokenizer gives {text!r} the token {max(body)},'
+            f' but the text tower knows {known}: it is the '
+            'tokenizer of another model.'
+        )
+    return [*tower.start, *body, *tower.end]
+
+
+def fill_template(tower: TextTower, name: str, template: str) -> list[int]:
+    """Tokens of a template filled with a class name.
+
+    Raises:
+        ValueError: If the template has no single ``{}``, or the prompt is too
+            long.
+    """
+    if not isinstance(template, str) or template.count('{}') != 1:
+        raise ValueError(
+            f'Template {template!r} needs exactly one {{}}, '
+            "where the class name goes: 'a photo of a {}.'."
+        )
+    return prompt_tokens(tower, name, template.replace('{}', clean_name(name)))
+
+
+class FrozenBank(nn.Module):
+    """The frozen embeddings that some prompts use, looked up once.
+
+    Args:
+        tower (TextTower): Gives the embeddings.
+        prompts (Sequence[Sequence[int]]): Token ids.
+    """
+
+    embedding: torch.Tensor
+
+    def __init__(self, tower: TextTower, prompts: Sequence[Sequence[int]]):
+        super().__init__()
+        ids = sorted({i for prompt in prompts for i in prompt})
+        self.row = {token: row for row, token in enumerate(ids)}
+        device = tower.token_embedding.weight.device
+        with torch.no_grad():
+            rows = tower.token_embedding(torch.tensor(ids, device=device))
+        self.register_buffer('embedding', rows, persistent=False)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+@MODELS.register_module()
+class TemplatePrompt(TextPrompt):
+    """One hand-written template filled with every class name.
+
+    Args:
+        tower (TextTower): The frozen text tower.
+        classes (Sequence[str]): The class names.
+        template (str): A text with one ``{}``.
+        init_cfg (dict, optional): Not used; nothing is learnt.
+
+    Raises:
+        ValueError: If the template has no single ``{}`` or a prompt is too
+            long.
+    """
+
+    def __init__(
+        self, tower: TextTower, classes: Sequence[str], template: str, init_cfg: dict | None = None
+    ):
+        super().__init__(init_cfg=init_cfg)
+        tokens = [fill_template(tower, name, template) for name in classes]
+        self.frozen = FrozenBank(tower, tokens)
+        self.pack([[self.frozen.row[i] for i in prompt] for prompt in tokens])
+
+    def bank(self, image=None) -> torch.Tensor:
+        return self.frozen.embedding
