@@ -52,7 +52,8 @@ def data(tmp_path_factory):
 @pytest.fixture(scope='module', autouse=True)
 def one_clip():
     """The same small random CLIP for all: loading it anew takes longest."""
-    from mmdpt.models import classifier, clip_backbone
+    from mmdpt.models import classifier
+    from mmdpt.models.mmpretrain import clip_backbone
 
     found, load = {}, classifier.load_clip
 

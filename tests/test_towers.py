@@ -145,7 +145,7 @@ def test_learnt_text_equals_the_slow_twin(name, method, configs):
 
 
 def test_whole_encoding_in_parts_and_with_checkpoints(configs, monkeypatch):
-    from mmdpt.models import whole_encoding
+    from mmdpt.models.clip import padded_text
 
     model = classifier(configs['siglip'], **METHODS['coop'])
     whole = model.text_tower(model.text_prompt())
@@ -155,7 +155,7 @@ def test_whole_encoding_in_parts_and_with_checkpoints(configs, monkeypatch):
         assert x.requires_grad
     grads = [torch.autograd.grad(x.sum(), model.text_prompt.context)[0] for x in (whole, again)]
     torch.testing.assert_close(*grads)
-    monkeypatch.setattr(whole_encoding, 'CLASSES_AT_ONCE', 3)
+    monkeypatch.setattr(padded_text, 'CLASSES_AT_ONCE', 3)
     with torch.no_grad():
         torch.testing.assert_close(model.text_tower(model.text_prompt()), whole.detach())
 

@@ -11,7 +11,8 @@ from mmpretrain.registry import MODELS
 
 from ..datasets.benchmarks import get_benchmark
 from ..datasets.shared import share_dataset
-from ..models.clip import BUILTIN, find_weights, read_config
+from ..models.clip.config import BUILTIN, read_config
+from ..models.clip.weights import find_weights
 from .plan import refuse
 
 
