@@ -75,28 +75,42 @@ def encode_text(tower, prompts, at_block=lambda depth: None):
     return x[torch.arange(len(x)), ends] @ tower.text_projection
 
 
+def with_edit(edit, staying, norm):
+    """All prompt tokens (B, P, D) that enter a block.
+
+    Args:
+        edit (Edit, optional): The prompt's answer.
+        staying (Tensor): Outputs of the block before that go on, (B, S, D).
+        norm (nn.Module): The tower's ``ln_pre``.
+    """
+    if edit is None:
+        return staying
+    new = edit.tokens.to(staying.dtype).expand(len(staying), -1, -1)
+    if edit.pre_norm:
+        new = norm(new)
+    if edit.how == 'append':
+        return torch.cat([staying, new], dim=1)
+    mixed = edit.weight * new + (1 - edit.weight) * staying[:, : new.shape[1]]
+    return torch.cat([mixed, staying[:, new.shape[1] :]], dim=1)
+
+
 def encode_image(tower, images, prompt=None, classes=None):
     """Encode images (B, 3, H, W) with every token carried through every
     block whole; (B, E), not normalised, the class evidence, and what became
     of the prompt's tokens."""
     visual = tower.visual
     x = visual._embeds(images.to(visual.conv1.weight.dtype))
-    count, previous, evidence = x.shape[1], None, []
+    count, evidence = x.shape[1], []
+    staying = x[:, :0]
     for depth, block in enumerate(tower.blocks):
-        extra, logits = None, None
-        if prompt is not None:
-            extra, logits = prompt(depth, x[:, :count], previous, classes)
-        if logits is not None:
-            evidence.append(logits)
-        if extra is not None:
-            extra = extra.to(x.dtype).expand(len(x), -1, -1)
-            if depth == 0 and prompt.pre_norm:
-                extra = visual.ln_pre(extra)
-            x = torch.cat([x[:, :count], extra], dim=1)
-        x = run_block(block, x)
-        previous = x[:, count:]
-        x = x[:, :count]
-    return visual.ln_post(x)[:, 0] @ visual.proj, evidence, visual.ln_post(previous)
+        edit = None if prompt is None else prompt.at_block(depth, x, classes)
+        if edit is not None and edit.evidence is not None:
+            evidence.append(edit.evidence)
+        entering = with_edit(edit, staying, visual.ln_pre)
+        x = run_block(block, torch.cat([x, entering], dim=1))
+        outputs, x = x[:, count:], x[:, :count]
+        staying = outputs if edit is None or edit.stays else outputs[:, : staying.shape[1]]
+    return visual.ln_post(x)[:, 0] @ visual.proj, evidence, visual.ln_post(outputs)
 
 
 def cosine_logits(image, text, scale):
@@ -130,18 +144,19 @@ def match(model, images, filled):
         Match: As the model's own.
     """
     from mmdpt.models import Match
+    from mmdpt.models.forward import frozen_towers
 
-    with torch.no_grad(), model._frozen_towers():
+    with torch.no_grad(), frozen_towers(model.tuning):
         frozen, _, _ = encode_image(model.backbone, images)
         frozen = frozen.to(model.scale.dtype)
     text = filled if model.text_prompt is None else learnt_text(model, frozen)
     prompt, classes, order = model.visual_prompt, None, None
-    if prompt is not None and prompt.top_k:
+    if prompt is not None and 'class_ids' in prompt.requires:
         order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(dim=1, descending=True)[
             :, : prompt.top_k
         ]
         classes = text[order]
-    plain_image = prompt is None and model.lora is None
+    plain_image = prompt is None and model.tuning is None
     image, evidence, given = (
         (frozen, [], None) if plain_image else encode_image(model.backbone, images, prompt, classes)
     )
@@ -153,5 +168,12 @@ def match(model, images, filled):
         filled,
         order,
         torch.stack(evidence) if evidence else None,
-        given if prompt is not None and prompt.gives_tokens else None,
+        given if prompt is not None and 'prompt_tokens' in prompt.gives else None,
     )
+
+
+def about(text_tower, classes):
+    """What a text prompt has to know of the model."""
+    from mmdpt.models.part import ModelInfo
+
+    return ModelInfo(None, list(classes), text_tower)

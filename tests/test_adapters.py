@@ -14,7 +14,7 @@ from mmdpt.models.heads.tip_adapter import grid
 PARTS = dict(
     adapter=dict(head=dict(type='CLIPAdapterHead', ratio=0.4)),
     tip=dict(head=dict(type='TipAdapterHead', num_keys=8)),
-    lora=dict(lora=dict(type='LoRA', dropout=0.0)),
+    lora=dict(tuning=dict(type='LoRA', dropout=0.0)),
 )
 
 
@@ -53,7 +53,7 @@ def test_zero_shot_stays_what_it_was(part, images):
 
 def test_lora_equals_merged_weights(images):
     """Outputs and gradients, against the plain path with W + s B A."""
-    model = build('lora', lora=dict(type='LoRA', rank=3, alpha=2.0, dropout=0.0))
+    model = build('lora', tuning=dict(type='LoRA', rank=3, alpha=2.0, dropout=0.0))
     perturb(model)
     merged = build_method('zeroshot')
     learnt = [p for p in model.parameters() if p.requires_grad]
@@ -71,7 +71,7 @@ def test_lora_equals_merged_weights(images):
 
 def merge(model, target):
     for name, tower in (('image', target.backbone), ('text', target.text_tower)):
-        for block, update in zip(tower.blocks, getattr(model.lora, name)):
+        for block, update in zip(tower.blocks, getattr(model.tuning, name)):
             parts = [update.parts[p] for p in 'qkv']
             with torch.no_grad():
                 block.attn.in_proj_weight += torch.cat([p.scaling * p.B @ p.A for p in parts])
@@ -79,17 +79,17 @@ def merge(model, target):
 
 def test_lora_of_some_blocks():
     model = build(
-        'lora', lora=dict(type='LoRA', towers=['text'], blocks=dict(text=[1]), dropout=0.0)
+        'lora', tuning=dict(type='LoRA', towers=['text'], blocks=dict(text=[1]), dropout=0.0)
     )
     assert {n.split('.parts')[0] for n, p in model.named_parameters() if p.requires_grad} == {
-        'lora.text.1'
+        'tuning.text.1'
     }
     updated = [hasattr(b.attn, 'low_rank') for b in model.text_tower.blocks]
     assert updated == [False, True, False]
 
 
 def test_lora_dropout_in_training_only(images):
-    model = build('lora', lora=dict(type='LoRA', dropout=0.5))
+    model = build('lora', tuning=dict(type='LoRA', dropout=0.5))
     perturb(model)
     assert not torch.equal(model.train()(images), model(images))
     model.eval()
@@ -109,7 +109,7 @@ def test_lora_text_is_encoded_anew_when_it_has_learnt(images):
 def test_lora_in_a_copy_is_the_copy_s():
     model = build('lora')
     other = copy.deepcopy(model)
-    assert other.backbone.blocks[0].attn.low_rank is other.lora.image[0]
+    assert other.backbone.blocks[0].attn.low_rank is other.tuning.image[0]
     assert not any('low_rank' in name for name in model.state_dict())
 
 

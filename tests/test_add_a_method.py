@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import test_classifier
@@ -83,9 +84,10 @@ def test_what_it_promises(project):
     from shared_vpt import SharedVPT
 
     from mmdpt.models import VPT
+    from mmdpt.models.part import ModelInfo
 
-    sizes = dict(width=768, depth=12, embed_dim=512, num_classes=10)
-    count = [sum(p.numel() for p in prompt(**sizes).parameters()) for prompt in (VPT, SharedVPT)]
+    sizes = ModelInfo(SimpleNamespace(width=768, depth=12, embed_dim=512), classes=[])
+    count = [sum(p.numel() for p in prompt(sizes).parameters()) for prompt in (VPT, SharedVPT)]
     assert count[0] == 12 * count[1]
     with pytest.raises(ValueError, match='num_tokens must be a whole number from 1'):
-        SharedVPT(**sizes, num_tokens=0)
+        SharedVPT(sizes, num_tokens=0)

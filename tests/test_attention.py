@@ -12,7 +12,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
-from plain import CLASSES, small_clip
+from plain import CLASSES, small_clip, with_edit
 from test_classifier import build
 from test_tools import ROOT, refused, tool
 from torch import nn
@@ -33,7 +33,7 @@ from mmdpt.visualization import (
 from mmdpt.visualization.attention import _walk
 
 TWO_LAYERS = dict(visual_prompt=dict(type='CAVPT', num_tokens=3, top_k=3, num_layers=2))
-LORA = dict(lora=dict(type='LoRA'), templates='a {}.')
+LORA = dict(tuning=dict(type='LoRA'), templates='a {}.')
 
 
 @pytest.fixture
@@ -64,21 +64,19 @@ def test_weights_equal_torch(extra):
 def plain_walk(model, images, prompt=None, classes=None):
     """The twin: every token through every block whole; torch's weights of
     the last block (B, N + P), and the tokens that entered each block."""
-    visual, entered, previous = model.backbone.visual, [], None
+    visual, entered = model.backbone.visual, []
     x = visual._embeds(images.double())
-    count = x.shape[1]
+    count, staying = x.shape[1], x[:, :0]
     for depth, block in enumerate(model.backbone.blocks):
-        x = x[:, :count]
         entered.append(x)
-        if prompt is not None:
-            extra = prompt(depth, x, previous, classes)[0]
-            if extra is not None:
-                extra = visual.ln_pre(extra) if depth == 0 and prompt.pre_norm else extra
-                x = torch.cat([x, extra.expand(len(x), -1, -1)], dim=1)
+        edit = None if prompt is None else prompt.at_block(depth, x, classes)
+        entering = with_edit(edit, staying, visual.ln_pre)
+        x = torch.cat([x, entering], dim=1)
         normed = block.ln_1(x)
         weights = block.attn(normed, normed, normed)[1][:, 0]
         x = block(x)
-        previous = x[:, count:]
+        staying = x[:, count:] if edit is None or edit.stays else staying
+        x = x[:, :count]
     return weights, entered
 
 
@@ -158,7 +156,7 @@ def test_low_rank_updates(images):
     model = model_of('zeroshot', **copy.deepcopy(LORA))
     before = attention_maps(model, images)[0]
     np.testing.assert_array_equal(before.adapted, before.frozen)
-    for parameter in model.lora.parameters():
+    for parameter in model.tuning.parameters():
         nn.init.normal_(parameter, std=0.5)
     after = attention_maps(model, images)[0]
     np.testing.assert_array_equal(after.frozen, before.frozen)

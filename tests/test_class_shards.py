@@ -4,7 +4,6 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -45,7 +44,7 @@ def labels(model, images):
 def step(model, rank=0, world=1):
     """Gradients of one step with the batch dealt out to the processes."""
     inner = getattr(model, 'module', model)
-    MessageHub.get_current_instance().update_info('epoch', 0)
+    inner.head.set_epoch(0)
     torch.manual_seed(1)
     images = torch.randn(4, 3, 32, 32)
     samples = [DataSample().set_gt_label(i) for i in labels(inner, images)]

@@ -32,7 +32,7 @@ def changed(file, options):
             'DPTHead has no .guided_epoch.; did you mean guided_epochs',
         ),
         (DPT, 'model.head.wieght', 'aux_weight'),
-        (LORA, 'model.lora.rnk', 'LoRA has no .rnk.; did you mean rank'),
+        (LORA, 'model.tuning.rnk', 'LoRA has no .rnk.; did you mean rank'),
         (MAPLE, 'default_hooks.aggregation.deviaton', 'did you mean deviation'),
         (DPT, 'default_hooks.report.baseline', 'did you mean baselines'),
         (DPT, 'default_hooks.checkpoint.max_keep_ckpt', 'did you mean max_keep_ckpts'),

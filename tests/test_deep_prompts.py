@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from plain import CLASSES, small_clip
+from plain import CLASSES, about, small_clip
 from test_classifier import build
 
 from mmdpt.models.clip.load import load_clip
@@ -33,7 +33,7 @@ def test_deep_projections_start_alike():
 
 def test_one_layer_learns_the_context_only():
     tower = TextTower(load_clip(small_clip(), None))
-    prompt = DeepCoOp(tower, CLASSES, num_layers=1, num_tokens=2)
+    prompt = DeepCoOp(about(tower, CLASSES), num_layers=1, num_tokens=2)
     assert list(prompt.state_dict()) == ['context']
     assert prompt.at_block(1) is None
 

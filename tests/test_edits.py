@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from plain import CLASSES, encode_text, small_clip
+from plain import CLASSES, about, encode_text, small_clip
 from test_classifier import build
 
 from mmdpt.models import CoOp, TextTower
@@ -43,7 +43,7 @@ def test_packed_equals_one_at_a_time(tower, name, position):
     """Features and gradients, of tokens and context."""
     torch.manual_seed(1)
     edits = EDITS[name]()
-    prompt = CoOp(tower, CLASSES, num_tokens=3, position=position)
+    prompt = CoOp(about(tower, CLASSES), num_tokens=3, position=position)
     prompt.at_block = edits.get
     weight = torch.randn(len(CLASSES), tower.embed_dim, dtype=torch.float64)
     learnt = [prompt.context, *(e.tokens for e in edits.values())]
@@ -61,7 +61,7 @@ def test_packed_equals_one_at_a_time(tower, name, position):
 
 
 def test_sharing_ends_only_where_classes_differ(tower):
-    prompt = CoOp(tower, CLASSES, num_tokens=3)
+    prompt = CoOp(about(tower, CLASSES), num_tokens=3)
     packed = prompt()
     layout = packed.packing.layout()
     x = torch.randn(1, len(packed.packing.position), WIDTH, dtype=torch.float64)
@@ -96,7 +96,10 @@ def test_states_below_the_first_learnt_value_run_once():
     [
         (Edit(torch.zeros(2, 5)), 'of width 5 does not fit'),
         (Edit(torch.zeros(9, 8)), '9 tokens .* does not fit into sequences of 6 tokens'),
-        (Edit(torch.zeros(2, 8), 'append'), "how='append' is unknown; use one of replace, insert"),
+        (
+            Edit(torch.zeros(2, 8), 'behind'),
+            "how='behind' is unknown; use one of replace, insert, append",
+        ),
     ],
 )
 def test_what_does_not_fit(edit, message):

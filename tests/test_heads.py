@@ -1,25 +1,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from mmengine.logging import MessageHub
 from mmpretrain.structures import DataSample
-from plain import cosine_logits
+from plain import about, cosine_logits
 
 from mmdpt.models.heads.base import SimilarityHead
 from mmdpt.models.heads.dpt import DPTHead, GuidedHead, class_aware_loss
 from mmdpt.models.heads.match import Match, similarity
 
-
-@pytest.fixture(autouse=True)
-def first_epoch():
-    hub = MessageHub.get_current_instance()
-    hub.update_info('epoch', 0)
-    yield
-    hub.update_info('epoch', 0)
-
-
-def at_epoch(epoch):
-    MessageHub.get_current_instance().update_info('epoch', epoch)
+ABOUT = about(None, 'abcde')
 
 
 @pytest.fixture
@@ -52,7 +41,7 @@ def test_similarity(match):
 
 
 def test_similarity_head(match):
-    head = SimilarityHead()
+    head = SimilarityHead(ABOUT)
     logits = cosine_logits(match.image, match.text, match.scale)
     loss = head.loss(match, samples())
     torch.testing.assert_close(loss['loss'], F.cross_entropy(logits, LABELS))
@@ -63,10 +52,10 @@ def test_similarity_head(match):
 
 
 def test_guidance_ends_with_its_epoch(match):
-    head = GuidedHead(guided_epochs=2, logits_weight=0.1)
+    head = GuidedHead(about=ABOUT, guided_epochs=2, logits_weight=0.1)
     s = match.scale
     for epoch in (0, 1):
-        at_epoch(epoch)
+        head.set_epoch(epoch)
         assert {'frozen_image', 'frozen_text'} < head.requires
         losses = head.loss(match, samples())
         assert set(losses) == {'loss_text_guide', 'loss_image_guide', 'loss_logits'}
@@ -76,7 +65,7 @@ def test_guidance_ends_with_its_epoch(match):
             + F.cross_entropy(cosine_logits(match.image, match.frozen_text, s), LABELS)
             + 0.1 * F.cross_entropy(cosine_logits(match.image, match.text, s), LABELS),
         )
-    at_epoch(2)
+    head.set_epoch(2)
     assert head.requires == {'text_prompt'}
     losses = head.loss(match, samples())
     assert losses['loss_text_guide'] == losses['loss_image_guide'] == 0
@@ -108,8 +97,9 @@ def test_class_aware_loss_without_a_hit(match):
 
 
 def test_dpt_head_weighs_the_class_aware_loss(match):
-    at_epoch(9)
-    losses = DPTHead(guided_epochs=1, aux_weight=0.3).loss(match, samples())
+    head = DPTHead(about=ABOUT, guided_epochs=1, aux_weight=0.3)
+    head.set_epoch(9)
+    losses = head.loss(match, samples())
     assert losses['loss_text_guide'] == losses['loss_image_guide'] == 0
     torch.testing.assert_close(
         losses['loss_aux'], 0.3 * class_aware_loss(match.evidence, match.class_ids, LABELS)
@@ -119,7 +109,7 @@ def test_dpt_head_weighs_the_class_aware_loss(match):
 def test_mixed_labels_are_refused(match):
     mixed = [DataSample().set_gt_score(torch.ones(5) / 5) for _ in range(4)]
     with pytest.raises(ValueError, match='one label an image, which batch'):
-        DPTHead(guided_epochs=1).loss(match, mixed)
+        DPTHead(about=ABOUT, guided_epochs=1).loss(match, mixed)
 
 
 @pytest.mark.parametrize(
@@ -133,4 +123,4 @@ def test_mixed_labels_are_refused(match):
 )
 def test_bad_weights(options, name):
     with pytest.raises(ValueError, match=f'{name} must be a number of'):
-        DPTHead(**options)
+        DPTHead(about=ABOUT, **options)

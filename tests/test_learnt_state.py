@@ -4,7 +4,7 @@ from collections import OrderedDict
 import pytest
 import torch
 from mmengine.runner.checkpoint import load_state_dict as mmengine_load
-from plain import CLASSES, small_clip
+from plain import CLASSES, about, small_clip
 from test_classifier import COOP, build
 
 
@@ -83,7 +83,7 @@ def test_other_clip_weights(load):
 def test_other_shapes(load):
     state = build('coop').state_dict()
     model = build('coop')
-    model.text_prompt = type(model.text_prompt)(model.text_tower, CLASSES, num_tokens=7)
+    model.text_prompt = type(model.text_prompt)(about(model.text_tower, CLASSES), num_tokens=7)
     before = model.text_prompt.context.detach().clone()
     with pytest.raises(
         ValueError,

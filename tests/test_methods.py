@@ -7,7 +7,6 @@ import io
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
@@ -22,8 +21,8 @@ METHODS = {
     **{name: parts for name, parts in PROMPTS.items() if name != 'zeroshot'},
     **PARTS,
     'linear_probe': dict(head=dict(type='LinearProbeHead')),
-    'lora_dropout': dict(lora=dict(type='LoRA', dropout=0.25)),
-    'coop_lora': dict(text_prompt=dict(type='CoOp', num_tokens=4), lora=dict(type='LoRA')),
+    'lora_dropout': dict(tuning=dict(type='LoRA', dropout=0.25)),
+    'coop_lora': dict(text_prompt=dict(type='CoOp', num_tokens=4), tuning=dict(type='LoRA')),
 }
 TOWERS = dict(
     small=small_clip(),
@@ -46,7 +45,7 @@ TOWERS['resnet'] = RESNET
 
 
 def leaves_the_image_alone(method):
-    return not {'visual_prompt', 'lora'} & set(METHODS[method])
+    return not {'visual_prompt', 'tuning'} & set(METHODS[method])
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -54,7 +53,7 @@ def test_resnet(method):
     """Carries what leaves the image alone, and says what it cannot."""
     if leaves_the_image_alone(method):
         return test_train_save_load_predict(method, 'resnet', 'fp32')
-    part = METHODS[method].get('visual_prompt') or METHODS[method]['lora']
+    part = METHODS[method].get('visual_prompt') or METHODS[method]['tuning']
     with pytest.raises(
         ValueError,
         match=f'{part["type"]} needs a vision trans'
@@ -102,8 +101,8 @@ def build(method, tower, precision):
 )
 @pytest.mark.parametrize('method', METHODS)
 def test_train_save_load_predict(method, tower, precision):
-    MessageHub.get_current_instance().update_info('epoch', 0)
     model = build(method, tower, precision)
+    model.head.set_epoch(0)
     if hasattr(model.head, 'fill'):
         model.head.fill(torch.randn(2, 8, model.backbone.embed_dim), torch.arange(8) % 4)
     kind = 'ProGradOptimWrapper' if model.head.second_loss else 'OptimWrapper'

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from plain import CLASSES, encode_text, small_clip
+from plain import CLASSES, about, encode_text, small_clip
 
 from mmdpt.models.clip.load import load_clip
 from mmdpt.models.clip.packed_text import encode
@@ -29,7 +29,7 @@ CASES = [
 @pytest.mark.parametrize('options', CASES)
 def test_equals_the_plain_path(tower, options):
     """Outputs and gradients, against 77 tokens a class and nothing shared."""
-    prompt = CoOp(tower, CLASSES, **options)
+    prompt = CoOp(about(tower, CLASSES), **options)
     weight = torch.randn(len(CLASSES), 32, dtype=torch.float64)
     results = []
     for path in (
@@ -49,7 +49,7 @@ def test_equals_open_clip(tower):
     torch.manual_seed(0)
     clip = load_clip(small_clip(), None, 'fp64')
     template = 'a photo of a {}, a type of pet.'
-    ours = TextTower(clip)(TemplatePrompt(TextTower(clip), CLASSES, template)())[0]
+    ours = TextTower(clip)(TemplatePrompt(about(TextTower(clip), CLASSES), template)())[0]
     clip.model.register_buffer('attn_mask', torch.full((77, 77), float('-inf')).triu(1).double())
     texts = [template.format(c.replace('_', ' ')) for c in CLASSES]
     theirs = clip.model.encode_text(clip.tokenizer(texts))
@@ -59,16 +59,16 @@ def test_equals_open_clip(tower):
 @pytest.mark.parametrize('options', CASES[:3])
 def test_order_of_classes_does_not_matter(tower, options):
     torch.manual_seed(1)
-    prompt = CoOp(tower, CLASSES, **options)
+    prompt = CoOp(about(tower, CLASSES), **options)
     order = [2, 0, 3, 1]
-    other = CoOp(tower, [CLASSES[i] for i in order], **options)
+    other = CoOp(about(tower, [CLASSES[i] for i in order]), **options)
     other.context.data.copy_(prompt.context.data)
     torch.testing.assert_close(tower(prompt())[0, order], tower(other())[0], rtol=1e-10, atol=1e-12)
 
 
 def test_context_that_differs_by_image(tower):
     """G > 1 groups (contexts made from images) equal G separate calls."""
-    prompt = CoOp(tower, CLASSES, num_tokens=4)
+    prompt = CoOp(about(tower, CLASSES), num_tokens=4)
     prefix, own, packing, *_ = prompt()
     shift = torch.randn(3, 1, prefix.shape[-1], dtype=prefix.dtype)
     together = encode(tower, PackedPrompts(prefix + shift, own, packing))
@@ -79,7 +79,7 @@ def test_context_that_differs_by_image(tower):
 
 def test_prefix_is_shared_and_nothing_padded(tower):
     count = {
-        position: CoOp(tower, CLASSES, num_tokens=16, position=position).packing
+        position: CoOp(about(tower, CLASSES), num_tokens=16, position=position).packing
         for position in ('end', 'middle', 'front')
     }
     assert len(count['end'].prefix) == 17
@@ -87,7 +87,7 @@ def test_prefix_is_shared_and_nothing_padded(tower):
     assert len(count['front'].prefix) == 1
     names = [len(tower.tokenizer.encode(c.replace('_', ' '))) for c in CLASSES]
     assert len(count['end'].own) == sum(names) + 2 * len(names)  # '.', end
-    specific = CoOp(tower, CLASSES, num_tokens=16, class_specific=True)
+    specific = CoOp(about(tower, CLASSES), num_tokens=16, class_specific=True)
     assert len(specific.packing.prefix) == 1
 
 
@@ -106,7 +106,7 @@ def test_packing_puts_classes_together_again():
 
 
 def test_checkpointing_changes_nothing(tower):
-    prompt = CoOp(tower, CLASSES, num_tokens=4)
+    prompt = CoOp(about(tower, CLASSES), num_tokens=4)
     gradients = []
     for tower.checkpointing in (True, False):
         prompt.zero_grad()

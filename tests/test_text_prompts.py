@@ -1,6 +1,6 @@
 import pytest
 import torch
-from plain import CLASSES, small_clip
+from plain import CLASSES, about, small_clip
 
 from mmdpt.models.clip.load import load_clip
 from mmdpt.models.clip.text_tower import TextTower
@@ -37,7 +37,7 @@ NAMES = [
 @pytest.mark.parametrize('position', ['end', 'middle', 'front'])
 def test_token_order(tower, name, position):
     """Context and words stand where the position says; no token is lost."""
-    prompt = CoOp(tower, [name, 'dog'], num_tokens=5, position=position)
+    prompt = CoOp(about(tower, [name, 'dog']), num_tokens=5, position=position)
     start, words, rest = split_prompt(tower, name, 5)
     text = name.replace('_', ' ').strip()
     joint = tower.tokenizer.encode(f'{text}.')
@@ -68,17 +68,21 @@ def test_names_without_final_punctuation_keep_the_stop_apart(tower):
 
 
 def test_initial_words(tower):
-    prompt = CoOp(tower, CLASSES, init_words='a photo of a')
+    prompt = CoOp(about(tower, CLASSES), init_words='a photo of a')
     ids = tower.tokenizer.encode('a photo of a')
     torch.testing.assert_close(prompt.context.data, tower.token_embedding.weight[ids])
     with pytest.raises(ValueError, match='4 tokens, but num_tokens=5'):
-        CoOp(tower, CLASSES, num_tokens=5, init_words='a photo of a')
+        CoOp(about(tower, CLASSES), num_tokens=5, init_words='a photo of a')
 
 
 def test_words_and_zeros(tower):
     """Zeros in front of the words; frozen words behind the context."""
     prompt = CoOp(
-        tower, CLASSES, num_tokens=5, init_words='a photo', zero_fill=True, frozen_words='of a'
+        about(tower, CLASSES),
+        num_tokens=5,
+        init_words='a photo',
+        zero_fill=True,
+        frozen_words='of a',
     )
     table, encode = tower.token_embedding.weight, tower.tokenizer.encode
     assert torch.equal(prompt.context[:3], torch.zeros(3, 64))
@@ -90,17 +94,21 @@ def test_words_and_zeros(tower):
 
 def test_random_start(tower):
     torch.manual_seed(0)
-    context = CoOp(tower, CLASSES, num_tokens=60).context
+    context = CoOp(about(tower, CLASSES), num_tokens=60).context
     assert context.std().item() == pytest.approx(0.02, rel=0.05)
     assert context.mean().item() == pytest.approx(0, abs=2e-3)
-    assert CoOp(tower, CLASSES, num_tokens=4, class_specific=True).context.shape == (4, 4, 64)
+    assert CoOp(about(tower, CLASSES), num_tokens=4, class_specific=True).context.shape == (
+        4,
+        4,
+        64,
+    )
 
 
 def test_only_the_context_is_learnt(tower):
-    prompt = CoOp(tower, CLASSES, num_tokens=4)
+    prompt = CoOp(about(tower, CLASSES), num_tokens=4)
     assert [n for n, _ in prompt.named_parameters()] == ['context']
     assert list(prompt.state_dict()) == ['context']
-    assert not list(TemplatePrompt(tower, CLASSES, 'a {}.').parameters())
+    assert not list(TemplatePrompt(about(tower, CLASSES), 'a {}.').parameters())
 
 
 def test_too_long(tower):
@@ -109,14 +117,14 @@ def test_too_long(tower):
         match=r"'word word.*' with 16 context "
         r'tokens has 99 tokens, but the text tower takes 77',
     ):
-        CoOp(tower, ['cat', ' '.join(['word'] * 80)], num_tokens=16)
+        CoOp(about(tower, ['cat', ' '.join(['word'] * 80)]), num_tokens=16)
     # One token below and above the limit.
     name = ' '.join(['word'] * 58)
     assert len(prompt_tokens(tower, name, f'{name}.', 16)) == 61
     with pytest.raises(ValueError, match='has 78 tokens'):
-        CoOp(tower, ['cat', f'{name} word'], num_tokens=16)
+        CoOp(about(tower, ['cat', f'{name} word']), num_tokens=16)
     with pytest.raises(ValueError, match='has 79 tokens'):
-        TemplatePrompt(tower, [' '.join(['word'] * 76)], '{}.')
+        TemplatePrompt(about(tower, [' '.join(['word'] * 76)]), '{}.')
 
 
 @pytest.mark.parametrize(
@@ -130,17 +138,17 @@ def test_too_long(tower):
 )
 def test_bad_options(tower, options, message):
     with pytest.raises(ValueError, match=message):
-        CoOp(tower, CLASSES, **options)
+        CoOp(about(tower, CLASSES), **options)
 
 
 @pytest.mark.parametrize('template', ['a photo', '{} and {}', 7])
 def test_bad_template(tower, template):
     with pytest.raises(ValueError, match='needs exactly one {}'):
-        TemplatePrompt(tower, CLASSES, template)
+        TemplatePrompt(about(tower, CLASSES), template)
 
 
 def test_bad_names(tower):
     with pytest.raises(ValueError, match="' ' is empty"):
-        CoOp(tower, ['cat', ' '])
+        CoOp(about(tower, ['cat', ' ']))
     with pytest.raises(ValueError, match='mark of a start or end of text'):
-        TemplatePrompt(tower, CLASSES, '{} <end_of_text>')
+        TemplatePrompt(about(tower, CLASSES), '{} <end_of_text>')

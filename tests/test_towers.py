@@ -11,7 +11,7 @@ import torch.nn as nn
 from hf_towers import clipa, mobileclip, shake, siglip, timm_clip, worldwide, write_tokenizer
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
-from plain import CLASSES, edited, small_clip
+from plain import CLASSES, about, edited, small_clip, with_edit
 from safetensors.torch import save_file
 from test_methods import METHODS, TOWERS
 from test_methods import build as build_method
@@ -94,7 +94,7 @@ def test_templates_equal_open_clip(name, configs):
     tower = TextTower(clip)
     texts = [f'a {c.replace("_", " ")}!' for c in CLASSES]
     with torch.no_grad():
-        found = tower(TemplatePrompt(tower, CLASSES, 'a {}!')())[0]
+        found = tower(TemplatePrompt(about(tower, CLASSES), 'a {}!')())[0]
         wanted = clip.model.encode_text(clip.tokenizer(texts))
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
     assert wanted.std(0).max() > 0.01
@@ -164,17 +164,17 @@ def slow_image(tower, images, prompt, classes):
     """Prompts in front of the class token, as further unturned tokens."""
     trunk = tower.trunk
     x, rope = tower.embed(images), tower._rope()
-    count, previous, npt = x.shape[1], None, getattr(trunk.blocks[0].attn, 'num_prefix_tokens', 0)
+    count, staying = x.shape[1], x[:, :0]
+    npt = getattr(trunk.blocks[0].attn, 'num_prefix_tokens', 0)
     for depth, block in enumerate(trunk.blocks):
-        extra, _ = prompt(depth, x, previous, classes)
-        if depth == 0 and prompt.pre_norm:
-            extra = trunk.norm_pre(extra)
-        extra = extra.expand(len(x), -1, -1)
+        edit = prompt.at_block(depth, x, classes)
+        extra = with_edit(edit, staying, trunk.norm_pre)
         block.attn.num_prefix_tokens = npt + extra.shape[1]
         options = {} if rope is None else dict(rope=rope)
         x = block(torch.cat([extra, x], dim=1), **options)
         block.attn.num_prefix_tokens = npt
-        previous, x = x[:, :-count], x[:, -count:]
+        outputs, x = x[:, :-count], x[:, -count:]
+        staying = outputs if edit is None or edit.stays else outputs[:, : staying.shape[1]]
     return tower.visual.head(trunk.forward_head(trunk.norm(x)))
 
 
@@ -211,7 +211,7 @@ def test_prompted_image_equals_the_slow_twin(name, method, configs):
 def test_methods(name, method, configs):
     """Each method works, or is refused by name and reason."""
     configs[name]
-    if 'lora' in METHODS[method]:
+    if 'tuning' in METHODS[method]:
         with pytest.raises(
             ValueError,
             match="LoRA updates the attention of open_clip.*image tower are timm's.*'text'",
@@ -230,11 +230,11 @@ def test_methods(name, method, configs):
 
 
 def test_lora_of_the_text_tower_alone(configs):
-    model = classifier(configs['siglip'], lora=dict(type='LoRA', towers=('text',), dropout=0.0))
+    model = classifier(configs['siglip'], tuning=dict(type='LoRA', towers=('text',), dropout=0.0))
     images = torch.randn(2, 3, 32, 32)
     before = model.eval()(images)
     with torch.no_grad():
-        for p in model.lora.parameters():
+        for p in model.tuning.parameters():
             p.add_(0.1)
     assert (model(images) - before).abs().max() > 1e-3
     with model.zero_shot():
@@ -329,7 +329,7 @@ def test_tokenizers_that_do_not_fit(configs, tmp_path, monkeypatch):
         load_clip(small_clip(), None, tokenizer=str(tmp_path))
     clip = load_clip(siglip(write_tokenizer(tmp_path / 'ok'), vocab_size=50), None)
     with pytest.raises(ValueError, match='knows 50: it is the tokenizer of another model'):
-        mmdpt.models.CoOp(TextTower(clip), ['zebra', 'yak'], num_tokens=2)
+        mmdpt.models.CoOp(about(TextTower(clip), ['zebra', 'yak']), num_tokens=2)
 
     def offline(*args, **kwargs):
         raise OSError('Network is unreachable')

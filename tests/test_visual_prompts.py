@@ -4,6 +4,7 @@ from plain import encode_image, small_clip
 
 from mmdpt.models.clip.image_tower import ImageTower
 from mmdpt.models.clip.load import load_clip
+from mmdpt.models.part import ModelInfo
 from mmdpt.models.prompts.class_aware import CAVPT
 from mmdpt.models.prompts.vpt import VPT
 
@@ -20,20 +21,14 @@ def images():
 
 
 def build(cls, tower, num_classes=6, **options):
-    prompt = cls(
-        width=tower.width,
-        depth=tower.depth,
-        embed_dim=tower.embed_dim,
-        num_classes=num_classes,
-        **options,
-    )
+    prompt = cls(ModelInfo(tower, [str(i) for i in range(num_classes)]), **options)
     return prompt.double()
 
 
 def test_unprompted_tower_equals_open_clip(tower, images):
     ours, evidence, _ = tower(tower.embed(images))
     torch.testing.assert_close(ours, tower.visual(images), rtol=1e-12, atol=1e-13)
-    assert evidence == []
+    assert evidence is None
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_tokens_as_they_are_read():
 def test_no_context(method):
     with pytest.raises(ValueError, match='No text context is learnt here .*NoneType.*; CoOp, '):
         nearest_words(build(method))
-    lora = dict(lora=dict(type='LoRA'), templates='a {}.')
+    lora = dict(tuning=dict(type='LoRA'), templates='a {}.')
     with pytest.raises(ValueError, match='No text context .*TemplatePrompt'):
         nearest_words(build('zeroshot', **lora))
 

@@ -80,7 +80,7 @@ def parts(method: str) -> list:
     learns = (
         text
         or model.get('visual_prompt')
-        or model.get('lora')
+        or model.get('tuning')
         or model['head']['type'] != 'SimilarityHead'
     )
     missing = [] if text and text != 'CoCoOp' else ['text']

@@ -39,8 +39,8 @@ def build(count: int, arch: str, device: str, dtype: str, method: dict):
     method = copy.deepcopy(dict(method))
     if (method.get('visual_prompt') or {}).get('top_k'):
         method['visual_prompt']['top_k'] = min(10, count)
-    if method.get('lora'):  # the plain path merges, and merged has no dropout
-        method['lora']['dropout'] = 0.0
+    if method.get('tuning'):  # the plain path merges, and merged has no dropout
+        method['tuning']['dropout'] = 0.0
     model = MODELS.build(
         dict(method, arch=arch, pretrained=None, precision=dtype, classes=class_names(count))
     )

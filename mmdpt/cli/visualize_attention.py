@@ -81,14 +81,14 @@ def visualize(args):
     model = infer.model
     check_model(model)
     files[0].parent.mkdir(parents=True, exist_ok=True)
-    if model.visual_prompt is None and model.lora is None:
+    if not model.sides.adapts_images:
         print(
             f'{type(model.text_prompt).__name__} leaves the image tower as it is, so there is '
             'one attention map, without a comparison'
         )
-    elif model.visual_prompt is None or not model.visual_prompt.top_k:
+    elif model.visual_prompt is None or 'class_ids' not in model.visual_prompt.requires:
         print(
-            f'{type(model.visual_prompt or model.lora).__name__} has no class-aware prompts, so '
+            f'{type(model.visual_prompt or model.tuning).__name__} has no class-aware prompts, so '
             'only the class token is compared'
         )
     for path, file in zip(args.images, files):

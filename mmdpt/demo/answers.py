@@ -71,12 +71,12 @@ def attend(
 
 def about(model) -> str:
     """What the figure of a model shows, in a line."""
-    if model.visual_prompt is not None and model.visual_prompt.top_k:
+    if model.visual_prompt is not None and 'class_ids' in model.visual_prompt.requires:
         return (
             'Class token of the last block without and with prompts; below, the class-aware '
             'prompts of the likeliest classes.'
         )
-    changed = model.visual_prompt if model.visual_prompt is not None else model.lora
+    changed = model.visual_prompt if model.visual_prompt is not None else model.tuning
     if changed is not None:
         return (
             f'{type(changed).__name__} has no class-aware prompts: the class token of the '

@@ -28,10 +28,7 @@ class FrozenFeatureTestLoop(TestLoop):
         super().__init__(runner, dataloader, evaluator)
         self.cache_dir = cache_dir
         model = self._model()
-        if (
-            getattr(model, 'visual_prompt', self) is not None
-            or getattr(model, 'lora', None) is not None
-        ):
+        if not hasattr(model, 'sides') or model.sides.adapts_images:
             raise ValueError(
                 f'FrozenFeatureTestLoop cannot test {type(model).__name__}: '
                 'its image features are not frozen. Leave out test_cfg.type, '

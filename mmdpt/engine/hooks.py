@@ -5,6 +5,7 @@ import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size, master_only
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.logging import MessageHub
+from mmengine.model import is_model_wrapper
 from mmengine.runner import set_random_seed
 from mmpretrain.registry import HOOKS
 
@@ -24,7 +25,8 @@ class EpochSeedHook(Hook):
     """Makes the randomness of an epoch a function of seed, epoch and rank.
 
     Before each training epoch it tells the dataset the epoch
-    (``set_epoch``, for the augmentation of each image) and seeds Python's,
+    (``set_epoch``, for the augmentation of each image), and the head (whose
+    loss may change), and seeds Python's,
     NumPy's and torch's generators. So a resumed training draws what the
     uninterrupted one would have drawn, whatever was drawn before.
     """
@@ -36,6 +38,9 @@ class EpochSeedHook(Hook):
         for dataset in inner_datasets(runner.train_dataloader.dataset):
             if hasattr(type(dataset), 'set_epoch'):
                 dataset.set_epoch(runner.epoch)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        if hasattr(getattr(model, 'head', None), 'set_epoch'):
+            model.head.set_epoch(runner.epoch)
         # what is drawn for an image must not depend on the process that has it
         MessageHub.get_current_instance().update_info('seed', runner.seed)
         key = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])

@@ -39,7 +39,7 @@ def describe(
         [round(float(x), 7) for x in part] for part in normalisation(model.data_preprocessor)
     )
     steps = [dict(step) for step in pipeline or () if step['type'] not in ELSEWHERE]
-    parts = (model.text_prompt, model.visual_prompt, model.lora, model.head)
+    parts = (model.text_prompt, model.visual_prompt, model.tuning, model.head)
     return dict(
         model.identity(),
         input=INPUT,

@@ -1,19 +1,37 @@
 """What is left of a trained model when its classes no longer change."""
 
 import copy
-from typing import NamedTuple
 
 import torch
 import torch.nn as nn
 
 from mmdpt.models import PromptedCLIP
+from mmdpt.models.forward import Sides, forward_pass
+from mmdpt.models.part import ModelInfo
 from mmdpt.models.prompts.base import LayeredPrompt
 
 
-class FixedText(NamedTuple):
-    """Stands for a text prompt whose features are constants."""
+class FixedText(nn.Module):
+    """The text side as constants.
 
-    needs_image = False
+    Args:
+        model (PromptedCLIP): The trained model.
+    """
+
+    requires: frozenset[str] = frozenset()
+
+    def __init__(self, model: PromptedCLIP):
+        super().__init__()
+        self.register_buffer('frozen_features', model.frozen_text_features().clone())
+        self.register_buffer('learnt_features', model.text_features().clone())
+
+    def frozen(self) -> torch.Tensor:
+        """The features of the templates, (C, E)."""
+        return self.frozen_features
+
+    def learnt(self, image: torch.Tensor | None = None) -> torch.Tensor:
+        """The learnt text features, (C, E)."""
+        return self.learnt_features
 
 
 class FixedTokens(LayeredPrompt):
@@ -24,7 +42,7 @@ class FixedTokens(LayeredPrompt):
     """
 
     def __init__(self, prompt: LayeredPrompt):
-        super().__init__()
+        super().__init__(ModelInfo(None, classes=[]))
         self.num_layers, self.pre_norm = prompt.num_layers, prompt.pre_norm
         layers = [prompt.layer(i) for i in range(prompt.num_layers)]
         self.register_buffer('tokens', torch.stack(layers).detach().clone())
@@ -36,7 +54,7 @@ class FixedTokens(LayeredPrompt):
 class ExportedClassifier(nn.Module):
     """Image in, probabilities out; text features are constants.
 
-    It runs :meth:`PromptedCLIP.match` and the head as they are, on copies:
+    It runs :func:`forward_pass` and the head as they are, on copies:
     the model that it is made of stays as it was. There is no text tower in it.
     Low-rank updates are merged into the weights.
 
@@ -51,49 +69,27 @@ class ExportedClassifier(nn.Module):
             (CoCoOp).
     """
 
-    _zero_shot = False
-    lora = None
-    match = PromptedCLIP.match
-    _frozen_towers = PromptedCLIP._frozen_towers
-    _wide = PromptedCLIP._wide
-
     def __init__(self, model: PromptedCLIP):
         super().__init__()
         check_exportable(model)
         model.eval()
         self.image_size = model.backbone.image_size
         self.backbone = copy.deepcopy(model.backbone)
-        if model.lora is not None:
+        if model.tuning is not None:
             merge_low_rank(self.backbone)
         self.visual_prompt = fixed(model.visual_prompt)
         self.head = copy.deepcopy(model.head)
-        self._keep_text(model)
+        with torch.no_grad():
+            self.text = FixedText(model)
+        self.register_buffer('scale', model.scale.clone())
         self._keep_normalisation(model.data_preprocessor)
         self.requires_grad_(False).eval()
-
-    @torch.no_grad()
-    def _keep_text(self, model: PromptedCLIP) -> None:
-        self.register_buffer('scale', model.scale.clone())
-        self.register_buffer('frozen_text', model.frozen_text_features().clone())
-        self.text_prompt = learnt = None
-        if model.text_prompt is not None:
-            self.text_prompt = FixedText()
-            learnt = model.text_features().clone()
-        self.register_buffer('learnt_text', learnt)
 
     def _keep_normalisation(self, preprocessor: nn.Module) -> None:
         mean, std = normalisation(preprocessor)
         self.register_buffer('mean', mean.float().reshape(3, 1, 1).clone())
         self.register_buffer('std', std.float().reshape(3, 1, 1).clone())
         self.to_bgr = not preprocessor.to_rgb  # files of images are read as BGR
-
-    def text_features(self, image=None) -> torch.Tensor:
-        """The learnt text features, (C, E)."""
-        return self.learnt_text
-
-    def frozen_text_features(self) -> torch.Tensor:
-        """The features of the templates, (C, E)."""
-        return self.frozen_text
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Classify.
@@ -107,7 +103,8 @@ class ExportedClassifier(nn.Module):
         if self.to_bgr:
             image = image.flip(1)
         inputs = (image.float() - self.mean) / self.std
-        return self.head(self.match(inputs)).softmax(dim=1)
+        sides = Sides(self.backbone, self.text, self.scale, self.visual_prompt)
+        return self.head(forward_pass(sides, inputs)).softmax(dim=1)
 
 
 def check_exportable(model: nn.Module) -> None:
@@ -118,7 +115,7 @@ def check_exportable(model: nn.Module) -> None:
             f'{type(model).__name__}: for other classifiers of MMPretrain use '
             'MMDeploy, or torch.export itself'
         )
-    if model.text_prompt is not None and model.text_prompt.needs_image:
+    if model.text.by_image:
         name = type(model.text_prompt).__name__
         raise ValueError(
             f'{name} cannot be exported: its text features depend on the image, so the file '

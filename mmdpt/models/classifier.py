@@ -1,32 +1,32 @@
 """The classifier: frozen CLIP, prompts in front of it, a head behind."""
 
 from collections.abc import Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as F
-from mmengine.dist import get_rank, get_world_size
 from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from mmdpt.datasets.model_classes import classes_and_templates
 
-from .class_shards import ClassShards, use_shards
 from .clip.image_tower import build_image_tower
 from .clip.load import load_clip
 from .clip.normalisation import preprocessing
 from .clip.text_tower import TextTower
+from .forward import Sides, forward_pass
 from .heads.base import SimilarityHead, batch_share, check_head
-from .heads.match import Match, similarity
+from .heads.match import Match
 from .learnt_state import keep_learnt_only
 from .part import ModelInfo
+from .part_checks import check_edits, check_parts
 from .prompts.templates import TemplatePrompt
-from .text_cache import TextCache
+from .teacher import Teacher
+from .text_features import TextFeatures
 
 STAGES = ('backbone', 'neck', 'pre_logits')
-IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
 
 
 @MODELS.register_module()
@@ -34,7 +34,8 @@ class PromptedCLIP(ImageClassifier):
     """CLIP as an image classifier, adapted by prompts.
 
     Without prompts it is zero-shot CLIP. All that is learnt lies in
-    ``text_prompt`` and ``visual_prompt``; only that is in ``state_dict()``.
+    ``text_prompt``, ``visual_prompt``, ``tuning`` and ``head``; only that is in
+    ``state_dict()``.
 
     Args:
         arch (str | dict): Architecture, see :func:`load_clip`.
@@ -54,9 +55,11 @@ class PromptedCLIP(ImageClassifier):
             the templates classify.
         visual_prompt (dict, optional): Config of the visual prompt.
         head (dict): Config of the head.
-        lora (dict, optional): Config of low-rank updates of the towers,
-            :class:`LoRA`. Without ``text_prompt`` the one template, encoded
-            anew in each step, gives the text features.
+        tuning (dict, optional): Config of what learns in the towers
+            themselves, :class:`LoRA`. Without ``text_prompt`` the one
+            template, encoded anew in each step, gives the text features.
+        teacher (dict, optional): A second frozen model, for heads that learn
+            from its logits; the arguments of :class:`Teacher`.
         logit_scale (float, optional): Use this instead of CLIP's own.
         precision (str): Of the frozen towers, see :func:`load_clip`. What is
             learnt stays in (at least) single precision.
@@ -93,7 +96,8 @@ class PromptedCLIP(ImageClassifier):
         text_prompt: dict | None = None,
         visual_prompt: dict | None = None,
         head: dict = dict(type='SimilarityHead'),  # noqa: B006  never changed
-        lora: dict | None = None,
+        tuning: dict | None = None,
+        teacher: dict | None = None,
         logit_scale: float | None = None,
         precision: str = 'fp32',
         tokenizer: str | None = None,
@@ -107,130 +111,80 @@ class PromptedCLIP(ImageClassifier):
         check_head(head)
         classes, templates = classes_and_templates(classes, templates)
         clip = load_clip(arch, pretrained, precision, tokenizer)
-        prompting = visual_prompt or lora
+        prompting = visual_prompt or tuning
         tower = build_image_tower(clip, prompting and prompting['type'])
         tower.out_indices = (max(tower.depth - 1, 0),)  # of extract_feat
         super().__init__(
             backbone=tower,
-            head=head,
             train_cfg=train_cfg,
             data_preprocessor=preprocessing(data_preprocessor, clip, len(classes)),
             init_cfg=init_cfg,
         )
         self.classes, self._other_meta = classes, {}
-        self.clip_identity = clip.identity
+        self.clip_identity, self.transfer = clip.identity, transfer
         self.text_tower = TextTower(clip, text_checkpointing)
-        scale = (
-            clip.logit_scale
-            if logit_scale is None
-            else torch.full_like(clip.logit_scale, logit_scale)
-        )
+        scale = clip.logit_scale
+        if logit_scale is not None:
+            scale = torch.full_like(scale, logit_scale)
         self.register_buffer('scale', scale, persistent=False)
-        self.templates = nn.ModuleList(
-            TemplatePrompt(self.text_tower, classes, t) for t in templates
+        about = ModelInfo(tower, classes, self.text_tower, templates, self.frozen_text_features)
+        self.templates = nn.ModuleList(TemplatePrompt(about, t) for t in templates)
+        self.text = TextFeatures(
+            self.text_tower, self.templates, normalise_templates, shard_classes
         )
-        self.text_prompt = text_prompt and MODELS.build(
-            text_prompt, default_args=dict(tower=self.text_tower, classes=classes)
-        )
-        self.lora = lora and MODELS.build(
-            lora, default_args=dict(backbone=tower, text_tower=self.text_tower)
-        )
-        if self.lora is not None and self.text_prompt is None:
-            self.text_prompt = self._only_template()
-        self.visual_prompt = visual_prompt and MODELS.build(
-            visual_prompt,
-            default_args=dict(
-                width=tower.width,
-                depth=tower.depth,
-                embed_dim=tower.embed_dim,
-                num_classes=len(classes),
-            ),
-        )
-        self.normalise_templates = normalise_templates
-        self._learnt_text = TextCache()
-        self._frozen_text = TextCache()
-        self._couple(templates)
-        if self.lora is not None:
-            self.lora.to(self.scale.dtype)
-        self.head.to(self.scale.dtype)
-        self._plain_head = SimilarityHead()  # of zero-shot CLIP
-        self.transfer = transfer
-        self._check_parts()
+        self._build_parts(about, text_prompt, visual_prompt, tuning, head)
+        self._teacher = (teacher and Teacher(**teacher, classes=classes, templates=templates),)
         self._zero_shot = False
-        self._shards = None
-        self.shard_classes = shard_classes
-        if shard_classes not in (True, False, 'auto'):
-            raise ValueError(
-                f"shard_classes must be True, False or 'auto', but is {shard_classes!r}."
-            )
+        self._check_parts()
         keep_learnt_only(self)
+
+    def _build_parts(self, about: ModelInfo, text_prompt, visual_prompt, tuning, head) -> None:
+        """Build what learns; each part is told of the model and of the text
+        prompt before it."""
+
+        def build(config):
+            return config and MODELS.build(config, default_args=dict(about=about))
+
+        self.text_prompt = build(text_prompt)
+        self.tuning = build(tuning)
+        if self.tuning is not None and self.text_prompt is None:
+            self.text_prompt = self._only_template()
+        about = replace(about, text_prompt=self.text_prompt)
+        self.visual_prompt = build(visual_prompt)
+        self.head = build(head)
+        for part in (self.visual_prompt, self.tuning, self.head):
+            if part is not None:
+                part.to(self.scale.dtype)
+        self._plain_head = SimilarityHead(about)  # of zero-shot CLIP
+        self.text.prompt, self.text.tuning = self.text_prompt, self.tuning
+
+    @property
+    def sides(self) -> Sides:
+        """What images pass through."""
+        return Sides(
+            self.backbone, self.text, self.scale, self.visual_prompt, self.tuning, self._teacher[0]
+        )
 
     def parts(self) -> dict[str, nn.Module]:
         """The parts that learn, by name."""
-        named = {n: getattr(self, n) for n in ('text_prompt', 'visual_prompt', 'lora', 'head')}
+        named = {n: getattr(self, n) for n in ('text_prompt', 'visual_prompt', 'tuning', 'head')}
         return {n: part for n, part in named.items() if part is not None}
-
-    def _couple(self, templates: list[str]) -> None:
-        """Let every part get to know the model."""
-        tower = self.backbone
-        about = ModelInfo(
-            width=tower.width,
-            depth=tower.depth,
-            text_depth=len(self.text_tower.blocks),
-            embed_dim=tower.embed_dim,
-            classes=list(self.classes),
-            templates=list(templates),
-            frozen_text=self.frozen_text_features,
-            image_proj=tower.proj,
-            text_prompt=self.text_prompt,
-        )
-        for part in (self.text_prompt, self.visual_prompt, self.head):
-            if part is not None:
-                part.couple(about)
-        if self.visual_prompt is not None:
-            self.visual_prompt.to(self.scale.dtype)
 
     def _only_template(self) -> TemplatePrompt:
         if len(self.templates) > 1:
             raise ValueError(
-                f'LoRA adapts the features of one template, but there are '
+                f'{type(self.tuning).__name__} adapts the features of one template, but there are '
                 f'{len(self.templates)}: set templates to one of them.'
             )
         return self.templates[0]
 
     def _check_parts(self) -> None:
-        head, visual = self.head, self.visual_prompt
-        name = type(head).__name__
         if getattr(self.data_preprocessor, 'batch_augments', None):
-            head.check_soft_labels()
-        if 'evidence' in head.requires and not (visual and visual.has_evidence):
-            raise ValueError(
-                f'{name} needs class evidence, but visual_prompt is '
-                f'{type(visual).__name__}: use CAVPT, or GuidedHead.'
-            )
-        if 'prompt_tokens' in head.requires and not (
-            visual and visual.gives_tokens and self.backbone.gives_tokens
-        ):
-            raise ValueError(
-                f"{name} reads what became of the visual prompt's tokens, which "
-                f'{type(visual).__name__} in a {type(self.backbone).__name__} does not give: use '
-                'RepresentationImage and a CLIP ViT such as ViT-B-16-quickgelu.'
-            )
-        if 'text_prompt' in head.requires and self.text_prompt is None:
-            raise ValueError(
-                f'{name} guides learnt text features, but '
-                'text_prompt is None: use CoOp, or '
-                'SimilarityHead.'
-            )
-        by_image = self.text_prompt is not None and self.text_prompt.needs_image
-        shared = 'shared_text' in head.requires
-        if by_image and (visual and visual.top_k or shared):
-            part = name if shared else type(visual).__name__
-            raise ValueError(
-                f'{part} needs text features that all images share, but those '
-                f'of {type(self.text_prompt).__name__} depend on the image: '
-                'use CoOp.'
-            )
+            self.head.check_soft_labels()
+        check_parts(self.sides, self.head, self.text_prompt)
+        check_edits(self.sides, len(self.classes))
+        if self._teacher[0] is not None:
+            self._teacher[0].check_images(self)
 
     def identity(self) -> dict:
         """What a checkpoint of this model belongs to, in plain Python:
@@ -246,110 +200,20 @@ class PromptedCLIP(ImageClassifier):
         Returns:
             Match: Features, and what the head needs beside them.
         """
-        tokens = self.backbone.embed(inputs)
-        prompted = not self._zero_shot and (self.visual_prompt is not None or self.lora is not None)
-        visual = None if self._zero_shot else self.visual_prompt
-        text_prompt = None if self._zero_shot else self.text_prompt
-        selects = visual is not None and visual.top_k > 0
-        required = self.head.requires if self.training else ()
-        by_image = text_prompt is not None and text_prompt.needs_image
-
-        frozen_image = frozen_text = class_ids = classes = None
-        if not prompted or selects or by_image or 'frozen_image' in required:
-            with torch.no_grad(), self._frozen_towers():
-                frozen_image = self._wide(self.backbone(tokens).feature)
-        if text_prompt is None or selects or 'frozen_text' in required:
-            frozen_text = self.frozen_text_features()
-
-        text = frozen_text if text_prompt is None else self.text_features(frozen_image)
-        if selects:
-            logits = similarity(frozen_image, frozen_text, self.scale)
-            class_ids = logits.topk(visual.top_k).indices  # (B, K)
-            classes = F.embedding(class_ids, text)  # (B, K, E)
-        if prompted:
-            image, evidence, given = self.backbone(tokens, visual, classes)
-        else:
-            image, evidence, given = frozen_image, [], None
-        return Match(
-            self._wide(image),
-            text,
-            self.scale,
-            frozen_image,
-            frozen_text,
-            class_ids,
-            torch.stack(evidence) if evidence else None,
-            None if given is None else self._wide(given),
-        )
-
-    def _frozen_towers(self):
-        return nullcontext() if self.lora is None else self.lora.off()
-
-    def _wide(self, features: torch.Tensor) -> torch.Tensor:
-        """Heads compare in (at least) single precision."""
-        return features.to(self.scale.dtype)
+        required = self.head.requires if self.training else frozenset()
+        return forward_pass(self.sides, inputs, required, adapted=not self._zero_shot)
 
     def text_features(self, image: torch.Tensor | None = None) -> torch.Tensor:
-        """Features of the learnt prompts, not normalised.
+        """Features of the learnt prompts, see :meth:`TextFeatures.learnt`."""
+        return self.text.learnt(image)
 
-        In evaluation they are computed once and kept until something learnt
-        changes, unless they depend on the image.
-
-        Args:
-            image (Tensor, optional): Frozen image features (B, E), where the
-                prompts depend on them.
-
-        Returns:
-            Tensor: (C, E), or (B, C, E) where they depend on the image.
-        """
-        if self.text_prompt.needs_image:
-            # In evaluation a few images at a time: memory goes with B * C.
-            some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
-            return torch.cat(
-                [self._wide(self.text_tower(self.text_prompt(part))) for part in image.split(some)]
-            )
-
-        def compute():
-            if not self._drops_text() and use_shards(self.shard_classes, len(self.classes)):
-                features = self._encode_share()
-            else:
-                features = self.text_tower(self.text_prompt())
-            return self._wide(features).squeeze(0)
-
-        if torch.is_grad_enabled():
-            return compute()
-        sources = list(self.text_prompt.parameters())
-        if self.lora is not None:
-            sources += self.lora.parameters()
-        return self._learnt_text.get(sources, compute)
-
-    def _drops_text(self) -> bool:
-        """Whether all processes must encode all classes, because the dropout
-        in their features has to be the same."""
-        return self.training and self.lora is not None and self.lora.drops_text
-
-    def _encode_share(self) -> torch.Tensor:
-        if self._shards is None:
-            self._shards = ClassShards(self.text_prompt.packing, get_rank(), get_world_size())
-        return self._shards.encode(self.text_tower, self.text_prompt)
-
-    @torch.no_grad()
     def frozen_text_features(self) -> torch.Tensor:
-        """Features of the templates, (C, E), normalised: each template's
-        (normalised) features, averaged and normalised again."""
-
-        def compute():
-            features = [self._wide(self.text_tower(t())[0]) for t in self.templates]
-            if self.normalise_templates:
-                features = [F.normalize(f, dim=-1) for f in features]
-            return F.normalize(sum(features) / len(features), dim=-1)
-
-        with self._frozen_towers():
-            return self._frozen_text.get([self.scale], compute)
+        """Features of the templates, see :meth:`TextFeatures.frozen`."""
+        return self.text.frozen()
 
     def clip_features(self, inputs: torch.Tensor) -> torch.Tensor:
         """Frozen CLIP's image features, (B, E), not normalised."""
-        with torch.no_grad(), self._frozen_towers():
-            return self._wide(self.backbone(self.backbone.embed(inputs)).feature)
+        return forward_pass(self.sides, inputs, adapted=False).image
 
     @torch.no_grad()
     def predict_features(
@@ -368,13 +232,12 @@ class PromptedCLIP(ImageClassifier):
         Raises:
             ValueError: If the image would have to be prompted.
         """
-        zero_shot = self._zero_shot or self.text_prompt is None
-        if not self._zero_shot and (self.visual_prompt is not None or self.lora is not None):
+        if not self._zero_shot and self.sides.adapts_images:
             raise ValueError(
                 'Visual prompts and low-rank updates need the images, not their frozen features.'
             )
         image = features.to(self.scale)
-        text = self.frozen_text_features() if zero_shot else self.text_features(image)
+        text = self.text.frozen() if self._zero_shot else self.text.learnt(image)
         return Match(image, text, self.scale)
 
     @property
@@ -435,9 +298,8 @@ class PromptedCLIP(ImageClassifier):
         """Loss terms by name. With data-parallel training their mean over the
         processes is the loss of the whole batch, also where the processes
         have different numbers of images."""
-        if self.lora is not None:
-            by_image = self.text_prompt.needs_image
-            self.lora.begin_step(data_samples, inputs.device, by_image)
+        if self.tuning is not None:
+            self.tuning.begin_step(data_samples, inputs.device, self.text.by_image)
         losses = self.head.loss(self.match(inputs), data_samples)
         share = batch_share(len(inputs), self.scale)
         return {name: value * share for name, value in losses.items()}

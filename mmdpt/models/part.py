@@ -1,49 +1,54 @@
-"""What a part of the classifier may know of the whole."""
+"""What every part of the classifier is, and what it may know of the whole."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+import torch.nn as nn
 
 
-class ModelInfo(NamedTuple):
-    """Handed once to every part (``couple``), before anything is trained.
+@dataclass(frozen=True)
+class ModelInfo:
+    """The first argument of every prompt, tuning and head.
 
     Attributes:
-        width (int): D, size of an image token; 0 where there are none.
-        depth (int): Blocks of the image tower.
-        text_depth (int): Blocks of the text tower.
-        embed_dim (int): E, size of the joint space.
-        classes (list[str]): The class names.
+        image_tower (nn.Module): The frozen image tower: ``width`` D and
+            ``depth`` (0 where it has no blocks that take prompts) and
+            ``embed_dim`` E.
+        classes (list[str]): The class names; empty in a backbone that knows
+            none.
+        text_tower (TextTower, optional): The frozen text tower; None in a
+            backbone.
         templates (list[str]): The hand-written prompts.
-        frozen_text (Callable): Gives the features of the filled templates,
-            (C, E), normalised.
-        image_proj (Tensor, optional): The image tower's frozen projection,
-            (D, E).
-        text_prompt (TextPrompt, optional): The learnt text prompt.
+        frozen_text (Callable, optional): Gives the features of the filled
+            templates, (C, E), normalised; for use in a forward pass.
+        text_prompt (TextPrompt, optional): The learnt text prompt, for the
+            parts that are built after it.
     """
 
-    width: int
-    depth: int
-    text_depth: int
-    embed_dim: int
+    image_tower: Any
     classes: list[str]
-    templates: list[str]
-    frozen_text: Callable[[], torch.Tensor]
-    image_proj: torch.Tensor | None = None
-    text_prompt: Any = None
+    text_tower: Any = None
+    templates: Sequence[str] = ()
+    frozen_text: Callable[[], torch.Tensor] | None = None
+    text_prompt: nn.Module | None = None
 
 
 class Part:
-    """What prompts, heads and low-rank updates have in common."""
+    """What prompts, tunings and heads have in common.
 
-    def couple(self, about: ModelInfo) -> None:
-        """Get to know the model, and make what depends on it, before anything
-        is trained.
+    Attributes:
+        requires (frozenset[str]): What must be computed for it: fields of
+            :class:`Match` that are not computed for every method, and
+            'text_prompt' (there is a learnt text prompt) or 'shared_text'
+            (text features are the same for all images). A head names what its
+            training needs.
+        gives (frozenset[str]): Fields of :class:`Match` that it makes.
+    """
 
-        Args:
-            about (ModelInfo): Sizes, classes, frozen features.
-        """
+    requires: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
 
     def transfer(self, old: Sequence[str]) -> set[str]:
         """What becomes of a checkpoint that was trained for other classes.

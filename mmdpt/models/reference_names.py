@@ -43,7 +43,7 @@ DPT = (
 )
 _LORA = {
     f'{theirs}transformer.resblocks.{{}}.attn.{part}_proj.w_lora_{matrix}': (
-        f'lora.{ours}.{{}}.parts.{part}.{matrix}'
+        f'tuning.{ours}.{{}}.parts.{part}.{matrix}'
     )
     for theirs, ours in (('visual.', 'image'), ('', 'text'))
     for part in 'qkv'

@@ -1,6 +1,6 @@
 """Where a prompted CLIP looks, as numbers."""
 
-from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +9,13 @@ import torch.nn as nn
 import torch.nn.functional as F
 
 from mmdpt.models.classifier import PromptedCLIP
+from mmdpt.models.clip.blocks import run_block
 from mmdpt.models.clip.image_tower import ImageTower
+from mmdpt.models.forward import frozen_towers
 from mmdpt.models.heads.match import similarity
 from mmdpt.models.prompts.class_aware import CAVPT
 
-from .recorder import Recorder, class_token_attention
+from .recorder import class_token_attention
 
 CLASSES_SHOWN = 5  # where the method selects none itself
 
@@ -75,12 +77,12 @@ def attention_maps(
     class_ids = _choose_classes(match, logits, top_k)
 
     tokens = model.backbone.embed(inputs)
-    with nullcontext() if model.lora is None else model.lora.off():
+    with frozen_towers(model.tuning):
         feature, (last, *_) = _walk(model, tokens, None, None)
         frozen = class_token_attention(model.backbone.blocks[-1], *last)
     zero_shot = similarity(feature, model.frozen_text_features(), model.scale)
     adapted = class_aware = None
-    if model.visual_prompt is not None or model.lora is not None:
+    if model.sides.adapts_images:
         classes = None if match.class_ids is None else F.embedding(match.class_ids, match.text)
         _, entered = _walk(model, tokens, model.visual_prompt, classes)
         adapted = class_token_attention(model.backbone.blocks[-1], *entered[0])
@@ -136,10 +138,19 @@ def _choose_classes(match, logits: torch.Tensor, top_k: int | None) -> torch.Ten
 
 
 def _walk(model, tokens, prompt, classes):
-    """Image features (B, E), and what entered the blocks, the last first."""
-    recorder = Recorder(prompt, model.backbone.visual.ln_pre)
-    feature = model.backbone(tokens, recorder, classes).feature
-    return feature.to(model.scale.dtype), recorder.entered[::-1]
+    """Image features (B, E), and what entered the blocks, the last first:
+    tokens (B, N, D), the image's first, and those that leave with the block,
+    (B or 1, P, D) or None."""
+    entered = []
+
+    def run(block, tokens, extra=None, read=None):
+        entered.append((tokens, extra))
+        return run_block(block, tokens, extra, read)
+
+    # What becomes of the prompt's tokens does not matter here.
+    asked = prompt and SimpleNamespace(at_block=prompt.at_block, gives=frozenset())
+    feature = model.backbone(tokens, asked, classes, run=run).feature
+    return feature.to(model.scale.dtype), entered[::-1]
 
 
 def _class_aware(prompt: CAVPT, entered, classes: torch.Tensor):

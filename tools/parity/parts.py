@@ -215,7 +215,7 @@ def clip_lora_parts(golden: Golden) -> dict:
     towers = known[meta.one_of('encoder', list(known))]
     position, depth = meta.get('position', 'all'), depths(golden)
     return dict(
-        lora=dict(
+        tuning=dict(
             type='LoRA',
             rank=meta['r'],
             alpha=meta['alpha'],

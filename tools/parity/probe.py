@@ -89,7 +89,7 @@ def probe(model):
     wrap(model, 'match', lambda result: setattr(seen, 'match', result))
     if hasattr(model.head, 'terms'):
         wrap(model.head, 'terms', lambda result: setattr(seen, 'terms', result))
-    if getattr(model.visual_prompt, 'has_evidence', False):
+    if 'evidence' in getattr(model.visual_prompt, 'gives', ()):
         for layer in model.visual_prompt.layers:
             wrap(layer, 'attend', on_attend)
     hooks = [model.backbone.visual.ln_post.register_forward_pre_hook(on_last)]

@@ -16,7 +16,7 @@ _base_ = ['../runtime.py']
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
-    lora=dict(type='LoRA', rank=2, alpha=1.0, dropout=0.25),
+    tuning=dict(type='LoRA', rank=2, alpha=1.0, dropout=0.25),
     head=dict(type='SimilarityHead'),
 )
 

@@ -1,11 +1,13 @@
 """CLIP's image towers, made to take prompts."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn as nn
 from mmpretrain.registry import MODELS
 
-from .blocks import check_blocks
-from .image_pass import ImageFeatures, check_image_size, through_blocks
+from .blocks import check_blocks, run_block
+from .image_pass import ImageFeatures, below, check_image_size, through_blocks
 from .load import CLIPModel
 from .timm_tower import TimmTower, has_timm_blocks
 
@@ -66,13 +68,27 @@ class ImageTower(nn.Module):
         images = images.to(self.visual.conv1.weight.dtype, memory_format=torch.channels_last)
         return self.visual._embeds(images)
 
-    def forward(self, tokens: torch.Tensor, prompt=None, classes: torch.Tensor | None = None):
+    def below(self, tokens: torch.Tensor, depth: int) -> torch.Tensor:
+        """Tokens (B, N, D) that enter block ``depth``, out of embedded images."""
+        return below(self.blocks, tokens, depth)
+
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        prompt: nn.Module | None = None,
+        classes: torch.Tensor | None = None,
+        first: int = 0,
+        run: Callable = run_block,
+    ) -> ImageFeatures:
         """Encode embedded images, with or without prompts.
 
         Args:
-            tokens (Tensor): Output of :meth:`embed`, (B, N, D).
+            tokens (Tensor): Output of :meth:`embed`, or of :meth:`below` for
+                block ``first``, (B, N, D).
             prompt (VisualPrompt, optional): The visual prompts.
             classes (Tensor, optional): Selected text features, (B, K, E).
+            first (int): The block to start at.
+            run (Callable): Runs a block, as :func:`run_block` does.
 
         Returns:
             ImageFeatures: Image features, class evidence, and the prompt's
@@ -80,7 +96,14 @@ class ImageTower(nn.Module):
         """
         by_token = self.visual.pool_type == 'tok'
         tokens, evidence, given = through_blocks(
-            self.blocks, tokens, prompt, classes, self.visual.ln_pre, read=1 if by_token else None
+            self.blocks,
+            tokens,
+            prompt,
+            classes,
+            self.visual.ln_pre,
+            run,
+            read=1 if by_token else None,
+            first=first,
         )
         if given is not None:
             given = self.visual.ln_post(given)
@@ -125,9 +148,15 @@ class FrozenTower(nn.Module):
         check_image_size(images, self.image_size)
         return images.to(next(self.visual.parameters()).dtype)
 
-    def forward(self, images: torch.Tensor, prompt=None, classes=None):
-        """Image features (B, E), not normalised, and no class evidence."""
-        return ImageFeatures(self.visual(images), [])
+    def below(self, images: torch.Tensor, depth: int) -> torch.Tensor:
+        """The images: there are no blocks to begin with."""
+        return images
+
+    def forward(
+        self, images: torch.Tensor, prompt: None = None, classes: None = None, first: int = 0
+    ) -> ImageFeatures:
+        """Image features (B, E), not normalised."""
+        return ImageFeatures(self.visual(images))
 
 
 def build_image_tower(clip: CLIPModel, why: str | None = None) -> nn.Module:

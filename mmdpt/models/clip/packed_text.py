@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from .blocks import add_mlp, project, split_heads
-from .edits import Edit, apply_edit
+from .edits import Edit, apply_edit, check_text_edit
 from .packing import Layout, PackedPrompts, Packing
 
 
@@ -43,6 +43,7 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
             continue
         edit = prompts.at_block(depth)
         if edit is not None:
+            check_text_edit(edit)
             x, layout = edit_packed(edit, x, layout, packing, len(tower.start))
         if depth == len(tower.blocks) - 1:
             break

@@ -11,7 +11,7 @@ import torch.nn as nn
 from torch.utils.checkpoint import checkpoint
 
 from .blocks import run_block
-from .edits import apply_edit
+from .edits import apply_edit, check_text_edit
 from .packing import PackedPrompts
 
 CLASSES_AT_ONCE = 64  # where no gradient is wanted, to bound the memory
@@ -55,6 +55,7 @@ def _encode(
     for depth, block in enumerate(tower.blocks):
         edit = prompts.at_block(depth)
         if edit is not None:
+            check_text_edit(edit)
             before = x.shape[2]
             if edit.tokens.dim() == 3:
                 edit = edit._replace(tokens=edit.tokens[classes])

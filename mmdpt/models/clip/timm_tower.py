@@ -1,11 +1,13 @@
 """Image towers out of timm's transformers (EVA02, SigLIP), with prompts."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from .image_pass import ImageFeatures, check_image_size, through_blocks
+from .image_pass import ImageFeatures, below, check_image_size, through_blocks
 from .load import CLIPModel
 
 
@@ -72,9 +74,34 @@ class TimmTower(nn.Module):
             tokens = tokens[0]
         return self.trunk.norm_pre(tokens)
 
-    def forward(self, tokens: torch.Tensor, prompt=None, classes: torch.Tensor | None = None):
+    def below(self, tokens: torch.Tensor, depth: int) -> torch.Tensor:
+        """See :meth:`ImageTower.below`."""
+        return below(self.blocks, tokens, depth, self._runner(tokens.shape[1]))
+
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        prompt: nn.Module | None = None,
+        classes: torch.Tensor | None = None,
+        first: int = 0,
+    ) -> ImageFeatures:
         """Encode embedded images; see :meth:`ImageTower.forward`."""
-        count, rope = tokens.shape[1], self._rope()
+        tokens, evidence, _ = through_blocks(
+            self.blocks,
+            tokens,
+            prompt,
+            classes,
+            self.trunk.norm_pre,
+            self._runner(tokens.shape[1]),
+            read=None,
+            first=first,
+        )
+        pooled = self.trunk.forward_head(self.trunk.norm(tokens))
+        return ImageFeatures(self.visual.head(pooled), evidence)
+
+    def _runner(self, count: int) -> Callable:
+        """Runs one of timm's blocks on ``count`` image tokens and prompts."""
+        rope = self._rope()
 
         def run(block, tokens, extra=None, read=None):
             going = tokens.shape[1]
@@ -86,11 +113,7 @@ class TimmTower(nn.Module):
             turned = _still_behind(rope, tokens.shape[1] - count)
             return block(tokens, rope=turned)[:, :going]
 
-        tokens, evidence, _ = through_blocks(
-            self.blocks, tokens, prompt, classes, self.trunk.norm_pre, run, read=None
-        )
-        pooled = self.trunk.forward_head(self.trunk.norm(tokens))
-        return ImageFeatures(self.visual.head(pooled), evidence)
+        return run
 
     def _rope(self) -> torch.Tensor | None:
         """Sines, then cosines, of the patches: (patches, 2 d), or None."""

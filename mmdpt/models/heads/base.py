@@ -7,7 +7,7 @@ from mmpretrain.models.heads import ClsHead
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from ..part import Part
+from ..part import ModelInfo, Part
 from .match import Match, similarity
 
 
@@ -16,17 +16,15 @@ class SimilarityHead(Part, ClsHead):
     """Classify by scaled cosine similarity (CLIP, CoOp, VPT).
 
     Args:
+        about (ModelInfo): The model.
         loss (dict): MMPretrain's loss of the logits. Defaults to
             cross-entropy, averaged over the batch.
         **kwargs: ``topk``, ``cal_acc`` and ``init_cfg`` of MMPretrain's
             ``ClsHead``.
 
     Attributes:
-        requires (frozenset[str]): What it needs in this epoch's training:
-            fields of :class:`Match` that are not computed for every method
-            ('frozen_image', 'frozen_text', 'evidence', 'prompt_tokens'),
-            'text_prompt' (the text features are learnt) and 'shared_text'
-            (they are the same for all images).
+        requires (frozenset[str]): What it needs in this epoch's training, see
+            :class:`Part`.
         takes_soft_labels (bool): Whether its loss is defined for the mixed
             labels of batch augmentations.
         second_loss (str, optional): Name of a loss that is not added to the
@@ -34,8 +32,19 @@ class SimilarityHead(Part, ClsHead):
     """
 
     takes_soft_labels = True
-    requires: frozenset[str] = frozenset()
-    second_loss = None
+    second_loss: str | None = None
+
+    def __init__(self, about: ModelInfo | None = None, **kwargs):
+        if about is None:
+            raise ValueError(
+                f'{type(self).__name__} compares images with text, which only PromptedCLIP has: '
+                "set model.type='PromptedCLIP', or use a head of MMPretrain here, such as "
+                'LinearClsHead.'
+            )
+        super().__init__(**kwargs)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Learn which epoch of the training begins, from 0."""
 
     def check_soft_labels(self) -> None:
         """Raise ValueError unless labels may be mixed."""

@@ -19,6 +19,7 @@ class CLIPAdapterHead(SimilarityHead):
     image feature is ``ratio * relu(W2 relu(W1 z)) + (1 - ratio) * z``.
 
     Args:
+        about (ModelInfo): The model.
         ratio (float): Share of the adapted feature, from 0 to 1. Defaults to
             0.2.
         reduction (int): The hidden layer has E // reduction units. Defaults
@@ -29,19 +30,15 @@ class CLIPAdapterHead(SimilarityHead):
         ValueError: If a value is out of range.
     """
 
-    def __init__(self, ratio: float = 0.2, reduction: int = 4, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self, about: ModelInfo, ratio: float = 0.2, reduction: int = 4, **kwargs):
+        super().__init__(about, **kwargs)
         check_weight('ratio', ratio)
         if ratio > 1:
             raise ValueError(f'ratio must be at most 1, but is {ratio!r}.')
-        self.ratio, self.reduction = ratio, reduction
-
-    def couple(self, about: ModelInfo) -> None:
-        embed_dim = about.embed_dim
-        check_count(
-            'reduction', self.reduction, 1, embed_dim, f'image features have {embed_dim} values'
-        )
-        hidden = embed_dim // self.reduction
+        embed_dim = about.image_tower.embed_dim
+        check_count('reduction', reduction, 1, embed_dim, f'image features have {embed_dim} values')
+        self.ratio = ratio
+        hidden = embed_dim // reduction
         self.adapter = nn.Sequential(
             nn.Linear(embed_dim, hidden, bias=False),
             nn.ReLU(),

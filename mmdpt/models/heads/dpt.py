@@ -3,7 +3,6 @@
 import torch
 import torch.nn.functional as F
 from mmengine.dist import all_reduce
-from mmengine.logging import MessageHub
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_weight
@@ -33,23 +32,32 @@ class GuidedHead(TermsHead):
         super().__init__(**kwargs)
         check_weight('guided_epochs', guided_epochs)
         check_weight('logits_weight', logits_weight)
-        self.guided_epochs = guided_epochs
+        self.guided_epochs, self.epoch = guided_epochs, None
         self.logits_weight = logits_weight
 
     @property
     def requires(self) -> frozenset[str]:
-        """The frozen features in a guided epoch (from 0) only."""
+        """The frozen features in a guided epoch only."""
         frozen = ('frozen_image', 'frozen_text') if self.guides else ()
         return frozenset(('text_prompt', *frozen))
 
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
     @property
     def guides(self) -> bool:
-        """Whether the running epoch (from 0) is a guided one."""
-        epoch = MessageHub.get_current_instance().get_info('epoch', 0)
-        return epoch < self.guided_epochs
+        """Whether the running epoch is a guided one."""
+        return (self.epoch or 0) < self.guided_epochs
 
     def terms(self, match, target):
         """Weight and value of each term of the loss in this epoch."""
+
+        if self.epoch is None:
+            raise RuntimeError(
+                f'{type(self).__name__} trains differently in the first epochs, but nobody said '
+                "which epoch it is: add dict(type='EpochSeedHook') to custom_hooks, or call "
+                'model.head.set_epoch(0) in a loop of your own.'
+            )
 
         def ce(image, text):
             return self.cross_entropy(similarity(image, text, match.scale), target)

@@ -22,11 +22,14 @@ class LinearProbeHead(SimilarityHead):
     text features do not matter.
 
     Args:
+        about (ModelInfo): The model.
         **kwargs: See :class:`SimilarityHead`.
     """
 
-    def couple(self, about: ModelInfo) -> None:
-        self.weight = nn.Parameter(torch.zeros(len(about.classes), about.embed_dim))
+    def __init__(self, about: ModelInfo, **kwargs):
+        super().__init__(about, **kwargs)
+        size = about.image_tower.embed_dim
+        self.weight = nn.Parameter(torch.zeros(len(about.classes), size))
         self.bias = nn.Parameter(torch.zeros(len(about.classes)))
 
     def transfer(self, old: Sequence[str]) -> set[str]:

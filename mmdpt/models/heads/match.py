@@ -25,6 +25,7 @@ class Match(NamedTuple):
             and prompt, (M, B, K, C).
         prompt_tokens (Tensor, optional): What became of the visual prompt's
             tokens, after the tower's last LayerNorm, (B, n, D).
+        teacher (Tensor, optional): Logits of the teacher, (B, C).
     """
 
     image: torch.Tensor
@@ -35,6 +36,7 @@ class Match(NamedTuple):
     class_ids: torch.Tensor | None = None
     evidence: torch.Tensor | None = None
     prompt_tokens: torch.Tensor | None = None
+    teacher: torch.Tensor | None = None
 
 
 def similarity(image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

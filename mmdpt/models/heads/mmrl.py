@@ -24,6 +24,7 @@ class MMRLHead(TermsHead):
     fusion the class token alone decides.
 
     Args:
+        about (ModelInfo): The model.
         alpha (float): Share of the class token's logits and loss.
         weight (float): Lambda, of one minus the cosine to frozen CLIP's image
             and text features.
@@ -44,13 +45,14 @@ class MMRLHead(TermsHead):
 
     def __init__(
         self,
+        about: ModelInfo,
         alpha: float = 0.7,
         weight: float = 0.5,
         fusion: str = 'trained',
         rank: int | None = None,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        super().__init__(about, **kwargs)
         check_weight('alpha', alpha)
         check_weight('weight', weight)
         if alpha > 1:
@@ -59,20 +61,22 @@ class MMRLHead(TermsHead):
             raise ValueError(f'fusion must be one of {", ".join(FUSIONS)}, but is {fusion!r}.')
         self.fusion, self.fuses = fusion, fusion != 'never'
         self.alpha, self.weight, self.rank = alpha, weight, rank
+        self._make_projection(about)
 
-    def couple(self, about: ModelInfo) -> None:
-        width, size = about.width, about.embed_dim
+    def _make_projection(self, about: ModelInfo) -> None:
+        tower = about.image_tower
+        width, size = tower.width, tower.embed_dim
         if self.rank is None:
             self.proj = nn.Parameter(torch.empty(width, size).normal_(std=max(width, 1) ** -0.5))
             return
         check_count('rank', self.rank, 1, 10**4, 'of what is added to the projection')
-        if about.image_proj is None:
+        if tower.proj is None:
             raise ValueError(
                 f'{type(self).__name__} with rank={self.rank} adds to the projection '
                 'of a CLIP ViT, which this image tower lacks: use a CLIP ViT such as '
                 'ViT-B-16-quickgelu.'
             )
-        self._frozen_proj = (about.image_proj,)  # not a parameter of the head
+        self._frozen_proj = (tower.proj,)  # not a parameter of the head
         bound = self.rank**-0.5
         self.A = nn.Parameter(torch.empty(width, self.rank).uniform_(-bound, bound))
         self.B = nn.Parameter(torch.zeros(self.rank, size))

@@ -34,6 +34,7 @@ class TipAdapterHead(SimilarityHead):
     :class:`TipAdapterHook` fills the cache.
 
     Args:
+        about (ModelInfo): The model.
         num_keys (int): S, number of training images.
         alpha (float): Weight of the cache. Defaults to 1.
         beta (float): Sharpness. Defaults to 1.
@@ -45,8 +46,10 @@ class TipAdapterHead(SimilarityHead):
 
     saved_buffers = ('labels', 'alpha', 'beta')
 
-    def __init__(self, num_keys: int, alpha: float = 1.0, beta: float = 1.0, **kwargs):
-        super().__init__(**kwargs)
+    def __init__(
+        self, about: ModelInfo, num_keys: int, alpha: float = 1.0, beta: float = 1.0, **kwargs
+    ):
+        super().__init__(about, **kwargs)
         check_count('num_keys', num_keys, 1, 10**7, 'training images')
         check_weight('alpha', alpha)
         check_weight('beta', beta)
@@ -54,10 +57,8 @@ class TipAdapterHead(SimilarityHead):
         self.register_buffer('alpha', torch.tensor(float(alpha)))
         self.register_buffer('beta', torch.tensor(float(beta)))
         self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
-
-    def couple(self, about: ModelInfo) -> None:
         self.num_classes = len(about.classes)
-        self.keys = nn.Parameter(torch.zeros(self.num_keys, about.embed_dim))
+        self.keys = nn.Parameter(torch.zeros(num_keys, about.image_tower.embed_dim))
 
     def transfer(self, old: Sequence[str]) -> set[str]:
         raise ValueError(

@@ -49,14 +49,7 @@ class PromptedCLIPBackbone(PromptedBackbone, BaseBackbone):
         self.clip_identity = clip.identity
         self.tower = build_image_tower(clip, visual_prompt and visual_prompt['type'])
         self.embed_dim = self.tower.embed_dim
-        self.visual_prompt = build_prompt(
-            visual_prompt,
-            type(self).__name__,
-            width=self.tower.width,
-            depth=self.tower.depth,
-            embed_dim=self.embed_dim,
-            num_classes=0,
-        )
+        self.visual_prompt = build_prompt(visual_prompt, type(self).__name__, self.tower)
         self.wide = clip.logit_scale.dtype
         if self.visual_prompt is not None:
             self.visual_prompt.to(self.wide)

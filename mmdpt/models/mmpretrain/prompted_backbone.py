@@ -1,5 +1,7 @@
 """What frozen backbones with prompts share, whatever classifier they serve."""
 
+from typing import Any
+
 import torch.nn as nn
 from mmengine.logging import print_log
 from mmengine.model import PretrainedInit, initialize
@@ -7,17 +9,17 @@ from mmpretrain.registry import MODELS
 
 from ..clip.weights import weights_fingerprint
 from ..learnt_state import KEY, check_tensors
+from ..part import ModelInfo
 from ..prompts.base import VisualPrompt
 
 
-def build_prompt(cfg: dict | None, owner: str, **sizes) -> VisualPrompt | None:
+def build_prompt(cfg: dict | None, owner: str, tower: Any) -> VisualPrompt | None:
     """Build the visual prompt of a backbone that knows no text.
 
     Args:
         cfg (dict, optional): Config of the prompt.
         owner (str): The backbone's class, for messages.
-        **sizes: ``width``, ``depth``, ``embed_dim`` and ``num_classes``, see
-            :class:`VisualPrompt`.
+        tower: The image tower, or its ``width``, ``depth`` and ``embed_dim``.
 
     Raises:
         ValueError: If it is no visual prompt, or needs text features.
@@ -27,12 +29,12 @@ def build_prompt(cfg: dict | None, owner: str, **sizes) -> VisualPrompt | None:
     kind, name = MODELS.get(cfg['type']), cfg['type']
     if kind is not None and not issubclass(kind, VisualPrompt):
         raise ValueError(f'{name} is no visual prompt: {owner} takes VPT.')
-    if kind is not None and kind.needs_text:
+    if kind is not None and kind.requires:
         raise ValueError(
             f'{name} makes its tokens from text features, and {owner} has '
             f'none: use VPT here, or {name} in PromptedCLIP.'
         )
-    return MODELS.build(cfg, default_args=sizes)
+    return MODELS.build(cfg, default_args=dict(about=ModelInfo(tower, classes=[])))
 
 
 class PromptedBackbone:

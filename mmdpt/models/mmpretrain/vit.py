@@ -1,6 +1,7 @@
 """The same visual prompts on MMPretrain's vision transformer."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 import torch.nn as nn
@@ -9,6 +10,7 @@ from mmpretrain.models import VisionTransformer
 from mmpretrain.models.utils import resize_pos_embed
 from mmpretrain.registry import MODELS
 
+from ..clip.image_pass import enter, joined
 from .prompted_backbone import PromptedBackbone, build_prompt, pretrained_cfg
 
 
@@ -82,14 +84,8 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
         super().__init__(*args, init_cfg=init_cfg, **kwargs)
         # What no output needs is neither computed nor prompted.
         self.depth = min(max(self.out_indices) + 1, self.num_layers)
-        self.prompt = build_prompt(
-            prompt,
-            type(self).__name__,
-            width=self.embed_dims,
-            depth=self.depth,
-            embed_dim=self.embed_dims,
-            num_classes=0,
-        )
+        sizes = SimpleNamespace(width=self.embed_dims, depth=self.depth, embed_dim=self.embed_dims)
+        self.prompt = build_prompt(prompt, type(self).__name__, sizes)
         if self.prompt is None:
             return
         if not isinstance(init_cfg, (dict, type(None))) and pretrained_cfg(init_cfg) is not None:
@@ -166,27 +162,24 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
         """Features of each of ``out_indices``, as ``out_type`` says."""
         if self.prompt is None:
             return super().forward(images)
-        (tokens, grid), previous, outs = self.embed(images), None, []
+        (tokens, grid), outs = self.embed(images), []
+        staying = tokens[:, :0]  # of the prompt, (B, P, D)
         for depth in range(self.depth):
-            tokens, previous = self._prompted(depth, tokens, previous)
+            tokens, staying = self._prompted(depth, tokens, staying)
             if depth == self.num_layers - 1 and self.final_norm:
                 tokens = self.ln1(tokens)
             if depth in self.out_indices:
                 outs.append(self._format_output(tokens, grid))
         return tuple(outs)
 
-    def _prompted(self, depth, tokens, previous):
-        """One layer: its image tokens, and the prompts' if they go on."""
-        layer, last = self.layers[depth], depth == self.depth - 1
-        extra, _ = self.prompt(depth, tokens, previous, None)
-        if extra is not None:
-            extra = extra.to(tokens.dtype)
-            if depth == 0 and self.prompt.pre_norm:
-                extra = self.pre_norm(extra)
-            if not last and self.prompt.stays(depth):
-                count = tokens.shape[1]
-                extra = extra.expand(len(tokens), -1, -1)
-                tokens = layer(torch.cat([tokens, extra], dim=1))
-                return tokens[:, :count], tokens[:, count:]
-        read = 1 if last and self.out_type == 'cls_token' else None
-        return run_layer(layer, tokens, extra, read), None
+    def _prompted(self, depth, tokens, staying):
+        """One layer: its image tokens, and the prompt's that go on."""
+        layer, last, count = self.layers[depth], depth == self.depth - 1, tokens.shape[1]
+        staying, leaving = enter(self.prompt.at_block(depth, tokens), staying, self.pre_norm)
+        if last:
+            if staying.shape[1]:
+                leaving = staying if leaving is None else joined(staying, leaving)
+            read = 1 if self.out_type == 'cls_token' else None
+            return run_layer(layer, tokens, leaving, read), staying
+        tokens = run_layer(layer, joined(tokens, staying), leaving)
+        return tokens[:, :count], tokens[:, count:]

@@ -9,7 +9,7 @@ from mmengine.model import BaseModule
 
 from ..clip.edits import Edit
 from ..clip.packing import PackedPrompts, Packing
-from ..part import Part
+from ..part import ModelInfo, Part
 
 
 class TextPrompt(Part, BaseModule):
@@ -18,14 +18,21 @@ class TextPrompt(Part, BaseModule):
     A subclass calls :meth:`pack` once with its prompts and returns its bank of
     embeddings, (U, W) or (G, U, W), from :meth:`bank`.
 
+    Args:
+        about (ModelInfo): The model.
+        init_cfg (dict, optional): Not used; a prompt initialises itself.
+
     Attributes:
-        needs_image (bool): Whether the prompts depend on the image.
+        requires (frozenset[str]): 'frozen_image' where the prompts depend on
+            the image.
         constant_below (int): No learnt value enters before this block of the
             text tower: the states below are computed once.
     """
 
-    needs_image = False
     constant_below = 0
+
+    def __init__(self, about: ModelInfo, init_cfg: dict | None = None):
+        super().__init__(init_cfg=init_cfg)
 
     def pack(self, prompts: Sequence[Sequence[int]]) -> None:
         """Lay out the prompts, given as indices into the bank."""
@@ -46,7 +53,7 @@ class TextPrompt(Part, BaseModule):
 
         Args:
             image (Tensor, optional): Frozen image features, (B, E), where
-                ``needs_image``.
+                the prompts require it.
             packing (Packing, optional): Lay out these prompts instead of all
                 classes'.
 
@@ -68,54 +75,39 @@ class TextPrompt(Part, BaseModule):
 class VisualPrompt(Part, BaseModule):
     """Base of all visual prompts.
 
-    Before each block the tower asks which tokens enter with the image's.
+    Before each block the image tower asks what enters with the image's tokens.
 
-    A subclass is built with ``width`` (D, the tower's token size), ``depth``
-    (number of blocks), ``embed_dim`` (E, size of the text features),
-    ``num_classes`` (C) and its own options.
+    Args:
+        about (ModelInfo): The model.
+        init_cfg (dict, optional): See MMEngine's ``BaseModule``.
 
     Attributes:
-        top_k (int): K, how many classes it wants to see per image; 0 for
-            none.
-        has_evidence (bool): Whether it gives class evidence.
-        pre_norm (bool): Whether what enters the first block passes through
-            the tower's ``ln_pre``, as the image's tokens do.
-        needs_text (bool): Whether it makes its tokens from text.
-        gives_tokens (bool): Whether the head gets what became of its tokens.
+        top_k (int): K, how many classes it wants to see per image, if it
+            requires 'class_ids'.
+        constant_below (int): It changes nothing before this block.
     """
 
-    gives_tokens = False
     top_k = 0
-    has_evidence = False
-    pre_norm = False
-    needs_text = False
+    constant_below = 0
 
-    def forward(
-        self,
-        depth: int,
-        tokens: torch.Tensor,
-        previous: torch.Tensor | None,
-        classes: torch.Tensor | None,
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Answer which extra tokens enter block ``depth``.
+    def __init__(self, about: ModelInfo, init_cfg: dict | None = None):
+        super().__init__(init_cfg=init_cfg)
+
+    def at_block(
+        self, depth: int, tokens: torch.Tensor, classes: torch.Tensor | None = None
+    ) -> Edit | None:
+        """What changes before block ``depth`` of the image tower.
 
         Args:
             depth (int): Index of the block, from 0.
             tokens (Tensor): Class token and patches entering it, (B, N, D).
-            previous (Tensor, optional): The extra tokens' outputs of the
-                block before, (B, P, D), if :meth:`stays` kept them.
-            classes (Tensor, optional): Text features of the K selected
-                classes, not normalised, (B, K, E).
+            classes (Tensor, optional): Text features of the ``top_k`` classes
+                selected for each image, most likely first, (B, K, E).
 
         Returns:
-            tuple: The extra tokens (B or 1, P, D) or None, and class evidence
-            (B, K, C) or None.
+            Edit | None: None: nothing changes. Tokens that stayed go on.
         """
         raise NotImplementedError
-
-    def stays(self, depth: int) -> bool:
-        """Whether the outputs of block ``depth`` are wanted for the next."""
-        return False
 
 
 class LayeredPrompt(VisualPrompt):
@@ -123,22 +115,30 @@ class LayeredPrompt(VisualPrompt):
 
     The first ``num_layers`` blocks have tokens of their own; those of the
     last of them go on through all blocks that follow.
+
+    Attributes:
+        pre_norm (bool): Whether the first block's tokens pass through the
+            tower's ``ln_pre``, as the image's do.
     """
 
     num_layers: int
+    pre_norm = False
 
     def layer(self, depth: int) -> torch.Tensor:
         """The tokens (P, D) of block ``depth`` < ``num_layers``."""
         raise NotImplementedError
 
-    def forward(self, depth, tokens, previous, classes):
-        if depth < self.num_layers:
-            return self.layer(depth)[None], None
-        return previous, None
-
-    def stays(self, depth: int) -> bool:
-        return depth >= self.num_layers - 1
+    def at_block(self, depth, tokens, classes=None):
+        if depth >= self.num_layers:
+            return None
+        return Edit(
+            self.layer(depth),
+            'append',
+            stays=depth == self.num_layers - 1,
+            pre_norm=self.pre_norm and depth == 0,
+        )
 
 
 def random_tokens(*shape: int) -> nn.Parameter:
+    """Learnt tokens, drawn with VPT's deviation of 0.02."""
     return nn.Parameter(torch.empty(*shape).normal_(std=0.02))

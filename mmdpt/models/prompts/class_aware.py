@@ -9,6 +9,8 @@ from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count
 
+from ..clip.edits import Edit
+from ..part import ModelInfo
 from .base import VisualPrompt, random_tokens
 
 
@@ -86,32 +88,31 @@ class CAVPT(VisualPrompt):
     <https://arxiv.org/abs/2208.08340>`_, section 3.3.
 
     Args:
+        about (ModelInfo): The model.
         num_tokens (int): Plain visual prompts of each lower block.
         num_layers (int): M, how many of the last blocks are class-aware; at
             least one and not all.
         top_k (int): K, prompts a class-aware block: one for each of the K
             classes that zero-shot CLIP finds most likely.
-        width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
 
     Raises:
         ValueError: If a number is out of range.
     """
 
-    has_evidence = True
-    needs_text = True
+    requires = frozenset({'class_ids'})
+    gives = frozenset({'evidence'})
 
     def __init__(
         self,
-        width: int,
-        depth: int,
-        embed_dim: int,
-        num_classes: int,
+        about: ModelInfo,
         num_tokens: int = 10,
         num_layers: int = 1,
         top_k: int = 10,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(about, init_cfg)
+        depth, width = about.image_tower.depth, about.image_tower.width
+        num_classes = len(about.classes)
         check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
         check_count(
             'num_layers',
@@ -124,7 +125,8 @@ class CAVPT(VisualPrompt):
         self.top_k = top_k
         self.tokens = random_tokens(depth - num_layers, num_tokens, width)
         self.layers = nn.ModuleList(
-            ClassAwareLayer(width, embed_dim, num_classes) for _ in range(num_layers)
+            ClassAwareLayer(width, about.image_tower.embed_dim, num_classes)
+            for _ in range(num_layers)
         )
 
     def transfer(self, old: Sequence[str]) -> set[str]:
@@ -132,8 +134,9 @@ class CAVPT(VisualPrompt):
         # the model predicts without the old one as it would with it.
         return {f'layers.{i}.evidence.weight' for i in range(len(self.layers))}
 
-    def forward(self, depth, tokens, previous, classes):
+    def at_block(self, depth, tokens, classes=None):
         plain = len(self.tokens)
         if depth < plain:
-            return self.tokens[depth][None], None
-        return self.layers[depth - plain](tokens, classes)
+            return Edit(self.tokens[depth], 'append', stays=False)
+        prompts, evidence = self.layers[depth - plain](tokens, classes)
+        return Edit(prompts, 'append', stays=False, evidence=evidence)

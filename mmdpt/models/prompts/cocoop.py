@@ -1,14 +1,13 @@
 """CoCoOp: text context that every image shifts."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from ..clip.text_tower import TextTower
+from ..part import ModelInfo
 from .coop import CoOp
 
 
@@ -22,8 +21,7 @@ class CoCoOp(CoOp):
     The class name stands at the end.
 
     Args:
-        tower (TextTower): The frozen text tower.
-        classes (Sequence[str]): The class names.
+        about (ModelInfo): The model.
         num_tokens (int, optional): Context length, see :class:`CoOp`.
         init_words (str, optional): Start of the context, see :class:`CoOp`.
         reduction (int): The hidden layer has E // reduction units. Defaults
@@ -34,18 +32,18 @@ class CoCoOp(CoOp):
         ValueError: If a value is out of range or a prompt is too long.
     """
 
-    needs_image = True
+    requires = frozenset({'frozen_image'})
 
     def __init__(
         self,
-        tower: TextTower,
-        classes: Sequence[str],
+        about: ModelInfo,
         num_tokens: int | None = None,
         init_words: str | None = None,
         reduction: int = 16,
         init_cfg: dict | None = None,
     ):
-        super().__init__(tower, classes, num_tokens, init_words=init_words, init_cfg=init_cfg)
+        super().__init__(about, num_tokens, init_words=init_words, init_cfg=init_cfg)
+        tower = about.text_tower
         width = tower.embed_dim
         if not isinstance(reduction, int) or not 1 <= reduction <= width:
             raise ValueError(

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from ..clip.text_tower import TextTower
+from ..part import ModelInfo
 from .base import TextPrompt
 from .templates import FrozenBank, clean_name, prompt_tokens
 
@@ -22,8 +23,7 @@ class CoOp(TextPrompt):
     <https://arxiv.org/abs/2109.01134>`_, section 3.2.
 
     Args:
-        tower (TextTower): The frozen text tower.
-        classes (Sequence[str]): The class names.
+        about (ModelInfo): The model.
         num_tokens (int, optional): Context length n. Defaults to 16, or to
             the number of tokens of ``init_words``.
         position (str): Where the class name stands: 'end' (context, name),
@@ -44,8 +44,7 @@ class CoOp(TextPrompt):
 
     def __init__(
         self,
-        tower: TextTower,
-        classes: Sequence[str],
+        about: ModelInfo,
         num_tokens: int | None = None,
         position: str = 'end',
         class_specific: bool = False,
@@ -54,7 +53,8 @@ class CoOp(TextPrompt):
         frozen_words: str | None = None,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(about, init_cfg)
+        tower, classes = about.text_tower, about.classes
         if position not in POSITIONS:
             raise ValueError(
                 f'position={position!r} is unknown; use one of {", ".join(POSITIONS)}.'

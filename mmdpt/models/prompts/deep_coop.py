@@ -1,7 +1,5 @@
 """Learnt context in several blocks: the text side of MaPLe and PromptSRC."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn as nn
 from mmpretrain.registry import MODELS
@@ -9,7 +7,7 @@ from mmpretrain.registry import MODELS
 from mmdpt.utils.checks import check_count
 
 from ..clip.edits import Edit
-from ..clip.text_tower import TextTower
+from ..part import ModelInfo
 from .coop import CoOp
 
 
@@ -23,8 +21,7 @@ class DeepCoOp(CoOp):
     <https://arxiv.org/abs/2210.03117>`_, equations 3-5.
 
     Args:
-        tower (TextTower): The frozen text tower.
-        classes (Sequence[str]): The class names.
+        about (ModelInfo): The model.
         num_layers (int): J, how many blocks have tokens of their own.
         num_tokens, init_words, frozen_words: See :class:`CoOp`.
         surplus (bool): Accept more layers than the tower has blocks; their
@@ -37,8 +34,7 @@ class DeepCoOp(CoOp):
 
     def __init__(
         self,
-        tower: TextTower,
-        classes: Sequence[str],
+        about: ModelInfo,
         num_layers: int = 9,
         num_tokens: int | None = None,
         init_words: str | None = None,
@@ -47,14 +43,9 @@ class DeepCoOp(CoOp):
         init_cfg: dict | None = None,
     ):
         super().__init__(
-            tower,
-            classes,
-            num_tokens,
-            init_words=init_words,
-            frozen_words=frozen_words,
-            init_cfg=init_cfg,
+            about, num_tokens, init_words=init_words, frozen_words=frozen_words, init_cfg=init_cfg
         )
-        depth = len(tower.blocks)
+        depth = len(about.text_tower.blocks)
         check_count(
             'num_layers',
             num_layers,

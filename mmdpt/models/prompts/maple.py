@@ -21,7 +21,7 @@ class MaPLe(LayeredPrompt):
     are there, as in the reference code, and get a gradient of zero.
 
     Args:
-        width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
+        about (ModelInfo): The model.
 
     Raises:
         ValueError: If the text prompt is another one, or has more layers than
@@ -29,31 +29,27 @@ class MaPLe(LayeredPrompt):
     """
 
     pre_norm = True
-    needs_text = True
+    requires = frozenset({'text_prompt'})
 
-    def __init__(
-        self, width: int, depth: int, embed_dim: int, num_classes: int, init_cfg: dict | None = None
-    ):
-        super().__init__(init_cfg=init_cfg)
-        self.width, self.depth = width, depth
-
-    def couple(self, about: ModelInfo) -> None:
+    def __init__(self, about: ModelInfo, init_cfg: dict | None = None):
+        super().__init__(about, init_cfg)
         text_prompt = about.text_prompt
+        width, depth = about.image_tower.width, about.image_tower.depth
         if not isinstance(text_prompt, DeepCoOp):
             raise ValueError(
                 'MaPLe projects the tokens of a DeepCoOp, but text_prompt is '
                 f'{type(text_prompt).__name__}: use text_prompt=dict('
                 "type='DeepCoOp', num_layers=...)."
             )
-        most = max(self.depth, text_prompt.tower_depth)
+        most = max(depth, text_prompt.tower_depth)
         if text_prompt.num_layers > most:
             raise ValueError(
                 f'text_prompt.num_layers={text_prompt.num_layers}, but the '
-                f'image tower has {self.depth} blocks and the text tower '
+                f'image tower has {depth} blocks and the text tower '
                 f'{text_prompt.tower_depth}: use at most {most}.'
             )
-        self.num_layers = min(text_prompt.num_layers, self.depth)
-        first, deep = (nn.Linear(text_prompt.context.shape[-1], self.width) for _ in range(2))
+        self.num_layers = min(text_prompt.num_layers, depth)
+        first, deep = (nn.Linear(text_prompt.context.shape[-1], width) for _ in range(2))
         self.projections = nn.ModuleList([first])
         for _ in range(text_prompt.num_layers - 1):  # the deep ones start alike
             self.projections.append(nn.Linear(*reversed(deep.weight.shape)))

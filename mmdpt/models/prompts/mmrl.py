@@ -10,7 +10,6 @@ from mmpretrain.registry import MODELS
 from mmdpt.utils.checks import check_count
 
 from ..clip.edits import Edit
-from ..clip.text_tower import TextTower
 from ..part import ModelInfo
 from .base import TextPrompt, VisualPrompt
 from .templates import FrozenBank, fill_template
@@ -69,8 +68,7 @@ class RepresentationText(TextPrompt):
     later one those of that layer take their place.
 
     Args:
-        tower (TextTower): The frozen text tower.
-        classes (Sequence[str]): The class names.
+        about (ModelInfo): The model.
         num_tokens (int): n.
         space_dim (int): d, size of the common space.
         layers (Sequence[int]): Blocks that get tokens, counted from 1 as in
@@ -88,8 +86,7 @@ class RepresentationText(TextPrompt):
 
     def __init__(
         self,
-        tower: TextTower,
-        classes: Sequence[str],
+        about: ModelInfo,
         num_tokens: int = 5,
         space_dim: int = 512,
         layers: Sequence[int] = tuple(range(6, 13)),
@@ -97,7 +94,8 @@ class RepresentationText(TextPrompt):
         mix: float = 1.0,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(about, init_cfg)
+        tower = about.text_tower
         depth = len(tower.blocks)
         check_count('num_tokens', num_tokens, 1, 1000, 'tokens of each layer')
         check_count('space_dim', space_dim, 1, 10**5, 'size of the common space')
@@ -108,28 +106,27 @@ class RepresentationText(TextPrompt):
             check_count('rank', rank, 1, 10**4, 'of the residuals')
         if isinstance(mix, bool) or not isinstance(mix, (int, float)) or not 0 < mix <= 1:
             raise ValueError(f'mix must be a number above 0 and up to 1, but is {mix!r}.')
-        self.tower_of = (tower,)  # not a submodule: nothing of it is learnt
         self.layers, self.rank, self.mix = list(layers), rank, mix
         wide = torch.promote_types(tower.token_embedding.weight.dtype, torch.float32)
         self.tokens = nn.Parameter(torch.empty(num_tokens, space_dim).normal_(std=0.02).to(wide))
         self.projections = projections(len(layers), space_dim, tower.width, rank).to(wide)
         self.constant_below = layers[0] - 1
+        self._check_model(about)
+        ids = [fill_template(tower, name, about.templates[0]) for name in about.classes]
+        self.frozen = FrozenBank(tower, ids)
+        self.pack([[self.frozen.row[i] for i in row] for row in ids])
 
-    def couple(self, about: ModelInfo) -> None:
+    def _check_model(self, about: ModelInfo) -> None:
         if len(about.templates) != 1:
             raise ValueError(
                 f'{type(self).__name__} learns with one template, but there are '
                 f'{len(about.templates)}: set templates to one of them.'
             )
-        deepest = max(about.depth, about.text_depth)
+        deepest = max(about.image_tower.depth, len(about.text_tower.blocks))
         if self.layers[-1] > deepest:
             raise ValueError(
                 f'layers={self.layers} go beyond both towers: the deeper one has {deepest} blocks.'
             )
-        (tower,) = self.tower_of
-        self.token_ids = [fill_template(tower, name, about.templates[0]) for name in about.classes]
-        self.frozen = FrozenBank(tower, self.token_ids)
-        self.pack([[self.frozen.row[i] for i in ids] for ids in self.token_ids])
 
     def bank(self, image=None) -> torch.Tensor:
         return self.frozen.embedding
@@ -150,21 +147,17 @@ class RepresentationImage(VisualPrompt):
     to its own width. What becomes of the tokens goes to the head.
 
     Args:
-        width, depth, embed_dim, num_classes: See :class:`VisualPrompt`.
+        about (ModelInfo): The model.
 
     Raises:
         ValueError: If the text prompt is another one.
     """
 
-    gives_tokens = True
-    needs_text = True
+    requires = frozenset({'text_prompt'})
+    gives = frozenset({'prompt_tokens'})
 
-    def __init__(
-        self, width: int, depth: int, embed_dim: int, num_classes: int, init_cfg: dict | None = None
-    ):
-        super().__init__(init_cfg=init_cfg)
-
-    def couple(self, about: ModelInfo) -> None:
+    def __init__(self, about: ModelInfo, init_cfg: dict | None = None):
+        super().__init__(about, init_cfg)
         text = about.text_prompt
         if not isinstance(text, RepresentationText):
             raise ValueError(
@@ -172,18 +165,15 @@ class RepresentationImage(VisualPrompt):
                 f'text_prompt is {type(text).__name__}.'
             )
         self.layers, self.mix = text.layers, text.mix
+        self.constant_below = text.constant_below
         self.projections = projections(
-            len(self.layers), text.tokens.shape[1], about.width, text.rank
+            len(self.layers), text.tokens.shape[1], about.image_tower.width, text.rank
         )
         self._source = (text,)  # so that the tokens stay the text prompt's alone
 
-    def forward(self, depth, tokens, previous, classes):
+    def at_block(self, depth, tokens, classes=None):
         if depth + 1 not in self.layers:
-            return previous, None
-        own = self.projections(self._source[0].tokens, self.layers.index(depth + 1))[None]
-        if previous is None or self.mix == 1:
-            return own, None
-        return self.mix * own + (1 - self.mix) * previous, None
-
-    def stays(self, depth: int) -> bool:
-        return depth + 1 >= self.layers[0]
+            return None
+        index = self.layers.index(depth + 1)
+        own = self.projections(self._source[0].tokens, index)
+        return Edit(own, 'append') if index == 0 else Edit(own, weight=self.mix)

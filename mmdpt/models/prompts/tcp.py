@@ -37,8 +37,7 @@ class TCP(TextPrompt):
     hand-written prompt; they take the positions behind the start of text.
 
     Args:
-        tower (TextTower): The frozen text tower.
-        classes (Sequence[str]): The class names.
+        about (ModelInfo): The model.
         template (str): The prompt that the context enters, with one ``{}``;
             the context takes its first ``num_tokens`` tokens.
         num_tokens (int): Context length n.
@@ -56,8 +55,7 @@ class TCP(TextPrompt):
 
     def __init__(
         self,
-        tower: TextTower,
-        classes: Sequence[str],
+        about: ModelInfo,
         template: str = 'X X X X {}.',
         num_tokens: int | None = None,
         init_words: str | None = None,
@@ -66,7 +64,8 @@ class TCP(TextPrompt):
         reduction: int = 4,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg=init_cfg)
+        super().__init__(about, init_cfg)
+        tower = about.text_tower
         depth, width = len(tower.blocks), tower.embed_dim
         for layer in layers:
             check_count('layers', layer, 0, depth - 1, f'the text tower has {depth} blocks')
@@ -95,7 +94,8 @@ class TCP(TextPrompt):
                 linear2=nn.Linear(width // reduction, CLASS_TOKENS * tower.width),
             )
         ).to(wide)
-        self._lay_out(tower, classes, template)
+        self._anchors = about.frozen_text
+        self._lay_out(tower, about.classes, template)
 
     def _lay_out(self, tower: TextTower, classes: Sequence[str], template: str) -> None:
         first, count = len(tower.start), self.num_tokens
@@ -113,9 +113,6 @@ class TCP(TextPrompt):
         context = list(range(len(self.frozen), len(self.frozen) + count))
         rows = [[self.frozen.row[i] for i in tokens] for tokens in self.placeholders]
         self.pack([r[:first] + context + r[first + count :] for r in rows])
-
-    def couple(self, about: ModelInfo) -> None:
-        self._anchors = about.frozen_text
 
     def bank(self, image=None) -> torch.Tensor:
         frozen = self.frozen.embedding

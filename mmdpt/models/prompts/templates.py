@@ -7,6 +7,7 @@ import torch.nn as nn
 from mmpretrain.registry import MODELS
 
 from ..clip.text_tower import TextTower
+from ..part import ModelInfo
 from .base import TextPrompt
 
 
@@ -95,8 +96,7 @@ class TemplatePrompt(TextPrompt):
     """One hand-written template filled with every class name.
 
     Args:
-        tower (TextTower): The frozen text tower.
-        classes (Sequence[str]): The class names.
+        about (ModelInfo): The model.
         template (str): A text with one ``{}``.
         init_cfg (dict, optional): Not used; nothing is learnt.
 
@@ -105,11 +105,10 @@ class TemplatePrompt(TextPrompt):
             long.
     """
 
-    def __init__(
-        self, tower: TextTower, classes: Sequence[str], template: str, init_cfg: dict | None = None
-    ):
-        super().__init__(init_cfg=init_cfg)
-        tokens = [fill_template(tower, name, template) for name in classes]
+    def __init__(self, about: ModelInfo, template: str, init_cfg: dict | None = None):
+        super().__init__(about, init_cfg)
+        tower = about.text_tower
+        tokens = [fill_template(tower, name, template) for name in about.classes]
         self.frozen = FrozenBank(tower, tokens)
         self.pack([[self.frozen.row[i] for i in prompt] for prompt in tokens])
 

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-from mmengine.model import BaseModule
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
 
-from ..part import Part
+from ..part import ModelInfo
+from .base import Tuning
 from .sample_dropout import SampleDropout, sample_keys, step_seed
 
 PARTS = 'qkv'  # the order of their thirds in in_proj_weight
@@ -77,7 +77,7 @@ def _chosen(name: str, blocks: Sequence[int] | None, depth: int) -> Sequence[int
 
 
 @MODELS.register_module()
-class LoRA(Part, BaseModule):
+class LoRA(Tuning):
     """Low-rank updates of the blocks of the towers.
 
     `Low-Rank Few-Shot Adaptation of Vision-Language Models
@@ -87,8 +87,7 @@ class LoRA(Part, BaseModule):
     are none.) Tokens that several prompts share also share their dropout.
 
     Args:
-        backbone (ImageTower): The frozen image tower.
-        text_tower (TextTower): The frozen text tower.
+        about (ModelInfo): The model.
         rank (int): r.
         alpha (float): Numerator of the scaling.
         dropout (float): Of the branch's input, in training.
@@ -104,8 +103,7 @@ class LoRA(Part, BaseModule):
 
     def __init__(
         self,
-        backbone: nn.Module,
-        text_tower: nn.Module,
+        about: ModelInfo,
         rank: int = 2,
         alpha: float = 1.0,
         dropout: float = 0.25,
@@ -114,8 +112,8 @@ class LoRA(Part, BaseModule):
         blocks: dict[str, Sequence[int]] | None = None,
         init_cfg: dict | None = None,
     ):
-        super().__init__(init_cfg=init_cfg)
-        both = dict(image=backbone, text=text_tower)
+        super().__init__(about, init_cfg)
+        both = dict(image=about.image_tower, text=about.text_tower)
         for name, values, known in (('parts', parts, PARTS), ('towers', towers, both)):
             if not values or not set(values) <= set(known):
                 raise ValueError(f'{name} must be some of {", ".join(known)}, but is {values!r}.')
@@ -154,6 +152,9 @@ class LoRA(Part, BaseModule):
                 # Not as a submodule: what is learnt lies here alone.
                 object.__setattr__(tower.blocks[i].attn, 'low_rank', updates[i])
             setattr(self, name, updates)
+        self.changes_image = 'image' in towers
+        if self.changes_image:
+            self.constant_below = min(_chosen('image', blocks.get('image'), both['image'].depth))
         self.drops_text = dropout > 0 and 'text' in towers
 
     def begin_step(

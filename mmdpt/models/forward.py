@@ -1,0 +1,103 @@
+"""One forward pass: frozen pass, choice of the K classes, prompted pass."""
+
+from collections.abc import Set
+from contextlib import nullcontext
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from .clip.image_pass import ImageFeatures
+from .heads.match import Match, similarity
+from .prompts.base import VisualPrompt
+from .tuning.base import Tuning
+
+
+class Sides(NamedTuple):
+    """What images pass through on their way to a :class:`Match`.
+
+    Attributes:
+        image_tower (nn.Module): The frozen image tower.
+        text (TextFeatures): Gives ``frozen()`` and ``learnt(image)``
+            features, and says what it ``requires``.
+        scale (Tensor): CLIP's logit scale; features get its type.
+        visual_prompt (VisualPrompt, optional): What enters the image tower.
+        tuning (Tuning, optional): What learns in the towers themselves.
+        teacher (Teacher, optional): A second frozen model.
+    """
+
+    image_tower: Any
+    text: Any
+    scale: torch.Tensor
+    visual_prompt: VisualPrompt | None = None
+    tuning: Tuning | None = None
+    teacher: Any = None
+
+    @property
+    def adapts_images(self) -> bool:
+        """Whether image features are others than frozen CLIP's."""
+        tuned = self.tuning is not None and self.tuning.changes_image
+        return self.visual_prompt is not None or tuned
+
+    @property
+    def constant_below(self) -> int:
+        """The first block of the image tower that anything learnt enters."""
+        parts = [self.visual_prompt, self.tuning]
+        return min(part.constant_below for part in parts if part is not None)
+
+
+def forward_pass(
+    sides: Sides, images: torch.Tensor, required: Set[str] = frozenset(), adapted: bool = True
+) -> Match:
+    """Match images with the classes.
+
+    Only what the parts require is computed. Below the first block that
+    anything learnt enters, the frozen and the adapted image pass are one.
+
+    Args:
+        sides (Sides): Towers, prompts, tuning.
+        images (Tensor): Normalised, (B, 3, H, W).
+        required (Set[str]): Fields that the head requires, see :class:`Part`.
+        adapted (bool): False: zero-shot CLIP.
+
+    Returns:
+        Match: What the pass produced.
+    """
+    tower, text, scale, visual, *_ = sides
+    required = required | text.requires if adapted else frozenset()
+    if adapted and visual is not None:
+        required = required | visual.requires
+    adapts = adapted and sides.adapts_images
+    tokens, first = tower.embed(images), 0
+    frozen_image = frozen_text = class_ids = classes = None
+    if not adapts or required & {'frozen_image', 'class_ids'}:
+        with torch.no_grad(), frozen_towers(sides.tuning):
+            if adapts and sides.constant_below:
+                first = sides.constant_below
+                tokens = tower.below(tokens, first)
+            frozen_image = tower(tokens, first=first).feature.to(scale.dtype)
+    if not adapted or required & {'frozen_text', 'class_ids'}:
+        frozen_text = text.frozen()
+    learnt = text.learnt(frozen_image) if adapted else frozen_text  # (C, E) or (B, C, E)
+    if 'class_ids' in required:
+        logits = similarity(frozen_image, frozen_text, scale)
+        class_ids = logits.topk(visual.top_k).indices  # (B, K)
+        classes = F.embedding(class_ids, learnt)  # (B, K, E)
+    found = tower(tokens, visual, classes, first) if adapts else ImageFeatures(frozen_image)
+    given = found.prompt_tokens
+    return Match(
+        found.feature.to(scale.dtype),
+        learnt,
+        scale,
+        frozen_image,
+        frozen_text,
+        class_ids,
+        found.evidence,
+        None if given is None else given.to(scale.dtype),
+        sides.teacher(images) if 'teacher' in required else None,
+    )
+
+
+def frozen_towers(tuning: Tuning | None):
+    """A context in which the towers are frozen CLIP's."""
+    return nullcontext() if tuning is None else tuning.off()

@@ -1,0 +1,132 @@
+"""Text features of learnt and hand-written prompts, kept while they hold."""
+
+from collections.abc import Sequence
+from contextlib import contextmanager, nullcontext
+
+import torch
+import torch.nn.functional as F
+from mmengine.dist import get_rank, get_world_size
+
+from .class_shards import ClassShards, use_shards
+from .clip.text_tower import TextTower
+from .prompts.base import TextPrompt
+from .prompts.templates import TemplatePrompt
+from .text_cache import TextCache
+from .tuning.base import Tuning
+
+IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
+
+
+class TextFeatures:
+    """What the text side of the model gives.
+
+    Args:
+        tower (TextTower): The frozen text tower.
+        templates (Sequence[TemplatePrompt]): The hand-written prompts.
+        normalise (bool): Average the normalised features of the templates;
+            False: the features as they are.
+        shard (str | bool): Deal the classes out to the processes, see
+            :func:`use_shards`.
+
+    Attributes:
+        prompt (TextPrompt, optional): The learnt text prompt; None: the
+            templates classify.
+        tuning (Tuning, optional): What learns in the towers.
+    """
+
+    def __init__(
+        self,
+        tower: TextTower,
+        templates: Sequence[TemplatePrompt],
+        normalise: bool,
+        shard: str | bool = 'auto',
+    ):
+        if shard not in (True, False, 'auto'):
+            raise ValueError(f"shard_classes must be True, False or 'auto', but is {shard!r}.")
+        self.tower, self.templates, self.normalise = tower, templates, normalise
+        self.shard = shard
+        self.prompt: TextPrompt | None = None
+        self.tuning: Tuning | None = None
+        self._learnt, self._frozen = TextCache(), TextCache()
+        self._pretended: torch.Tensor | None = None
+        self._shards: ClassShards | None = None
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the features: the tower's, and at least single precision."""
+        return torch.promote_types(self.tower.token_embedding.weight.dtype, torch.float32)
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What the learnt prompt requires."""
+        return frozenset() if self.prompt is None else self.prompt.requires
+
+    @property
+    def by_image(self) -> bool:
+        """Whether learnt features differ from image to image."""
+        return 'frozen_image' in self.requires
+
+    @torch.no_grad()
+    def frozen(self) -> torch.Tensor:
+        """Features of the templates, (C, E), normalised: each template's
+        (normalised) features, averaged and normalised again."""
+
+        def compute():
+            features = [self.tower(t())[0].to(self.dtype) for t in self.templates]
+            if self.normalise:
+                features = [F.normalize(f, dim=-1) for f in features]
+            return F.normalize(sum(features) / len(features), dim=-1)
+
+        if self._pretended is not None:
+            return self._pretended
+        place = self.tower.token_embedding.weight[:0]  # device and type
+        with nullcontext() if self.tuning is None else self.tuning.off():
+            return self._frozen.get([place], compute)
+
+    @contextmanager
+    def pretended(self, num_classes: int):
+        """Inside this context :meth:`frozen` gives zeros, at no cost."""
+        weight = self.tower.token_embedding.weight
+        self._pretended = weight.new_zeros(num_classes, self.tower.embed_dim, dtype=self.dtype)
+        try:
+            yield
+        finally:
+            self._pretended = None
+
+    def learnt(self, image: torch.Tensor | None = None) -> torch.Tensor:
+        """Features of the learnt prompts, not normalised.
+
+        In evaluation they are computed once and kept until something learnt
+        changes, unless they depend on the image.
+
+        Args:
+            image (Tensor, optional): Frozen image features (B, E), where the
+                prompts depend on them.
+
+        Returns:
+            Tensor: (C, E), or (B, C, E) where they depend on the image; the
+            templates' if nothing is learnt.
+        """
+        if self.prompt is None:
+            return self.frozen()
+        if self.by_image:
+            # In evaluation a few images at a time: memory goes with B * C.
+            some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
+            parts = [self.tower(self.prompt(part)).to(self.dtype) for part in image.split(some)]
+            return torch.cat(parts)
+        if torch.is_grad_enabled():
+            return self._encode()
+        sources = list(self.prompt.parameters())
+        if self.tuning is not None:
+            sources += self.tuning.parameters()
+        return self._learnt.get(sources, self._encode)
+
+    def _encode(self) -> torch.Tensor:
+        drops = self.tuning is not None and self.tuning.training and self.tuning.drops_text
+        if drops or not use_shards(self.shard, len(self.prompt.packing.order)):
+            features = self.tower(self.prompt())
+        else:
+            if self._shards is None:
+                self._shards = ClassShards(self.prompt.packing, get_rank(), get_world_size())
+            features = self._shards.encode(self.tower, self.prompt)
+        return features.to(self.dtype).squeeze(0)

@@ -1,0 +1,43 @@
+"""What a tuning is: the part of the towers themselves that learns."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from mmengine.model import BaseModule
+
+from ..part import ModelInfo, Part
+
+
+class Tuning(Part, BaseModule):
+    """Base of what changes the frozen towers' own computation.
+
+    What is learnt lies in the tuning alone; the towers hold references.
+
+    Args:
+        about (ModelInfo): The model, with both towers.
+        init_cfg (dict, optional): Not used; a tuning initialises itself.
+
+    Attributes:
+        constant_below (int): It changes nothing below this block of the image
+            tower.
+        changes_image (bool): Whether image features depend on it.
+        drops_text (bool): Whether text features depend on the step's
+            randomness, so that every process must encode all classes.
+    """
+
+    constant_below = 0
+    changes_image = True
+    drops_text = False
+
+    def __init__(self, about: ModelInfo, init_cfg: dict | None = None):
+        super().__init__(init_cfg=init_cfg)
+
+    def begin_step(
+        self, samples: Sequence, device: torch.device, text_by_image: bool = False
+    ) -> None:
+        """Get ready for a training step; see :class:`LoRA`."""
+
+    def off(self) -> AbstractContextManager:
+        """The towers are the frozen ones inside this context."""
+        raise NotImplementedError
