@@ -9,7 +9,6 @@ from pathlib import Path
 from collections.abc import Callable
 
 import torch
-from mmengine.logging import MessageHub
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -70,7 +69,7 @@ class Task:
         model.train(part != 'evaluation')
         if part == 'evaluation':
             model.requires_grad_(False)
-        MessageHub.get_current_instance().update_info('epoch', 10**6)
+        model.head.set_epoch(10**6)
         # Both paths know the templates' features beforehand.
         self.filled = model.frozen_text_features()
 

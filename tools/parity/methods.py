@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from mmengine.logging import MessageHub
 
 from mmdpt.models.reference_names import rules_of
 from mmdpt.models.reference_names import to_reference
@@ -129,7 +128,7 @@ def text_inputs(model) -> torch.Tensor:
 def forward(golden: Golden, model, images: str = 'images') -> dict:
     """Outputs and intermediate values of one forward pass."""
     model.train()  # only in training are all frozen features at hand
-    MessageHub.get_current_instance().update_info('epoch', GUIDED)
+    model.head.set_epoch(GUIDED)
     with torch.no_grad(), probe(model) as seen:
         images = golden.images(images)
         model(images)
@@ -185,7 +184,7 @@ def forward(golden: Golden, model, images: str = 'images') -> dict:
 
 def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
     """Loss terms (unweighted) and gradients of their weighted sum."""
-    MessageHub.get_current_instance().update_info('epoch', epoch)
+    model.head.set_epoch(epoch)
     model.train()
     model.zero_grad()
     samples = runs.samples(golden.arrays[labels])

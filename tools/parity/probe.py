@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 
+from mmdpt.models.clip.blocks import run_block
+
 
 class Probe:
     """What the last forward pass went through.
@@ -29,7 +31,13 @@ class Probe:
 @contextmanager
 def probe(model):
     """Record the passes of a :class:`PromptedCLIP` made in this context."""
-    seen, undo = Probe(), []
+    seen, undo, tower = Probe(), [], model.backbone
+    place = {block: depth for depth, block in enumerate(tower.blocks)}
+    num_tokens = len(tower.visual.positional_embedding)
+
+    def swap(owner, name, function):
+        object.__setattr__(owner, name, function)
+        undo.append(lambda: object.__delattr__(owner, name))
 
     def wrap(owner, name, record):
         original = getattr(owner, name)
@@ -39,29 +47,36 @@ def probe(model):
             record(result)
             return result
 
-        object.__setattr__(owner, name, wrapper)
-        undo.append(lambda: object.__delattr__(owner, name))
+        swap(owner, name, wrapper)
 
-    def on_prompt(module, args, output):
-        depth, tokens, previous = args[:3]
-        if depth:
-            seen.class_tokens[depth - 1] = tokens[:, 0]
-            if previous is not None:
-                seen.prompt_tokens[depth - 1] = previous
-        else:
+    def asked(depth, tokens, classes=None):
+        if depth == 0:
             for values in (seen.attention, seen.attended, seen.prompts):
                 values.clear()
-        if output[1] is not None:
-            seen.prompts.append(output[0])
+        edit = at_block(depth, tokens, classes)
+        if edit is not None and edit.evidence is not None:
+            seen.prompts.append(edit.tokens)
+        return edit
 
-    def on_image_block(block):
+    def run(block, tokens, extra=None, read=None):
+        out = run_block(block, tokens, extra, read)
+        if read is None:
+            depth = place[block]
+            seen.class_tokens[depth] = out[:, 0]
+            if out.shape[1] > num_tokens:
+                seen.prompt_tokens[depth] = out[:, num_tokens:]
+        return out
 
-        def hook(module, args):
-            # Other calls of a block's LayerNorm are for extra tokens only.
-            if args[0].shape[1] == num_tokens:
-                seen.class_tokens[block - 1] = args[0][:, 0]
+    def forward(tokens, prompt=None, classes=None, first=0):
+        recorded = prompt is model.visual_prompt  # not the frozen pass beside it
+        return type(tower).forward(
+            tower, tokens, prompt, classes, first, run if recorded else run_block
+        )
 
-        return hook
+    def below(tokens, depth):
+        for block in tower.blocks[:depth]:
+            tokens = run(block, tokens)
+        return tokens
 
     def on_text(module, args):
         reading.clear()
@@ -98,13 +113,11 @@ def probe(model):
     for block, module in enumerate([*texts[1:], None], 1):
         norm = model.text_tower.ln_final if module is None else module.ln_1
         hooks.append(norm.register_forward_pre_hook(on_text_block(block)))
-    if model.visual_prompt is None:
-        num_tokens = len(model.backbone.visual.positional_embedding)
-        for block, module in enumerate(model.backbone.blocks):
-            if block:
-                hooks.append(module.ln_1.register_forward_pre_hook(on_image_block(block)))
-    else:
-        hooks.append(model.visual_prompt.register_forward_hook(on_prompt))
+    if model.visual_prompt is not None:
+        at_block = model.visual_prompt.at_block
+        swap(model.visual_prompt, 'at_block', asked)
+    swap(tower, 'forward', forward)
+    swap(tower, 'below', below)
     try:
         yield seen
     finally:

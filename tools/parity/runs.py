@@ -4,7 +4,6 @@ import re
 from types import SimpleNamespace
 
 import torch
-from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.registry import PARAM_SCHEDULERS
 from mmpretrain.structures import DataSample
@@ -89,7 +88,7 @@ def promptsrc(golden: Golden, model) -> dict:
     check_schedule(plan)
     found = {f'traj/{n}': [] for n in ('lr', 'loss', 'terms')}
     for runner.epoch in range(plan['epochs']):
-        MessageHub.get_current_instance().update_info('epoch', runner.epoch)
+        model.head.set_epoch(runner.epoch)
         found['traj/lr'].append(optim.get_lr()['lr'][0])
         loss, terms = [], []
         for batch, labels in zip(images, golden.arrays['traj/labels']):

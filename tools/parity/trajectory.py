@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from mmengine.logging import MessageHub
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.evaluation import Accuracy
 from mmpretrain.registry import PARAM_SCHEDULERS
@@ -43,7 +42,7 @@ def trajectory(golden: Golden, model) -> dict:
     names = [t.replace('ce_', '') for t in plan.get('loss_terms', [])]
     judged = plan.get('accuracy_from', 'logits')
     for epoch in range(plan['epochs']):
-        MessageHub.get_current_instance().update_info('epoch', epoch)
+        model.head.set_epoch(epoch)
         rates.append(group_rates(plan, model, optim))
         for batch, label in zip(images, labels):
             with probe(model) as seen:

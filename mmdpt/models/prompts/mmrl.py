@@ -112,9 +112,9 @@ class RepresentationText(TextPrompt):
         self.projections = projections(len(layers), space_dim, tower.width, rank).to(wide)
         self.constant_below = layers[0] - 1
         self._check_model(about)
-        ids = [fill_template(tower, name, about.templates[0]) for name in about.classes]
-        self.frozen = FrozenBank(tower, ids)
-        self.pack([[self.frozen.row[i] for i in row] for row in ids])
+        self.token_ids = [fill_template(tower, name, about.templates[0]) for name in about.classes]
+        self.frozen = FrozenBank(tower, self.token_ids)
+        self.pack([[self.frozen.row[i] for i in ids] for ids in self.token_ids])
 
     def _check_model(self, about: ModelInfo) -> None:
         if len(about.templates) != 1:
