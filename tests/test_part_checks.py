@@ -14,7 +14,6 @@ from test_classifier import build
 from mmdpt.models import CoOp, SimilarityHead, VisualPrompt
 from mmdpt.models.clip.edits import Edit
 
-
 WIDE = dict(small_clip(), vision_cfg=dict(small_clip()['vision_cfg'], image_size=64))
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import torch
 import torch.nn as nn
@@ -12,6 +11,7 @@ from mmpretrain.structures import DataSample
 
 from mmdpt.datasets.model_classes import classes_and_templates
 
+from .build import build_parts
 from .clip.image_tower import build_image_tower
 from .clip.load import load_clip
 from .clip.normalisation import preprocessing
@@ -21,7 +21,7 @@ from .heads.base import SimilarityHead, batch_share, check_head
 from .heads.match import Match
 from .learnt_state import keep_learnt_only
 from .part import ModelInfo
-from .part_checks import check_edits, check_parts
+from .part_checks import check_model
 from .prompts.templates import TemplatePrompt
 from .teacher import Teacher
 from .text_features import TextFeatures
@@ -132,31 +132,15 @@ class PromptedCLIP(ImageClassifier):
         self.text = TextFeatures(
             self.text_tower, self.templates, normalise_templates, shard_classes
         )
-        self._build_parts(about, text_prompt, visual_prompt, tuning, head)
+        configs = (text_prompt, visual_prompt, tuning, head)
+        for name, part in build_parts(about, self.templates, scale.dtype, *configs).items():
+            setattr(self, name, part)
+        self.text.prompt, self.text.tuning = self.text_prompt, self.tuning
+        self._plain_head = SimilarityHead(about)  # of zero-shot CLIP
         self._teacher = (teacher and Teacher(**teacher, classes=classes, templates=templates),)
         self._zero_shot = False
-        self._check_parts()
+        check_model(self)
         keep_learnt_only(self)
-
-    def _build_parts(self, about: ModelInfo, text_prompt, visual_prompt, tuning, head) -> None:
-        """Build what learns; each part is told of the model and of the text
-        prompt before it."""
-
-        def build(config):
-            return config and MODELS.build(config, default_args=dict(about=about))
-
-        self.text_prompt = build(text_prompt)
-        self.tuning = build(tuning)
-        if self.tuning is not None and self.text_prompt is None:
-            self.text_prompt = self._only_template()
-        about = replace(about, text_prompt=self.text_prompt)
-        self.visual_prompt = build(visual_prompt)
-        self.head = build(head)
-        for part in (self.visual_prompt, self.tuning, self.head):
-            if part is not None:
-                part.to(self.scale.dtype)
-        self._plain_head = SimilarityHead(about)  # of zero-shot CLIP
-        self.text.prompt, self.text.tuning = self.text_prompt, self.tuning
 
     @property
     def sides(self) -> Sides:
@@ -169,22 +153,6 @@ class PromptedCLIP(ImageClassifier):
         """The parts that learn, by name."""
         named = {n: getattr(self, n) for n in ('text_prompt', 'visual_prompt', 'tuning', 'head')}
         return {n: part for n, part in named.items() if part is not None}
-
-    def _only_template(self) -> TemplatePrompt:
-        if len(self.templates) > 1:
-            raise ValueError(
-                f'{type(self.tuning).__name__} adapts the features of one template, but there are '
-                f'{len(self.templates)}: set templates to one of them.'
-            )
-        return self.templates[0]
-
-    def _check_parts(self) -> None:
-        if getattr(self.data_preprocessor, 'batch_augments', None):
-            self.head.check_soft_labels()
-        check_parts(self.sides, self.head, self.text_prompt)
-        check_edits(self.sides, len(self.classes))
-        if self._teacher[0] is not None:
-            self._teacher[0].check_images(self)
 
     def identity(self) -> dict:
         """What a checkpoint of this model belongs to, in plain Python:

@@ -26,6 +26,16 @@ REMEDIES = dict(  # what a part lacks, and what to do
 )
 
 
+def check_model(model: nn.Module) -> None:
+    """Raise ValueError unless the parts of a :class:`PromptedCLIP` fit."""
+    if getattr(model.data_preprocessor, 'batch_augments', None):
+        model.head.check_soft_labels()
+    check_parts(model.sides, model.head, model.text_prompt)
+    check_edits(model.sides, len(model.classes))
+    if model.sides.teacher is not None:
+        model.sides.teacher.check_images(model)
+
+
 def check_parts(sides: Sides, head: SimilarityHead, text_prompt: nn.Module | None) -> None:
     """Raise ValueError unless every part gets what it requires."""
     visual, tower = sides.visual_prompt, sides.image_tower

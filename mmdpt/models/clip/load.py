@@ -15,13 +15,7 @@ from mmengine.logging import print_log
 from .config import check_supported, read_config
 from .normalisation import Normalisation, trained_normalisation
 from .tokenizer import build_tokenizer
-from .weights import (
-    OPENAI_EXTRAS,
-    _wrong_activation,
-    find_weights,
-    read_weights,
-    weights_fingerprint,
-)
+from .weights import OPENAI_EXTRAS, find_weights, fitting_weights, weights_fingerprint
 
 PRECISIONS = dict(fp64=torch.float64, fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 
@@ -83,22 +77,13 @@ def load_clip(
         raise ValueError(f'precision={precision!r} is unknown; use one of {", ".join(PRECISIONS)}.')
     name, config = read_config(arch)
     path = find_weights(name, config, pretrained)
-    weights = None
-    if path is not None:
-        weights, from_openai = read_weights(path)
-        if from_openai and not config.get('quick_gelu', False):
-            raise ValueError(_wrong_activation(name, pretrained, True))
+    weights = None if path is None else fitting_weights(path, name, config, pretrained)
     check_supported(name, config)
     words = build_tokenizer(name, config, tokenizer)
     model = build_model(name, config, weights, str(path))
     fingerprint = weights_fingerprint(model.state_dict())
     if weights is None:
-        print_log(
-            f'CLIP {name} has RANDOM weights (pretrained=None, '
-            f'fingerprint {fingerprint}): results mean nothing.',
-            logger='current',
-            level=30,
-        )
+        _warn_of_random_weights(name, fingerprint)
     dtype = PRECISIONS[precision]
     model.requires_grad_(False).eval()
     wide = torch.promote_types(dtype, torch.float32)
@@ -115,6 +100,15 @@ def load_clip(
         identity,
         config['embed_dim'],
         trained_normalisation(name, pretrained and str(pretrained)),
+    )
+
+
+def _warn_of_random_weights(name: str, fingerprint: str) -> None:
+    print_log(
+        f'CLIP {name} has RANDOM weights (pretrained=None, '
+        f'fingerprint {fingerprint}): results mean nothing.',
+        logger='current',
+        level=30,
     )
 
 

@@ -124,6 +124,24 @@ def find_weights(name: str, config: dict, pretrained: str | None) -> Path | None
         ) from error
 
 
+def fitting_weights(path: Path, name: str, config: dict, pretrained: str) -> dict:
+    """Read a file for an architecture.
+
+    Args:
+        path (Path): The file.
+        name (str): Of the architecture, for messages.
+        config (dict): Of the architecture.
+        pretrained (str): What names the file, for messages.
+
+    Raises:
+        ValueError: If these are OpenAI's weights and the activation is not.
+    """
+    weights, from_openai = read_weights(path)
+    if from_openai and not config.get('quick_gelu', False):
+        raise ValueError(_wrong_activation(name, pretrained, True))
+    return weights
+
+
 def _wrong_activation(name: str, pretrained: str, quick_gelu: bool) -> str:
     stem = name.replace('-quickgelu', '')
     trained, remedy = ('QuickGELU', f'{stem}-quickgelu') if quick_gelu else ('GELU', stem)
