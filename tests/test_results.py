@@ -17,7 +17,7 @@ from mmdpt.engine.provenance import package_commit
 from mmdpt.results import all_tables, collect, find_runs, read_csv, write_csv
 from mmdpt.results.few_shot_plot import COLOURS, draw, panels
 from mmdpt.results.render import cell_text, latex, markdown, usual_n
-from mmdpt.results.run import parse_name
+from mmdpt.results.row import parse_name
 
 
 def write_run(

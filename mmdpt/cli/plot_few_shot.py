@@ -38,7 +38,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def read(args):
-    """tuple[list[Run], list[str]]: Rows and warnings.
+    """tuple[list[Row], list[str]]: Rows and warnings.
 
     Raises:
         ValueError: If a CSV file stands among other paths.

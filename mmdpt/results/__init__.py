@@ -7,14 +7,14 @@ thousand small files takes less than a second, importing those takes seconds.
 from .cells import Cell, average, cell
 from .csv_file import read_csv, write_csv
 from .find import find_runs
-from .run import REFERENCES, Run
+from .row import REFERENCES, Row
 from .select import collect
 from .tables import Table, all_tables
 
 __all__ = [
     'REFERENCES',
     'Cell',
-    'Run',
+    'Row',
     'Table',
     'all_tables',
     'average',

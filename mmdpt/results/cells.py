@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
-from .run import Run
+from .row import Row
 
 # What is wrong with a cell, in the order of the marks.
 MARKS = {
@@ -39,7 +39,7 @@ class Cell:
     marks: set = field(default_factory=set)
     text: str = '—'
     part: str = ''
-    runs: list[Run] = field(default_factory=list)
+    runs: list[Row] = field(default_factory=list)
 
     @property
     def n(self) -> int:
@@ -60,11 +60,11 @@ def spread(values: Collection[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def cell(rows: Sequence[Run], doubtful: Sequence[tuple] = ()) -> Cell:
+def cell(rows: Sequence[Row], doubtful: Sequence[tuple] = ()) -> Cell:
     """Mean and standard deviation of one experiment over its seeds.
 
     Args:
-        rows (Sequence[Run]): They differ in their seed only.
+        rows (Sequence[Row]): They differ in their seed only.
         doubtful (Sequence[tuple]): Draws of which there are two, see
             :func:`draw_of`.
     """
@@ -116,16 +116,16 @@ def average(cells: dict[str, Cell]) -> Cell:
     )
 
 
-def draw_of(row: Run) -> tuple:
+def draw_of(row: Row) -> tuple:
     """tuple: What a few-shot draw is determined by."""
     return row.dataset, row.subset, row.shots, row.seed
 
 
-def doubtful_draws(rows: Sequence[Run], warnings: list[str]) -> set:
+def doubtful_draws(rows: Sequence[Row], warnings: list[str]) -> set:
     """Find draws that should be the same but are not.
 
     Args:
-        rows (Sequence[Run]): Of all methods and protocols.
+        rows (Sequence[Row]): Of all methods and protocols.
         warnings (list[str]): Is added to.
 
     Returns:
@@ -148,7 +148,7 @@ def doubtful_draws(rows: Sequence[Run], warnings: list[str]) -> set:
     return found
 
 
-def mixed_code(rows: Sequence[Run], names: str) -> str | None:
+def mixed_code(rows: Sequence[Row], names: str) -> str | None:
     """str | None: A warning if the runs of one cell are of different code."""
     good = [row for row in rows if row.status == 'ok']
     codes = by(good, lambda row: row.code)

@@ -5,14 +5,14 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from .run import COLUMNS, Run
+from .row import COLUMNS, Row
 
 KINDS = dict(
     shots=int, seed=int, epochs=int, accuracy=float, train_seconds=float, dirty='True'.__eq__
 )
 
 
-def write_csv(rows: Sequence[Run], path: str) -> None:
+def write_csv(rows: Sequence[Row], path: str) -> None:
     """Write one line for each row; None is an empty field."""
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     with open(path, 'w', newline='', encoding='utf-8') as file:
@@ -21,7 +21,7 @@ def write_csv(rows: Sequence[Run], path: str) -> None:
         writer.writerows(asdict(row) for row in rows)
 
 
-def read_csv(path: str) -> list[Run]:
+def read_csv(path: str) -> list[Row]:
     """Read what :func:`write_csv` wrote.
 
     Raises:
@@ -39,9 +39,9 @@ def read_csv(path: str) -> list[Run]:
 
 
 def _run(line, path, number):
-    defaults = {field.name: field.default for field in fields(Run)}
+    defaults = {field.name: field.default for field in fields(Row)}
     try:
-        return Run(
+        return Row(
             **{name: _value(name, line[name]) for name in defaults if line.get(name) is not None}
         )
     except ValueError as error:

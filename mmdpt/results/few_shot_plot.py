@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .cells import Cell, average
-from .run import REFERENCES, Run, reference
+from .row import REFERENCES, Row, reference
 from .tables import AVERAGE, grid, method_order, namer, unique
 
 # Okabe and Ito, https://jfly.uni-koeln.de/color/; the yellow is too light for lines
@@ -31,12 +31,12 @@ class Panel:
 
 
 def panels(
-    rows: Sequence[Run], methods: Sequence[str] | None = None, datasets: Sequence[str] | None = None
+    rows: Sequence[Row], methods: Sequence[str] | None = None, datasets: Sequence[str] | None = None
 ) -> tuple[list[Panel], list[str]]:
     """Compute what is drawn.
 
     Args:
-        rows (Sequence[Run]): Of :func:`collect` or :func:`read_csv`.
+        rows (Sequence[Row]): Of :func:`collect` or :func:`read_csv`.
         methods (Sequence[str], optional): Which, in which order. Defaults to
             all.
         datasets (Sequence[str], optional): The same for datasets.
@@ -113,7 +113,7 @@ def _averages(cells, methods, datasets, left_out):
         one = average(parts)
         found[method, AVERAGE, shots] = one
         if shots == 0:
-            one.runs = [Run(accuracy=one.mean)]
+            one.runs = [Row(accuracy=one.mean)]
     return found
 
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .read import damaged_row, protocol_rows, result_rows, unfinished_row
-from .run import Run
+from .row import Row
 
 STAMP = re.compile(r'\d{8}_\d{6}')  # MMEngine's folder for one start of a runner
 CHECKPOINT = re.compile(r'last_checkpoint|(epoch|iter)_\d+\.pth')
 
 
-def find_runs(paths: Sequence[str]) -> list[Run]:
+def find_runs(paths: Sequence[str]) -> list[Row]:
     """Read all runs below the given folders.
 
     Args:
@@ -21,7 +21,7 @@ def find_runs(paths: Sequence[str]) -> list[Run]:
             ``results.json`` and ``protocol_*.json`` files.
 
     Returns:
-        list[Run]: In the order of the paths. A folder with a started
+        list[Row]: In the order of the paths. A folder with a started
         training but no ``results.json`` gives a row that says so, and so
         does a file that cannot be read.
 
@@ -74,7 +74,7 @@ def _trained(place, starts, files):
     return any('Epoch(train)' in text or 'Epoch(test)' not in text for text in texts)
 
 
-def _rows(found: Path) -> list[Run]:
+def _rows(found: Path) -> list[Row]:
     if found.is_dir():
         return [unfinished_row(found)]
     results = None

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .run import Run, parse_name, zero_shot_name
+from .row import Row, parse_name, zero_shot_name
 
 METRIC = 'accuracy/top1'
 VERSIONS = ('mmdpt', 'torch', 'mmengine', 'mmpretrain')
 
 
-def result_rows(results: dict, path: Path) -> list[Run]:
+def result_rows(results: dict, path: Path) -> list[Row]:
     """Rows of a ``results.json``: of a training its own, zero-shot and the
     baselines; of an evaluation, as a sweep has it, the one of zero-shot CLIP.
 
@@ -51,7 +51,7 @@ def result_rows(results: dict, path: Path) -> list[Run]:
     return rows
 
 
-def protocol_rows(results: dict, path: Path) -> list[Run]:
+def protocol_rows(results: dict, path: Path) -> list[Row]:
     """Rows of a ``protocol_*.json``, one for each target.
 
     Raises:
@@ -69,14 +69,14 @@ def protocol_rows(results: dict, path: Path) -> list[Run]:
     ]
 
 
-def unfinished_row(folder: Path) -> Run:
+def unfinished_row(folder: Path) -> Row:
     """The row of a training without results; the config that the Runner left
     in its folder says what was trained."""
     note = f'training started, {_progress(folder)}, no results.json: failed or still running'
     return replace(_of_config(folder), status='unfinished', source=str(folder), note=note)
 
 
-def damaged_row(file: Path, error: str, results: dict | None) -> Run:
+def damaged_row(file: Path, error: str, results: dict | None) -> Row:
     """The row of a results file that cannot be used.
 
     Args:
@@ -98,11 +98,11 @@ def damaged_row(file: Path, error: str, results: dict | None) -> Run:
     )
 
 
-def _described(results: dict, path: Path) -> Run:
+def _described(results: dict, path: Path) -> Row:
     method, arch, dataset = parse_name(results.get('config'))
     clip, commit = results.get('clip') or {}, results.get('commit') or {}
     versions = {name: results.get('versions', {}).get(name, '') for name in VERSIONS}
-    return Run(
+    return Row(
         method=results.get('method') or method,
         arch=str(clip.get('arch') or arch),
         dataset=results.get('benchmark') or dataset or '?',
@@ -119,11 +119,11 @@ def _described(results: dict, path: Path) -> Run:
     )
 
 
-def _of_config(folder: Path) -> Run:
+def _of_config(folder: Path) -> Row:
     """What the dumped config says; '?' for what it does not."""
     configs = sorted(folder.glob('*.py'), key=os.path.getmtime)
     if not configs:
-        return Run()
+        return Row()
     from mmengine.config import Config
 
     from mmdpt.datasets import innermost
@@ -131,11 +131,11 @@ def _of_config(folder: Path) -> Run:
     try:
         cfg = Config.fromfile(configs[-1], import_custom_modules=False)
     except Exception:  # torn, too: the row still names the folder
-        return Run()
+        return Row()
     method, arch, dataset = parse_name(configs[-1].name)
     train = next(innermost((cfg.get('train_dataloader') or {}).get('dataset')), {})
     shared, report = cfg.get('dataset') or {}, (cfg.get('default_hooks') or {}).get('report') or {}
-    return Run(
+    return Row(
         method=report.get('method') or method,
         arch=str((cfg.get('model') or {}).get('arch') or arch),
         dataset=shared.get('name') or dataset or '?',

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from .cells import MARKS, Cell, by, draw_of
-from .run import Run
+from .row import Row
 from .tables import Table
 
 LATEX_MARKS = {'*': '*', '†': r'\dagger', '‡': r'\ddagger', '§': r'\S'}
@@ -53,7 +53,7 @@ def legend(tables: Sequence[Table]) -> list[str]:
     return lines + [f'{mark} {text}' for mark, text in MARKS.items() if mark in used]
 
 
-def made_of(rows: Sequence[Run]) -> list[str]:
+def made_of(rows: Sequence[Row]) -> list[str]:
     """list[str]: Versions, commits and CLIP weights of all finished runs."""
     lines = []
     for code, some in by([r for r in rows if r.status == 'ok'], lambda r: r.code).items():
@@ -66,7 +66,7 @@ def made_of(rows: Sequence[Run]) -> list[str]:
     return lines
 
 
-def draws(rows: Sequence[Run]) -> list[tuple]:
+def draws(rows: Sequence[Row]) -> list[tuple]:
     """list[tuple]: Dataset, subset, shots, seed and hash of all draws."""
     drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
     found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
@@ -76,7 +76,7 @@ def draws(rows: Sequence[Run]) -> list[tuple]:
     ]
 
 
-def markdown(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> str:
+def markdown(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> str:
     """str: All tables, the legend, the warnings and the provenance."""
     usual, lines = usual_n(tables), []
     for table in tables:
@@ -104,7 +104,7 @@ def _markdown_table(head, body, labels):
     ]
 
 
-def latex(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> str:
+def latex(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> str:
     """str: Table environments for the package booktabs; comments say the rest."""
     lines = ['% needs \\usepackage{booktabs}']
     lines += [f'% {line}' for line in [*warnings, *made_of(rows)]]
@@ -144,7 +144,7 @@ def _escape(text):
     return text.replace('±', r'$\pm$').replace('—', '--')
 
 
-def as_json(tables: Sequence[Table], rows: Sequence[Run], warnings: Sequence[str]) -> dict:
+def as_json(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> dict:
     """dict: Runs, tables with unrounded figures, warnings."""
 
     def plain(one):

@@ -5,25 +5,25 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .cells import by
-from .run import REFERENCES, Run, reference
+from .row import REFERENCES, Row, reference
 
 SAME = ('protocol', 'target', 'method', 'arch', 'dataset', 'subset', 'shots')
 
 
 def collect(
-    rows: Sequence[Run], seeds: Sequence[int] | None = None, latest: bool = False
-) -> tuple[list[Run], list[str]]:
+    rows: Sequence[Row], seeds: Sequence[int] | None = None, latest: bool = False
+) -> tuple[list[Row], list[str]]:
     """Settle duplicates, keep references once, add rows for missing seeds.
 
     Args:
-        rows (Sequence[Run]): As :func:`find_runs` gives them.
+        rows (Sequence[Row]): As :func:`find_runs` gives them.
         seeds (Sequence[int], optional): Seeds that every experiment should
             have. Defaults to all seeds that any run of the protocol has.
         latest (bool): Whether the run that finished last wins over others of
             the same method, dataset, shots and seed.
 
     Returns:
-        tuple[list[Run], list[str]]: Rows, sorted, and warnings.
+        tuple[list[Row], list[str]]: Rows, sorted, and warnings.
 
     Raises:
         ValueError: If two runs are the same experiment and not ``latest``.
@@ -44,7 +44,7 @@ def collect(
     return sorted(every + _missing(every, seeds, warnings), key=order), warnings
 
 
-def order(row: Run) -> tuple:
+def order(row: Row) -> tuple:
     """Sorts references first, then by name, shots and seed."""
     number = [-1 if n is None else n for n in (row.shots, row.seed)]
     return (
@@ -119,13 +119,13 @@ def _missing(rows, seeds, warnings):
         row = next(iter(group.values()))
         gaps = sorted(set(seeds or known[row.protocol]) - set(group))
         kept = {name: getattr(row, name) for name in SAME}
-        added += [Run(**kept, seed=seed, status='missing', note='no such run') for seed in gaps]
+        added += [Row(**kept, seed=seed, status='missing', note='no such run') for seed in gaps]
         if gaps:
-            warnings.append(f'missing: {title(Run(**kept))}, seed {", ".join(map(str, gaps))}')
+            warnings.append(f'missing: {title(Row(**kept))}, seed {", ".join(map(str, gaps))}')
     return added
 
 
-def title(row: Run) -> str:
+def title(row: Row) -> str:
     """str: An experiment in words."""
     parts = [row.method, row.arch, row.dataset]
     parts += [f'{row.subset} classes'] if row.subset != 'all' else []

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import harmonic_mean
 
 from .cells import Cell, average, by, cell, doubtful_draws, mixed_code, spread
-from .run import Run, reference
+from .row import Row, reference
 
 AVERAGE = 'Average'
 PARTS = ('base', 'new')
@@ -21,11 +21,11 @@ class Table:
     rows: list[tuple[tuple[str, ...], list[Cell]]] = field(default_factory=list)
 
 
-def all_tables(rows: Sequence[Run]) -> tuple[list[Table], list[str]]:
+def all_tables(rows: Sequence[Row]) -> tuple[list[Table], list[str]]:
     """Make all tables that the rows have figures for.
 
     Args:
-        rows (Sequence[Run]): Of :func:`collect` or :func:`read_csv`.
+        rows (Sequence[Row]): Of :func:`collect` or :func:`read_csv`.
 
     Returns:
         tuple[list[Table], list[str]]: Tables, and warnings about cells whose
@@ -53,13 +53,13 @@ def all_tables(rows: Sequence[Run]) -> tuple[list[Table], list[str]]:
     return tables, warnings
 
 
-def namer(rows: Sequence[Run]):
+def namer(rows: Sequence[Row]):
     """A function that names a row's method, with its CLIP if there are several."""
     several = len({row.arch for row in rows} - {''}) > 1
     return lambda row: f'{row.method} ({row.arch})' if several and row.arch else row.method
 
 
-def grid(rows: Sequence[Run], name, doubtful=()) -> dict[tuple, Cell]:
+def grid(rows: Sequence[Row], name, doubtful=()) -> dict[tuple, Cell]:
     """dict[tuple, Cell]: Cells by method, dataset and shots, of few-shot rows."""
     groups = by(rows, lambda row: (name(row), row.dataset, row.shots))
     return {key: cell(group, doubtful) for key, group in groups.items()}

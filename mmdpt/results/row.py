@@ -8,7 +8,7 @@ REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report bes
 
 
 @dataclass
-class Run:
+class Row:
     """One figure and where it comes from.
 
     Attributes:
@@ -86,7 +86,7 @@ class Run:
         )
 
 
-COLUMNS = [field.name for field in fields(Run)]
+COLUMNS = [field.name for field in fields(Row)]
 
 
 def reference(method):
