@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mmdpt.engine import write_atomically
+from mmdpt.utils.files import write_atomically
 
 
 def test_writes_and_replaces(tmp_path):
@@ -37,7 +37,7 @@ def test_file_size_limit(tmp_path):
     path.write_bytes(b'good')
     code = (
         'import resource, sys\n'
-        'from mmdpt.engine.storage import write_atomically\n'
+        'from mmdpt.utils.files import write_atomically\n'
         'resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n'
         'write_atomically(b"x" * 10000, sys.argv[1])\n'
     )

@@ -14,9 +14,10 @@ import json
 import os.path as osp
 import sys
 
+from mmdpt.utils.files import write_atomically
+
 from ..datasets import draw_hash, get_layout, own_benchmark
 from ..datasets.raw import RAW, make_split
-from ..engine.storage import write_atomically
 from ..paths import spoken
 
 

@@ -17,10 +17,11 @@ import signal
 import sys
 from functools import partial
 
+from mmdpt.utils.files import write_atomically
+
 from .. import sweep
 from ..engine.cli import OptionAction, friendly_errors
 from ..engine.provenance import package_commit, versions
-from ..engine.storage import write_atomically
 from ..sweep import job, local, slurm
 from ..sweep.board import Board
 from ..sweep.check import check_runs

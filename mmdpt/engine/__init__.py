@@ -13,7 +13,7 @@ from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
 from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
-from .storage import AtomicBackend, write_atomically
+from .storage import AtomicBackend
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
 
 __all__ = [
@@ -40,5 +40,4 @@ __all__ = [
     'gaussian_weights',
     'latest_checkpoint',
     'read_checkpoint',
-    'write_atomically',
 ]

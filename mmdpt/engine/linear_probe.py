@@ -3,7 +3,8 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
-from .checkpoint_hook import unwrapped
+from mmdpt.utils.unwrap import unwrapped
+
 from .measure import check_apart, features, few_shot_set
 
 

@@ -10,13 +10,15 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from mmdpt.utils.files import write_atomically
+from mmdpt.utils.unwrap import unwrapped
+
 from ..paths import spoken
-from .checkpoint_hook import belongs_to, unwrapped
+from .entry import belongs_to
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .provenance import now, package_commit, versions
 from .recipe import make_recipe
-from .storage import write_atomically
 
 NAMES = dict(
     linear_probe='linear probe (logistic regression on frozen CLIP features)',

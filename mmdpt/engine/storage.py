@@ -2,9 +2,7 @@
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from mmdpt.utils.files import remove_leftovers, write_atomically
-
-__all__ = ['AtomicBackend', 'MemoryBackend', 'remove_leftovers', 'write_atomically']
+from mmdpt.utils.files import write_atomically
 
 
 @register_backend('mmdpt.atomic', force=True)
@@ -21,20 +19,3 @@ class AtomicBackend(LocalBackend):
     def put_text(self, obj, filepath, encoding='utf-8'):
         """Writes a string; see :func:`write_atomically`."""
         write_atomically(obj.encode(encoding), filepath)
-
-
-@register_backend('mmdpt.memory', force=True)
-class MemoryBackend(LocalBackend):
-    """MMEngine's local storage, but what is written stays in memory.
-
-    Args:
-        files (dict): Gets the bytes by path.
-    """
-
-    def __init__(self, files, **kwargs):
-        super().__init__(**kwargs)
-        self.files = files
-
-    def put(self, obj, filepath):
-        """Keeps bytes."""
-        self.files[filepath] = obj

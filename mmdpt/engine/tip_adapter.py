@@ -5,7 +5,8 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 from mmpretrain.registry import HOOKS, LOOPS
 
-from .checkpoint_hook import unwrapped
+from mmdpt.utils.unwrap import unwrapped
+
 from .hooks import inner_datasets
 from .measure import features, few_shot_set
 
