@@ -10,14 +10,11 @@ runs are skipped, interrupted ones go on from their last checkpoint.
 
 import argparse
 import fcntl
-import json
 import os
 import os.path as osp
 import signal
 import sys
 from functools import partial
-
-from mmdpt.utils.files import write_atomically
 
 from .. import sweep
 from ..engine.cli import OptionAction, friendly_errors
@@ -28,6 +25,7 @@ from ..sweep.check import check_runs
 from ..sweep.plan import plan_file, plan_grid, select
 from ..sweep.runs import find_tool
 from ..sweep.state import claim, forget_failure
+from ..utils.files import write_json
 
 GRID = ('methods', 'archs', 'datasets', 'shots', 'seeds')
 
@@ -223,7 +221,7 @@ def main(argv: list[str] | None = None) -> None:
 def write_table(args, board):
     """Writes the table of states, if wanted."""
     if args.json:
-        write_atomically(json.dumps(board.table(), indent=2).encode(), args.json)
+        write_json(board.table(), args.json, indent=2)
 
 
 def report_failures(board):

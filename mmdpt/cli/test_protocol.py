@@ -31,7 +31,7 @@ from ..engine.entry import read_entry
 from ..engine.provenance import now, package_commit, versions
 from ..evaluation.protocols import PROTOCOLS, check_training, summary, targets
 from ..paths import spoken
-from ..utils.files import write_atomically
+from ..utils.files import write_json
 
 TRAINING = ('config', 'method', 'benchmark', 'subset', 'shots', 'seed', 'draw_hash', 'clip')
 
@@ -127,7 +127,7 @@ def run(args):
             commit=commit,
             finished=now(),
         )
-        write_atomically(json.dumps(results, indent=1).encode(), path)
+        write_json(results, path, indent=1)
         print(f'  results: {path}')
 
 
