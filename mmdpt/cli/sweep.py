@@ -25,6 +25,7 @@ from ..sweep.check import check_runs
 from ..sweep.plan import plan_file, plan_grid, select
 from ..sweep.runs import find_tool
 from ..sweep.state import claim, forget_failure
+from ..utils.checks import check_least
 from ..utils.files import write_json
 
 GRID = ('methods', 'archs', 'datasets', 'shots', 'seeds')
@@ -85,8 +86,8 @@ def plan(args):
         ValueError: If that is contradictory or impossible.
     """
     for name, value in (('--slots', args.slots), ('--per-gpu', args.per_gpu)):
-        if value is not None and value < 1:
-            raise ValueError(f'{name} must be at least 1, got {value}')
+        if value is not None:
+            check_least(name, value, 1)
     if args.slots and args.gpus:
         raise ValueError('--slots counts runs on the CPU, --gpus uses GPUs: give one of them')
     given = [name for name in GRID if getattr(args, name) is not None]

@@ -4,6 +4,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from mmdpt.utils.checks import check_count
 from mmdpt.utils.unwrap import unwrapped
 
 from .attention import attention_maps, check_model, visible_image
@@ -31,8 +32,7 @@ class AttentionVisualizationHook(Hook):
 
     def __init__(self, interval=1, num_images=4, top_k=None):
         for name, value in (('interval', interval), ('num_images', num_images)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f'{name} must be a whole number of at least 1, but is {value!r}.')
+            check_count(name, value, 1, 10**9, 'epochs or images')
         self.interval, self.num_images, self.top_k = interval, num_images, top_k
         self.drawn = 0
 
