@@ -6,14 +6,30 @@ from contextlib import contextmanager
 import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmpretrain.registry import HOOKS
 
-from mmdpt.utils.files import remove_leftovers
+from mmdpt.utils.files import remove_leftovers, write_atomically
 
-from . import storage  # noqa: F401  registers 'mmdpt.atomic'
 from .checkpoint import check_archive, check_content, plain
 from .entry import check_same_training, write_entry
+
+
+@register_backend('mmdpt.atomic', force=True)
+class AtomicBackend(LocalBackend):
+    """MMEngine's local storage, with :func:`write_atomically`.
+
+    Chosen by ``backend_args=dict(backend='mmdpt.atomic')``.
+    """
+
+    def put(self, obj, filepath):
+        """Writes bytes; see :func:`write_atomically`."""
+        write_atomically(obj, filepath)
+
+    def put_text(self, obj, filepath, encoding='utf-8'):
+        """Writes a string; see :func:`write_atomically`."""
+        write_atomically(obj.encode(encoding), filepath)
 
 
 @HOOKS.register_module()
@@ -23,7 +39,7 @@ class PromptCheckpointHook(CheckpointHook):
     * A checkpoint holds tensors and plain Python only, so that torch's safe
       loader (``weights_only=True``) reads it. The stock one holds
       ``HistoryBuffer`` objects, which torch >= 2.6 refuses.
-    * A file is complete or not there: see :mod:`mmdpt.engine.storage`. The
+    * A file is complete or not there: see :mod:`mmdpt.utils.files`. The
       former checkpoint is removed only after the new one is on the disk and
       ``last_checkpoint`` names it.
     * The end of the last complete epoch is always on the disk, also with an
