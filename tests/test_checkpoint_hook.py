@@ -77,6 +77,77 @@ def test_resume_is_exact(tmp_path, epoch):
     assert not torch.equal(wanted['visual_prompt'], torch.zeros(16))
 
 
+def test_epochs_between_are_kept_until_the_next(tmp_path):
+    """With an interval of many epochs, too, a killed training loses one at most."""
+    seen = []
+
+    def look(self, runner):
+        names = sorted(f for f in os.listdir(runner.work_dir) if f.endswith('.pth'))
+        seen.append((names, os.path.basename(latest_checkpoint(runner.work_dir))))
+        if runner.work_dir.endswith('part') and runner.epoch == 4:
+            raise KeyboardInterrupt
+
+    def run(name, resume=None):
+        cfg = toy_config(tmp_path / name, epochs=7, noise=0.3)
+        cfg.default_hooks.checkpoint.update(interval=3, max_keep_ckpts=1)
+        cfg.experiment_name = f'{name} {resume} {tmp_path}'
+        cfg.resume, cfg.load_from = bool(resume), resume
+        runner = Runner.from_cfg(cfg)
+        runner.register_hook(hook('LOWEST', after_train_epoch=look))
+        runner.train()
+
+    run('whole')
+    assert seen == [
+        (['epoch_1.pth'], 'epoch_1.pth'),
+        (['epoch_2.pth'], 'epoch_2.pth'),
+        (['epoch_3.pth'], 'epoch_3.pth'),
+        (['epoch_3.pth', 'epoch_4.pth'], 'epoch_4.pth'),
+        (['epoch_3.pth', 'epoch_5.pth'], 'epoch_5.pth'),
+        (['epoch_6.pth'], 'epoch_6.pth'),
+        (['epoch_7.pth'], 'epoch_7.pth'),
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        run('part')
+    run('part', latest_checkpoint(str(tmp_path / 'part')))
+    assert seen[7:] == [*seen[:5], *seen[5:7]]
+    wanted, found = (learnt(tmp_path / name / 'epoch_7.pth') for name in ('whole', 'part'))
+    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
+
+
+@pytest.mark.parametrize('names', [['accuracy/top1'], ['accuracy/top1', 'accuracy/top5']])
+def test_former_best_goes_after_the_new_one_is_written(tmp_path, monkeypatch, names):
+    """Also when several figures have a best one."""
+    from mmdpt.engine import PromptCheckpointHook
+
+    figures, removed = iter([1.0, 3.0, 2.0, 4.0]), []
+    real = PromptCheckpointHook._remove
+
+    def remove(self, path):
+        if os.path.basename(path).startswith('best'):
+            removed.append((os.path.basename(path), sorted(os.listdir(tmp_path))))
+        real(self, path)
+
+    monkeypatch.setattr(PromptCheckpointHook, '_remove', remove)
+    cfg = toy_config(tmp_path)
+    cfg.default_hooks.checkpoint.update(save_best=names, rule='greater')
+    cfg.experiment_name = f'best {names} {tmp_path}'
+    runner = Runner.from_cfg(cfg)
+
+    def judge(self, runner):
+        if runner.epoch:
+            score = next(figures)
+            saver = next(h for h in runner.hooks if isinstance(h, PromptCheckpointHook))
+            saver.after_val_epoch(runner, dict.fromkeys(names, score))
+
+    runner.register_hook(hook('LOWEST', before_train_epoch=judge))
+    runner.train()
+    files = {f for f in os.listdir(tmp_path) if f.startswith('best')}
+    assert files == {f'best_{name.replace("/", "_")}_epoch_2.pth' for name in names}
+    assert len(removed) == len(names)
+    for name, there in removed:
+        assert name in there and name.replace('epoch_1', 'epoch_2') in there
+
+
 def test_failed_write_keeps_the_last_good_one(tmp_path, monkeypatch):
     """Nothing is removed before the new file is complete."""
     real, count = os.replace, []

@@ -67,14 +67,14 @@ def test_damaged_index_is_made_again(folder, damage):
 
 
 def test_read_only_data(folder, monkeypatch):
-    real = index._write
+    real = index.write_atomically
 
-    def write(path, content):
+    def write(content, path):
         if not path.startswith(os.environ['XDG_CACHE_HOME']):
             raise PermissionError('read-only')
-        real(path, content)
+        real(content, path)
 
-    monkeypatch.setattr(index, '_write', write)
+    monkeypatch.setattr(index, 'write_atomically', write)
     assert listed(folder) == WANTED
     monkeypatch.setattr(index, 'image_names', forbidden)
     assert listed(folder) == WANTED

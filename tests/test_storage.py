@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from mmdpt.engine import write_atomically
+from mmdpt.utils.files import write_atomically, write_json
 
 
 def test_writes_and_replaces(tmp_path):
@@ -37,7 +37,7 @@ def test_file_size_limit(tmp_path):
     path.write_bytes(b'good')
     code = (
         'import resource, sys\n'
-        'from mmdpt.engine.storage import write_atomically\n'
+        'from mmdpt.utils.files import write_atomically\n'
         'resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n'
         'write_atomically(b"x" * 10000, sys.argv[1])\n'
     )
@@ -50,3 +50,20 @@ def test_folder_that_is_a_file(tmp_path):
     (tmp_path / 'file').write_bytes(b'good')
     with pytest.raises(OSError, match='cannot write .*file/inside'):
         write_atomically(b'x', str(tmp_path / 'file' / 'inside'))
+
+
+def test_a_link_stays_and_a_pipe_is_written_to(tmp_path):
+    """Such as --json /dev/stdout: a file in its place would be wrong."""
+    (tmp_path / 'there').mkdir()
+    target, link, pipe = tmp_path / 'there' / 'file', tmp_path / 'link', tmp_path / 'pipe'
+    target.write_bytes(b'former')
+    link.symlink_to(target)
+    write_atomically(b'new', str(link))
+    assert link.is_symlink() and target.read_bytes() == b'new'
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        write_json({'é': 1}, str(pipe), ensure_ascii=False)
+        assert os.read(reader, 100).decode() == '{"é": 1}' and pipe.is_fifo()
+    finally:
+        os.close(reader)

@@ -13,7 +13,8 @@ from mmdpt.datasets import Benchmark
 from mmdpt.datasets.descriptions import check_template
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.engine import CheckpointError, read_checkpoint
-from mmdpt.engine.recipe import check_recipe, model_of, pipeline_of
+from mmdpt.engine.entry import read_recipe, trained_classes
+from mmdpt.engine.recipe import model_of, pipeline_of
 from mmdpt.models.clip.config import read_config
 from mmdpt.paths import find_config
 
@@ -42,28 +43,9 @@ def plan_of_checkpoint(path: str, config: str | None = None) -> Plan:
             recipe while there is no ``config``.
     """
     checkpoint = read_checkpoint(path)
-    about = checkpoint['meta'].get('mmdpt', {})
-    classes = about.get('classes') or (checkpoint['meta'].get('dataset_meta') or {}).get('classes')
-    if config is not None:
-        model, pipeline = _read_config_file(config)
-    else:
-        model, pipeline = _read_recipe(about, path)
-    return Plan(model, pipeline, classes and list(classes), checkpoint['state_dict'], str(path))
-
-
-def _read_recipe(about: dict, path: str):
-    advice = 'give the config file that training left beside it: --config WORK_DIR/NAME.py'
-    if 'recipe' not in about:
-        raise CheckpointError(
-            f'{path} does not carry the config of its model (an older mmdpt wrote it): {advice}'
-        )
-    try:
-        check_recipe(about['recipe'])
-    except ValueError as error:
-        raise CheckpointError(
-            f'{path} does not carry all that predicting needs ({error}): {advice}'
-        ) from error
-    return dict(about['recipe']['model']), about['recipe']['pipeline']
+    meta = checkpoint['meta']
+    model, pipeline = read_recipe(meta, path) if config is None else _read_config_file(config)
+    return Plan(model, pipeline, trained_classes(meta), checkpoint['state_dict'], str(path))
 
 
 def _read_config_file(path: str):

@@ -9,7 +9,6 @@ file. Exit status 1 if anything is wrong; each line says what to do.
 """
 
 import argparse
-import json
 import os
 import os.path as osp
 import sys
@@ -18,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from ..datasets import BENCHMARKS, get_layout, own_benchmark
 from ..datasets.doctor import check_dataset
 from ..paths import spoken
+from ..utils.files import write_json
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -76,6 +76,5 @@ def main(argv: list[str] | None = None) -> None:
         f'{"; not: " + ", ".join(wrong) if wrong else ""}'
     )
     if args.json:
-        with open(args.json, 'w', encoding='utf-8') as file:
-            json.dump(dict(datasets=result), file, indent=1)
+        write_json(dict(datasets=result), args.json, indent=1)
     sys.exit(1 if wrong else 0)

@@ -14,6 +14,7 @@ import sys
 from ..paths import spoken
 from ..results import all_tables, collect, find_runs, write_csv
 from ..results.render import as_json, latex, markdown
+from ..utils.files import write_text
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -44,8 +45,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 def write(path, text):
     """Writes a text file, if there is a path."""
     if path:
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write(text)
+        write_text(text, path)
 
 
 def main(argv: list[str] | None = None) -> None:

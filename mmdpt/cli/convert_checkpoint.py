@@ -10,6 +10,7 @@ for which classes they were trained: their order must be CONFIG's.
 """
 
 import argparse
+import io
 
 import torch
 from mmengine.config import Config
@@ -19,7 +20,9 @@ from mmpretrain.registry import MODELS
 from ..engine import read_checkpoint
 from ..engine.cli import friendly_errors
 from ..engine.convert import from_model, into_model, read_reference
+from ..engine.entry import converted_meta
 from ..paths import find_config, spoken
+from ..utils.files import write_atomically
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -55,10 +58,11 @@ def convert(args):
             tensors.update(read_reference(path, prefix))
         into_model(model, tensors, args.method)
         content = dict(
-            state_dict=model.state_dict(),
-            meta=dict(mmdpt=dict(model.identity(), converted_from=list(args.files))),
+            state_dict=model.state_dict(), meta=converted_meta(model.identity(), list(args.files))
         )
-    torch.save(content, args.out)
+    file = io.BytesIO()
+    torch.save(content, file)
+    write_atomically(file.getvalue(), args.out)
     print(f'{len(content["state_dict"])} tensors written to {args.out}')
 
 

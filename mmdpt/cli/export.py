@@ -6,7 +6,6 @@ Each file is checked against the model; see docs/export.md.
 """
 
 import argparse
-import json
 import logging
 import os
 import warnings
@@ -15,6 +14,7 @@ from pathlib import Path
 from ..engine.cli import friendly_errors
 from ..export import FORMATS, export, latency, load_for_export
 from ..paths import spoken
+from ..utils.files import write_json
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -143,4 +143,4 @@ def main(argv: list[str] | None = None) -> None:
     with friendly_errors(args.debug):
         result = run(args)
         if args.json:
-            Path(args.json).write_text(json.dumps(result, indent=2))
+            write_json(result, args.json, indent=2)

@@ -5,7 +5,6 @@ python tools/few_shot.py ImageNet --data-root data --shots 16 --seed 1
 """
 
 import argparse
-import json
 import os.path as osp
 import sys
 
@@ -13,6 +12,7 @@ from ..datasets import get_layout
 from ..datasets.sampling import SUBSETS, draw_hash, group_by_label, sample_few_shot, select_classes
 from ..datasets.split_files import read_split
 from ..paths import spoken
+from ..utils.files import write_json
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -75,5 +75,4 @@ def main(argv: list[str] | None = None) -> None:
             print(key, *item, sep='\t')
     print('hash', result['hash'], sep='\t')
     if args.json:
-        with open(args.json, 'w', encoding='utf-8') as file:
-            json.dump(result, file, ensure_ascii=False, indent=1)
+        write_json(result, args.json, ensure_ascii=False, indent=1)

@@ -10,14 +10,13 @@ published ones.
 """
 
 import argparse
-import json
 import os.path as osp
 import sys
 
 from ..datasets import draw_hash, get_layout, own_benchmark
 from ..datasets.raw import RAW, make_split
-from ..engine.storage import write_atomically
 from ..paths import spoken
+from ..utils.files import write_json
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -66,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
             split._asdict(),
             made_by=dict(tool='mmdpt tools/make_split.py', seed=args.seed, hash=digest),
         )
-        write_atomically(json.dumps(content, ensure_ascii=False).encode(), path)
+        write_json(content, path, ensure_ascii=False)
     except (OSError, ValueError) as error:
         sys.exit(spoken(f'error: {error}'))
     print(

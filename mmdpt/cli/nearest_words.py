@@ -5,11 +5,10 @@ context and the text tower's token embedding. See docs/attention.md.
 """
 
 import argparse
-import json
-from pathlib import Path
 
 from ..apis import PromptInferencer
 from ..engine.cli import friendly_errors
+from ..utils.files import write_json
 from ..visualization import nearest_words
 
 
@@ -61,4 +60,4 @@ def main(argv: list[str] | None = None) -> None:
         rows = find_words(args)
         show(rows)
         if args.json:
-            Path(args.json).write_text(json.dumps(rows, indent=2))
+            write_json(rows, args.json, indent=2)

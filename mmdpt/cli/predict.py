@@ -20,6 +20,7 @@ from ..apis.outputs import CsvFile, JsonFile, Table, best, check_writable
 from ..datasets.split_files import read_text
 from ..engine.cli import friendly_errors
 from ..paths import spoken
+from ..utils.checks import check_least
 
 ZERO_SHOT = 'zero-shot'
 NAMED = 10  # unreadable files in the last line
@@ -94,8 +95,8 @@ def check_arguments(args):
     """
     for name, least in (('top_k', 1), ('batch_size', 1), ('workers', 0)):
         value = getattr(args, name)
-        if value is not None and value < least:
-            raise ValueError(f'--{name.replace("_", "-")} must be at least {least}, got {value}')
+        if value is not None:
+            check_least(f'--{name.replace("_", "-")}', value, least)
     if args.checkpoint == ZERO_SHOT:
         if not args.classes:
             raise ValueError(f'{ZERO_SHOT} needs class names: --classes "cat,dog"')

@@ -10,7 +10,6 @@ runs are skipped, interrupted ones go on from their last checkpoint.
 
 import argparse
 import fcntl
-import json
 import os
 import os.path as osp
 import signal
@@ -20,13 +19,14 @@ from functools import partial
 from .. import sweep
 from ..engine.cli import OptionAction, friendly_errors
 from ..engine.provenance import package_commit, versions
-from ..engine.storage import write_atomically
 from ..sweep import job, local, slurm
 from ..sweep.board import Board
 from ..sweep.check import check_runs
 from ..sweep.plan import plan_file, plan_grid, select
 from ..sweep.runs import find_tool
 from ..sweep.state import claim, forget_failure
+from ..utils.checks import check_least
+from ..utils.files import write_json
 
 GRID = ('methods', 'archs', 'datasets', 'shots', 'seeds')
 
@@ -86,8 +86,8 @@ def plan(args):
         ValueError: If that is contradictory or impossible.
     """
     for name, value in (('--slots', args.slots), ('--per-gpu', args.per_gpu)):
-        if value is not None and value < 1:
-            raise ValueError(f'{name} must be at least 1, got {value}')
+        if value is not None:
+            check_least(name, value, 1)
     if args.slots and args.gpus:
         raise ValueError('--slots counts runs on the CPU, --gpus uses GPUs: give one of them')
     given = [name for name in GRID if getattr(args, name) is not None]
@@ -222,7 +222,7 @@ def main(argv: list[str] | None = None) -> None:
 def write_table(args, board):
     """Writes the table of states, if wanted."""
     if args.json:
-        write_atomically(json.dumps(board.table(), indent=2).encode(), args.json)
+        write_json(board.table(), args.json, indent=2)
 
 
 def report_failures(board):

@@ -14,8 +14,9 @@ from mmengine.config import ConfigDict
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
+from mmdpt.utils.unwrap import unwrapped
+
 from ..engine import read_checkpoint
-from ..engine.checkpoint_hook import unwrapped
 from ..engine.cli import (
     add_common_arguments,
     build_runner,

@@ -18,7 +18,7 @@ from copy import deepcopy
 
 from mmengine.dist import is_main_process
 
-from ..engine import read_checkpoint, write_atomically
+from ..engine import read_checkpoint
 from ..engine.cli import (
     add_common_arguments,
     build_runner,
@@ -27,9 +27,11 @@ from ..engine.cli import (
     merge_options,
     set_loader_defaults,
 )
+from ..engine.entry import read_entry
 from ..engine.provenance import now, package_commit, versions
 from ..evaluation.protocols import PROTOCOLS, check_training, summary, targets
 from ..paths import spoken
+from ..utils.files import write_json
 
 TRAINING = ('config', 'method', 'benchmark', 'subset', 'shots', 'seed', 'draw_hash', 'clip')
 
@@ -72,7 +74,7 @@ def training_of(args, cfg, meta):
     Its ``results.json`` knows best; without one beside the checkpoint, what
     the checkpoint and the config say.
     """
-    identity = meta.get('mmdpt', {})
+    identity = read_entry(meta)
     beside = osp.join(osp.dirname(args.checkpoint), 'results.json')
     if osp.isfile(beside):
         with open(beside, encoding='utf-8') as file:
@@ -105,7 +107,7 @@ def run(args):
         )
     parts = targets(args.protocol, cfg.dataset, args.datasets)
     meta = read_checkpoint(args.checkpoint)['meta']
-    check_training(args.protocol, cfg.dataset, meta.get('mmdpt', {}).get('classes', []))
+    check_training(args.protocol, cfg.dataset, read_entry(meta).get('classes', []))
     training = training_of(args, cfg, meta)
     commit = package_commit()
     accuracies = {title: test(cfg, title, change) for title, change in parts.items()}
@@ -125,7 +127,7 @@ def run(args):
             commit=commit,
             finished=now(),
         )
-        write_atomically(json.dumps(results, indent=1).encode(), path)
+        write_json(results, path, indent=1)
         print(f'  results: {path}')
 
 

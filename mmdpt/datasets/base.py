@@ -6,12 +6,13 @@ from collections.abc import Sequence
 import torch
 from mmpretrain.datasets import BaseDataset
 
+from mmdpt.utils.checks import check_least
+
 from .benchmarks import Benchmark
 from .descriptions import as_benchmark, with_classes
 from .randomness import sample_randomness
 from .sampling import (
     MAX_VAL_SHOTS,
-    check_number,
     draw_hash,
     group_by_label,
     sample_few_shot,
@@ -66,8 +67,8 @@ class BaseFewShotDataset(BaseDataset):
         if split not in Split._fields:
             raise ValueError(f'split must be one of {Split._fields}, got {split!r}.')
         if shots is not None:
-            check_number('shots', shots, 1)
-        check_number('seed', seed, 0)
+            check_least('shots', shots, 1)
+        check_least('seed', seed, 0)
         if benchmark.evaluation_only and split != 'test':
             raise ValueError(
                 f'{benchmark.name} is for evaluation only: it has no '

@@ -3,11 +3,12 @@
 import json
 import os
 import os.path as osp
-import tempfile
 import zlib
 from collections.abc import Sequence
 
 from mmengine.logging import print_log
+
+from mmdpt.utils.files import write_atomically
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.gif', '.tif', '.tiff', '.ppm', '.pgm')
 
@@ -93,7 +94,7 @@ def _write_index(path: str, key: list, listing: dict[str, list[str]]) -> None:
     body = json.dumps(dict(key=key, names=names)).encode()
     for place in (path, _fallback(path)):
         try:
-            _write(place, _checksum(body) + b'\n' + body)
+            write_atomically(_checksum(body) + b'\n' + body, place)
             return
         except OSError as error:
             reason = error
@@ -101,17 +102,3 @@ def _write_index(path: str, key: list, listing: dict[str, list[str]]) -> None:
         f'The list of images could not be kept ({reason}); it is made in every run.',
         logger='current',
     )
-
-
-def _write(path: str, content: bytes) -> None:
-    """Write a file in one step; several processes may do so at once."""
-    os.makedirs(osp.dirname(path), exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=osp.dirname(path))
-    try:
-        with open(handle, 'wb') as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.remove(temporary)
-        raise

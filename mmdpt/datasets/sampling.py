@@ -9,7 +9,8 @@ import json
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from numbers import Integral
+
+from mmdpt.utils.checks import check_least
 
 from .split_files import Item
 
@@ -37,8 +38,8 @@ def sample_few_shot(train: Sequence, val: Sequence, shots: int, seed: int) -> tu
         TypeError: If ``shots`` or ``seed`` is not a whole number.
         ValueError: If ``shots`` < 1 or ``seed`` < 0.
     """
-    check_number('shots', shots, 1)
-    check_number('seed', seed, 0)
+    check_least('shots', shots, 1)
+    check_least('seed', seed, 0)
     generator = random.Random(int(seed))
     return (
         _draw(train, int(shots), generator),
@@ -61,14 +62,6 @@ def group_by_label(items: Sequence) -> dict[int, list]:
     for item in items:
         groups[item[1]].append(item)
     return groups
-
-
-def check_number(name: str, value, least: int) -> None:
-    """Refuse anything but a whole number of at least ``least``."""
-    if not isinstance(value, Integral) or isinstance(value, bool):
-        raise TypeError(f'{name} must be a whole number, got {value!r} ({type(value).__name__}).')
-    if value < least:
-        raise ValueError(f'{name} must be at least {least}, got {value}.')
 
 
 def subset_labels(labels: Sequence[int], subset: str) -> list[int]:

@@ -2,7 +2,7 @@
 
 from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
-from .checkpoint_hook import PromptCheckpointHook
+from .checkpoint_hook import AtomicBackend, PromptCheckpointHook
 from .class_check import CheckClassesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
@@ -13,7 +13,6 @@ from .prograd import ProGradOptimWrapper
 from .report import FewShotReportHook
 from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
-from .storage import AtomicBackend, write_atomically
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
 
 __all__ = [
@@ -40,5 +39,4 @@ __all__ = [
     'gaussian_weights',
     'latest_checkpoint',
     'read_checkpoint',
-    'write_atomically',
 ]

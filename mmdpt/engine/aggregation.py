@@ -2,8 +2,9 @@
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
+
+from mmdpt.utils.unwrap import unwrapped
 
 
 def gaussian_weights(epochs: int, mean: float, deviation: float) -> list[float]:
@@ -88,6 +89,5 @@ class GaussianAggregationHook(Hook):
 
     @staticmethod
     def _learnt(runner):
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(runner.model)
         return {n: p for n, p in model.named_parameters() if p.requires_grad}

@@ -4,8 +4,9 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 from mmdpt.datasets.shared import check_shared
+from mmdpt.utils.unwrap import unwrapped
 
-from .checkpoint_hook import unwrapped
+from .entry import trained_classes
 from .fit_check import check_fit
 
 
@@ -33,8 +34,7 @@ class CheckClassesHook(Hook):
 
     def after_load_checkpoint(self, runner, checkpoint):
         """Remember the classes that a checkpoint was trained for."""
-        meta = checkpoint.get('meta', {}).get('dataset_meta') or {}
-        self.trained = meta.get('classes')
+        self.trained = trained_classes(checkpoint.get('meta', {}))
 
     def before_train(self, runner):
         """Check all images before the training, not hours later."""

@@ -1,9 +1,10 @@
 """Test from frozen image features, which are computed only once."""
 
-from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop
 from mmpretrain.registry import LOOPS
 from mmpretrain.structures import DataSample
+
+from mmdpt.utils.unwrap import unwrapped
 
 
 @LOOPS.register_module()
@@ -36,8 +37,7 @@ class FrozenFeatureTestLoop(TestLoop):
             )
 
     def _model(self):
-        model = self.runner.model
-        return model.module if is_model_wrapper(model) else model
+        return unwrapped(self.runner.model)
 
     def run(self) -> dict:
         """Test, with the hooks of a whole epoch (there are no batches)."""

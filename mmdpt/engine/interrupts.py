@@ -7,6 +7,8 @@ import sys
 import threading
 from contextlib import contextmanager
 
+from .checkpoint_hook import PromptCheckpointHook
+
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, as a cluster's scheduler sends it before the time is up."""
@@ -63,7 +65,7 @@ def status_of(stop):
 
 
 def train_or_stop(runner):
-    """Trains; if stopped, saves the last complete epoch and says how to go on.
+    """Trains; if stopped, says where the last complete epoch is and how to go on.
 
     A checkpoint is always that of a whole epoch: only from there is a resumed
     training the same, bit for bit. What the broken epoch did is lost.
@@ -78,10 +80,8 @@ def train_or_stop(runner):
         runner.train()
     except KeyboardInterrupt as stop:
         epoch = runner.epoch + 1
-        saved = [
-            hook.save_pending(runner) for hook in runner.hooks if hasattr(hook, 'save_pending')
-        ]
-        path = next((p for p in saved if p), None)
+        hooks = [hook for hook in runner.hooks if isinstance(hook, PromptCheckpointHook)]
+        path = hooks[0].last_ckpt if hooks else None
         if path is None:
             text = f'stopped in epoch {epoch}; no checkpoint was written yet. Start again with:'
         else:

@@ -3,7 +3,9 @@
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
-from .checkpoint_hook import unwrapped
+from mmdpt.utils.checks import check_least
+from mmdpt.utils.unwrap import unwrapped
+
 from .measure import check_apart, features, few_shot_set
 
 
@@ -26,8 +28,7 @@ class LinearProbeHook(Hook):
     priority = 'HIGH'  # before the last checkpoint
 
     def __init__(self, rounds: int = 8):
-        if rounds < 1:
-            raise ValueError(f'rounds must be at least 1, but is {rounds}.')
+        check_least('rounds', rounds, 1)
         self.rounds = rounds
 
     def before_train(self, runner):

@@ -1,6 +1,5 @@
 """What few-shot training was good for: figures before and after it."""
 
-import json
 import os
 import os.path as osp
 import shlex
@@ -10,13 +9,15 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from mmdpt.utils.files import write_json
+from mmdpt.utils.unwrap import unwrapped
+
 from ..paths import spoken
-from .checkpoint_hook import belongs_to, unwrapped
+from .entry import belongs_to
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .provenance import now, package_commit, versions
 from .recipe import make_recipe
-from .storage import write_atomically
 
 NAMES = dict(
     linear_probe='linear probe (logistic regression on frozen CLIP features)',
@@ -116,7 +117,7 @@ class FewShotReportHook(Hook):
     def _tell(self, runner, seconds):
         results = self._results(runner, seconds)
         path = osp.join(runner.work_dir, 'results.json')
-        write_atomically(json.dumps(results, indent=2).encode(), path)
+        write_json(results, path, indent=2)
         lines = [f'Few-shot result: {_title(results)}']
         lines += [f'  zero-shot CLIP: {_metrics(self.zero_shot)}'] if self.zero_shot else []
         lines += [f'  {NAMES[k]}: {v:.2f} %' for k, v in self.compared.items()]

@@ -8,6 +8,8 @@ from mmengine.optim.scheduler.lr_scheduler import LRSchedulerMixin
 from mmengine.optim.scheduler.param_scheduler import INF, _ParamScheduler
 from mmpretrain.registry import PARAM_SCHEDULERS
 
+from mmdpt.utils.checks import check_weight
+
 
 def constant_warmup_cosine(epoch, base, epochs, warmup_epochs=0, warmup_lr=1e-5, recount=True):
     """Learning rate in force during one epoch.
@@ -87,8 +89,7 @@ class ConstantWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
                 'ConstantWarmupCosineLR needs the number of epochs: give end=..., '
                 'or let the Runner build it from the config'
             )
-        if warmup_lr < 0:
-            raise ValueError(f'warmup_lr must not be negative, got {warmup_lr}')
+        check_weight('warmup_lr', warmup_lr)
         self.warmup_epochs = warmup_epochs
         self.warmup_lr = warmup_lr
         self.warmup_recount = warmup_recount

@@ -5,7 +5,9 @@ from mmengine.hooks import Hook
 from mmengine.runner import EpochBasedTrainLoop
 from mmpretrain.registry import HOOKS, LOOPS
 
-from .checkpoint_hook import unwrapped
+from mmdpt.utils.checks import check_least
+from mmdpt.utils.unwrap import unwrapped
+
 from .hooks import inner_datasets
 from .measure import features, few_shot_set
 
@@ -33,8 +35,7 @@ class TipAdapterHook(Hook):
         search_scale: tuple[float, float] | None = None,
         search_steps: tuple[int, int] = (200, 20),
     ):
-        if views < 1:
-            raise ValueError(f'views must be at least 1, but is {views}.')
+        check_least('views', views, 1)
         self.views = views
         self.search_scale, self.search_steps = search_scale, search_steps
 

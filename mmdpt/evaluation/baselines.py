@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmdpt.utils.checks import check_least
+
 # in this order: among equals the first, weakest regularisation is taken
 FIRST_C = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
 
@@ -75,8 +77,7 @@ def search_linear_probe(
     """
     _check('train', *train)
     _check('val', *val)
-    if rounds < 1:
-        raise ValueError(f'rounds must be at least 1, got {rounds}.')
+    check_least('rounds', rounds, 1)
 
     first = [accuracy(fit_logistic(*train, c), *val) for c in FIRST_C]
     peak = FIRST_C[int(np.argmax(first))]

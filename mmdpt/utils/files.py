@@ -1,11 +1,13 @@
 """Files that are either complete or not there."""
 
+import json
 import os
 import os.path as osp
 from contextlib import suppress
+from typing import Any
 
 
-def write_atomically(data, path):
+def write_atomically(data: bytes, path: str) -> None:
     """Writes bytes so that ``path`` never holds a part of them.
 
     The bytes go to a temporary file in the same folder, are flushed to the
@@ -20,7 +22,11 @@ def write_atomically(data, path):
         OSError: If the file cannot be written (disk full, no permission); the
             temporary file is removed, and the error names ``path``.
     """
-    folder, name = osp.split(osp.abspath(path))
+    if osp.exists(path) and not osp.isfile(path) and not osp.isdir(path):
+        with open(path, 'wb') as stream:  # /dev/stdout, a pipe: nothing to put in its place
+            stream.write(data)
+        return
+    folder, name = osp.split(osp.realpath(path))  # a link stays one
     temporary = osp.join(folder, f'.{name}.{os.getpid()}.tmp')
     try:
         os.makedirs(folder, exist_ok=True)
@@ -28,7 +34,7 @@ def write_atomically(data, path):
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(temporary, osp.join(folder, name))
         _flush_folder(folder)
     except OSError as error:
         with suppress(OSError):
@@ -44,7 +50,17 @@ def write_atomically(data, path):
         raise
 
 
-def remove_leftovers(folder):
+def write_text(text: str, path: str) -> None:
+    """Write a text as UTF-8; see :func:`write_atomically`."""
+    write_atomically(text.encode(), path)
+
+
+def write_json(value: Any, path: str, **layout: Any) -> None:
+    """Write plain Python as JSON, with ``json.dumps``'s settings; see :func:`write_atomically`."""
+    write_text(json.dumps(value, **layout), path)
+
+
+def remove_leftovers(folder: str) -> None:
     """Removes the temporary files of writers that were killed."""
     for name in os.listdir(folder):
         if name.startswith('.') and name.endswith('.tmp'):
@@ -52,7 +68,7 @@ def remove_leftovers(folder):
                 os.remove(osp.join(folder, name))
 
 
-def _flush_folder(folder):
+def _flush_folder(folder: str) -> None:
     """Makes the renaming itself survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -2,8 +2,10 @@
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmpretrain.registry import HOOKS
+
+from mmdpt.utils.checks import check_count
+from mmdpt.utils.unwrap import unwrapped
 
 from .attention import attention_maps, check_model, visible_image
 from .figure import draw_attention, to_array
@@ -30,14 +32,13 @@ class AttentionVisualizationHook(Hook):
 
     def __init__(self, interval=1, num_images=4, top_k=None):
         for name, value in (('interval', interval), ('num_images', num_images)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f'{name} must be a whole number of at least 1, but is {value!r}.')
+            check_count(name, value, 1, 10**9, 'epochs or images')
         self.interval, self.num_images, self.top_k = interval, num_images, top_k
         self.drawn = 0
 
     def before_run(self, runner):
         """Refuses a model that it cannot draw."""
-        check_model(_unwrapped(runner))
+        check_model(unwrapped(runner.model))
 
     def before_val_epoch(self, runner):
         """Starts with the first image again."""
@@ -52,7 +53,7 @@ class AttentionVisualizationHook(Hook):
         missing = self.num_images - self.drawn
         if not is_main_process() or runner.epoch % self.interval or missing <= 0:
             return
-        model = _unwrapped(runner)
+        model = unwrapped(runner.model)
         first = dict(
             inputs=data_batch['inputs'][:missing], data_samples=data_batch['data_samples'][:missing]
         )
@@ -69,7 +70,3 @@ class AttentionVisualizationHook(Hook):
             )
             runner.visualizer.add_image(f'attention_{self.drawn}', to_array(figure), runner.epoch)
             self.drawn += 1
-
-
-def _unwrapped(runner):
-    return runner.model.module if is_model_wrapper(runner.model) else runner.model

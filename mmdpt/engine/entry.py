@@ -1,0 +1,101 @@
+"""``meta['mmdpt']``: what a checkpoint says about itself.
+
+All that is written there, and all that is read from there, is here: the
+model's ``identity()`` (class names and CLIP's weights), the ``draw_hash`` of
+the training images, the ``version`` of the package, and the ``recipe`` to
+predict without the config file (:mod:`mmdpt.engine.recipe`).
+"""
+
+from mmengine.runner import Runner
+
+from mmdpt.utils.unwrap import unwrapped
+
+from ..version import __version__
+from .checkpoint import CheckpointError
+from .recipe import check_recipe, make_recipe
+
+KEY = 'mmdpt'
+
+
+def write_entry(meta: dict, runner: Runner) -> None:
+    """Add the entry of a training to the ``meta`` of its checkpoint."""
+    meta[KEY] = dict(belongs_to(runner), recipe=make_recipe(runner.cfg))
+
+
+def converted_meta(identity: dict, files: list[str]) -> dict:
+    """Return the ``meta`` of a checkpoint made from other files."""
+    return {KEY: dict(identity, converted_from=files)}
+
+
+def read_entry(meta: dict) -> dict:
+    """Return the entry; empty if a stranger's checkpoint has none.
+
+    Raises:
+        CheckpointError: If it is damaged.
+    """
+    entry = meta.get(KEY, {})
+    if not isinstance(entry, dict):
+        raise CheckpointError(
+            f"the checkpoint's meta[{KEY!r}] is no dict: choose another checkpoint, or train again"
+        )
+    return entry
+
+
+def belongs_to(runner: Runner) -> dict:
+    """Return what a checkpoint of this training belongs to, as plain Python."""
+    model, dataset = unwrapped(runner.model), runner.train_dataloader.dataset
+    identity = model.identity() if hasattr(model, 'identity') else {}
+    # a wrapper (RepeatDataset, ConcatDataset) has it in its metainfo
+    draw = getattr(dataset, 'draw_hash', None) or (getattr(dataset, 'metainfo', None) or {}).get(
+        'draw_hash'
+    )
+    return dict(identity, version=__version__, **({'draw_hash': draw} if draw else {}))
+
+
+def trained_classes(meta: dict) -> list[str] | None:
+    """Return the class names of a training; MMEngine notes the dataset's."""
+    classes = read_entry(meta).get('classes') or (meta.get('dataset_meta') or {}).get('classes')
+    return list(classes) if classes else None
+
+
+def read_recipe(meta: dict, path: str) -> tuple[dict, list[dict]]:
+    """Return the configs of model and test transforms that a checkpoint carries.
+
+    Args:
+        meta (dict): Of the checkpoint, perhaps a stranger's.
+        path (str): Its file, for messages.
+
+    Raises:
+        CheckpointError: If it has none, or one that names unknown parts.
+    """
+    advice = 'give the config file that training left beside it: --config WORK_DIR/NAME.py'
+    recipe = read_entry(meta).get('recipe')
+    if not isinstance(recipe, dict):
+        raise CheckpointError(
+            f'{path} does not carry the config of its model (an older mmdpt wrote it): {advice}'
+        )
+    try:
+        check_recipe(recipe)
+    except ValueError as error:
+        raise CheckpointError(
+            f'{path} does not carry all that predicting needs ({error}): {advice}'
+        ) from error
+    return dict(recipe['model']), recipe['pipeline']
+
+
+def check_same_training(meta: dict, runner: Runner) -> None:
+    """Raise CheckpointError if a resumed training would see other images."""
+    before, now = read_entry(meta), belongs_to(runner)
+    if 'draw_hash' in now and before.get('draw_hash', now['draw_hash']) != now['draw_hash']:
+        raise CheckpointError(
+            f'cannot resume: the checkpoint was trained on other images (draw '
+            f'{before["draw_hash"][:12]}, now {now["draw_hash"][:12]}). Give the same dataset, '
+            'shots and seed, or start a new training in another --work-dir'
+        )
+    # with no seed in the config, the Runner takes the checkpoint's
+    seed = runner._randomness_cfg.get('seed')
+    if seed is not None and meta.get('seed', seed) != seed:
+        raise CheckpointError(
+            f'cannot resume: the checkpoint was trained with seed {meta["seed"]}, now it is '
+            f'{seed}. Give --seed {meta["seed"]}, or start a new training in another --work-dir'
+        )
