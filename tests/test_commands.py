@@ -154,7 +154,7 @@ def test_from_a_wheel(wheel, tmp_path):
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout + done.stderr
 
-    assert '243 runs' in run('sweep', 'tiny_digits', '--list')
+    assert '288 runs' in run('sweep', 'tiny_digits', '--list')
     shown = run(
         'train',
         'dpt_tiny_digits_1shot',

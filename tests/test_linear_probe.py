@@ -1,5 +1,6 @@
 """The linear probe as a method: equal to scikit-learn's, through all tools."""
 
+import hashlib
 import json
 import os.path as osp
 
@@ -127,6 +128,17 @@ def test_80_templates():
     import open_clip
 
     wanted = [fill('{}') for fill in open_clip.OPENAI_IMAGENET_TEMPLATES]
+    # as it was when the methods' numbers were measured: another open_clip must not change them
+    assert hashlib.sha256('\n'.join(wanted).encode()).hexdigest()[:16] == '4f976686fb651bb5'
     for leaf in ('tiny_digits', 'vitb16_eurosat', 'vitb16_imagenet'):
         cfg = Config.fromfile(osp.join(ROOT, f'configs/zeroshot/zeroshot_ensemble80_{leaf}.py'))
         assert cfg.model.templates == wanted and len(wanted) == 80
+
+
+def test_60_templates():
+    """PromptSRC's, in its authors' order."""
+    cfg = Config.fromfile(osp.join(ROOT, 'configs/_base_/methods/promptsrc.py'))
+    assert cfg.templates == cfg.model.templates and len(set(cfg.templates)) == 60
+    assert cfg.templates[:2] == ['a photo of a {}.', 'a bad photo of a {}.']
+    digest = hashlib.sha256('\n'.join(cfg.templates).encode()).hexdigest()
+    assert digest[:16] == 'dc3398ed3ffc7c25'

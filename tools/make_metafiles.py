@@ -52,14 +52,13 @@ def collection(method):
 
 
 def base(path, kind):
-    """The file of ``_base_/methods`` or ``_base_/datasets`` behind a config;
+    """The nearest file of ``_base_/methods`` or ``_base_/datasets`` behind a config;
     None for a method that has none: MMPretrain's classifiers."""
-    text = path.read_text(encoding='utf-8')
-    found = re.search(rf'_base_/{kind}/(\w+)\.py', text)
-    if found:
-        return found[1]
-    parent = re.search(r"_base_ = \[?\s*'([^']+)'", text)[1]
-    return None if '/_base_/' in parent else base(path.parent / parent, kind)
+    if path.parent.name == kind:
+        return path.stem
+    found = re.search(r'^_base_ = (\[.*?\])', path.read_text(encoding='utf-8'), re.M | re.S)
+    parents = ast.literal_eval(found[1]) if found else []
+    return next(filter(None, (base(path.parent / name, kind) for name in parents)), None)
 
 
 def model(path, title):

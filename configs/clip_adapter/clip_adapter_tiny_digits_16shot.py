@@ -6,9 +6,7 @@ All values are our own, chosen on the pool half of the digits, never on the
 test half.
 """
 
-_base_ = ['../_base_/methods/clip_adapter.py', '../_base_/datasets/digits.py']
+_base_ = ['../_base_/methods/clip_adapter.py', '../_base_/tiny_digits.py']
 
-model = dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny', classes=_base_.dataset.name)
+model = dict(**_base_.pop('tiny'))
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
-train_dataloader = dict(dataset=dict(shots=16))
-train_cfg = dict(max_epochs=50)

@@ -6,14 +6,8 @@ All values are our own, chosen on the pool half of the digits, never on the
 test half.
 """
 
-_base_ = ['../_base_/methods/cocoop.py', '../_base_/datasets/digits.py']
+_base_ = ['../_base_/methods/cocoop.py', '../_base_/tiny_digits.py']
 
-model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name,
-    text_prompt=dict(reduction=4),
-)
+model = dict(**_base_.pop('tiny'), text_prompt=dict(reduction=4))
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-2))
-train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=25)

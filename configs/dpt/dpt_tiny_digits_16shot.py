@@ -6,12 +6,10 @@ Nothing to download; about a minute on two cores. All values are our own,
 chosen on the pool half of the digits, never on the test half.
 """
 
-_base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/digits.py']
+_base_ = ['../_base_/methods/dpt.py', '../_base_/tiny_digits.py']
 
 model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name,
+    **_base_.pop('tiny'),
     text_prompt=dict(num_tokens=8),
     visual_prompt=dict(num_tokens=8, top_k=5),
     head=dict(guided_epochs=25),
@@ -21,7 +19,5 @@ optim_wrapper = dict(
     paramwise_cfg=dict(_delete_=True, custom_keys={'visual_prompt.layers': dict(lr_mult=0.3)}),
 )
 param_scheduler = dict(warmup_epochs=1)
-train_dataloader = dict(dataset=dict(shots=16))
-train_cfg = dict(max_epochs=50)
 # Logistic regressions on the same images, for honest comparison.
 default_hooks = dict(report=dict(baselines=['linear_probe', 'raw_pixels']))

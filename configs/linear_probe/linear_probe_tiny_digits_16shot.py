@@ -5,10 +5,9 @@
 All values are those of the public protocol.
 """
 
-_base_ = ['../_base_/methods/linear_probe.py', '../_base_/datasets/digits.py']
+_base_ = ['../_base_/methods/linear_probe.py', '../_base_/tiny_digits.py']
 
-model = dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny', classes=_base_.dataset.name)
-train_dataloader = dict(dataset=dict(shots=16))
+model = dict(**_base_.pop('tiny'))
 # one epoch without a step; tested once, at the end, from kept features
 train_cfg = dict(_delete_=True, type='CacheTrainLoop', val_begin=2)
 test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')

@@ -2,36 +2,10 @@
 
     python tools/train.py configs/mmpretrain/vitb16_linear_eurosat_16shot.py
 
-Weights: ``vit-base-p16_in21k-pre_3rdparty_in1k-384px`` of MMPretrain's model
-zoo, with its normalisation. To compare VPT on the same weights with:
-configs/vpt/vpt_mmpretrain_vitb16_eurosat_16shot.py, whose rate and epochs it
-has.
+To compare VPT on the same weights with, at the same rate and epochs:
+configs/vpt/vpt_mmpretrain_vitb16_eurosat_16shot.py.
 """
 
-_base_ = ['../_base_/runtime.py', '../_base_/sgd.py', '../_base_/datasets/eurosat.py']
+_base_ = ['../_base_/mmpretrain_vitb16_eurosat.py']
 
-data_preprocessor = dict(mean=[127.5] * 3, std=[127.5] * 3)
-
-model = dict(
-    type='ImageClassifier',
-    backbone=dict(
-        type='VisionTransformer',
-        arch='base',
-        img_size=224,
-        patch_size=16,
-        frozen_stages=12,
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/'
-            'vit/finetune/vit-base-p16_in21k-pre-3rdparty_ft-64xb64_in1k-384_'
-            '20210928-98e8652b.pth',
-            prefix='backbone',
-        ),
-    ),
-    head=dict(type='LinearClsHead', num_classes=10, in_channels=768),
-)
-
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=1e-2))
-param_scheduler = dict(warmup_epochs=10)
-train_dataloader = dict(dataset=dict(shots=16))
-train_cfg = dict(max_epochs=100)
+model = dict(backbone=dict(type='VisionTransformer', frozen_stages=12))

@@ -5,15 +5,12 @@
 All values are our own, first guesses that were not searched for.
 """
 
-_base_ = ['../_base_/methods/mmrlpp.py', '../_base_/datasets/digits.py']
+_base_ = ['../_base_/methods/mmrlpp.py', '../_base_/tiny_digits.py']
 
 model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name,
+    **_base_.pop('tiny'),
     text_prompt=dict(space_dim=64, layers=[2, 3, 4], mix=0.7),
     head=dict(weight=0.5, rank=16),
 )
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-3))
-train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=30)

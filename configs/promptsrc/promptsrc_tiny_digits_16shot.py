@@ -7,12 +7,10 @@ test half. The benchmark's own template (None) instead of the 60 of photos:
 this CLIP has read typed glyphs, and knows the digits poorly with those.
 """
 
-_base_ = ['../_base_/methods/promptsrc.py', '../_base_/datasets/digits.py']
+_base_ = ['../_base_/methods/promptsrc.py', '../_base_/tiny_digits.py']
 
 model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name,
+    **_base_.pop('tiny'),
     templates=None,
     text_prompt=dict(num_layers=3, init_words='a photo of the digit'),
     visual_prompt=dict(num_layers=3),
@@ -20,5 +18,4 @@ model = dict(
 )
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
 default_hooks = dict(aggregation=dict(mean=25, deviation=5))
-train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=30)

@@ -5,15 +5,11 @@
 All values are our own, first guesses that were not searched for.
 """
 
-_base_ = ['../_base_/methods/tcp.py', '../_base_/datasets/digits.py']
+_base_ = ['../_base_/methods/tcp.py', '../_base_/tiny_digits.py']
 
 model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name,
+    **_base_.pop('tiny'),
     text_prompt=dict(layers=[1], template='X X X X {}.'),
     head=dict(weight=1.0),
 )
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
-train_dataloader = dict(dataset=dict(shots=16))
-train_cfg = dict(max_epochs=50)

@@ -21,5 +21,4 @@ model = dict(
 
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
 param_scheduler = dict(warmup_epochs=1)
-train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(max_epochs=50)

@@ -2,39 +2,15 @@
 
     python tools/train.py configs/vpt/vpt_mmpretrain_vitb16_eurosat_16shot.py
 
-Weights: ``vit-base-p16_in21k-pre_3rdparty_in1k-384px`` of MMPretrain's model
-zoo (ImageNet-21k, then ImageNet-1k at 384 pixels; the positional embedding is
-resized), with its normalisation. Prompts and a linear head learn.
-
-10 tokens, AdamW, 100 epochs: our choice; `Visual Prompt Tuning
-<https://arxiv.org/abs/2203.12119>`_ searches rate, decay and tokens for each
-dataset.
+Prompts and a linear head learn. 10 tokens, AdamW, 100 epochs: our choice;
+`Visual Prompt Tuning <https://arxiv.org/abs/2203.12119>`_ searches rate, decay
+and tokens for each dataset.
 """
 
-_base_ = ['../_base_/runtime.py', '../_base_/sgd.py', '../_base_/datasets/eurosat.py']
-
-data_preprocessor = dict(mean=[127.5] * 3, std=[127.5] * 3)
+_base_ = ['../_base_/mmpretrain_vitb16_eurosat.py']
 
 model = dict(
-    type='ImageClassifier',
     backbone=dict(
-        type='PromptedVisionTransformer',
-        arch='base',
-        img_size=224,
-        patch_size=16,
-        prompt=dict(type='VPT', num_tokens=10, deep=True),
-        init_cfg=dict(
-            type='Pretrained',
-            checkpoint='https://download.openmmlab.com/mmclassification/v0/'
-            'vit/finetune/vit-base-p16_in21k-pre-3rdparty_ft-64xb64_in1k-384_'
-            '20210928-98e8652b.pth',
-            prefix='backbone',
-        ),
-    ),
-    head=dict(type='LinearClsHead', num_classes=10, in_channels=768),
+        type='PromptedVisionTransformer', prompt=dict(type='VPT', num_tokens=10, deep=True)
+    )
 )
-
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3, weight_decay=1e-2))
-param_scheduler = dict(warmup_epochs=10)
-train_dataloader = dict(dataset=dict(shots=16))
-train_cfg = dict(max_epochs=100)

@@ -6,15 +6,8 @@ All values are our own, chosen on the pool half of the digits, never on the
 test half.
 """
 
-_base_ = ['../_base_/methods/vpt.py', '../_base_/datasets/digits.py']
+_base_ = ['../_base_/methods/vpt.py', '../_base_/tiny_digits.py']
 
-model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name,
-    visual_prompt=dict(num_tokens=8),
-)
+model = dict(**_base_.pop('tiny'), visual_prompt=dict(num_tokens=8))
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-3))
 param_scheduler = dict(warmup_epochs=1)
-train_dataloader = dict(dataset=dict(shots=16))
-train_cfg = dict(max_epochs=50)

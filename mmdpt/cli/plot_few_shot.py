@@ -31,7 +31,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         nargs='+',
         type=int,
         metavar='N',
-        help='as in tools/collect_results.py, for work directories',
+        help='as in collect_results, for work directories',
     )
     parser.add_argument('--latest', action='store_true', help='the same')
     return parser.parse_args(argv)

@@ -74,7 +74,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--no-upright',
         action='store_true',
-        help='do not turn photos as EXIF says: as the benchmarks, and tools/test.py',
+        help='do not turn photos as EXIF says: as the benchmarks, and the command test',
     )
     parser.add_argument(
         '--json',

@@ -12,17 +12,7 @@ warm-up: the authors' code (configs/trainers/MMRLpp/*.yaml). Few-shot: rate 0.00
 Lambda and the share of each layer's own tokens (`mix`) depend on the dataset and stand in its leaf.
 """
 
-_base_ = ['../runtime.py', '../sgd.py']
+_base_ = ['./mmrl.py']
 
-model = dict(
-    type='PromptedCLIP',
-    pretrained='openai',
-    logit_scale=100.0,
-    text_prompt=dict(
-        type='RepresentationText', num_tokens=5, space_dim=512, layers=list(range(6, 13)), rank=4
-    ),
-    visual_prompt=dict(type='RepresentationImage'),
-    head=dict(type='MMRLHead', alpha=0.7, rank=64),
-)
-
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=0.002, weight_decay=5e-4))
+model = dict(text_prompt=dict(rank=4), head=dict(rank=64))
+optim_wrapper = dict(optimizer=dict(lr=0.002))

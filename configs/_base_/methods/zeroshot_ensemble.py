@@ -7,11 +7,9 @@ own (None), as in CoOp's code (ZeroshotCLIP2); for ImageNet that code leaves
 the latter out.
 """
 
-_base_ = ['../runtime.py', '../sgd.py']
+_base_ = ['./zeroshot.py']
 
 model = dict(
-    type='PromptedCLIP',
-    pretrained='openai',
     templates=[
         'itap of a {}.',
         'a bad photo of the {}.',
@@ -21,8 +19,5 @@ model = dict(
         'art of the {}.',
         'a photo of the small {}.',
         None,
-    ],
-    text_prompt=None,
-    visual_prompt=None,
-    head=dict(type='SimilarityHead'),
+    ]
 )
