@@ -74,6 +74,9 @@ def read_recipe(meta: dict, path: str) -> tuple[dict, list[dict]]:
         raise CheckpointError(
             f'{path} does not carry the config of its model (an older mmdpt wrote it): {advice}'
         )
+    model = recipe.get('model')
+    if isinstance(model, dict) and 'lora' in model:  # what the tuning was called at first
+        recipe = dict(recipe, model={'tuning' if k == 'lora' else k: v for k, v in model.items()})
     try:
         check_recipe(recipe)
     except ValueError as error:

@@ -5,9 +5,10 @@ import torch
 from mmengine.dist import all_reduce, get_rank, get_world_size, master_only
 from mmengine.hooks import Hook, LoggerHook
 from mmengine.logging import MessageHub
-from mmengine.model import is_model_wrapper
 from mmengine.runner import set_random_seed
 from mmpretrain.registry import HOOKS
+
+from mmdpt.utils.unwrap import unwrapped
 
 
 def inner_datasets(dataset):
@@ -38,9 +39,9 @@ class EpochSeedHook(Hook):
         for dataset in inner_datasets(runner.train_dataloader.dataset):
             if hasattr(type(dataset), 'set_epoch'):
                 dataset.set_epoch(runner.epoch)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        if hasattr(getattr(model, 'head', None), 'set_epoch'):
-            model.head.set_epoch(runner.epoch)
+        head = getattr(unwrapped(runner.model), 'head', None)
+        if hasattr(head, 'set_epoch'):
+            head.set_epoch(runner.epoch)
         # what is drawn for an image must not depend on the process that has it
         MessageHub.get_current_instance().update_info('seed', runner.seed)
         key = np.random.SeedSequence([runner.seed, runner.epoch, get_rank()])

@@ -38,6 +38,9 @@ def keep_learnt_only(model: nn.Module) -> None:
         error_msgs,
     ):
         mine, theirs = module.identity(), local_metadata.get(KEY)
+        for name in [n for n in state_dict if n.startswith(f'{prefix}lora.')]:
+            # what the tuning was called at first
+            state_dict[name.replace('lora.', 'tuning.', 1)] = state_dict.pop(name)
         left_out.clear()
         if getattr(module, 'transfer', False) and theirs and theirs['classes'] != mine['classes']:
             left_out.update(transferred(module, theirs['classes']))
