@@ -4,8 +4,8 @@ import shutil
 
 import pytest
 import torch
+from helpers.classifier import build, samples
 from mmengine.logging import MessageHub
-from test_classifier import build, samples
 
 
 @pytest.mark.slow

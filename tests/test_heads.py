@@ -1,9 +1,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.plain import cosine_logits
 from mmengine.logging import MessageHub
 from mmpretrain.structures import DataSample
-from plain import cosine_logits
 
 from mmdpt.models.heads.base import SimilarityHead
 from mmdpt.models.heads.dpt import DPTHead, GuidedHead, class_aware_loss

@@ -6,6 +6,9 @@ import os.path as osp
 import numpy as np
 import pytest
 import torch
+from helpers.classifier import METHODS, build
+from helpers.short_runs import Recorder, leaf, short_config, train
+from helpers.tools import tool
 from mmengine.dataset import pseudo_collate
 from mmengine.logging import MessageHub
 from mmengine.model import ExponentialMovingAverage
@@ -13,9 +16,6 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, OPTIM_WRAPPERS
 from mmpretrain.structures import DataSample
-from short_runs import Recorder, leaf, short_config, train
-from test_classifier import METHODS, build
-from test_tools import tool
 
 from mmdpt.engine import LearntEMA, read_checkpoint
 from mmdpt.engine.cli import build_runner

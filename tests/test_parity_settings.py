@@ -4,9 +4,9 @@ import json
 import shutil
 from pathlib import Path
 
+import helpers.twin_methods as twins
 import numpy as np
 import pytest
-import twin_methods as twins
 from mmengine.config import Config
 from parity import check_folder
 from parity.golden import read_npz

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from twin import CLASSES, Clip, draw, pictures, token_ids, weights, write
+
+from helpers.twin import CLASSES, Clip, draw, pictures, token_ids, weights, write
 
 CTX = 'prompt_learner.ctx'
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import SimpleTokenizer
 
-GOLDEN = Path(__file__).resolve().parent / 'data/golden'
+GOLDEN = Path(__file__).resolve().parents[1] / 'data/golden'
 CLASSES = ['american_bulldog', 'ox', 'cat', 'Egyptian Mau']
 encode = SimpleTokenizer().encode
 
