@@ -7,6 +7,7 @@ from pathlib import Path
 import helpers.twin_methods as twins
 import numpy as np
 import pytest
+from helpers.twin_tcp import tcp
 from mmengine.config import Config
 from parity import check_folder
 from parity.golden import read_npz
@@ -95,8 +96,8 @@ CASES = {
         dict(blocks=dict(vision=[4, 5]), parts='k', rank=2, alpha=5),
     ),
     'zero_shot': (twins.zero_shot, dict(template='the {} here.')),
-    'tcp_two_vectors': (twins.tcp, 2, dict(layers=[3], shares=[0.35], weight=1.5)),
-    'tcp_six_vectors': (twins.tcp, 6, dict(layers=[1, 4], shares=[0.8, 1.0], weight=5.0, hidden=8)),
+    'tcp_two_vectors': (tcp, 2, dict(layers=[3], shares=[0.35], weight=1.5)),
+    'tcp_six_vectors': (tcp, 6, dict(layers=[1, 4], shares=[0.8, 1.0], weight=5.0, hidden=8)),
     'vpt': (twins.vpt, dict(tokens=3)),
     'clip_adapter': (twins.clip_adapter, dict(ratio=0.6, reduction=8)),
     'tip_adapter_f': (

@@ -284,6 +284,7 @@ def test_markdown_and_latex(tmp_path):
     assert text.count(r'\begin{table}') == text.count(r'\end{table}') == 2
 
 
+@pytest.mark.slow  # wall-clock time
 def test_a_thousand_runs(tmp_path):
     """Without torch, which would take longer than all else."""
     names = [f'data{i}' for i in range(10)]
