@@ -2,8 +2,48 @@
 
 import os
 
+import pytest
+
 # as in tools/train.py, before torch is imported
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 # several workers of pytest-xdist share the cores
 if 'PYTEST_XDIST_WORKER' in os.environ:
     os.environ.setdefault('OMP_NUM_THREADS', '1')
+pytest.register_assert_rewrite('helpers')
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    """A config file of the toy, in a fresh working folder."""
+    from helpers.engine_toy import toy_config
+
+    monkeypatch.chdir(tmp_path)
+    cfg = toy_config('', report=True)
+    cfg.pop('work_dir')
+    cfg.custom_imports.imports = ['mmdpt', 'helpers.engine_toy']
+    path = tmp_path / f'toy_{abs(hash(str(tmp_path)))}.py'
+    cfg.dump(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def checkpoints(tmp_path_factory):
+    """Checkpoints as training leaves them."""
+
+    import torch
+    from helpers.tools import ROOT
+    from mmengine.config import Config
+    from mmpretrain.registry import MODELS
+
+    from mmdpt.engine.recipe import make_recipe
+
+    def save(method):
+        folder = tmp_path_factory.mktemp(method)
+        cfg = Config.fromfile(f'{ROOT}/configs/{method}/{method}_tiny_digits_16shot.py')
+        cfg.model.classes = cfg.dataset.name
+        model = MODELS.build(dict(cfg.model))
+        meta = dict(mmdpt=dict(model.identity(), recipe=make_recipe(cfg)))
+        torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'epoch_1.pth')
+        return folder / 'epoch_1.pth'
+
+    return {method: save(method) for method in ('dpt', 'coop')}

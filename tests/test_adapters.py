@@ -5,17 +5,12 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from plain import encode_image, encode_text
-from test_classifier import build as build_method
-from test_classifier import samples
+from helpers.classifier import build as build_method
+from helpers.classifier import samples
+from helpers.matrix import PARTS
+from helpers.plain import encode_image, encode_text
 
 from mmdpt.models.heads.tip_adapter import grid
-
-PARTS = dict(
-    adapter=dict(head=dict(type='CLIPAdapterHead', ratio=0.4)),
-    tip=dict(head=dict(type='TipAdapterHead', num_keys=8)),
-    lora=dict(tuning=dict(type='LoRA', dropout=0.0)),
-)
 
 
 def build(part, **options):

@@ -8,9 +8,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import test_classifier
-import test_methods
-from test_tools import ROOT, tool
+import torch
+from helpers import classifier, matrix
+from helpers.tools import ROOT, tool
 
 PAGE = Path(ROOT, 'docs', 'add_a_method.md')
 BLOCK = re.compile(r'<!-- run -->\n```(\w+)\n(.*?)```', re.DOTALL)
@@ -55,13 +55,13 @@ def test_it_trains(project, monkeypatch):
 def test_its_row_of_the_matrix(project, monkeypatch):
     name, parts = re.match(r'(\w+) = (.*)', project[2], re.DOTALL).groups()
     row = eval(parts)
-    monkeypatch.setitem(test_classifier.METHODS, name, row)
-    monkeypatch.setitem(test_methods.METHODS, name, row)
-    images = test_classifier.torch.randn(5, 3, 32, 32)
-    test_classifier.test_equals_the_plain_path(name, images)
+    monkeypatch.setitem(classifier.METHODS, name, row)
+    monkeypatch.setitem(matrix.METHODS, name, row)
+    images = torch.randn(5, 3, 32, 32)
+    classifier.equals_the_plain_path(name, images)
     for tower, precision in (('small', 'fp32'), ('small', 'bf16'), ('uneven', 'fp32')):
-        test_methods.test_train_save_load_predict(name, tower, precision)
-    test_methods.test_resnet(name)
+        matrix.train_save_load_predict(name, tower, precision)
+    matrix.on_resnet(name)
 
 
 def test_the_text_prompt(monkeypatch):
@@ -70,13 +70,13 @@ def test_the_text_prompt(monkeypatch):
     source, row = re.findall(r'<!-- run text -->\n```python\n(.*?)```', page, re.DOTALL)
     exec(compile(source, str(PAGE), 'exec'), {'__name__': 'class_tokens'})
     name, parts = re.match(r'(\w+) = (.*)', row, re.DOTALL).groups()
-    monkeypatch.setitem(test_classifier.METHODS, name, eval(parts))
-    monkeypatch.setitem(test_methods.METHODS, name, eval(parts))
-    test_classifier.test_equals_the_plain_path(name, test_classifier.torch.randn(5, 3, 32, 32))
+    monkeypatch.setitem(classifier.METHODS, name, eval(parts))
+    monkeypatch.setitem(matrix.METHODS, name, eval(parts))
+    classifier.equals_the_plain_path(name, torch.randn(5, 3, 32, 32))
     for tower, precision in (('small', 'fp32'), ('small', 'bf16'), ('uneven', 'fp32')):
-        test_methods.test_train_save_load_predict(name, tower, precision)
+        matrix.train_save_load_predict(name, tower, precision)
     with pytest.raises(ValueError, match='layer must be a block of the text tower, from 0 to 2'):
-        test_classifier.build(name, text_prompt=dict(type='ClassTokenCoOp', layer=3))
+        classifier.build(name, text_prompt=dict(type='ClassTokenCoOp', layer=3))
 
 
 def test_what_it_promises(project):

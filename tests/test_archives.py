@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.clip_files import save
+from helpers.matrix import RESNET
+from helpers.plain import small_clip
 from mmengine.config import Config
-from plain import small_clip
-from test_clip import save
-from test_methods import RESNET
 
 from mmdpt.models.clip.config import read_config
 from mmdpt.models.clip.load import load_clip

@@ -7,17 +7,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
+from helpers.classifier import build
+from helpers.plain import CLASSES, small_clip, with_edit
+from helpers.tools import refused, tool
 from mmengine.runner import Runner
-from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 from PIL import Image
-from plain import CLASSES, small_clip, with_edit
-from test_classifier import build
-from test_tools import ROOT, refused, tool
 from torch import nn
 
-from mmdpt.engine.recipe import make_recipe
 from mmdpt.visualization import (
     AttentionVisualizationHook,
     ImageAttention,
@@ -376,30 +373,14 @@ def test_hook_keeps_its_interval_and_the_main_process(monkeypatch, epoch, main, 
     assert len(calls) == 2 * drawn
 
 
-@pytest.fixture(scope='module')
-def trained(tmp_path_factory):
-    """Checkpoints as training leaves them."""
-
-    def save(method):
-        folder = tmp_path_factory.mktemp(method)
-        cfg = Config.fromfile(f'{ROOT}/configs/{method}/{method}_tiny_digits_16shot.py')
-        cfg.model.classes = cfg.dataset.name
-        model = MODELS.build(dict(cfg.model))
-        meta = dict(mmdpt=dict(model.identity(), recipe=make_recipe(cfg)))
-        torch.save(dict(state_dict=model.state_dict(), meta=meta), folder / 'epoch_1.pth')
-        return folder / 'epoch_1.pth'
-
-    return {method: save(method) for method in ('dpt', 'coop')}
-
-
-def test_command_line(trained, tmp_path, capsys):
+def test_command_line(checkpoints, tmp_path, capsys):
     image, other = tmp_path / 'wide.png', tmp_path / 'b' / 'wide.png'
     Image.fromarray(np.arange(32 * 64 * 3, dtype=np.uint8).reshape(32, 64, 3)).save(image)
-    tool('visualize_attention', trained['dpt'], image, '--out', tmp_path / 'figures')
+    tool('visualize_attention', checkpoints['dpt'], image, '--out', tmp_path / 'figures')
     assert Image.open(tmp_path / 'figures' / 'wide.png').size[0] == 1440
     tool(
         'visualize_attention',
-        trained['coop'],
+        checkpoints['coop'],
         image,
         '--out',
         tmp_path / 'one.pdf',
@@ -422,4 +403,4 @@ def test_command_line(trained, tmp_path, capsys):
         (('none.png',), 'none.png does not exist'),
         ((other,), 'does not decode'),
     ):
-        assert words in refused(capsys, name, trained['dpt'], *arguments)
+        assert words in refused(capsys, name, checkpoints['dpt'], *arguments)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 import torch
-from engine_toy import hook, toy_config
+from helpers.engine_toy import hook, toy_config
 from mmengine.runner import Runner
 
 from mmdpt.engine import CheckpointError, latest_checkpoint, read_checkpoint

@@ -4,10 +4,10 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from helpers.plain import small_clip
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from plain import small_clip
 from torch.nn.parallel import DistributedDataParallel
 
 import mmdpt.models  # noqa: F401

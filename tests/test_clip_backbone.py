@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+from helpers.plain import encode_image, small_clip
 from mmengine.runner import load_checkpoint
 from mmpretrain.registry import MODELS
-from plain import encode_image, small_clip
 
 import mmdpt.models  # noqa: F401  (registers)
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import torch
-from test_classifier import build, samples
+from helpers.classifier import build, samples
 
 
 @pytest.mark.slow

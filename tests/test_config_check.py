@@ -1,8 +1,8 @@
 """Settings that do not exist are refused before anything is loaded."""
 
 import pytest
-from engine_toy import toy_config
-from kill_and_resume import config_of
+from helpers.engine_toy import toy_config
+from helpers.kill_and_resume import config_of
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import mmpretrain
 import pytest
 import torch
+from helpers.plain import small_clip
+from helpers.trees import DISK, VARIANTS, write_photos, write_tree
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, MODELS
-from plain import small_clip
-from trees import DISK, VARIANTS, write_photos, write_tree
 
 from mmdpt.datasets import get_benchmark, share_dataset
 

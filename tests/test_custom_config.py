@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from plain import small_clip
-from test_tools import refused, tool
-from trees import write_photos
+from helpers.plain import small_clip
+from helpers.tools import refused, tool
+from helpers.trees import write_photos
 
 from mmdpt.engine import read_checkpoint
 from mmdpt.models.clip.load import load_clip

@@ -4,8 +4,8 @@ import copy
 
 import pytest
 import torch
-from plain import CLASSES, about, small_clip
-from test_classifier import build
+from helpers.classifier import build
+from helpers.plain import CLASSES, about, small_clip
 
 from mmdpt.models.clip.load import load_clip
 from mmdpt.models.clip.text_tower import TextTower

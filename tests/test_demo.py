@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from helpers.checkpoints import NAMES, saved
+from helpers.short_runs import short_config, train
+from helpers.tools import ROOT, refused, tool
 from PIL import Image
-from short_runs import short_config, train
 from sklearn.datasets import load_digits
-from test_predict import NAMES, saved
-from test_tools import ROOT, refused, tool
 
 from mmdpt.apis import PromptInferencer
 from mmdpt.demo import (

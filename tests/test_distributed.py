@@ -10,12 +10,12 @@ import sys
 import time
 from pathlib import Path
 
-import gloo
 import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from engine_toy import toy_config
+from helpers import gloo
+from helpers.engine_toy import toy_config
 from mmengine.dataset import DefaultSampler
 
 from mmdpt.datasets import FewShotBatchSampler
@@ -183,7 +183,7 @@ def config(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     cfg = toy_config('')
     cfg.pop('work_dir')
-    cfg.custom_imports.imports = ['mmdpt', 'engine_toy', 'faulty']
+    cfg.custom_imports.imports = ['mmdpt', 'helpers.engine_toy', 'helpers.faulty']
     path = tmp_path / 'toy.py'
     cfg.dump(path)
     return path

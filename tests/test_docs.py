@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from doc_blocks import NEEDS, PAGES, ROOT, blocks, commands, inline_commands
-from test_tools import tool
-from trees import write_photos, write_tree
+from helpers.doc_blocks import NEEDS, PAGES, ROOT, blocks, commands, inline_commands
+from helpers.tools import tool
+from helpers.trees import write_photos, write_tree
 
 SHELL = [block for page in PAGES for block in blocks(page) if block.is_shell]
 EVERY = [(block.place, words) for block in SHELL for words in commands(block.text)]
@@ -165,7 +165,7 @@ def test_each_block_is_run_or_says_what_it_needs(block):
     else:
         assert kind == 'run', (
             f'{block.place} has no marker: put <!-- run: test_NAME.py --> or <!-- needs: data --> '
-            'before the block (tests/doc_blocks.py)'
+            'before the block (tests/helpers/doc_blocks.py)'
         )
         assert block.page.stem in HERE or runs_page(block.page)
 
@@ -343,7 +343,7 @@ def photos(root):
 
 
 def many_runs(root):
-    from test_results import write_grid
+    from helpers.grid import write_grid
 
     write_grid(root / 'work_dirs')
 

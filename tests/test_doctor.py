@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from test_tools import tool
-from trees import DISK, write_photos, write_tree
+from helpers.tools import tool
+from helpers.trees import DISK, write_photos, write_tree
 
 from mmdpt.datasets import BENCHMARKS, get_layout
 from mmdpt.datasets.doctor import check_dataset, missing_images

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from plain import CLASSES, about, encode_text, small_clip
-from test_classifier import build
+from helpers.classifier import build
+from helpers.plain import CLASSES, about, encode_text, small_clip
 
 from mmdpt.models import CoOp, TextTower
 from mmdpt.models.clip.edits import Edit, apply_edit

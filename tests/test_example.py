@@ -8,8 +8,8 @@ import sys
 
 import numpy as np
 import pytest
+from helpers.tools import ROOT, refused, tool
 from PIL import Image
-from test_tools import ROOT, refused, tool
 
 CONFIG = osp.join(ROOT, 'configs', 'dpt', 'dpt_tiny_digits_16shot.py')
 FEWER = [f'{name}_dataloader.dataset.indices=150' for name in ('val', 'test')]

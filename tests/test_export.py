@@ -9,12 +9,12 @@ import sys
 import numpy as np
 import pytest
 import torch
+from helpers.matrix import METHODS, TOWERS, build, leaves_the_image_alone
+from helpers.short_runs import ROOT, leaf
+from helpers.tools import tool
 from mmengine.dataset import Compose
 from mmpretrain.registry import TRANSFORMS
 from PIL import Image
-from short_runs import ROOT, leaf
-from test_methods import METHODS, TOWERS, build, leaves_the_image_alone
-from test_tools import tool
 
 from mmdpt.export import ExportedClassifier, ExportError, export, files, load_for_export
 from mmdpt.export.check import check, expected, largest_difference, sample_images

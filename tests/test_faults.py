@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 
+import helpers.faulty  # noqa: F401  registers
 import numpy as np
 import pytest
 import torch
-from engine_toy import ToyDataset
+from helpers.tools import refused, tool
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmpretrain.registry import DATASETS, HOOKS
-from test_tools import config, refused, tool  # noqa: F401
+from mmpretrain.registry import HOOKS
 
 from mmdpt.engine import CheckpointError, latest_checkpoint, read_checkpoint
 from mmdpt.engine.explain import explain
@@ -44,22 +44,6 @@ class Fault(Hook):
             raise torch.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB.')
         elif self.kind == 'disk':
             fill(self.place)
-
-
-@DATASETS.register_module(force=True)
-class DeadlyDataset(ToyDataset):
-    """Kills the process that loads its eleventh image, or fails there."""
-
-    def __init__(self, kind='kill', **kwargs):
-        super().__init__(**kwargs)
-        self.kind = kind
-
-    def __getitem__(self, index):
-        if index == 10 and self.kind == 'kill':
-            os.kill(os.getpid(), signal.SIGKILL)
-        if index == 10:
-            raise ValueError("The image 'x/10.jpg' does not decode (truncated).")
-        return super().__getitem__(index)
 
 
 def faulty(path, **changes):
@@ -92,7 +76,7 @@ def equal_after_resume(config, capsys):
 
 @pytest.mark.parametrize('kind, status', [('SIGINT', 130), ('SIGTERM', 143)])
 @pytest.mark.parametrize('interval', [1, 10])
-def test_stopped_by_a_signal(config, capsys, kind, status, interval):  # noqa: F811
+def test_stopped_by_a_signal(config, capsys, kind, status, interval):
     """The last complete epoch is saved, also if it was not yet time to."""
     before = signal.getsignal(signal.SIGTERM)
     faulty(
@@ -134,7 +118,7 @@ def test_command_to_go_on(monkeypatch):
 
 
 @pytest.mark.parametrize('kind', ['torch', 'numpy', 'cuda'])
-def test_out_of_memory(config, capsys, kind):  # noqa: F811
+def test_out_of_memory(config, capsys, kind):
     """The first two are real: no computer has 32 petabytes."""
     faulty(config, custom_hooks=[dict(type='Fault', kind=kind)])
     with pytest.raises(SystemExit) as end:
@@ -169,11 +153,14 @@ def deadly(config, kind):
     )
 
 
-def test_killed_loading_process(config):  # noqa: F811
+def test_killed_loading_process(config):
     """One line, and no waiting. In a process of its own: PyTorch raises from a
     signal handler, which may come late and hit another test."""
     deadly(config, 'kill')
-    code = "import sys, test_faults; test_faults.tool('train', sys.argv[1], '--work-dir', 'run')"
+    code = (
+        'import sys, helpers.faulty, helpers.tools; '
+        "helpers.tools.tool('train', sys.argv[1], '--work-dir', 'run')"
+    )
     here = os.path.dirname(os.path.abspath(__file__))
     path = os.pathsep.join([here, os.path.dirname(here), os.environ.get('PYTHONPATH', '')])
     done = subprocess.run(
@@ -188,7 +175,7 @@ def test_killed_loading_process(config):  # noqa: F811
     assert re.search(r'^error: the loading process \d+ died \(.*num_workers=0', line)
 
 
-def test_bad_image_in_a_loading_process(config, capsys):  # noqa: F811
+def test_bad_image_in_a_loading_process(config, capsys):
     deadly(config, 'image')
     assert (
         refused(capsys, 'train', config, '--work-dir', 'run')
@@ -208,7 +195,7 @@ def small_disk(tmp_path):
     subprocess.run(['umount', '-l', str(place)])
 
 
-def test_full_disk(config, capsys, small_disk):  # noqa: F811
+def test_full_disk(config, capsys, small_disk):
     """The former checkpoint stays; with space again, training goes on."""
     faulty(config, custom_hooks=[dict(type='Fault', kind='disk', place=str(small_disk))])
     run = small_disk / 'run'
@@ -229,7 +216,7 @@ def test_full_disk(config, capsys, small_disk):  # noqa: F811
 
 
 @pytest.mark.parametrize('content', [b'', b'/some/where/epo', b'\xff\x00garbage', b'epoch_9.pth'])
-def test_torn_pointer(config, capsys, content):  # noqa: F811
+def test_torn_pointer(config, capsys, content):
     faulty(config)
     tool('train', config, '--work-dir', 'run')
     with open('run/last_checkpoint', 'wb') as file:
@@ -238,7 +225,7 @@ def test_torn_pointer(config, capsys, content):  # noqa: F811
     assert 'run/last_checkpoint names' in line and line.endswith('--resume run/epoch_4.pth')
 
 
-def test_damaged_newest_names_the_one_before(config, capsys):  # noqa: F811
+def test_damaged_newest_names_the_one_before(config, capsys):
     faulty(config)
     tool('train', config, '--work-dir', 'run')
     with open(f'run/{FOUR}', 'r+b') as file:
@@ -251,9 +238,9 @@ def test_damaged_newest_names_the_one_before(config, capsys):  # noqa: F811
     assert f'{FOUR} is damaged' in line
 
 
-def test_checkpoint_of_a_training_cut_and_flipped(config, capsys):  # noqa: F811
+def test_checkpoint_of_a_training_cut_and_flipped(config, capsys):
     """200 lengths and 600 bytes, among them all parts of the zip's directory."""
-    from kill_and_resume import differences
+    from helpers.kill_and_resume import differences
 
     faulty(config)
     tool('train', config, '--work-dir', 'run')
@@ -283,6 +270,6 @@ def test_checkpoint_of_a_training_cut_and_flipped(config, capsys):  # noqa: F811
     assert refusals > 200
 
 
-def test_work_dir_that_cannot_be(config, capsys):  # noqa: F811
+def test_work_dir_that_cannot_be(config, capsys):
     open('file', 'w').close()
     assert 'file' in refused(capsys, 'train', config, '--work-dir', 'file/run')

@@ -5,8 +5,8 @@ import os
 
 import pytest
 import torch
+from helpers.tiny_benchmark import CLASSES, RANDOM_CROP, TINY, paths_of, write_tiny_benchmark
 from mmpretrain.registry import DATASETS
-from tiny_benchmark import CLASSES, RANDOM_CROP, TINY, paths_of, write_tiny_benchmark
 
 from mmdpt.datasets import Benchmark, FewShotDataset, draw_hash, read_split, sample_few_shot
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.plain import about, cosine_logits
 from mmpretrain.structures import DataSample
-from plain import about, cosine_logits
 
 from mmdpt.models.heads.base import SimilarityHead
 from mmdpt.models.heads.dpt import DPTHead, GuidedHead, class_aware_loss

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from engine_toy import ToyDataset, hook, toy_config
+from helpers.engine_toy import ToyDataset, hook, toy_config
 from mmengine.runner import Runner
 from torch.utils.data import ConcatDataset, Subset
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.short_runs import ROOT, short_config, train
 from mmpretrain import FeatureExtractor, ImageClassificationInferencer, get_model, list_models
 from mmpretrain.apis import ImageRetrievalInferencer
 from mmpretrain.apis.model import ModelHub
 from mmpretrain.models import ImageToImageRetriever
-from short_runs import ROOT, short_config, train
 
 import mmdpt
 from mmdpt.datasets.digits import digit_images

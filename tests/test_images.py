@@ -163,6 +163,7 @@ def test_cut_at_any_length(tmp_path):
             read_image(str(path))
 
 
+@pytest.mark.slow  # wall-clock time
 def test_killed_reader_ends_the_check(tmp_path, monkeypatch):
     from concurrent.futures.process import BrokenProcessPool
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from trees import put, write_tree
+from helpers.trees import put, write_tree
 
 from mmdpt.datasets import FewShotDataset, get_layout, index
 from mmdpt.datasets.index import list_images

@@ -4,9 +4,9 @@ import json
 import logging
 
 import pytest
+from helpers.tools import tool
+from helpers.trees import COUNTS, DISK, SPLIT, SYNSETS, VARIANTS, class_names, write_tree
 from mmengine.logging import MMLogger
-from test_tools import tool
-from trees import COUNTS, DISK, SPLIT, SYNSETS, VARIANTS, class_names, write_tree
 
 from mmdpt.datasets import (
     BENCHMARKS,

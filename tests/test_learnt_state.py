@@ -3,9 +3,9 @@ from collections import OrderedDict
 
 import pytest
 import torch
+from helpers.classifier import COOP, build
+from helpers.plain import CLASSES, about, small_clip
 from mmengine.runner.checkpoint import load_state_dict as mmengine_load
-from plain import CLASSES, about, small_clip
-from test_classifier import COOP, build
 
 
 def through_a_file(state):

@@ -7,10 +7,10 @@ import os.path as osp
 import numpy as np
 import pytest
 import torch
+from helpers.classifier import build
+from helpers.tools import ROOT, tool
 from mmengine.config import Config
 from PIL import Image
-from test_classifier import build
-from test_tools import ROOT, tool
 
 from mmdpt.engine import LinearProbeHook, read_checkpoint
 from mmdpt.evaluation import search_linear_probe

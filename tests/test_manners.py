@@ -4,12 +4,12 @@ import os.path as osp
 import shlex
 
 import pytest
+from helpers.short_runs import ROOT, short_config, train
+from helpers.stock_models import HEAD, RESNET, VIT, write
+from helpers.tools import refused, tool
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpretrain.registry import MODELS
-from short_runs import ROOT, short_config, train
-from test_mmpretrain_classifiers import HEAD, RESNET, VIT, write
-from test_tools import refused, tool
 
 from mmdpt.datasets import innermost, share_dataset
 from mmdpt.datasets.shared import check_shared

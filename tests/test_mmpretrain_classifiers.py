@@ -5,53 +5,14 @@ import os.path as osp
 
 import pytest
 import torch
-from mmengine.config import Config
+from helpers.stock_models import DEEP, RESNET, VIT, plain_vit, write
+from helpers.tools import refused, tool
 from mmpretrain.registry import MODELS
-from test_tools import refused, tool
-from test_vit import DEEP, plain_vit
 
 from mmdpt.engine import read_checkpoint
 from mmdpt.engine.measure import check_baselines
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
-BASES = [
-    osp.join(ROOT, 'configs', '_base_', name)
-    for name in ('runtime.py', 'sgd.py', 'datasets/digits.py')
-]
-HEAD = dict(type='LinearClsHead', num_classes=10, in_channels=32)
-RESNET = dict(
-    type='ImageClassifier',
-    backbone=dict(type='ResNet_CIFAR', depth=18, stem_channels=4, base_channels=4),
-    neck=dict(type='GlobalAveragePooling'),
-    head=dict(HEAD),
-)
-VIT = dict(
-    type='ImageClassifier',
-    backbone=dict(
-        type='VisionTransformer',
-        img_size=32,
-        patch_size=8,
-        arch=dict(embed_dims=32, num_layers=3, num_heads=4, feedforward_channels=48),
-    ),
-    head=dict(HEAD),
-)
-
-
-def write(model, folder):
-    """A config file: two images a class, two epochs."""
-    few = dict(dataset=dict(indices=100))  # test images
-    Config(
-        dict(
-            _base_=BASES,
-            val_dataloader=few,
-            test_dataloader=few,
-            model=model,
-            optim_wrapper=dict(optimizer=dict(lr=0.1)),
-            train_dataloader=dict(dataset=dict(shots=2)),
-            train_cfg=dict(max_epochs=2),
-        )
-    ).dump(folder / 'few.py')
-    return str(folder / 'few.py')
 
 
 def results(work_dir):

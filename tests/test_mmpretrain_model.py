@@ -3,9 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.classifier import METHODS, build, samples
 from mmengine.analysis import get_model_complexity_info
 from mmpretrain.structures import DataSample
-from test_classifier import METHODS, build, samples
 
 SOFT = torch.tensor(
     [[0.7, 0.3, 0, 0], [0, 1, 0, 0], [0, 0, 0.5, 0.5], [0.1, 0.2, 0.3, 0.4], [0, 0.4, 0.6, 0]],

@@ -9,8 +9,8 @@ import mmengine
 import numpy as np
 import pytest
 import torch
-from short_runs import leaf, short_config, train
-from test_tools import tool
+from helpers.short_runs import leaf, short_config, train
+from helpers.tools import tool
 
 from mmdpt.compat import run, scripts, token_hooks, with_gradients
 from mmdpt.datasets.digits import digit_images, load_digits

@@ -6,15 +6,15 @@ import os.path as osp
 import numpy as np
 import pytest
 import torch
+from helpers.classifier import METHODS, build
+from helpers.short_runs import Recorder, leaf, short_config, train
+from helpers.tools import tool
 from mmengine.dataset import pseudo_collate
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import OptimWrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import DATASETS, OPTIM_WRAPPERS
 from mmpretrain.structures import DataSample
-from short_runs import Recorder, leaf, short_config, train
-from test_classifier import METHODS, build
-from test_tools import tool
 
 from mmdpt.engine import LearntEMA, read_checkpoint
 from mmdpt.engine.cli import build_runner

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_classifier import build
+from helpers.classifier import build
 
 from mmdpt.models import classifier
 from mmdpt.models.clip.load import load_clip

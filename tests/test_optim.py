@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from engine_toy import ToyPrompted
+from helpers.engine_toy import ToyPrompted
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 

@@ -1,7 +1,7 @@
 """Options that name nothing are refused, with the nearest names."""
 
 import pytest
-from engine_toy import toy_config
+from helpers.engine_toy import toy_config
 from mmengine.config import ConfigDict
 
 from mmdpt.engine.options import check_options, with_suggestion

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from trees import put, write_photos
+from helpers.trees import put, write_photos
 
 from mmdpt.datasets import FewShotDataset, Item, own_benchmark, resolve_classes
 from mmdpt.datasets.own_files import divide, read_csv

@@ -4,12 +4,15 @@ import json
 import shutil
 from pathlib import Path
 
+import helpers.twin_methods as twins
 import numpy as np
 import pytest
-import twin_methods as twins
+from helpers.twin_tcp import tcp
 from mmengine.config import Config
 from parity import check_folder
 from parity.golden import read_npz
+from parity.parts import lora_blocks
+from parity.settings import NotImplementedCase
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden'
@@ -92,6 +95,9 @@ CASES = {
         'mid',
         dict(blocks=dict(vision=[4, 5]), parts='k', rank=2, alpha=5),
     ),
+    'zero_shot': (twins.zero_shot, dict(template='the {} here.')),
+    'tcp_two_vectors': (tcp, 2, dict(layers=[3], shares=[0.35], weight=1.5)),
+    'tcp_six_vectors': (tcp, 6, dict(layers=[1, 4], shares=[0.8, 1.0], weight=5.0, hidden=8)),
     'vpt': (twins.vpt, dict(tokens=3)),
     'clip_adapter': (twins.clip_adapter, dict(ratio=0.6, reduction=8)),
     'tip_adapter_f': (
@@ -200,3 +206,9 @@ def test_another_setting_gives_other_numbers(case, change, config, tmp_path):
     result = check_folder(tmp_path, config, ['case'])['case']
     assert result['status'] == 'failed'
     assert any(not t.get('passed', True) for t in result['tensors'].values())
+
+
+def test_deeper_lora_positions_are_not_guessed():
+    assert lora_blocks('all', 24) == list(range(24))
+    with pytest.raises(NotImplementedCase, match="position='half-up' in a tower of 24 blocks"):
+        lora_blocks('half-up', 24)

@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers.classifier import build
+from helpers.plain import small_clip
 from mmengine.registry import MODELS as ROOT
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from plain import small_clip
-from test_classifier import build
 
 from mmdpt.models import CoOp, SimilarityHead, VisualPrompt
 from mmdpt.models.clip.edits import Edit

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers.checkpoints import METHODS, NAMES, PIPELINE, TINY, saved
+from helpers.tools import ROOT, refused, tool
+from helpers.trees import write_photos
 from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 from mmpretrain.registry import MODELS
 from PIL import Image
-from test_tools import ROOT, refused, tool
-from trees import write_photos
 
 from mmdpt.apis import PromptInferencer, find_images
 from mmdpt.datasets import Benchmark
@@ -21,29 +22,6 @@ from mmdpt.engine import read_checkpoint
 from mmdpt.engine.recipe import check_recipe, make_recipe
 
 CUSTOM = Path(ROOT, 'configs/dpt/dpt_tiny_custom.py')
-NAMES = ['eight', 'four', 'one']
-TINY = dict(
-    type='PromptedCLIP', arch='mmdpt-tiny', pretrained='mmdpt-tiny', templates='the digit {}.'
-)
-PIPELINE = [
-    dict(type='LoadPILImage'),
-    dict(type='ResizeEdge', scale=32, interpolation='bicubic', backend='pillow'),
-    dict(type='CenterCrop', crop_size=32),
-    dict(type='PackInputs'),
-]
-METHODS = dict(
-    coop=dict(text_prompt=dict(type='CoOp', num_tokens=4)),
-    csc=dict(text_prompt=dict(type='CoOp', num_tokens=4, class_specific=True)),
-    cocoop=dict(text_prompt=dict(type='CoCoOp', num_tokens=4)),
-    vpt=dict(visual_prompt=dict(type='VPT', num_tokens=2)),
-    dpt=dict(
-        text_prompt=dict(type='CoOp', num_tokens=4),
-        head=dict(type='DPTHead', guided_epochs=1),
-        visual_prompt=dict(type='CAVPT', num_tokens=2, top_k=3),
-    ),
-    adapter=dict(head=dict(type='CLIPAdapterHead')),
-    tip=dict(head=dict(type='TipAdapterHead', num_keys=6)),
-)
 
 
 @pytest.fixture(scope='module')
@@ -84,21 +62,6 @@ def folder(tmp_path, monkeypatch):
     Path('mine/notes.txt').write_text('no image')
     Path('mine/.hidden.jpg').write_text('no image')
     return Path('mine')
-
-
-def saved(method, path='method.pth', classes=NAMES, **model):
-    """Write an untrained checkpoint as training would."""
-    torch.manual_seed(0)
-    cfg = Config(
-        dict(
-            model=dict(TINY, classes=classes, **METHODS[method], **model),
-            test_dataloader=dict(dataset=dict(pipeline=PIPELINE)),
-        )
-    )
-    built = MODELS.build(cfg.model)
-    about = dict(built.identity(), recipe=make_recipe(cfg))
-    torch.save(dict(state_dict=built.state_dict(), meta=dict(mmdpt=about)), path)
-    return built.eval()
 
 
 def test_folder(trained, folder, capsys):

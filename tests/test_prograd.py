@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from helpers.classifier import build
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.structures import DataSample
-from test_classifier import build
 from torch.nn.parallel import DistributedDataParallel
 
 from mmdpt.engine.prograd import align

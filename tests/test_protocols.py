@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.plain import small_clip
+from helpers.tools import tool
+from helpers.trees import VARIANTS, write_tree
 from mmengine.config import Config
-from plain import small_clip
-from test_tools import tool
-from trees import VARIANTS, write_tree
 
 from mmdpt.engine import read_checkpoint
 from mmdpt.evaluation.protocols import FEW_SHOT, summary, targets

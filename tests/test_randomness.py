@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from tiny_benchmark import RANDOM_CROP, TINY, write_tiny_benchmark
+from helpers.tiny_benchmark import RANDOM_CROP, TINY, write_tiny_benchmark
 
 from mmdpt.datasets import FewShotBatchSampler, FewShotDataset
 

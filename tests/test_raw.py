@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from test_tools import tool
-from trees import put, write_photos, write_tree
+from helpers.tools import tool
+from helpers.trees import put, write_photos, write_tree
 
 from mmdpt.datasets import FewShotDataset, get_layout
 from mmdpt.datasets.class_names import DTD, OXFORD_PETS

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from engine_toy import toy_config
+from helpers.engine_toy import toy_config
 from mmengine.runner import Runner
 
 from mmdpt.engine import FewShotReportHook, read_checkpoint

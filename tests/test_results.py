@@ -6,58 +6,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from mmengine.config import Config
-from test_tools import ROOT, tool
+from helpers.grid import write_grid, write_run
+from helpers.tools import ROOT, tool
 
-from mmdpt.engine import FewShotReportHook
 from mmdpt.engine.provenance import package_commit
 from mmdpt.results import all_tables, collect, find_runs, read_csv, write_csv
 from mmdpt.results.few_shot_plot import COLOURS, draw, panels
 from mmdpt.results.render import cell_text, latex, markdown, usual_n
 from mmdpt.results.row import parse_name
-
-
-def write_run(
-    root,
-    method='dpt',
-    dataset='Digits',
-    shots=4,
-    seed=1,
-    accuracy=50.0,
-    zero_shot=40.0,
-    baselines=None,
-    subset='all',
-    draw=None,
-    clip='f1',
-    change=None,
-):
-    """A results.json with the fields of the real writer."""
-    folder = Path(root) / f'{method}_{dataset}_{shots}_{seed}_{subset}'
-    folder.mkdir(parents=True)
-    metainfo = dict(benchmark=dataset, shots=shots, subset=subset)
-    identity = dict(clip=dict(arch='toy', fingerprint=clip), classes=['a'])
-    dataset = SimpleNamespace(
-        metainfo=metainfo, draw_hash=draw or f'{dataset}-{subset}-{shots}-{seed}'
-    )
-    runner = SimpleNamespace(
-        cfg=Config(dict(model=dict())),
-        seed=seed,
-        epoch=50,
-        work_dir=str(folder),
-        model=SimpleNamespace(identity=lambda: identity),
-        train_dataloader=SimpleNamespace(dataset=dataset),
-        message_hub=SimpleNamespace(runtime_info={}),
-    )
-    hook = FewShotReportHook(method=method)
-    hook.commit = dict(commit='c' * 40, dirty=False)
-    hook.zero_shot = zero_shot and {'accuracy/top1': zero_shot}
-    hook.compared, hook.final = baselines or {}, {'accuracy/top1': accuracy}
-    results = {**hook._results(runner, 1.5), **(change or {})}
-    (folder / 'results.json').write_text(json.dumps(results))
-    return folder
 
 
 def write_protocol(root, protocol, accuracy, **kwargs):
@@ -81,16 +39,6 @@ def tables(root, **kwargs):
         for column, one in zip(table.columns, cells)
     }
     return texts, warnings + more
-
-
-def write_grid(root):
-    """Two methods, two datasets, three seeds; 'coop' lacks seed 3 on EuroSAT."""
-    for seed, accuracy in enumerate((90.0, 92.0, 94.0), 1):
-        write_run(root, 'dpt', 'Digits', seed=seed, accuracy=accuracy)
-        write_run(root, 'dpt', 'EuroSAT', seed=seed, accuracy=accuracy - 10 * seed)
-        write_run(root, 'coop', 'Digits', seed=seed, accuracy=80.0)
-        if seed < 3:
-            write_run(root, 'coop', 'EuroSAT', seed=seed, accuracy=58.0 + 2 * seed)
 
 
 def test_means_deviations_and_a_missing_seed(tmp_path):
@@ -336,6 +284,7 @@ def test_markdown_and_latex(tmp_path):
     assert text.count(r'\begin{table}') == text.count(r'\end{table}') == 2
 
 
+@pytest.mark.slow  # wall-clock time
 def test_a_thousand_runs(tmp_path):
     """Without torch, which would take longer than all else."""
     names = [f'data{i}' for i in range(10)]

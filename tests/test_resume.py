@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from kill_and_resume import METHODS, config_of, differences, options_of, parts, run
+from helpers.kill_and_resume import METHODS, config_of, differences, options_of, parts, run
 from mmengine.config import Config, DictAction
 
 from mmdpt.engine import read_checkpoint

@@ -9,23 +9,23 @@ import signal
 import sys
 import time
 
-import fake_slurm
 import pytest
-from engine_toy import toy_config
+from helpers import fake_slurm
+from helpers.engine_toy import toy_config
 
 from mmdpt.cli import sweep as TOOL
 from mmdpt.sweep import slurm
 from mmdpt.sweep.state import holder
 
 ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
-STUB = osp.join(ROOT, 'tests', 'sweep_stub.py')
+STUB = osp.join(ROOT, 'tests', 'helpers', 'sweep_stub.py')
 
 
 @pytest.fixture
 def sweep(tmp_path, monkeypatch):
     """Writes a sweep file of toy runs; gives a function that starts it."""
     cfg = toy_config(tmp_path / 'unused', epochs=4, report=True)
-    cfg.custom_imports.imports = ['mmdpt', 'engine_toy']
+    cfg.custom_imports.imports = ['mmdpt', 'helpers.engine_toy']
     cfg.dump(tmp_path / 'toy.py')
     monkeypatch.setattr(TOOL, 'find_tool', lambda run: STUB)
     before = signal.getsignal(signal.SIGTERM)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from plain import CLASSES, about, encode_text, small_clip
+from helpers.plain import CLASSES, about, encode_text, small_clip
 
 from mmdpt.models.clip.load import load_clip
 from mmdpt.models.clip.packed_text import encode

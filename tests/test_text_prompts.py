@@ -1,6 +1,6 @@
 import pytest
 import torch
-from plain import CLASSES, about, small_clip
+from helpers.plain import CLASSES, about, small_clip
 
 from mmdpt.models.clip.load import load_clip
 from mmdpt.models.clip.text_tower import TextTower

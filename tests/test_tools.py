@@ -1,6 +1,5 @@
 """tools/train.py and tools/test.py: options, resuming, errors in one line."""
 
-import importlib.util
 import json
 import os
 import os.path as osp
@@ -11,47 +10,9 @@ import time
 
 import pytest
 import torch
-from engine_toy import toy_config
+from helpers.tools import ROOT, refused, tool
 
 from mmdpt.engine import read_checkpoint
-
-ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
-
-
-def tool(name, *arguments):
-    """Runs tools/NAME.py in this process, as from the command line."""
-    path = osp.join(ROOT, 'tools', f'{name}.py')
-    spec = importlib.util.spec_from_file_location(f'tool_{name}', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    before = sys.argv
-    sys.argv = [path, *map(str, arguments)]
-    try:
-        module.main()
-    finally:
-        sys.argv = before
-
-
-@pytest.fixture
-def config(tmp_path, monkeypatch):
-    """A config file of the toy, in a fresh working folder."""
-    monkeypatch.chdir(tmp_path)
-    cfg = toy_config('', report=True)
-    cfg.pop('work_dir')
-    cfg.custom_imports.imports = ['mmdpt', 'engine_toy']
-    path = tmp_path / f'toy_{abs(hash(str(tmp_path)))}.py'
-    cfg.dump(path)
-    return path
-
-
-def refused(capsys, name, *arguments):
-    """Runs a tool that must end with one line on the screen; returns it."""
-    with pytest.raises(SystemExit) as end:
-        tool(name, *arguments)
-    assert end.value.code == 1
-    line, hint = capsys.readouterr().err.strip().splitlines()[-2:]
-    assert line.startswith('error: ') and '--debug' in hint
-    return line
 
 
 def test_train_then_test(config, capsys):

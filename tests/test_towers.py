@@ -8,14 +8,22 @@ from importlib.util import find_spec
 import pytest
 import torch
 import torch.nn as nn
-from hf_towers import clipa, mobileclip, shake, siglip, timm_clip, worldwide, write_tokenizer
+from helpers.hf_towers import (
+    clipa,
+    mobileclip,
+    shake,
+    siglip,
+    timm_clip,
+    worldwide,
+    write_tokenizer,
+)
+from helpers.matrix import METHODS, TOWERS
+from helpers.matrix import build as build_method
+from helpers.matrix import train_save_load_predict as train_save_load
+from helpers.plain import CLASSES, about, edited, small_clip, with_edit
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
-from plain import CLASSES, about, edited, small_clip, with_edit
 from safetensors.torch import save_file
-from test_methods import METHODS, TOWERS
-from test_methods import build as build_method
-from test_methods import test_train_save_load_predict as train_save_load
 
 import mmdpt.models  # noqa: F401
 from mmdpt.models import TemplatePrompt, TextTower

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from helpers.classifier import build
+from helpers.plain import CLASSES
 from mmengine.logging import MMLogger
 from mmengine.runner.checkpoint import load_state_dict as mmengine_load
-from plain import CLASSES
-from test_classifier import build
 
 LOADERS = [lambda model, state: model.load_state_dict(state), mmengine_load]
 OTHER = ['dog', 'lynx', 'cat']

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_tools import ROOT, tool
+from helpers.tools import ROOT, tool
 
 TUTORIAL = Path(ROOT, 'docs', 'tutorial.md')
 BLOCK = re.compile(r'<!-- run -->\n```(\w*)\n(.*?)```', re.DOTALL)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from plain import encode_image, small_clip
+from helpers.plain import encode_image, small_clip
 
 from mmdpt.models.clip.image_tower import ImageTower
 from mmdpt.models.clip.load import load_clip

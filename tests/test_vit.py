@@ -4,17 +4,15 @@ import copy
 
 import pytest
 import torch
+from helpers.stock_models import DEEP, SHALLOW, SMALL, plain_vit
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
-from mmpretrain.models import ImageClassifier, VisionTransformer
+from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 import mmdpt.models  # noqa: F401  (registers)
 
-ARCH = dict(embed_dims=32, num_layers=3, num_heads=4, feedforward_channels=48)
-SMALL = dict(arch=ARCH, img_size=16, patch_size=8)
-DEEP, SHALLOW = (dict(type='VPT', num_tokens=3, deep=deep) for deep in (True, False))
 VARIANTS = dict(
     cls=dict(),
     featmap=dict(out_type='featmap'),
@@ -31,18 +29,6 @@ VARIANTS = dict(
     dropping=dict(drop_rate=0.5, drop_path_rate=0.5),
     frozen=dict(frozen_stages=3, out_type='avg_featmap'),
 )
-
-
-def plain_vit(seed=0, **options):
-    """A small VisionTransformer; every weight is random, norms as well."""
-    torch.manual_seed(seed)
-    model = VisionTransformer(**{**SMALL, **options})
-    for p in model.parameters():
-        torch.nn.init.normal_(p.data, std=0.1)
-        if p.dim() == 1:
-            p.data.add_(0.5)
-    model.eval()
-    return model
 
 
 def prompted(plain, prompt=DEEP, **options):

@@ -4,9 +4,8 @@ import json
 
 import pytest
 import torch
-from test_attention import trained  # noqa: F401  a fixture
-from test_classifier import build
-from test_tools import refused, tool
+from helpers.classifier import build
+from helpers.tools import refused, tool
 
 from mmdpt.visualization import nearest_words
 from mmdpt.visualization.words import token_text
@@ -97,13 +96,13 @@ def test_bad_values():
         nearest_words(model, classes=['ox'])
 
 
-def test_command_line(trained, tmp_path, capsys):  # noqa: F811
+def test_command_line(checkpoints, tmp_path, capsys):
     out = tmp_path / 'words.json'
-    tool('nearest_words', trained['dpt'], '--top-k', 2, '--exclude-special', '--json', out)
+    tool('nearest_words', checkpoints['dpt'], '--top-k', 2, '--exclude-special', '--json', out)
     rows = json.loads(out.read_text())
     assert [row['position'] for row in rows] == list(range(1, 9))
     first = rows[0]['words'][0]
     assert f'   1  {first["text"]} {first["distance"]:.4f}  ' in capsys.readouterr().out
     assert 'share one context' in refused(
-        capsys, 'nearest_words', trained['dpt'], '--classes', 'one,two'
+        capsys, 'nearest_words', checkpoints['dpt'], '--classes', 'one,two'
     )

@@ -3,7 +3,7 @@
     python tools/benchmark_speed.py --num-classes 10 100 1000 --batch-size 4
 
 The plain path pads every prompt to the full context, shares and caches nothing
-and runs the frozen and the prompted image pass apart (tests/plain.py). Both
+and runs the frozen and the prompted image pass apart (tests/helpers/plain.py). Both
 compute --method, as configs/_base_/methods has it, with random weights, so only
 time, memory and equality mean something. Where a plain run would not fit (--plain-limit), it is run with
 fewer classes, at two sizes, and carried on in a straight line; the result

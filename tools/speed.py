@@ -75,7 +75,7 @@ class Task:
 
     def run(self, plain_path: bool) -> list[torch.Tensor]:
         """Outputs, then gradients."""
-        from plain import learnt_text, match
+        from helpers.plain import learnt_text, match
 
         model = self.model
         if self.part == 'evaluation':

@@ -19,12 +19,6 @@ POSITIONS = {
     'half-bottom': [0, 1, 2, 3, 4, 5],
     'all': list(range(12)),
 }
-# Its image tower of ViT-L/14 has 24 and knows these only.
-POSITIONS_24 = {
-    'half-up': list(range(12, 24)),
-    'half-bottom': list(range(12)),
-    'all': list(range(24)),
-}
 
 
 def depths(golden: Golden) -> dict[str, int]:
@@ -192,7 +186,7 @@ def tip_adapter_parts(golden: Golden) -> dict:
 
 def lora_blocks(position: str, depth: int) -> list:
     """Indices of the blocks that a named position means."""
-    known = POSITIONS_24 if depth == 24 else POSITIONS
+    known = dict(all=list(range(depth))) if depth == 24 else POSITIONS
     if position not in known:
         raise NotImplementedCase(f'position={position!r} in a tower of {depth} blocks')
     blocks = [i for i in known[position] if i < depth]

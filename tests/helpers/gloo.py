@@ -13,13 +13,13 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from plain import small_clip
-from test_methods import METHODS
 
+from helpers.matrix import METHODS
+from helpers.plain import small_clip
 from mmdpt.engine import MeanLossHook
 from mmdpt.engine.cli import build_runner
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CLASSES = ['cat', 'Egyptian Mau', 'american_bulldog', 'ox', 'a b c d e']
 CASES = {
     **METHODS,
@@ -86,7 +86,8 @@ def train(case):
     )
     share = slice(get_rank(), None, get_world_size())
     for step, (count, epoch) in enumerate(STEPS):
-        for name, value in dict(epoch=epoch, iter=step, seed=7).items():
+        inner.head.set_epoch(epoch)
+        for name, value in dict(iter=step, seed=7).items():
             hub.update_info(name, value)
         torch.manual_seed(step)
         images = torch.randn(count, 3, 32, 32)

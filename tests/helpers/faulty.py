@@ -4,10 +4,11 @@ import os
 import signal
 import time
 
-from engine_toy import ToyDataset
 from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmpretrain.registry import DATASETS, HOOKS
+
+from helpers.engine_toy import ToyDataset
 
 
 @HOOKS.register_module()
@@ -45,4 +46,20 @@ class FaultyDataset(ToyDataset):
     def __getitem__(self, index):
         if get_rank() == 1 and len(self.epochs) > 1:
             raise ValueError('5.jpg is damaged: replace it')
+        return super().__getitem__(index)
+
+
+@DATASETS.register_module(force=True)
+class DeadlyDataset(ToyDataset):
+    """Kills the process that loads its eleventh image, or fails there."""
+
+    def __init__(self, kind='kill', **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def __getitem__(self, index):
+        if index == 10 and self.kind == 'kill':
+            os.kill(os.getpid(), signal.SIGKILL)
+        if index == 10:
+            raise ValueError("The image 'x/10.jpg' does not decode (truncated).")
         return super().__getitem__(index)

@@ -1,6 +1,6 @@
 """Stands in for tools/train.py: some short steps, a checkpoint after each.
 
-    python tests/sweep_stub.py CONFIG --work-dir D [--resume]
+    python tests/helpers/sweep_stub.py CONFIG --work-dir D [--resume]
 
 A seed of 13 fails; one of 14 ends well without results. ``starts`` tells the
 step at which each attempt began.

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from open_clip.tokenizer import SimpleTokenizer
 
-GOLDEN = Path(__file__).resolve().parent / 'data/golden'
+GOLDEN = Path(__file__).resolve().parents[1] / 'data/golden'
 CLASSES = ['american_bulldog', 'ox', 'cat', 'Egyptian Mau']
 encode = SimpleTokenizer().encode
 
@@ -69,8 +69,9 @@ class Clip:
             ]
         )
 
-    def text(self, prompts, deep=(), deltas=None):
-        """Features of prompts given as ``(embeddings (L, D), ids)``."""
+    def text(self, prompts, deep=(), deltas=None, blend=None):
+        """Features of prompts given as ``(embeddings (L, D), ids)``; ``blend``
+        gives by block the tokens (C, n, D) to mix in and their share."""
         ends = [len(ids) - 1 for _, ids in prompts]
         x = torch.nn.utils.rnn.pad_sequence([p for p, _ in prompts], True)
         length = x.shape[1]
@@ -80,6 +81,11 @@ class Clip:
             if 1 <= i <= len(deep):
                 tokens = deep[i - 1].expand(len(x), -1, -1)
                 x = torch.cat([x[:, :1], tokens, x[:, 1 + tokens.shape[1] :]], 1)
+            if i in (blend or {}):
+                tokens, share = blend[i]
+                last = 1 + tokens.shape[1]
+                mixed = share * tokens + (1 - share) * x[:, 1:last]
+                x = torch.cat([x[:, :1], mixed, x[:, last:]], 1)
             x = self.block(f'transformer.resblocks.{i}', x, mask, (deltas or {}).get(i, 0.0))
         x = self.norm('ln_final', x)
         return x[range(len(x)), ends] @ self.w['text_projection']

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
-from twin import CLASSES, Clip, draw, pictures, token_ids, weights, write
+
+from helpers.twin import CLASSES, Clip, draw, pictures, token_ids, weights, write
 
 CTX = 'prompt_learner.ctx'
 
@@ -309,3 +310,11 @@ def tip_adapter_f(folder, alpha, beta, adamw):
         ),
         clip,
     )
+
+
+def zero_shot(folder, template):
+    clip, net, images, labels = start()
+    image, text = net.image(images), net.filled(template)
+    logits = net.logits(image, text)
+    result = {'out/logits': logits, 'out/image_features': image, 'out/text_features': text}
+    write(folder, dict(method='ZeroshotCLIP', template=template), {}, result, clip)

@@ -1,6 +1,6 @@
 """Kills trainings with SIGKILL at random moments and lets them go on.
 
-    OMP_NUM_THREADS=1 python tests/kill_and_resume.py [METHOD ...] [--kills 2] [--json FILE]
+    OMP_NUM_THREADS=1 python tests/helpers/kill_and_resume.py [METHOD ...] [--kills 2] [--json FILE]
 
 Each method trains on the built-in example once without a break, and once with
 breaks; the two last checkpoints and results must be equal, bit for bit. The
@@ -21,7 +21,7 @@ import time
 
 import torch
 
-ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
+ROOT = osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__))))
 SHORT = [
     'train_dataloader.dataset.shots=4',
     'train_dataloader.batch_size=8',

@@ -7,7 +7,7 @@ from mmengine.hooks import Hook
 
 from mmdpt.engine.cli import build_runner
 
-ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
+ROOT = osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__))))
 
 
 def leaf(method):

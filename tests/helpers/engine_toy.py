@@ -15,7 +15,8 @@ from torch.utils.data import Dataset
 
 import mmdpt  # noqa: F401  (registers)
 
-RUNTIME = osp.join(osp.dirname(osp.dirname(__file__)), 'configs', '_base_', 'runtime.py')
+ROOT = osp.dirname(osp.dirname(osp.dirname(osp.abspath(__file__))))
+RUNTIME = osp.join(ROOT, 'configs', '_base_', 'runtime.py')
 
 
 @MODELS.register_module(force=True)
