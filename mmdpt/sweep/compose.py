@@ -126,6 +126,7 @@ def leaf(method, arch, dataset, shots=None, base='..', command=None):
 
     {command}
 {sources}"""
+
 _base_ = ['{base}/_base_/methods/{method}.py', '{base}/_base_/datasets/{dataset}.py']
 
 {body}'''
