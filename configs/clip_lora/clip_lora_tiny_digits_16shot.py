@@ -6,7 +6,7 @@ All values are our own, chosen on the pool half of the digits, never on the
 test half.
 """
 
-_base_ = ['../_base_/methods/clip_lora.py', '../_base_/tiny_digits.py']
+_base_ = ['../_base_/methods/clip_lora.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'))
 optim_wrapper = dict(optimizer=dict(lr=5e-3))

@@ -5,7 +5,7 @@
 All values are those of the public protocol.
 """
 
-_base_ = ['../_base_/methods/linear_probe.py', '../_base_/tiny_digits.py']
+_base_ = ['../_base_/methods/linear_probe.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'))
 # one epoch without a step; tested once, at the end, from kept features

@@ -5,7 +5,7 @@
 All values are our own, first guesses that were not searched for.
 """
 
-_base_ = ['../_base_/methods/mmrl.py', '../_base_/tiny_digits.py']
+_base_ = ['../_base_/methods/mmrl.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(
     **_base_.pop('tiny'), text_prompt=dict(space_dim=64, layers=[2, 3, 4]), head=dict(weight=0.5)

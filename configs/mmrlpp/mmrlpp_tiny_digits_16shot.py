@@ -5,7 +5,7 @@
 All values are our own, first guesses that were not searched for.
 """
 
-_base_ = ['../_base_/methods/mmrlpp.py', '../_base_/tiny_digits.py']
+_base_ = ['../_base_/methods/mmrlpp.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(
     **_base_.pop('tiny'),

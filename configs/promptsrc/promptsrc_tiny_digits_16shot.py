@@ -7,7 +7,7 @@ test half. The benchmark's own template (None) instead of the 60 of photos:
 this CLIP has read typed glyphs, and knows the digits poorly with those.
 """
 
-_base_ = ['../_base_/methods/promptsrc.py', '../_base_/tiny_digits.py']
+_base_ = ['../_base_/methods/promptsrc.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(
     **_base_.pop('tiny'),

@@ -7,7 +7,7 @@ test half. Alpha and beta are fixed: with the 10 validation images of 1
 shot the search returned the first pair of its grid, in effect zero-shot CLIP.
 """
 
-_base_ = ['../_base_/methods/tip_adapter_f.py', '../_base_/tiny_digits.py']
+_base_ = ['../_base_/methods/tip_adapter_f.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'), head=dict(num_keys=160, alpha=5.0, beta=5.0))
 optim_wrapper = dict(optimizer=dict(lr=1e-2))

@@ -6,7 +6,7 @@ All values are our own, chosen on the pool half of the digits, never on the
 test half.
 """
 
-_base_ = ['../_base_/methods/vpt.py', '../_base_/tiny_digits.py']
+_base_ = ['../_base_/methods/vpt.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'), visual_prompt=dict(num_tokens=8))
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-3))
