@@ -102,7 +102,7 @@ class PromptCheckpointHook(CheckpointHook):
         """Saves; what is not of the interval, until the next epoch is saved."""
         super().after_train_epoch(runner)
         step = runner.epoch + 1
-        if self.by_epoch and self.last_ckpt != self._path(step):
+        if self.by_epoch and self.interval > 0 and self.last_ckpt != self._path(step):
             self.between.append(step)
             self._save_checkpoint(runner)
 
