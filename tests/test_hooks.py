@@ -1,5 +1,7 @@
 """Randomness per epoch, and the stop at NaN."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from helpers.engine_toy import ToyDataset, hook, toy_config
@@ -31,8 +33,12 @@ def test_inner_datasets():
 
 
 def test_seed_is_a_function_of_seed_and_epoch(tmp_path):
+    """It tells the head the epoch, too."""
+    told = []
+
     class Fake:
         seed, epoch, train_dataloader = 3, 5, torch.utils.data.DataLoader([1])
+        model = SimpleNamespace(head=SimpleNamespace(set_epoch=told.append))
 
     def draw(seed, epoch):
         Fake.seed, Fake.epoch = seed, epoch
@@ -43,6 +49,7 @@ def test_seed_is_a_function_of_seed_and_epoch(tmp_path):
     torch.rand(17)
     assert draw(3, 5) == first
     assert draw(3, 6) != first and draw(4, 5) != first
+    assert told == [5, 5, 6, 5]
 
 
 def test_nan_loss_stops_before_the_step(tmp_path):
