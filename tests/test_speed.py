@@ -69,8 +69,11 @@ METHODS = [
     'dpt',
     'kgcoop',
     'maple',
+    'mmrl',
+    'mmrlpp',
     'prograd',
     'promptsrc',
+    'tcp',
     'tip_adapter_f',
     'vlp',
     'vpt',
@@ -85,6 +88,8 @@ def test_every_method_s_step_equals_its_plain_path(name):
     for prompt in ('text_prompt', 'visual_prompt'):
         if method.get(prompt) and method[prompt].get('num_layers', 1) > 3:
             method[prompt].num_layers = 3  # the blocks of the tiny CLIP
+        if method.get(prompt) and 'layers' in method[prompt]:
+            method[prompt].layers = [2] if name == 'tcp' else [2, 3]
     if name == 'promptsrc':
         method.templates = method.templates[:1]
     row = benchmark(
