@@ -38,6 +38,7 @@ OURS = [
     'benchmark_speed.py',
     'speed.py',
     'pretrain_tiny_clip.py',
+    'tiny_clip_maker',
     'make_metafiles.py',
 ]
 EXTRAS = {

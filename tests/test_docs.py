@@ -291,7 +291,7 @@ def test_other_commands(place, words):
     elif words[0].startswith('tools/'):
         assert os.access(ROOT / words[0], os.X_OK), f'{place}: {words[0]} cannot be run'
     if words[0] == 'TOOL' and len(words) > 1:
-        from mmdpt.compat import scripts
+        from mmpretrain_compat import scripts
 
         assert words[1] in scripts(), f'{place}: MMPretrain has no script {words[1]}'
     for path in (w for w in words if re.match(r'(tests|configs|tools)/[\w/.-]+\.(py|sh)$', w)):

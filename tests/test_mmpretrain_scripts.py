@@ -11,8 +11,8 @@ import pytest
 import torch
 from helpers.short_runs import leaf, short_config, train
 from helpers.tools import tool
+from mmpretrain_compat import run, scripts, token_hooks, with_gradients
 
-from mmdpt.compat import run, scripts, token_hooks, with_gradients
 from mmdpt.datasets.digits import digit_images, load_digits
 from mmdpt.engine import read_checkpoint
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_clip_maker.captions import TRAITS, UNSTATED, agreement, chain, describe
+from tiny_clip_maker.glyphs import DIGITS, LETTERS, draw_characters, name_of
+from tiny_clip_maker.render import MEAN, STD, Painter, slant_trait, warp_grid
+from tiny_clip_maker.words import draw_words
 
 from mmdpt import tiny_clip
-from mmdpt.tiny_clip.captions import TRAITS, UNSTATED, agreement, chain, describe
-from mmdpt.tiny_clip.glyphs import DIGITS, LETTERS, draw_characters, name_of
-from mmdpt.tiny_clip.render import MEAN, STD, Painter, slant_trait, warp_grid
-from mmdpt.tiny_clip.words import draw_words
 
 NAMES = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')
 TOOL = Path(__file__).parents[1] / 'tools' / 'pretrain_tiny_clip.py'

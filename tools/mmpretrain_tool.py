@@ -13,7 +13,7 @@ import sys
 # models 15 times slower. To be set before torch is imported.
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 
-from mmdpt.compat import run, scripts
+from mmpretrain_compat import run, scripts
 from mmdpt.engine.cli import friendly_errors
 
 

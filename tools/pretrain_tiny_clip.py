@@ -20,11 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mmdpt.tiny_clip import BPE, CONFIG, FOLDER, WEIGHTS
-from mmdpt.tiny_clip.bpe import learn_merges, save_merges
-from mmdpt.tiny_clip.captions import ADJECTIVES, TRAITS, Captioner, agreement, describe
-from mmdpt.tiny_clip.glyphs import DIGITS, LETTERS, draw_characters, name_of
-from mmdpt.tiny_clip.render import Painter
-from mmdpt.tiny_clip.words import COMMON, draw_words
+from tiny_clip_maker.bpe import learn_merges, save_merges
+from tiny_clip_maker.captions import ADJECTIVES, TRAITS, Captioner, agreement, describe
+from tiny_clip_maker.glyphs import DIGITS, LETTERS, draw_characters, name_of
+from tiny_clip_maker.render import Painter
+from tiny_clip_maker.words import COMMON, draw_words
 
 
 def encode_text(model, tokens: Tensor, chunk: int = 64) -> Tensor:

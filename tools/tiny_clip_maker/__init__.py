@@ -1,0 +1,1 @@
+"""How the built-in CLIP is made: glyphs, words, captions and pictures."""
