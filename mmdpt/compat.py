@@ -21,7 +21,7 @@ def scripts():
 
 
 def run(name, arguments):
-    """Runs a script of MMPretrain in this process, as from the command line.
+    """Run a script of MMPretrain in this process, as from the command line.
 
     Args:
         name (str): Its file name without ``.py``.

@@ -22,7 +22,7 @@ LOADING = ('LoadPILImage', 'LoadImageFromFile')
 
 
 class PromptInferencer(ImageClassificationInferencer):
-    """Classifies photos with a trained checkpoint; no training data needed.
+    """Classify photos with a trained checkpoint; no training data needed.
 
     Args:
         checkpoint (str): A file that training wrote. It carries the model's

@@ -29,7 +29,7 @@ def best(result: dict, classes: Sequence[str], top_k: int) -> dict:
 
 
 def check_writable(path: str) -> None:
-    """Refuses what cannot be written, before anything is computed; what is
+    """Refuse what cannot be written, before anything is computed; what is
     there stays.
 
     Raises:

@@ -42,7 +42,7 @@ def overview() -> str:
 
 
 def main(argv: list[str] | None = None) -> int | None:
-    """Runs a command by its name; returns its exit status."""
+    """Run a command by its name; return its exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ('-h', '--help'):
         print(overview())
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int | None:
 
 
 def load_package() -> None:
-    """Runs mmdpt/__init__.py, unless that was done: mmdpt_command.py leaves it out."""
+    """Run mmdpt/__init__.py, unless that was done: mmdpt_command.py leaves it out."""
     package = sys.modules['mmdpt']
     if not hasattr(package, '__version__'):
         spec = package.__spec__

@@ -94,7 +94,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def check_arguments(args):
-    """Refuses wrong values before anything is loaded.
+    """Refuse wrong values before anything is loaded.
 
     Raises:
         ValueError: Names the argument.
@@ -167,7 +167,7 @@ def zero_shot(args):
 
 
 def demo(args):
-    """Serves the page until Ctrl+C."""
+    """Serve the page until Ctrl+C."""
     import_gradio()
     check_arguments(args)
     choices = find_choices(args)

@@ -90,7 +90,7 @@ def prefix(args):
 
 
 def quiet():
-    """Keeps away what the exporters say to developers of PyTorch."""
+    """Keep away what the exporters say to developers of PyTorch."""
     warnings.filterwarnings('ignore', module=r'torch\.|onnxscript|copyreg')
     for name in ('torch.onnx', 'onnxscript', 'onnx_ir'):
         logging.getLogger(name).setLevel(logging.ERROR)

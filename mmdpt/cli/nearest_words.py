@@ -43,7 +43,7 @@ def find_words(args):
 
 
 def show(rows):
-    """Prints the table."""
+    """Print the table."""
     before = None
     for row in rows:
         if row['class_name'] != before:
@@ -54,7 +54,7 @@ def show(rows):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Finds and prints."""
+    """Find and print."""
     args = parse_args(argv)
     with friendly_errors(args.debug):
         rows = find_words(args)

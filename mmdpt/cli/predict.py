@@ -88,7 +88,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def check_arguments(args):
-    """Refuses wrong values before anything is loaded.
+    """Refuse wrong values before anything is loaded.
 
     Raises:
         ValueError, OSError: Names the argument.
@@ -146,7 +146,7 @@ def build_inferencer(args):
 
 
 def predict(args):
-    """Predicts and writes, photo by photo.
+    """Predict and write, photo by photo.
 
     Raises:
         ValueError: If a file that was named itself, or every file, is
@@ -194,7 +194,7 @@ def progress(args, count):
 
 
 def report(bad, paths, named):
-    """Says what could not be read, and raises where that is an error."""
+    """Say what could not be read, and raise where that is an error."""
     if not bad:
         return
     shown = '; '.join(row['error'] for row in bad[:NAMED])

@@ -160,7 +160,7 @@ def alone(work_dir):
 
 
 def run_all(args, board, runs):
-    """Starts the runs and waits for them.
+    """Start the runs and wait for them.
 
     Raises:
         ImportError: If submitit is missing.
@@ -192,7 +192,7 @@ def run_all(args, board, runs):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs the sweep."""
+    """Run the sweep."""
     args = parse_args(argv)
     args.work_dir = osp.abspath(args.work_dir)
     with friendly_errors(args.debug, '; the same command goes on'):
@@ -220,7 +220,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def write_table(args, board):
-    """Writes the table of states, if wanted."""
+    """Write the table of states, if wanted."""
     if args.json:
         write_json(board.table(), args.json, indent=2)
 

@@ -101,7 +101,7 @@ def configure(args):
 
 
 def draw(cfg, args):
-    """Switches the visualization hook on."""
+    """Switch the visualization hook on."""
     hook = cfg.default_hooks.setdefault('visualization', dict(type='VisualizationHook'))
     hook.update(
         enable=True,
@@ -113,7 +113,7 @@ def draw(cfg, args):
 
 
 def augment(cfg):
-    """Switches test-time augmentation on, as MMPretrain does."""
+    """Switch test-time augmentation on, as MMPretrain does."""
     pipeline = cfg.test_dataloader.dataset.pipeline
     cfg.setdefault('tta_model', dict(type='mmpretrain.AverageClsScoreTTA'))
     if 'tta_pipeline' not in cfg:
@@ -125,7 +125,7 @@ def augment(cfg):
 
 
 def check_nothing_learnt(model):
-    """Refuses to test random prompts.
+    """Refuse to test random prompts.
 
     Raises:
         ValueError: If the model learns something.
@@ -139,7 +139,7 @@ def check_nothing_learnt(model):
 
 
 def check_complete(model, found):
-    """Refuses a checkpoint that lacks a part of the model, or has another one.
+    """Refuse a checkpoint that lacks a part of the model, or has another one.
 
     MMEngine would only warn, and test random numbers. A model with ``identity()`` checks by
     itself.

@@ -75,7 +75,7 @@ def output_files(images, out):
 
 
 def visualize(args):
-    """Draws one figure an image, and says what it cannot show."""
+    """Draw one figure an image, and say what it cannot show."""
     files = output_files(args.images, args.out)
     infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
     model = infer.model

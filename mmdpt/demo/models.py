@@ -78,7 +78,7 @@ def find_checkpoints(folder: str) -> list[str]:
 
 
 class Models:
-    """Builds the chosen models once and keeps the last few.
+    """Build the chosen models once and keep the last few.
 
     A model in memory has its text encoded, so that a photo costs one pass of
     the image tower; another list of class names is another model. The frozen
@@ -102,7 +102,7 @@ class Models:
         return list(self.choices)
 
     def choice(self, name: str) -> Choice:
-        """Raises ValueError unless the page offers it."""
+        """Raise ValueError unless the page offers it."""
         if name not in self.choices:
             raise ValueError(f'there is no model {name!r}: choose one of the list')
         return self.choices[name]

@@ -58,7 +58,7 @@ def plain(value, name='checkpoint'):
 
 
 def _basic(value):
-    """Undoes subclasses such as ``np.float64``, which is a float."""
+    """Undo subclasses such as ``np.float64``, which is a float."""
     for kind in (bool, int, float, str, bytes):
         if isinstance(value, kind):
             return kind(value)
@@ -66,7 +66,7 @@ def _basic(value):
 
 
 def read_checkpoint(path, map_location='cpu'):
-    """Reads a checkpoint that training wrote, without running code from it.
+    """Read a checkpoint that training wrote, without running code from it.
 
     Args:
         path (str): The file.
@@ -100,7 +100,7 @@ def read_checkpoint(path, map_location='cpu'):
 
 
 def check_archive(path):
-    """Recomputes the checksums, which ``torch.load`` does not.
+    """Recompute the checksums, which ``torch.load`` does not.
 
     Raises:
         CheckpointError: If one is wrong, or the file is no archive.
@@ -129,7 +129,7 @@ def check_archive(path):
 
 
 def check_content(checkpoint, path):
-    """Raises CheckpointError if something loaded is no checkpoint, or carries code."""
+    """Raise CheckpointError if something loaded is no checkpoint, or carries code."""
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
         raise CheckpointError(
             f"{path} is no training checkpoint: it has no 'state_dict'. Weights "

@@ -24,11 +24,11 @@ class AtomicBackend(LocalBackend):
     """
 
     def put(self, obj, filepath):
-        """Writes bytes; see :func:`write_atomically`."""
+        """Write bytes; see :func:`write_atomically`."""
         write_atomically(obj, filepath)
 
     def put_text(self, obj, filepath, encoding='utf-8'):
-        """Writes a string; see :func:`write_atomically`."""
+        """Write a string; see :func:`write_atomically`."""
         write_atomically(obj.encode(encoding), filepath)
 
 
@@ -63,7 +63,7 @@ class PromptCheckpointHook(CheckpointHook):
         super().__init__(*args, backend_args=backend_args, **kwargs)
 
     def before_train(self, runner):
-        """Prepares the folder; see the base class."""
+        """Prepare the folder; see the base class."""
         super().before_train(runner)
         # epochs on the disk that are not of the interval
         self.between = list(runner.message_hub.runtime_info.get('between_ckpt_ids', []))
@@ -71,7 +71,7 @@ class PromptCheckpointHook(CheckpointHook):
             remove_leftovers(self.out_dir)
 
     def before_save_checkpoint(self, runner, checkpoint):
-        """Leaves tensors and plain Python, adds what the file belongs to."""
+        """Leave tensors and plain Python, add what the file belongs to."""
         hub = checkpoint['message_hub']
         checkpoint['message_hub'] = dict(
             # curves for the log, not needed to go on
@@ -91,7 +91,7 @@ class PromptCheckpointHook(CheckpointHook):
                 )
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Refuses to resume another training, or one whose file carries code."""
+        """Refuse to resume another training, or one whose file carries code."""
         if osp.isfile(str(runner._load_from)):
             check_archive(runner._load_from)  # torch.load looks at no checksum
         check_content(checkpoint, runner._load_from)
@@ -156,7 +156,7 @@ class PromptCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
 
     def _save_best_checkpoint(self, runner, metrics):
-        """Removes the former best one only after the new one is on the disk."""
+        """Remove the former best one only after the new one is on the disk."""
         if not self.save_best:
             return
         several = len(self.key_indicators) > 1
@@ -173,7 +173,7 @@ class PromptCheckpointHook(CheckpointHook):
 
 @contextmanager
 def _quick_text(runner):
-    """Keeps the Runner from laying out its config with yapf, which takes a tenth of a second."""
+    """Keep the Runner from laying out its config with yapf, which takes a tenth of a second."""
     cfg = runner.cfg
     runner.cfg = Config(cfg.to_dict(), format_python_code=False)
     try:

@@ -12,7 +12,7 @@ from .fit_check import check_fit
 
 @HOOKS.register_module()
 class CheckClassesHook(Hook):
-    """Refuses a dataset whose classes are not the model's.
+    """Refuse a dataset whose classes are not the model's.
 
     MMPretrain's own classifiers know no names: then the number of classes of
     the head counts, and in a test or a resumed training the names that the

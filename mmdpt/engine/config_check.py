@@ -1,4 +1,4 @@
-"""Refuses a config that names what does not exist, before anything is loaded."""
+"""Refuse a config that names what does not exist, before anything is loaded."""
 
 import difflib
 import inspect
@@ -24,7 +24,7 @@ INSIDE = {'type', '_scope_', 'init_cfg'}  # may stand in any built dict
 
 
 def check_config(cfg):
-    """Raises unless every setting of a config exists.
+    """Raise unless every setting of a config exists.
 
     Each dict with a ``type`` is compared with the arguments of what the
     registries build by that name, and each plain dict of the Runner with what

@@ -1,4 +1,4 @@
-"""Refuses models whose backbone, neck and head were not made for each other."""
+"""Refuse models whose backbone, neck and head were not made for each other."""
 
 import inspect
 
@@ -12,7 +12,7 @@ VECTORS = ('cls_token', 'avg_featmap')  # values of MMPretrain's out_type
 
 
 def check_fit(model):
-    """Raises unless the parts of a classifier's config fit together.
+    """Raise unless the parts of a classifier's config fit together.
 
     MMPretrain builds any backbone, neck and head side by side; some fail in
     the first batch only, with an error that names neither.

@@ -29,7 +29,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def stop_signals():
-    """Lets SIGINT and SIGTERM raise KeyboardInterrupt and :class:`Terminated`.
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt and :class:`Terminated`.
 
     The first signal raises, a second one ends the process at once (under
     torchrun, which passes Ctrl-C on a second time and kills what does not

@@ -11,7 +11,7 @@ from .measure import check_apart, features, few_shot_set
 
 @HOOKS.register_module()
 class LinearProbeHook(Hook):
-    """Fits the classifier of a ``LinearProbeHead`` before the training.
+    """Fit the classifier of a ``LinearProbeHead`` before the training.
 
     Logistic regression on the frozen features of the training images, with
     the test transforms; its C is searched on the few-shot validation images

@@ -27,7 +27,7 @@ class PromptOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return super().__call__(model)
 
     def add_params(self, params, module, prefix='', is_dcn_module=None):
-        """Adds the parameter groups of a module; see the base class."""
+        """Add the parameter groups of a module; see the base class."""
         if any(p.requires_grad for p in module.parameters()):
             super().add_params(params, module, prefix, is_dcn_module)
         if prefix:

@@ -1,4 +1,4 @@
-"""Refuses ``--cfg-options`` that name nothing, or are of the wrong kind."""
+"""Refuse ``--cfg-options`` that name nothing, or are of the wrong kind."""
 
 import difflib
 import functools
@@ -63,7 +63,7 @@ FREE = ('optim_wrapper.paramwise_cfg.custom_keys', 'model_wrapper_cfg', 'env_cfg
 
 
 def check_options(cfg, options):
-    """Raises unless every option names a setting that exists.
+    """Raise unless every option names a setting that exists.
 
     A setting exists if the config has it, or if the object that the config
     builds there has an argument of that name.
@@ -169,7 +169,7 @@ def signature(built):
 
 
 def check_value(option, place, key, new):
-    """Raises ValueError if an option's value is of another kind than the setting.
+    """Raise ValueError if an option's value is of another kind than the setting.
 
     Args:
         option (str): Its dotted name.
@@ -199,7 +199,7 @@ def check_value(option, place, key, new):
 
 
 def check_type(name, value, annotation):
-    """Raises ValueError if text or a fraction stands where a number is meant."""
+    """Raise ValueError if text or a fraction stands where a number is meant."""
     kinds = _plain_kinds(annotation)
     if kinds is None or value is None or isinstance(value, (dict, list, tuple)):
         return

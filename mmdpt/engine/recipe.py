@@ -111,7 +111,7 @@ def _pruned(value):
 
 
 def check_recipe(recipe):
-    """Refuses a recipe that names anything but the known parts.
+    """Refuse a recipe that names anything but the known parts.
 
     Args:
         recipe (dict): From a checkpoint, perhaps a stranger's.

@@ -112,7 +112,7 @@ class ConstantWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         ]
 
     def load_state_dict(self, state_dict):
-        """Goes on from a state, if it belongs to the same schedule.
+        """Go on from a state, if it belongs to the same schedule.
 
         Raises:
             ValueError: If the state comes from other settings: going on would

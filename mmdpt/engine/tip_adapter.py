@@ -14,7 +14,7 @@ from .measure import features, few_shot_set
 
 @HOOKS.register_module()
 class TipAdapterHook(Hook):
-    """Fills the cache of a ``TipAdapterHead`` and searches alpha and beta.
+    """Fill the cache of a ``TipAdapterHead`` and search alpha and beta.
 
     Args:
         views (int): Augmented views of each training image whose features are
@@ -40,7 +40,7 @@ class TipAdapterHook(Hook):
         self.search_scale, self.search_steps = search_scale, search_steps
 
     def before_train(self, runner):
-        """Fills the cache, unless a checkpoint has brought it."""
+        """Fill the cache, unless a checkpoint has brought it."""
         model = unwrapped(runner.model)
         if not hasattr(model.head, 'fill'):
             raise ValueError(

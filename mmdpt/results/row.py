@@ -109,7 +109,7 @@ def zero_shot_name(templates):
 
 
 def parse_name(config):
-    """Reads a config's name, ``<method>_<arch>_<dataset>[_<shots>shot]``; a
+    """Read a config's name, ``<method>_<arch>_<dataset>[_<shots>shot]``; a
     sweep's ends in ``_seed<seed>``.
 
     Args:

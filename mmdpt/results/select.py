@@ -45,7 +45,7 @@ def collect(
 
 
 def order(row: Row) -> tuple:
-    """Sorts references first, then by name, shots and seed."""
+    """Sort references first, then by name, shots and seed."""
     number = [-1 if n is None else n for n in (row.shots, row.seed)]
     return (
         row.protocol,
@@ -79,7 +79,7 @@ def _settle(rows, latest, warnings):
 
 
 def _not_repeated(failed, kept, warnings):
-    """Drops failed runs of experiments that another run finished."""
+    """Drop failed runs of experiments that another run finished."""
     finished, left = {row.key: row for row in kept}, []
     for row in failed:
         if row.key in finished:

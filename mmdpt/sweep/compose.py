@@ -150,7 +150,7 @@ def _code(value):
 
 
 def check_names(method, arch, dataset):
-    """Raises ValueError unless the three can be composed."""
+    """Raise ValueError unless the three can be composed."""
     _check('method', method, [*METHODS, *EVALUATION_ONLY])
     _check('architecture', arch, ARCHS)
     _check('dataset', dataset, DATASETS | VARIANTS)

@@ -41,7 +41,7 @@ def slots(count=None, gpus=None, per_gpu=1):
 
 
 def run_local(runs, make_job, places, work_dir, ended):
-    """Runs them, as many at once as there are places.
+    """Run them, as many at once as there are places.
 
     Ctrl-C, and a sweep that is killed, stops the runs; they can go on later.
 
@@ -79,7 +79,7 @@ def run_local(runs, make_job, places, work_dir, ended):
 
 @contextmanager
 def later(number):
-    """Holds a signal back. What is started meanwhile never gets it: Ctrl-C in a
+    """Hold a signal back. What is started meanwhile never gets it: Ctrl-C in a
     terminal goes to all its processes, but the driver alone stops the runs."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
@@ -89,14 +89,14 @@ def later(number):
 
 
 def forget(job):
-    """Removes submitit's files of a job: ids are process numbers and come again."""
+    """Remove submitit's files of a job: ids are process numbers and come again."""
     paths = job.paths
     for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
         path.unlink(missing_ok=True)
 
 
 def stop_all(active, work_dir):
-    """Interrupts the runs and waits until they have ended; a second Ctrl-C kills them."""
+    """Interrupt the runs and wait until they have ended; a second Ctrl-C kills them."""
     number, told = signal.SIGINT, set()
     for name in active:
         Path(work_dir, name, STOP).touch()

@@ -139,7 +139,7 @@ def select(runs, patterns):
 
 
 def refuse(errors):
-    """Raises one ValueError for all of them, each once."""
+    """Raise one ValueError for all of them, each once."""
     errors = list(dict.fromkeys(errors))
     if len(errors) == 1:
         raise ValueError(errors[0])

@@ -42,7 +42,7 @@ class Run:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def write_config(self, folder):
-        """Writes the resolved config: what is hashed is what runs.
+        """Write the resolved config: what is hashed is what runs.
 
         Returns:
             str: The file.
@@ -55,7 +55,7 @@ class Run:
 
 
 def resolve(name, config, options=None, seed=None, test=False, cache=None):
-    """Resolves a run as ``tools/train.py CONFIG --seed N --cfg-options ...`` does.
+    """Resolve a run as ``tools/train.py CONFIG --seed N --cfg-options ...`` does.
 
     Args:
         name (str): Of its folder.

@@ -71,7 +71,7 @@ def holder(folder):
 
 
 def claim(run, work_dir):
-    """Marks a folder as this run's.
+    """Mark a folder as this run's.
 
     A folder of the same name with another config is moved aside, never
     overwritten.
@@ -97,7 +97,7 @@ def claim(run, work_dir):
 
 
 def forget_failure(run, work_dir):
-    """Lets a failed run go on."""
+    """Let a failed run go on."""
     path = osp.join(work_dir, run.name, STATE)
     before = read_json(path) or {}
     write_json(dict(before, state='interrupted'), path)

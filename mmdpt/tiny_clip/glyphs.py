@@ -78,7 +78,7 @@ def name_of(character: str) -> str:
 
 
 def distance_map(lines: list[str], font) -> np.ndarray:
-    """Draws lines of text as large as fits and measures the distance to the outline.
+    """Draw lines of text as large as fits and measure the distance to the outline.
 
     Args:
         lines: One or more lines, drawn below each other, centred.

@@ -1,4 +1,4 @@
-"""Warps and paints many distance maps at once, on a seeded torch generator."""
+"""Warp and paint many distance maps at once, on a seeded torch generator."""
 
 from typing import NamedTuple
 
@@ -52,7 +52,7 @@ def kind_of(concept: str) -> str:
 
 
 class Painter:
-    """Draws random images of given masters.
+    """Draw random images of given masters.
 
     Args:
         masters: Drawings with their distance maps.
@@ -72,12 +72,12 @@ class Painter:
         )
 
     def sample(self, number: int, difficulty: float, rng: torch.Generator) -> Batch:
-        """Chooses masters by SHARES and draws them."""
+        """Choose masters by SHARES and draw them."""
         chosen = torch.multinomial(self.weights, number, replacement=True, generator=rng)
         return self.draw(chosen, difficulty, rng)
 
     def draw(self, chosen: Tensor, difficulty: float, rng: torch.Generator) -> Batch:
-        """Draws one image of each chosen master.
+        """Draw one image of each chosen master.
 
         Args:
             chosen: (B,) indices of masters.
@@ -162,7 +162,7 @@ def smooth_field(number: int, channels: int, knots: int, rng: torch.Generator) -
 
 
 def stroke(signed: Tensor, maps: Tensor, hard: Tensor, rng: torch.Generator):
-    """Turns distances into ink of random weight, uneven pressure and softness.
+    """Turn distances into ink of random weight, uneven pressure and softness.
 
     Returns:
         Coverage (B, 1, SIZE, SIZE) in [0, 1]; the change of weight (B,) and the width of
@@ -197,7 +197,7 @@ def paint(ink: Tensor, rng: torch.Generator):
 
 
 def degrade(image: Tensor, word: Tensor, hard: Tensor, rng: torch.Generator):
-    """Reduces and enlarges most images, adds noise to some.
+    """Reduce and enlarge most images, add noise to some.
 
     Returns:
         Images (B, 3, SIZE, SIZE) in [0, 1] and the resolution (B,) each was reduced to.

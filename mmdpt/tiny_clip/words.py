@@ -72,7 +72,7 @@ def as_lines(word: str) -> list[str]:
 
 
 def draw_words(number: int, rng: random.Random, pieces: Sequence[str] = ()) -> list[Master]:
-    """Draws words, half common and half invented, each in a font that has its letters."""
+    """Draw words, half common and half invented, each in a font that has its letters."""
     from PIL import ImageFont
 
     fonts = [
