@@ -335,7 +335,7 @@ def test_recipe_of_ones_own_parts(trained):
     cfg = Config.fromfile(trained.with_name(CUSTOM.name))
     assert make_recipe(cfg)['model']['templates'] == ['the digit {}.']
     cfg.model.head.type = 'MyHead'
-    assert "'MyHead' is none of the parts" in make_recipe(cfg)['missing']
+    assert "'MyHead' is not one of the parts" in make_recipe(cfg)['missing']
     with pytest.raises(ValueError, match='MyHead'):
         check_recipe(make_recipe(cfg))
     assert 'no test_dataloader' in make_recipe(Config(dict(model=cfg.model)))['missing']
@@ -404,7 +404,7 @@ def test_classifier_of_mmpretrain(folder, capsys):
         ),
         'net.pth',
     )
-    assert 'ImageClassifier is no PromptedCLIP): give the config' in refused(
+    assert 'ImageClassifier is not a PromptedCLIP): give the config' in refused(
         capsys, 'predict', 'net.pth', folder
     )
     made = PromptInferencer('net.pth', config='net.py', device='cpu')

@@ -173,7 +173,9 @@ def demo(args):
     choices = find_choices(args)
     limits = Limits(args.max_megabytes, args.max_megapixels)
     models = Models(choices)
-    models.get(models.names[0])  # what is missing is said now, and the first answer comes at once
+    models.get(
+        models.names[0]
+    )  # what is missing is reported now, and the first answer comes at once
     about = ABOUT_TINY if f'zero-shot {TINY}' in choices else ''
     if not is_loopback(args.host):
         print(

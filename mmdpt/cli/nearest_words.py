@@ -17,8 +17,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='The words nearest to a learnt context')
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
-    parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words a position')
-    parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts these only')
+    parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words per position')
+    parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts, only these')
     parser.add_argument(
         '--exclude-special',
         action='store_true',

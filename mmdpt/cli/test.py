@@ -49,11 +49,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--tta',
         action='store_true',
         help='test-time augmentation: tta_model and '
-        'tta_pipeline of the config, else the mean over an image and its mirror',
+        'tta_pipeline of the config, else the mean over an image and its mirror image',
     )
     parser.add_argument('--show-dir', help='folder for images with their predictions')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
-    parser.add_argument('--interval', type=int, default=1, help='draw every so many images')
+    parser.add_argument('--interval', type=int, default=1, help='draw every N-th image')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
     return parser.parse_args(argv)
 

@@ -71,7 +71,7 @@ def test(cfg, title, change):
 def training_of(args, cfg, meta):
     """dict: Which training the checkpoint is of.
 
-    Its ``results.json`` knows best; without one beside the checkpoint, what
+    From its ``results.json``; without one beside the checkpoint, from what
     the checkpoint and the config say.
     """
     identity = read_entry(meta)

@@ -71,7 +71,7 @@ class GaussianAggregationHook(Hook):
             checkpoint['aggregation'] = dict(self.total)
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Take the sum of a resumed training over.
+        """Take over the sum of a resumed training.
 
         Raises:
             ValueError: If the checkpoint has none.

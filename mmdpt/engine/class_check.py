@@ -1,4 +1,4 @@
-"""The model and the images must mean the same by a label."""
+"""Check that a label means the same class to the model and in the images."""
 
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
@@ -20,7 +20,7 @@ class CheckClassesHook(Hook):
 
     Raises:
         ValueError: Before the first batch; names the first difference, or the
-            runner to take where the config's ``dataset`` was not handed on.
+            runner to use where the config's ``dataset`` was not handed on.
     """
 
     priority = 'VERY_HIGH'

@@ -1,4 +1,4 @@
-"""One line, with a remedy, for faults that arise far below."""
+"""One line, with a remedy, for errors that arise far below."""
 
 import re
 import time

@@ -39,7 +39,7 @@ def check_fit(model):
     if isinstance(neck, dict) and _plain_name(neck) in POOLING and _gives_vector(backbone):
         raise ValueError(
             f'model.neck: {_plain_name(neck)} pools a feature map, but {_plain_name(backbone)} '
-            'gives one feature vector an image: leave the neck out (model.neck=None)'
+            'gives one feature vector per image: leave the neck out (model.neck=None)'
         )
 
 

@@ -1,4 +1,4 @@
-"""Hooks: randomness of an epoch, a stop before NaN does harm, logs of several processes."""
+"""Hooks: randomness of an epoch, a stop before NaN spreads, logs of several processes."""
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class MeanLossHook(Hook):
     share, and all processes judge the same numbers. It works for any model.
     """
 
-    priority = 'HIGHEST'  # before they are logged and looked at
+    priority = 'HIGHEST'  # before they are logged and checked
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Put the means in place of the losses."""
@@ -75,9 +75,9 @@ class StopOnNaNHook(Hook):
     """Stop the training at the first loss or gradient that is not finite.
 
     Gradients are looked at right before the optimizer's step, so neither the
-    prompts in memory nor a checkpoint take harm; the loss after each
+    prompts in memory nor a checkpoint is damaged; the loss after each
     iteration (with loss scaling, steps with infinite gradients are skipped
-    and that is no fault).
+    and that is not an error).
 
     Raises:
         FloatingPointError: With iteration, epoch, learning rates, the last
@@ -104,11 +104,11 @@ class StopOnNaNHook(Hook):
         self._check = optimizer.register_step_pre_hook(check)
 
     def after_train(self, runner):
-        """Take the check away."""
+        """Remove the check."""
         self._check.remove()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Look at the losses."""
+        """Check the losses."""
         for name, value in (outputs or {}).items():
             value = value.item() if isinstance(value, torch.Tensor) else value
             if 'loss' in name and not np.isfinite(value):
@@ -135,5 +135,5 @@ class MainProcessLoggerHook(LoggerHook):
 
     @master_only
     def after_test_epoch(self, runner, metrics=None):
-        """Log and write them."""
+        """Log the figures and write them."""
         super().after_test_epoch(runner, metrics)

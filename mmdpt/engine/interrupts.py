@@ -11,7 +11,7 @@ from .checkpoint_hook import PromptCheckpointHook
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as a cluster's scheduler sends it before the time is up."""
+    """SIGTERM, as a cluster's scheduler sends it before time runs out."""
 
 
 class Stopped(BaseException):
@@ -65,7 +65,7 @@ def status_of(stop):
 
 
 def train_or_stop(runner):
-    """Trains; if stopped, says where the last complete epoch is and how to go on.
+    """Train; if stopped, say where the last complete epoch is and how to go on.
 
     A checkpoint is always that of a whole epoch: only from there is a resumed
     training the same, bit for bit. What the broken epoch did is lost.

@@ -21,7 +21,7 @@ class LinearProbeHook(Hook):
         rounds (int): Rounds of the bisection. Defaults to 8.
 
     Raises:
-        ValueError: If the head is another one, or the benchmark has no
+        ValueError: If the head has another type, or the benchmark has no
             validation images of its own.
     """
 
@@ -32,7 +32,7 @@ class LinearProbeHook(Hook):
         self.rounds = rounds
 
     def before_train(self, runner):
-        """Fits, unless a checkpoint has brought the classifier."""
+        """Fit, unless a checkpoint has brought the classifier."""
         from ..evaluation import search_linear_probe
 
         model, cfg = unwrapped(runner.model), runner.cfg

@@ -55,7 +55,7 @@ def check_baselines(names, model):
     if 'linear_probe' in names and not hasattr(model, 'clip_features'):
         raise ValueError(
             f"the baseline 'linear_probe' needs a model with clip_features, which "
-            f'{type(model).__name__} has not: take it out of default_hooks.report.baselines'
+            f'{type(model).__name__} does not have: take it out of default_hooks.report.baselines'
         )
 
 

@@ -1,4 +1,4 @@
-"""Refuse ``--cfg-options`` that name nothing, or are of the wrong kind."""
+"""Refuse ``--cfg-options`` that name no setting, or have the wrong type."""
 
 import difflib
 import functools
@@ -12,7 +12,7 @@ from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, set_random_seed
 from torch.utils.data import DataLoader
 
-# Dicts of a config that are no objects: what may stand in them.
+# Dicts of a config that are not objects, and what they may contain.
 LOADER = {*inspect.signature(DataLoader).parameters} | {'num_batch_per_epoch'}
 LOOP = {*inspect.signature(TestLoop).parameters} - {'runner', 'dataloader', 'evaluator'}
 PLACES = {
@@ -81,7 +81,7 @@ def check_options(cfg, options):
             if value is None and path in PLACES:
                 value = {}
             if value is None or path.startswith(FREE):
-                break  # nothing there yet, or anything goes
+                break  # nothing there yet, or anything is allowed
             known = _known(value, path, options.get(f'{path}.type'))
             if known is None:
                 raise ValueError(
@@ -169,11 +169,11 @@ def signature(built):
 
 
 def check_value(option, place, key, new):
-    """Raise ValueError if an option's value is of another kind than the setting.
+    """Raise ValueError if an option's value has another type than the setting.
 
     Args:
         option (str): Its dotted name.
-        place (dict | list): Where in the config the setting stands.
+        place (dict | list): Where in the config the setting is.
         key (str): The last part of the name.
         new (Any): The value.
     """
@@ -199,7 +199,7 @@ def check_value(option, place, key, new):
 
 
 def check_type(name, value, annotation):
-    """Raise ValueError if text or a fraction stands where a number is meant."""
+    """Raise ValueError if text or a fraction is given where a number is expected."""
     kinds = _plain_kinds(annotation)
     if kinds is None or value is None or isinstance(value, (dict, list, tuple)):
         return

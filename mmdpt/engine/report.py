@@ -1,4 +1,4 @@
-"""What few-shot training was good for: figures before and after it."""
+"""What few-shot training has gained: figures before and after it."""
 
 import os
 import os.path as osp
@@ -31,8 +31,8 @@ class FewShotReportHook(Hook):
 
     The figures are printed, with the checkpoint and the commands to go on,
     and written to ``results.json`` in the work directory. The training itself
-    is the same with and without this hook, bit for bit. Of a model without
-    ``zero_shot()``, such as MMPretrain's own, only the figures after it.
+    is the same with and without this hook, bit for bit. For a model without
+    ``zero_shot()``, such as MMPretrain's own, there are only the figures after it.
 
     Args:
         baselines (Sequence[str]): Classifiers to fit on the same few images
@@ -102,7 +102,7 @@ class FewShotReportHook(Hook):
             self.final = {k: float(v) for k, v in metrics.items()}
 
     def after_train(self, runner):
-        """Test the learnt model and tell everything."""
+        """Test the learnt model and report all figures."""
         if not self.enable:
             return
         seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)

@@ -81,7 +81,7 @@ class ConstantWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     ):
         if not by_epoch:
             raise ValueError(
-                'ConstantWarmupCosineLR changes the rate once an epoch: remove '
+                'ConstantWarmupCosineLR changes the rate once per epoch: remove '
                 'by_epoch=False, or take another scheduler'
             )
         if end >= INF:

@@ -26,7 +26,7 @@ def write_atomically(data: bytes, path: str) -> None:
         with open(path, 'wb') as stream:  # /dev/stdout, a pipe: nothing to put in its place
             stream.write(data)
         return
-    folder, name = osp.split(osp.realpath(path))  # a link stays one
+    folder, name = osp.split(osp.realpath(path))  # a link stays a link
     temporary = osp.join(folder, f'.{name}.{os.getpid()}.tmp')
     try:
         os.makedirs(folder, exist_ok=True)
