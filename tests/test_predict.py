@@ -246,7 +246,7 @@ def test_zero_shot(folder):
         (['CHECKPOINT', 'mine', '--templates', 'a photo'], 'must be words with one {}'),
         (['CHECKPOINT', 'mine', '--config', 'coop.py'], 'Was it trained with another method'),
         (['CHECKPOINT', 'mine', '--pretrained', 'nowhere.pt'], 'neither a file nor a tag'),
-        (['mine/a.png', 'mine'], 'is damaged, cut short or no checkpoint'),
+        (['mine/a.png', 'mine'], 'is damaged, cut short or not a checkpoint'),
         (['nowhere.pth', 'mine'], 'no checkpoint file nowhere.pth'),
         (['zero-shot', 'mine'], 'zero-shot needs class names'),
     ],

@@ -228,7 +228,7 @@ def test_sweep_file_tells_all_its_errors(tmp_path):
         plan_file(path)
     for part in (
         '6 runs are impossible',
-        'the name a stands twice',
+        'the name a appears twice',
         'runs[2] lacks config',
         'c: no config file',
         'no slashes',

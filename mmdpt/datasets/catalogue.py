@@ -13,7 +13,7 @@ DRIVE = 'https://drive.google.com/file/d/'
 VGG = 'https://www.robots.ox.ac.uk/~vgg/data/'
 CLASSNAMES = (
     f'classnames.txt ({DRIVE}1-61f_ol79pViBFDG_IDlUQSwoLcn2XXF; '
-    'one line a class: synset, space, name)'
+    'one line per class: synset, space, name)'
 )
 COPIED = 'copy classnames.txt there from "imagenet".'
 

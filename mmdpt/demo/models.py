@@ -24,7 +24,7 @@ class Choice(NamedTuple):
         classes (list[str]): Its own class names.
         make (Callable): Builds a :class:`PromptInferencer` for other class
             names, or with None for its own.
-        path (str): Its file, which no message on the page tells.
+        path (str): Its file, which no message on the page reveals.
     """
 
     classes: list[str]
@@ -104,7 +104,7 @@ class Models:
     def choice(self, name: str) -> Choice:
         """Raise ValueError unless the page offers it."""
         if name not in self.choices:
-            raise ValueError(f'there is no model {name!r}: choose one of the list')
+            raise ValueError(f'there is no model {name!r}: choose one from the list')
         return self.choices[name]
 
     def get(self, name: str, classes: Sequence[str] | None = None) -> PromptInferencer:

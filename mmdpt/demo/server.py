@@ -90,7 +90,7 @@ def _middleware(host: str) -> list:
 
     layers = [Middleware(SameOrigin)]
     if is_loopback(host) and ':' not in host:
-        # no web site that gives itself this machine's address (DNS rebinding)
+        # no web site that resolves to this machine's address (DNS rebinding)
         layers.append(
             Middleware(TrustedHostMiddleware, allowed_hosts=['localhost', '127.0.0.1', host])
         )

@@ -36,7 +36,8 @@ def read_entry(meta: dict) -> dict:
     entry = meta.get(KEY, {})
     if not isinstance(entry, dict):
         raise CheckpointError(
-            f"the checkpoint's meta[{KEY!r}] is not a dict: choose another checkpoint, or train again"
+            f"the checkpoint's meta[{KEY!r}] is not a dict: choose another checkpoint, "
+            'or train again'
         )
     return entry
 

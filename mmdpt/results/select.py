@@ -32,7 +32,7 @@ def collect(
     own = [row for row in rows if reference(row.method) == len(REFERENCES)]
     kept = _settle([row for row in own if row.status == 'ok'], latest, warnings)
     failed = _not_repeated([row for row in own if row.status != 'ok'], kept, warnings)
-    # Of a duplicate that was left out, its references are left out, too.
+    # If a duplicate is left out, so are its references.
     left_out = {row.source for row in own} - {row.source for row in kept}
     told = [
         row

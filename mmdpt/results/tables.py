@@ -66,7 +66,7 @@ def grid(rows: Sequence[Row], name, doubtful=()) -> dict[tuple, Cell]:
 
 
 def few_shot_tables(rows, subset, name, doubtful) -> list[Table]:
-    """One table a number of shots, and one of the averages over shots."""
+    """One table per number of shots, and one of the averages over shots."""
     cells, datasets = grid(rows, name, doubtful), unique(row.dataset for row in rows)
     methods = method_order(rows, name)
     shots = sorted(unique(row.shots for row in rows), key=shot_order)
@@ -90,7 +90,7 @@ def _one_shot_table(cells, methods, datasets, shots, title):
     columns = datasets + ([AVERAGE] if len(datasets) > 1 else [])
     table = Table(title, ['Method'], columns)
     for method in methods:
-        for k in {0, shots}:  # zero-shot stands in each table
+        for k in {0, shots}:  # zero-shot is in each table
             if any((method, dataset, k) in cells for dataset in datasets):
                 table.rows.append(((method,), _over_datasets(cells, method, datasets, k)))
     return table
@@ -102,7 +102,7 @@ def _over_datasets(cells, method, datasets, shots) -> list[Cell]:
 
 
 def base_to_new_tables(rows, name, doubtful) -> list[Table]:
-    """One table a number of shots: base, new and their harmonic mean."""
+    """One table per number of shots: base, new and their harmonic mean."""
     tables = []
     for shots, some in by(rows, lambda row: row.shots).items():
         groups = by(some, lambda row: (name(row), row.dataset, row.target))
@@ -148,7 +148,7 @@ def harmonic(base: Cell, new: Cell) -> Cell:
 
 
 def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
-    """One table a source: the datasets that were tested as columns."""
+    """One table per source: the datasets that were tested as columns."""
     tables = []
     for (source, shots), some in by(rows, lambda row: (row.dataset, row.shots)).items():
         groups = by(some, lambda row: (name(row), row.target))

@@ -1,4 +1,4 @@
-"""What a sweep tells: its table of states, and a line for each run that ends."""
+"""What a sweep prints: its table of states, and a line for each run that ends."""
 
 import os.path as osp
 import sys
@@ -41,7 +41,7 @@ class Board:
         print(f'{self.summary()}; {len(runs)} to run, results in {self.work_dir}', flush=True)
 
     def end(self, run, job):
-        """Tell how a run has ended."""
+        """Print how a run has ended."""
         now = status(run, self.work_dir)
         if now.state not in ('finished', 'failed'):
             now = now._replace(error=now.error or submission_error(job))
@@ -75,7 +75,7 @@ class Board:
         return f'{len(self.runs)} runs: {", ".join(parts)}'
 
     def lines(self):
-        """list[str]: A line a run."""
+        """list[str]: One line per run."""
         width = max(len(run.name) for run in self.runs)
         return [f'{run.name:{width}}  {_text(self.states[run.name])}' for run in self.runs]
 

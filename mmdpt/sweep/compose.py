@@ -94,9 +94,9 @@ def leaf(method, arch, dataset, shots=None, base='..', command=None):
         method (str): A file of ``_base_/methods``.
         arch (str): A key of ``ARCHS``.
         dataset (str): A file of ``_base_/datasets``.
-        shots (int, optional): Training images a class; None for methods that
+        shots (int, optional): Training images per class; None for methods that
             learn nothing.
-        base (str): Where ``_base_`` lies, seen from the file.
+        base (str): Where ``_base_`` is, seen from the file.
         command (str, optional): The command of the docstring.
 
     Raises:

@@ -107,7 +107,7 @@ class Job:
             )
         stopped = stopped or os.path.exists(self._path(STOP))
         if stopped or code == 130 or -code in KILLS:
-            # whoever killed it, it can go on; so does the next sweep
+            # whatever killed it, the next sweep can resume it
             signals = (
                 ''
                 if stopped or code > 0
@@ -119,7 +119,7 @@ class Job:
 
 
 def _prepare():
-    """In the new process: heed Ctrl-C again, and stop if the job is killed."""
+    """In the new process: react to Ctrl-C again, and stop if the job is killed."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for submitit

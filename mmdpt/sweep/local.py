@@ -20,7 +20,7 @@ def slots(count=None, gpus=None, per_gpu=1):
     """Places for runs, as environment variables of each.
 
     Args:
-        count (int, optional): So many at once on the CPU.
+        count (int, optional): How many at once on the CPU.
         gpus (list[str], optional): Numbers (or UUIDs) of GPUs. With neither,
             all GPUs that torch sees, or else half as many as CPU cores.
         per_gpu (int): Runs at once on each GPU.
@@ -41,7 +41,7 @@ def slots(count=None, gpus=None, per_gpu=1):
 
 
 def run_local(runs, make_job, places, work_dir, ended):
-    """Run them, as many at once as there are places.
+    """Run them, as many at a time as there are places.
 
     Ctrl-C, and a sweep that is killed, stops the runs; they can go on later.
 
@@ -51,7 +51,7 @@ def run_local(runs, make_job, places, work_dir, ended):
             of its place.
         places (list[dict]): See :func:`slots`.
         work_dir (str): Folder of the sweep.
-        ended (Callable): Told each run that has ended, with what submitit knows.
+        ended (Callable): Called with each run that has ended, and what submitit knows.
     """
     import submitit
 

@@ -1,4 +1,4 @@
-"""What a run of a sweep is: a resolved config, its hash, its folder."""
+"""A run of a sweep: a resolved config, its hash, its folder."""
 
 import ast
 import hashlib
@@ -14,7 +14,7 @@ from ..engine.options import check_options
 from ..paths import find_config, root
 from ..utils.files import write_atomically
 
-# Where and how loudly it runs: without influence on the result.
+# Where it runs and how much it prints: without influence on the result.
 INDIFFERENT = ('work_dir', 'resume', 'launcher', 'log_level', 'log_processor', 'visualizer')
 
 

@@ -77,7 +77,7 @@ def claim(run, work_dir):
     overwritten.
 
     Returns:
-        str | None: Where the other one lies now.
+        str | None: Where the other one is now.
     """
     folder, moved = osp.join(work_dir, run.name), None
     identity = read_json(osp.join(folder, IDENTITY))
@@ -97,7 +97,7 @@ def claim(run, work_dir):
 
 
 def forget_failure(run, work_dir):
-    """Let a failed run go on."""
+    """Let a failed run be resumed."""
     path = osp.join(work_dir, run.name, STATE)
     before = read_json(path) or {}
     write_json(dict(before, state='interrupted'), path)

@@ -9,7 +9,7 @@ from torch import Tensor
 from .captions import COLOURS, UNSTATED, family_of
 from .glyphs import DIGITS, LETTERS, Master
 
-SIZE = 32  # pixels a side of the finished image
+SIZE = 32  # pixels per side of the finished image
 RESOLUTIONS = (8, 10, 12, 16, 24, SIZE)  # what an image is reduced to before it is enlarged
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's normalisation
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -85,7 +85,7 @@ class Painter:
             rng: Source of all randomness.
         """
         word = self.is_word[chosen]
-        # Words stay legible only when distorted less.
+        # Words stay legible only if distorted less.
         hard = torch.where(word, 0.3, 1.0) * difficulty * uniform(0.4, 1, len(word), rng)
         grid, zoom, lean, bend = warp_grid(hard, word, rng)
         maps = self.maps[chosen, None].float() / 10

@@ -40,7 +40,7 @@ VOWELS, CONSONANTS = 'aeiouy', 'bcdfghjklmnpqrstvwxz'
 
 
 def invent(rng: random.Random, pieces: Sequence[str]) -> str:
-    """A word that no list has: number, code, foreign letters, or a pronounceable one.
+    """A word that is in no list: number, code, foreign letters, or a pronounceable one.
 
     ``pieces`` are the tokenizer's merged symbols, drawn so that each of them is learnt.
     """

@@ -20,7 +20,7 @@ class AttentionVisualizationHook(Hook):
     the number of epochs done as step.
 
     Args:
-        interval (int): Draw in validations after every so many epochs (and
+        interval (int): Draw in validations after this many epochs (and
             in a validation without training). Defaults to 1: in all.
         num_images (int): How many images. Defaults to 4.
         top_k (int, optional): See :func:`attention_maps`.
@@ -47,8 +47,8 @@ class AttentionVisualizationHook(Hook):
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Draw images of the batch until there are enough.
 
-        Only the main process draws. That is safe with text features shared
-        out over the processes: the validation step has just cached them.
+        Only the main process draws. That is safe with text features distributed
+        over the processes: the validation step has just cached them.
         """
         missing = self.num_images - self.drawn
         if not is_main_process() or runner.epoch % self.interval or missing <= 0:
