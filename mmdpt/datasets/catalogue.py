@@ -132,7 +132,7 @@ ROWS = dict(
         num_classes=10,
         sizes=(13500, 5400, 8100),
         source='Download EuroSAT.zip (http://madm.dfki.de/files/sentinel/'
-        'EuroSAT.zip) and unpack it there, so that its folder "2750" lies in '
+        'EuroSAT.zip) and unpack it there, so that its folder "2750" is in '
         f'"eurosat"; put split_zhou_EuroSAT.json ({DRIVE}1Ip7yaCWFi0eaOFUGga0'
         'lUdVi_DDQth1o) beside "2750".',
     ),

@@ -18,7 +18,7 @@ def check_fit(model):
     the first batch only, with an error that names neither.
 
     Args:
-        model (dict | None): Config of the model. What is no config of a
+        model (dict | None): Config of the model. What is not a config of a
             classifier passes.
 
     Raises:

@@ -195,7 +195,7 @@ def _clip_lora(dataset, shots):
     steps = max(1, shots * num_classes(dataset) // 32)
     return Settings(
         round(500 * shots / steps),
-        f"the authors' 500 steps times the shots, {steps} step{'s' if steps > 1 else ''} an epoch",
+        f"the authors' 500 steps times the shots, {steps} step{'s' if steps > 1 else ''} per epoch",
     )
 
 
