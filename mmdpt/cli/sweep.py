@@ -112,7 +112,7 @@ def plan(args):
 
 
 def make_job(work_dir, driver, run, env):
-    """Job: Of a run, with its resolved config written."""
+    """Job: That of a run, with its resolved config written."""
     folder = osp.join(work_dir, run.name)
     moved = claim(run, work_dir)
     if moved:

@@ -133,7 +133,7 @@ def resume_from(cfg, which):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Trains."""
+    """Train a model."""
     args = parse_args(argv)
     with friendly_errors(args.debug):
         train_or_stop(build_runner(configure(args)))

@@ -120,7 +120,7 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
         _summary(
             not bad,
             f'all {how}',
-            f'{len(bad)} images do not decode; replace them by intact copies',
+            f'{len(bad)} images do not decode; replace them with intact copies',
             sorted(bad),
         )
     )

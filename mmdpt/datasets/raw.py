@@ -173,7 +173,7 @@ def from_sun(layout: Layout, seed: int) -> Split:
 
 
 def from_ucf(layout: Layout, seed: int) -> Split:
-    """Lists of videos, of which the middle frames are there."""
+    """Lists of videos, whose middle frames are there."""
     lines = read_text(layout.path('ucfTrainTestlist/classInd.txt'))
     label = {name: int(i) - 1 for i, name in map(str.split, lines)}
 

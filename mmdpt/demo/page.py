@@ -8,7 +8,7 @@ from .answers import attend, classify
 from .inputs import Limits
 from .models import Models
 
-# What a visitor's mistake raises; everything else is ours, with its traceback.
+# What a visitor's mistake raises; everything else is a bug of ours, with its traceback.
 USER_ERRORS = (ValueError, OSError)
 CLEAR = '() => [{}, null, ""]'  # in the browser, without asking the server
 

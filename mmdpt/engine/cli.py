@@ -33,7 +33,7 @@ from .launch import (
 )
 from .options import check_options, with_suggestion
 
-# What a user's mistake raises; everything else is ours, with its traceback.
+# What a user's mistake raises; everything else is a bug of ours, with its traceback.
 USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPointError)
 
 
@@ -198,7 +198,7 @@ def friendly_errors(debug=False, if_interrupted=''):
 
 
 def _text(error):
-    """str | None: What to tell a user of an error; None if it is ours."""
+    """str | None: What to tell a user about an error; None if it is a bug of ours."""
     if lost_connection(error):
         return (
             'the connection to another process broke or timed out; the error of that process '

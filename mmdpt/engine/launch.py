@@ -85,7 +85,7 @@ def main_process_alone(hours=24):
 
 
 def place():
-    """tuple[int, int]: Rank and number of processes, also before they have met."""
+    """tuple[int, int]: Rank and number of processes, even before they have met."""
     return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
 
 

@@ -96,7 +96,7 @@ def check_options(cfg, options):
 
 
 def with_suggestion(error):
-    """str: The text of an error; for an unknown argument, the nearest ones, too."""
+    """str: The text of an error; for an unknown argument, with the nearest ones."""
     text = str(error)
     found = re.match(
         r'(?:\w+\.)*?(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '

@@ -99,7 +99,7 @@ def _panel(title, cells, methods, left_out):
 
 
 def _averages(cells, methods, datasets, left_out):
-    """Only points that all datasets have: others would not be comparable."""
+    """Keep only points that all datasets have: others would not be comparable."""
     found = {}
     for method, shots in unique((m, k) for m, _, k in cells if m in methods):
         parts = {d: cells.get((method, d, shots), Cell()) for d in datasets}

@@ -108,7 +108,7 @@ def _references(rows, warnings):
 
 
 def _missing(rows, seeds, warnings):
-    """Rows for expected seeds of which there is no trace."""
+    """Rows for expected seeds without any trace."""
     known, groups = defaultdict(set), defaultdict(dict)
     for row in rows:
         if row.seed is not None and row.placed:
@@ -126,7 +126,7 @@ def _missing(rows, seeds, warnings):
 
 
 def title(row: Row) -> str:
-    """str: An experiment in words."""
+    """An experiment in words."""
     parts = [row.method, row.arch, row.dataset]
     parts += [f'{row.subset} classes'] if row.subset != 'all' else []
     parts += [] if row.shots == 0 else ['all images' if row.shots is None else f'{row.shots} shots']

@@ -60,7 +60,7 @@ def namer(rows: Sequence[Row]):
 
 
 def grid(rows: Sequence[Row], name, doubtful=()) -> dict[tuple, Cell]:
-    """dict[tuple, Cell]: Cells by method, dataset and shots, of few-shot rows."""
+    """Cells by method, dataset and shots, of few-shot rows."""
     groups = by(rows, lambda row: (name(row), row.dataset, row.shots))
     return {key: cell(group, doubtful) for key, group in groups.items()}
 
@@ -164,13 +164,13 @@ def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
 
 
 def method_order(rows, name) -> list[str]:
-    """list[str]: References first, then by name."""
+    """Methods in order: references first, then by name."""
     methods = {name(row): (reference(row.method), name(row)) for row in rows}
     return sorted(methods, key=methods.__getitem__)
 
 
 def unique(values) -> list:
-    """list: Each value once, in order of first appearance."""
+    """Each value once, in order of first appearance."""
     return list(dict.fromkeys(values))
 
 
@@ -180,5 +180,5 @@ def shot_order(shots):
 
 
 def shot_name(shots) -> str:
-    """str: As in '16 shots'."""
+    """The number of shots in words, as in '16 shots'."""
     return 'all images' if shots is None else f'{shots} shot{"" if shots == 1 else "s"}'

@@ -105,7 +105,7 @@ def _text(state):
 
 
 def duration(seconds):
-    """str: Such as '1 h 05 min'."""
+    """str: Seconds in words, such as '1 h 05 min'."""
     if seconds < 100:
         return f'{seconds:.0f} s'
     minutes = round(seconds / 60)

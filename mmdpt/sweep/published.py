@@ -56,7 +56,7 @@ class Settings:
 
 
 def settings(method, dataset, shots):
-    """Settings: Of a method on a dataset with this number of shots.
+    """Settings: Those of a method on a dataset with this number of shots.
 
     Sources: the docstrings of ``configs/_base_/methods/*.py``, which name the
     authors' files.

@@ -36,7 +36,7 @@ class Run:
 
     @cached_property
     def hash(self):
-        """str: Of all that changes the result."""
+        """str: Hash of all that changes the result."""
         counts = {k: v for k, v in self.content.items() if k not in INDIFFERENT}
         text = json.dumps([self.tool, counts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()

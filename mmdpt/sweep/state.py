@@ -25,7 +25,7 @@ class Status(NamedTuple):
 
 
 def status(run, work_dir):
-    """Status: Of a run.
+    """Status: That of a run.
 
     Raises:
         ValueError: If its folder was not made by a sweep.
@@ -104,6 +104,6 @@ def forget_failure(run, work_dir):
 
 
 def accuracy(results):
-    """float: Of a finished run, in per cent."""
+    """float: Accuracy of a finished run, in per cent."""
     figures = results.get('few_shot') or results['zero_shot']
     return figures.get('accuracy/top1', next(iter(figures.values())))
