@@ -4,7 +4,7 @@
         --shots 1 2 4 8 16 --seeds 1 2 3 --work-dir work_dirs/sweep
     python tools/sweep.py configs/sweeps/tiny_digits.py --work-dir work_dirs/tiny_digits
 
-Give the same command again after it was stopped, in whatever way: finished
+Give the same command again after it was stopped, however that was: finished
 runs are skipped, interrupted ones go on from their last checkpoint.
 """
 

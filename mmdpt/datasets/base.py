@@ -107,7 +107,7 @@ class BaseFewShotDataset(BaseDataset):
         raise NotImplementedError
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch (from 0) of which the augmentation is a function."""
+        """Set the epoch (from 0), which the augmentation depends on."""
         self._epoch.fill_(epoch)
 
     def load_data_list(self) -> list[dict]:

@@ -35,7 +35,7 @@ class Choice(NamedTuple):
 def checkpoint_choice(
     path: str, config: str | None = None, pretrained: str | None = None, device: str | None = None
 ) -> Choice:
-    """A trained checkpoint, of which only class names and recipe are read yet.
+    """A trained checkpoint; only its class names and recipe are read for now.
 
     Args: As of :class:`mmdpt.apis.PromptInferencer`.
 

@@ -82,7 +82,7 @@ class GaussianAggregationHook(Hook):
             raise ValueError(
                 'cannot resume: the checkpoint holds no sum over '
                 'its epochs; it was trained without '
-                'GaussianAggregationHook. Train anew.'
+                'GaussianAggregationHook. Train again.'
             )
         learnt = self._learnt(runner)
         self.total = {n: v.to(learnt[n].device) for n, v in checkpoint['aggregation'].items()}

@@ -29,7 +29,7 @@ class EpochSeedHook(Hook):
     (``set_epoch``, for the augmentation of each image), and the head (whose
     loss may change), and seeds Python's,
     NumPy's and torch's generators. So a resumed training draws what the
-    uninterrupted one would have drawn, whatever was drawn before.
+    uninterrupted one would have drawn, regardless of what was drawn before.
     """
 
     priority = 'VERY_HIGH'

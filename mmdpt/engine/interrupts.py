@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: stop in order, say how to go on."""
+"""Ctrl-C and SIGTERM: stop in an orderly way, say how to resume."""
 
 import os
 import shlex
@@ -15,7 +15,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class Stopped(BaseException):
-    """A training that was stopped; its text says how to go on.
+    """A training that was stopped; its text says how to resume.
 
     Args:
         text (str): For the user.

@@ -123,6 +123,6 @@ def let_others_speak(error):
 
 
 def leave():
-    """End the exchange in order, so that no process is missed."""
+    """Shut the communication down, so that no process is left waiting."""
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -65,7 +65,7 @@ def cell(rows: Sequence[Row], doubtful: Sequence[tuple] = ()) -> Cell:
 
     Args:
         rows (Sequence[Row]): They differ in their seed only.
-        doubtful (Sequence[tuple]): Draws of which there are two, see
+        doubtful (Sequence[tuple]): Draws that exist twice, see
             :func:`draw_of`.
     """
     good = [row for row in rows if row.status == 'ok']

@@ -157,7 +157,7 @@ def stop(process, patience=PATIENCE):
 
 
 def last_error(path):
-    """str | None: The last line of a log that tells an error, else the last one."""
+    """str | None: The last line of a log that names an error, else the last one."""
     with open(path, 'rb') as file:
         file.seek(max(0, os.path.getsize(path) - 20000))
         lines = file.read().decode(errors='replace').splitlines()

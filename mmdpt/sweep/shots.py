@@ -15,7 +15,7 @@ def fewer_shots(config, shots, factor=1):
     Tip-Adapter has one key per image.
 
     Args:
-        config (str): The config file, of which the numbers are read.
+        config (str): The config file from which the numbers are read.
         shots (int): Training images per class.
         factor (int): Of the epochs.
 

@@ -32,7 +32,7 @@ class ImageAttention(NamedTuple):
         probabilities (ndarray): The model's, (C,).
         frozen (ndarray): The class token's attention in the last block
             without prompts, mean over heads, (N,).
-        adapted (ndarray, optional): The same with prompts, P of which follow
+        adapted (ndarray, optional): The same with P prompts, which follow
             the patches, (N + P,); None if the method leaves the image alone.
         class_aware (ndarray, optional): Attention of each class-aware layer
             over the tokens that enter its block, then over its own learnt

@@ -38,7 +38,7 @@ def build_prompt(cfg: dict | None, owner: str, tower: Any) -> VisualPrompt | Non
 
 
 class PromptedBackbone:
-    """Mixin of backbones of which only the prompt is learnt.
+    """Mixin for backbones in which only the prompt is learnt.
 
     Everything else is frozen and stays in evaluation mode during training
     (no dropout, no stochastic depth), as in the `public code of VPT
