@@ -123,6 +123,6 @@ def let_others_speak(error):
 
 
 def leave():
-    """Shut the communication down, so that no process is left waiting."""
+    """Shut the communication down before the process ends."""
     if dist.is_initialized():
         dist.destroy_process_group()
