@@ -1,4 +1,4 @@
-"""Where configs and tools lie, and how a command is typed, in a checkout and from a wheel."""
+"""Where configs and tools are, and how a command is typed, in a checkout and from a wheel."""
 
 import difflib
 import os
@@ -28,7 +28,7 @@ def spoken(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def shipped_configs() -> dict[str, Path]:
-    """The configs that come with the package, those of _base_ excepted, by name."""
+    """The configs that come with the package, except those of _base_, by name."""
     return {
         path.stem: path
         for path in sorted((root() / 'configs').rglob('*.py'))

@@ -115,7 +115,7 @@ def test_code_is_refused(tmp_path, monkeypatch, where):
 def test_bare_pickle_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path('evil.pth').write_bytes(pickle.dumps(dict(state_dict=Evil())))
-    with pytest.raises(CheckpointError, match='evil.pth is damaged, cut short or no checkpoint'):
+    with pytest.raises(CheckpointError, match='evil.pth is damaged, cut short or not a checkpoint'):
         read_checkpoint('evil.pth')
     assert os.listdir() == ['evil.pth']
 

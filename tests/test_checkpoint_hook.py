@@ -44,7 +44,7 @@ def test_content(tmp_path):
         clip=dict(fingerprint='toy'),
         draw_hash='draw-1',
         version='0.1.0',
-        recipe=dict(version=1, missing='ToyPrompted is no PromptedCLIP'),
+        recipe=dict(version=1, missing='ToyPrompted is not a PromptedCLIP'),
     )
     assert checkpoint['message_hub']['log_scalars'] == {}
     assert checkpoint['message_hub']['runtime_info']['epoch'] == 3

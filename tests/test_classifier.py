@@ -146,7 +146,7 @@ def test_learnt_values_are_few():
     [
         (dict(classes=[]), ValueError, 'at least two classes, but classes has 0'),
         (dict(classes=['cat']), ValueError, 'at least two classes'),
-        (dict(classes=['cat', 'dog', 'cat']), ValueError, "'cat' stands more"),
+        (dict(classes=['cat', 'dog', 'cat']), ValueError, "'cat' appears more"),
         (dict(classes=['cat', 3]), TypeError, 'must be text, but one is 3'),
         (dict(templates=[]), ValueError, 'templates is empty'),
         (dict(classes='EuroSad'), (ValueError, KeyError), 'EuroSAT'),

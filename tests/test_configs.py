@@ -129,7 +129,7 @@ def test_leaf(path, data):
 
 
 def compose(method, dataset, shots, folder):
-    """A config that is no file: a method, a dataset, shots."""
+    """A config that is not a file: a method, a dataset, shots."""
     file = folder / f'{method}_{dataset}_{shots}.py'
     file.write_text(f"""
 _base_ = ['{os.path.relpath(CONFIGS, folder)}/_base_/methods/{method}.py',

@@ -71,7 +71,7 @@ def test_names():
         ('one', 'at least 2'),
         ('a\nb\nc\nd', '3 are the most'),
         ('a\nlonger', 'has 6 letters'),
-        ('a\nb\na', "'a' stands more than once"),
+        ('a\nb\na', "'a' appears more than once"),
         ('a\nb\x00', 'cannot be shown'),
     ):
         with pytest.raises(ValueError, match=words):
@@ -141,7 +141,7 @@ def test_refused_choices(models, tmp_path):
         classify(models, LIMITS, photo, 'csc', 'one\ntwo')
     assert str(tmp_path) not in str(error.value)
     for name in ('dpt.pth', '../dpt', str(tmp_path / 'dpt.pth')):
-        with pytest.raises(ValueError, match='choose one of the list'):
+        with pytest.raises(ValueError, match='choose one from the list'):
             classify(models, LIMITS, photo, name, '\n'.join(NAMES))
 
 

@@ -110,7 +110,7 @@ MADE = {
 
 
 def test_maths_names_what_the_code_has():
-    """Identifiers between backticks in maths.md stand in the package."""
+    """Identifiers between backticks in maths.md are in the package."""
     page = (ROOT / 'docs' / 'maths.md').read_text(encoding='utf-8')
     code = '\n'.join(path.read_text(encoding='utf-8') for path in (ROOT / 'mmdpt').rglob('*.py'))
     names = set(re.findall(r'`([A-Za-z_]\w*(?:\.\w+)?)`', page))

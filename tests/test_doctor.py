@@ -79,7 +79,7 @@ def damage(folder, kind):
         ('web page', 'is not valid JSON'),
         ('order', "label 8 is 'Lake' instead of 'River'"),
         ('missing', '1 of 70 images are missing'),
-        ('empty', '1 images do not decode; replace them by intact copies: '),
+        ('empty', '1 images do not decode; replace them with intact copies: '),
         ('truncated', 'class_003/21.jpg'),
     ],
 )

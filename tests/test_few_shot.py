@@ -72,7 +72,7 @@ def test_fewer_images_than_shots(data_root):
     kwargs = dict(data_root=str(data_root), shots=11)
     with pytest.raises(
         ValueError,
-        match="11 train images a class, but 'ant' has 10, .*Ask for fewer shots.*allow_fewer=True",
+        match="11 train images per class, but 'ant' has 10.*Ask for fewer shots.*allow_fewer=True",
     ):
         FewShotDataset(TINY, **kwargs)
     assert len(FewShotDataset(TINY, allow_fewer=True, **kwargs)) == 30

@@ -108,7 +108,7 @@ def test_dpt_head_weighs_the_class_aware_loss(match):
 
 def test_mixed_labels_are_refused(match):
     mixed = [DataSample().set_gt_score(torch.ones(5) / 5) for _ in range(4)]
-    with pytest.raises(ValueError, match='one label an image, which batch'):
+    with pytest.raises(ValueError, match='one label per image, which batch'):
         DPTHead(about=ABOUT, guided_epochs=1).loss(match, mixed)
 
 

@@ -124,13 +124,13 @@ def jpeg(tmp_path):
 @pytest.mark.parametrize(
     'kind, words',
     [
-        ('truncated', 'does not decode .*truncated.*replace it by an intact copy'),
+        ('truncated', 'does not decode .*truncated.*replace it with an intact copy'),
         ('empty', 'does not decode .the file is empty.'),
         ('text', 'unknown format'),
         ('bomb', 'is too large .*Make it smaller'),
         ('strip', '20000 x 1 pixels.*crop it'),
         ('float', 'convert it to 8 bits'),
-        ('deep', '32 bits a pixel'),
+        ('deep', '32 bits per pixel'),
     ],
 )
 def test_refused_by_name(tmp_path, kind, words):

@@ -162,13 +162,13 @@ def damage(folder, path, change):
             'FGVCAircraft',
             'images_variant_test.txt',
             lambda t: t.replace('0000005', '0000000'),
-            "'0000000.jpg' stands twice .* train .* test",
+            "'0000000.jpg' appears twice .* train .* test",
         ),
         (
             'EuroSAT',
             'split_zhou_EuroSAT.json',
             lambda t: t.replace('class_000/0.', 'class_000/6.'),
-            'stands twice',
+            'appears twice',
         ),
         (
             'Food101',

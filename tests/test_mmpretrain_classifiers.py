@@ -137,6 +137,6 @@ def test_no_features_for_a_baseline():
     check_baselines(['raw_pixels'], model)
     with pytest.raises(
         ValueError,
-        match="'linear_probe' needs a model with clip_features, which ImageClassifier has not",
+        match="'linear_probe' needs a model with clip_features, which ImageClassifier does not",
     ):
         check_baselines(['linear_probe'], model)

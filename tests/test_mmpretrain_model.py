@@ -99,7 +99,7 @@ def test_a_batch_is_mixed():
 @pytest.mark.parametrize(
     'method, options, message',
     [
-        ('dpt', dict(), 'DPTHead needs one label an image, which batch augmentation'),
+        ('dpt', dict(), 'DPTHead needs one label per image, which batch augmentation'),
         (
             'coop',
             dict(head=dict(type='SimilarityHead', cal_acc=True)),

@@ -239,7 +239,7 @@ def test_gradient_maps_of_a_frozen_tower_are_refused(tmp_path):
 
 @pytest.mark.slow
 def test_analyze_results_on_files(tmp_path):
-    """Photos in folders; the digits themselves are no files."""
+    """Photos in folders; the digits themselves are not files."""
     for i in range(60):
         name = 'zero' if load_digits().target[i] == 0 else 'other'
         mmcv.imwrite(

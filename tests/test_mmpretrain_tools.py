@@ -163,7 +163,7 @@ def test_mixup_trains(tmp_path):
     train(short_config('coop', tmp_path / 'b'), losses)
     mixed, plain = losses.found[:4], losses.found[4:]
     assert np.isfinite(mixed).all() and mixed != plain
-    with pytest.raises(ValueError, match='DPTHead needs one label an image'):
+    with pytest.raises(ValueError, match='DPTHead needs one label per image'):
         build_runner(short_config('dpt', tmp_path / 'c', model__train_cfg=dict(augments=augments)))
 
 

@@ -119,7 +119,7 @@ def test_names_and_templates_from_text_files(photos, tmp_path):
     'given', [['aphotoofa{}.'], ['a photo'], ['{} {}'], ['aphotoofa{}', 'amug.']]
 )
 def test_templates_that_a_command_line_mangled(given):
-    with pytest.raises(ValueError, match='--cfg-options takes spaces away'):
+    with pytest.raises(ValueError, match='--cfg-options removes spaces'):
         own_benchmark(templates=given)
 
 
@@ -146,7 +146,7 @@ def test_few_photos():
     'options, words',
     [
         (dict(fractions=(0.5, 0.5, 0.5)), 'add up to 1'),
-        (dict(classes=('cup', 'cup')), "'cup' stands twice in classes"),
+        (dict(classes=('cup', 'cup')), "'cup' appears twice in classes"),
         (dict(classes=('cup', 'fork')), "class 'big plate', which classes does"),
         (dict(classes=(*NAMES, 'pan')), "the class 'pan' has no image"),
     ],
@@ -224,7 +224,7 @@ def test_wrong_places(photos, tmp_path):
     with pytest.raises(ValueError, match='neither a folder nor a .csv'):
         FewShotDataset({}, data_root=str(photos / 'cup/0.jpg'))
     (photos / 'list.csv').write_bytes(b'\xff\xfe\x00')
-    with pytest.raises(ValueError, match='no CSV file in UTF-8'):
+    with pytest.raises(ValueError, match='not a CSV file in UTF-8'):
         FewShotDataset({}, data_root=str(photos / 'list.csv'))
 
 
@@ -239,5 +239,5 @@ def test_missing_and_repeated_images(photos):
         for split in ('train', 'val', 'test'):
             FewShotDataset({}, data_root=str(file), split=split)
     file.write_text(CSV + 'cup/0.jpg,fork\n')
-    with pytest.raises(ValueError, match="'cup/0.jpg' stands twice in "):
+    with pytest.raises(ValueError, match="'cup/0.jpg' appears twice in "):
         FewShotDataset({}, data_root=str(file))

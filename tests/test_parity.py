@@ -61,7 +61,7 @@ def test_reference_numbers(case, dtype, config):
     assert result['status'] == 'passed', (result.get('reason'), wrong)
     limit = dict(float64=1e-6, float32=2e-4)[dtype]
     assert result['max_rel_error'] < limit
-    # Everything that is no input has been compared.
+    # Everything that is not an input has been compared.
     if case != 'lr_schedule':
         _, arrays = read_npz(GOLDEN / f'{case}.npz')
         assert set(result['tensors']) == set(arrays)

@@ -246,7 +246,7 @@ def test_zero_shot(folder):
         (['CHECKPOINT', 'mine', '--templates', 'a photo'], 'must be words with one {}'),
         (['CHECKPOINT', 'mine', '--config', 'coop.py'], 'Was it trained with another method'),
         (['CHECKPOINT', 'mine', '--pretrained', 'nowhere.pt'], 'neither a file nor a tag'),
-        (['mine/a.png', 'mine'], 'is damaged, cut short or no checkpoint'),
+        (['mine/a.png', 'mine'], 'is damaged, cut short or not a checkpoint'),
         (['nowhere.pth', 'mine'], 'no checkpoint file nowhere.pth'),
         (['zero-shot', 'mine'], 'zero-shot needs class names'),
     ],
@@ -335,7 +335,7 @@ def test_recipe_of_ones_own_parts(trained):
     cfg = Config.fromfile(trained.with_name(CUSTOM.name))
     assert make_recipe(cfg)['model']['templates'] == ['the digit {}.']
     cfg.model.head.type = 'MyHead'
-    assert "'MyHead' is none of the parts" in make_recipe(cfg)['missing']
+    assert "'MyHead' is not one of the parts" in make_recipe(cfg)['missing']
     with pytest.raises(ValueError, match='MyHead'):
         check_recipe(make_recipe(cfg))
     assert 'no test_dataloader' in make_recipe(Config(dict(model=cfg.model)))['missing']
@@ -404,7 +404,7 @@ def test_classifier_of_mmpretrain(folder, capsys):
         ),
         'net.pth',
     )
-    assert 'ImageClassifier is no PromptedCLIP): give the config' in refused(
+    assert 'ImageClassifier is not a PromptedCLIP): give the config' in refused(
         capsys, 'predict', 'net.pth', folder
     )
     made = PromptInferencer('net.pth', config='net.py', device='cpu')

@@ -28,7 +28,7 @@ def test_there_and_back():
 @pytest.mark.parametrize(
     'rename, message',
     [
-        (from_reference, 'bias is no learnt tensor of this method'),
+        (from_reference, 'bias is not a learnt tensor of this method'),
         (to_reference, 'bias has no name in the reference code'),
     ],
 )

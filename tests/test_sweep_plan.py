@@ -73,8 +73,8 @@ def test_composed_configs(method, tmp_path):
         ('prograd', 'imagenet', 16, 50, 'our assumption'),
         ('vpt', 'dtd', 1, 60, 'our choice'),
         ('clip_adapter', 'dtd', 1, 50, 'publish none'),
-        ('clip_lora', 'eurosat', 4, 2000, '1 step an epoch'),
-        ('clip_lora', 'eurosat', 16, 1600, '5 steps an epoch'),
+        ('clip_lora', 'eurosat', 4, 2000, '1 step per epoch'),
+        ('clip_lora', 'eurosat', 16, 1600, '5 steps per epoch'),
         ('tip_adapter_f', 'eurosat', 1, 100, 'for this dataset'),
         ('promptsrc', 'ucf101', 4, 50, 'few-shot setting'),
     ],
@@ -228,7 +228,7 @@ def test_sweep_file_tells_all_its_errors(tmp_path):
         plan_file(path)
     for part in (
         '6 runs are impossible',
-        'the name a stands twice',
+        'the name a appears twice',
         'runs[2] lacks config',
         'c: no config file',
         'no slashes',

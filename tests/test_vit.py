@@ -130,7 +130,7 @@ def test_only_prompts_learn_and_nothing_drops():
             'PromptedVisionTransformer has none: use VPT here, or CAVPT in ',
         ),
         (dict(type='MaPLe'), 'MaPLe makes its tokens from text features'),
-        (dict(type='ResNet'), 'ResNet is no visual prompt'),
+        (dict(type='ResNet'), 'ResNet is not a visual prompt'),
         (dict(type='VPT', num_tokens=0), 'num_tokens must be'),
         (dict(type='VPT', num_layers=4), 'the tower has 3 blocks'),
     ],

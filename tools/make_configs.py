@@ -4,7 +4,7 @@
 
 Each leaf says what it is: method, tower, dataset, shots. The files are
 written from :mod:`mmdpt.sweep.compose`, so that a changed value changes all of
-them; the combinations that are no files tools/sweep.py composes when it runs.
+them; tools/sweep.py composes the other combinations when it runs.
 """
 
 from mmdpt.sweep.compose import ARCHS, CONFIGS, DATASETS, epochs, file_name, leaf, notes

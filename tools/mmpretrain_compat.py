@@ -1,7 +1,7 @@
 """Run MMPretrain's own scripts on the versions that we pin.
 
-Some use what newer packages have renamed or taken away. That is given back
-for the time of the script; the scripts stay as they are.
+Some use what newer packages have renamed or removed. That is restored
+while a script runs; the scripts stay as they are.
 """
 
 import runpy
@@ -21,7 +21,7 @@ def scripts():
 
 
 def run(name, arguments):
-    """Runs a script of MMPretrain in this process, as from the command line.
+    """Run a script of MMPretrain in this process, as from the command line.
 
     Args:
         name (str): Its file name without ``.py``.
@@ -45,7 +45,7 @@ def run(name, arguments):
 
 
 def shared_datasets():
-    """Configs whose ``dataset`` has been handed on, as our Runner does it."""
+    """Configs whose ``dataset`` has been handed on, as our Runner does."""
     from mmengine.config import Config
 
     from .datasets import share_dataset
@@ -57,7 +57,7 @@ def shared_datasets():
 
 
 def tsne_iterations():
-    """scikit-learn 1.7 took away TSNE's ``n_iter``, which is ``max_iter`` now."""
+    """scikit-learn 1.7 removed TSNE's ``n_iter``, which is ``max_iter`` now."""
     from sklearn import manifold
 
     stock = manifold.TSNE
@@ -79,7 +79,7 @@ def bounding_box():
 
 
 def named_images():
-    """An image whose name says no format (the digits are no files) is a PNG."""
+    """An image whose name gives no format (the digits are not files) is a PNG."""
     import mmcv
 
     stock = mmcv.imwrite
@@ -93,7 +93,7 @@ def named_images():
 
 
 def package_versions():
-    """setuptools 82 took away ``pkg_resources``."""
+    """setuptools 82 removed ``pkg_resources``."""
     from importlib.metadata import version
 
     module = types.ModuleType('pkg_resources')
@@ -105,7 +105,7 @@ def package_versions():
 def image_tokens_only():
     """Class activation maps of our image towers.
 
-    grad-cam 1.5 took away ``use_cuda``. And a layer of ours runs several
+    grad-cam 1.5 removed ``use_cuda``. In addition, a layer of ours runs several
     times in a forward pass: for frozen CLIP (DPT), for the image, for the
     prompts. The map is that of the image tokens, in the pass with gradients
     where there is one.
@@ -137,7 +137,7 @@ def image_tokens_only():
 
 
 def without_cuda(stock):
-    """A constructor that passes over ``use_cuda``."""
+    """A constructor that ignores ``use_cuda``."""
 
     def init(self, *args, use_cuda=None, **kwargs):
         stock(self, *args, **kwargs)

@@ -18,7 +18,7 @@ from mmdpt.engine.cli import friendly_errors
 
 
 def main():
-    """Runs it."""
+    """The command."""
     if len(sys.argv) < 2 or sys.argv[1] in ('-h', '--help'):
         print(__doc__, 'Scripts: ' + ', '.join(scripts()), sep='\n')
         return

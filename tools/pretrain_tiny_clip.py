@@ -1,4 +1,4 @@
-"""Trains the built-in tiny CLIP from scratch on images that it renders itself.
+"""Train the built-in tiny CLIP from scratch on images that it renders itself.
 
     python tools/pretrain_tiny_clip.py [--out FOLDER]
 
@@ -78,7 +78,7 @@ class Tools(NamedTuple):
 
 
 def prepare(folder: Path, seed: int, num_words: int, num_merges: int) -> Tools:
-    """Draws the masters, learns and writes the merges, makes the tokenizer."""
+    """Draw the masters, learn and write the merges, make the tokenizer."""
     from open_clip.tokenizer import SimpleTokenizer
 
     rng = random.Random(seed)
@@ -102,7 +102,7 @@ def pace(step: int, steps: int) -> float:
 
 
 def train(model, tools: Tools, steps: int, batch: int, rate: float, seed: int, log=print) -> None:
-    """Trains in place; difficulty and wordiness grow over the first 60 % of the steps."""
+    """Train in place; difficulty and wordiness grow over the first 60 % of the steps."""
     rng = torch.Generator().manual_seed(seed)
     optimizers = make_optimizers(model, rate)
     schedules = [

@@ -10,7 +10,7 @@ default_scope = 'mmpretrain'
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),
-    # a line at least once an epoch, with the estimated time left
+    # a line at least once per epoch, with the estimated time left
     logger=dict(type='MainProcessLoggerHook', interval=50),
     param_scheduler=dict(type='ParamSchedulerHook'),
     # the newest two, so that a good one is on the disk at any moment
@@ -28,7 +28,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=False,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    # seconds until the others give up a process that hangs
+    # seconds until the others give up on a process that hangs
     dist_cfg=dict(backend='nccl', timeout=600),
 )
 visualizer = dict(type='UniversalVisualizer', vis_backends=[dict(type='LocalVisBackend')])

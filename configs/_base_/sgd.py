@@ -1,7 +1,7 @@
 """The optimiser of the reference code of CoOp, VPT and DPT.
 
 SGD, momentum 0.9, weight decay 5e-4 on everything that is learnt; the rate is
-constant in the warm-up, then half a cosine, changed once an epoch (Dassl's
+constant in the warm-up, then half a cosine, changed once per epoch (Dassl's
 defaults). A method sets ``optim_wrapper.optimizer.lr`` and the warm-up.
 """
 

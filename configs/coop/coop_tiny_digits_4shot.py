@@ -1,4 +1,4 @@
-"""CoOp on the built-in example, 4 shots: one step an epoch, so more epochs."""
+"""CoOp on the built-in example, 4 shots: one step per epoch, so more epochs."""
 
 _base_ = ['./coop_tiny_digits_16shot.py']
 

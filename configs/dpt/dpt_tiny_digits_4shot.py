@@ -1,4 +1,4 @@
-"""DPT on the built-in example, 4 shots: one step an epoch, so more epochs."""
+"""DPT on the built-in example, 4 shots: one step per epoch, so more epochs."""
 
 _base_ = ['./dpt_tiny_digits_16shot.py']
 

@@ -1,4 +1,4 @@
-"""DPT on the built-in example, 8 shots: two steps an epoch, so more epochs."""
+"""DPT on the built-in example, 8 shots: two steps per epoch, so more epochs."""
 
 _base_ = ['./dpt_tiny_digits_16shot.py']
 

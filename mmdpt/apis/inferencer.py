@@ -22,7 +22,7 @@ LOADING = ('LoadPILImage', 'LoadImageFromFile')
 
 
 class PromptInferencer(ImageClassificationInferencer):
-    """Classifies photos with a trained checkpoint; no training data needed.
+    """Classify photos with a trained checkpoint; no training data needed.
 
     Args:
         checkpoint (str): A file that training wrote. It carries the model's
@@ -121,7 +121,7 @@ class PromptInferencer(ImageClassificationInferencer):
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If it does not decode, or is too large.
-            TypeError: If it is no image.
+            TypeError: If it is not an image.
         """
         if isinstance(image, (str, os.PathLike)):
             image = read_image(os.fspath(image), upright=self.upright)
@@ -170,7 +170,7 @@ class PromptInferencer(ImageClassificationInferencer):
             inputs (str | Path | PIL.Image.Image | np.ndarray | list): See
                 :meth:`load`; a folder stands for all images below it.
             return_datasamples (bool): Give MMPretrain's ``DataSample``.
-            batch_size (int): Images at once. Defaults to 32.
+            batch_size (int): Images per batch. Defaults to 32.
             **kwargs: ``show_dir`` and others, see MMPretrain's
                 ``ImageClassificationInferencer``.
 
@@ -187,11 +187,11 @@ class PromptInferencer(ImageClassificationInferencer):
 
         Args:
             paths (Sequence[str]): Image files.
-            batch_size (int): Images at once. Defaults to 32.
+            batch_size (int): Images per batch. Defaults to 32.
             num_workers (int): Processes that load images. Defaults to 0.
 
         Yields:
-            dict: As :meth:`__call__`, with ``img_path``; of an unreadable file
+            dict: As :meth:`__call__`, with ``img_path``; for an unreadable file
             ``img_path`` and ``error``. In the order of ``paths``.
         """
         photos = Photos(paths, Compose([self.load, self.pipeline]))

@@ -29,7 +29,7 @@ def best(result: dict, classes: Sequence[str], top_k: int) -> dict:
 
 
 def check_writable(path: str) -> None:
-    """Refuses what cannot be written, before anything is computed; what is
+    """Refuse what cannot be written, before anything is computed; what is
     there stays.
 
     Raises:
@@ -47,11 +47,11 @@ def check_writable(path: str) -> None:
 
 
 class Table:
-    """Lines of equal columns on the screen.
+    """Lines with aligned columns on the screen.
 
     Args:
-        paths (Sequence[str]): All that will come, for the width.
-        classes (Sequence[str]): All that may come.
+        paths (Sequence[str]): All that will be printed, for the column width.
+        classes (Sequence[str]): All that may occur.
     """
 
     def __init__(self, paths: Sequence[str], classes: Sequence[str]):
@@ -70,7 +70,7 @@ class Table:
 
 
 class JsonFile:
-    """A list of predictions, or one a line if the name ends in .jsonl.
+    """A list of predictions, or one per line if the name ends in .jsonl.
 
     Args:
         path (str): The file.
@@ -88,18 +88,18 @@ class JsonFile:
         self.count += 1
 
     def close(self) -> None:
-        """Complete the list, also if there was an error."""
+        """Complete the list, even after an error."""
         if not self.lines:
             self.file.write('\n]\n' if self.count else '[]\n')
         self.file.close()
 
 
 class CsvFile:
-    """One line a photo: image, class, probability, class_2, ..., error.
+    """One line per photo: image, class, probability, class_2, ..., error.
 
     Args:
         path (str): The file.
-        top_k (int): Classes a photo.
+        top_k (int): Classes per photo.
     """
 
     def __init__(self, path: str, top_k: int):

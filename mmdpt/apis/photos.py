@@ -14,7 +14,7 @@ from mmdpt.datasets.index import SUFFIXES
 def find_images(paths: str | Sequence[str]) -> list[str]:
     """Image files, from files and folders.
 
-    A file is taken whatever its name; a folder gives all files below it whose
+    A file is taken regardless of its name; a folder gives all files below it whose
     name ends like an image's, sorted, without hidden ones.
 
     Args:

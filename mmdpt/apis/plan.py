@@ -20,7 +20,7 @@ from mmdpt.paths import find_config
 
 
 class Plan(NamedTuple):
-    """All that a model for predicting is made of."""
+    """Everything that a model for prediction is built from."""
 
     model: dict
     pipeline: list[dict]
@@ -139,7 +139,7 @@ def _build_model(model: dict, source: str):
 
 
 def _build_other(plan: Plan, classes, templates, pretrained):
-    """One of MMPretrain's own classifiers, whose outputs are what they are."""
+    """One of MMPretrain's own classifiers, whose outputs are fixed."""
     given = dict(classes=classes, templates=templates, pretrained=pretrained)
     for name, value in given.items():
         if value is not None:
@@ -173,12 +173,12 @@ def _check_templates(model: dict, templates: Sequence[str]) -> None:
     if model.get('text_prompt') and not visual.get('type') == 'CAVPT':
         raise ValueError(
             f'--templates would change nothing: the {model["text_prompt"]["type"]} '
-            'prompts were learnt, and no template is used beside them'
+            'prompts were learnt, and no template is used with them'
         )
 
 
 def _with_few_classes(model: dict, count: int) -> dict:
-    """Class-aware prompts stand for at most as many classes as there are."""
+    """Limit the class-aware prompts to the number of classes."""
     visual = model.get('visual_prompt') or {}
     if visual.get('type') != 'CAVPT' or visual.get('top_k', 10) <= count:
         return model

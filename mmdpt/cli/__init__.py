@@ -1,6 +1,6 @@
 """The commands: ``mmdpt NAME ARGUMENTS``, or in a checkout ``python tools/NAME.py ARGUMENTS``.
 
-One module a command, with ``main(argv)``. Importing this package imports none of them.
+One module per command, with ``main(argv)``. Importing this package imports none of them.
 """
 
 import difflib
@@ -42,7 +42,7 @@ def overview() -> str:
 
 
 def main(argv: list[str] | None = None) -> int | None:
-    """Runs a command by its name; returns its exit status."""
+    """Run a command by its name; return its exit status."""
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ('-h', '--help'):
         print(overview())
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int | None:
 
 
 def load_package() -> None:
-    """Runs mmdpt/__init__.py, unless that was done: mmdpt_command.py leaves it out."""
+    """Run mmdpt/__init__.py, unless that is done already: mmdpt_command.py skips it."""
     package = sys.modules['mmdpt']
     if not hasattr(package, '__version__'):
         spec = package.__spec__

@@ -43,7 +43,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def write(path, text):
-    """Writes a text file, if there is a path."""
+    """Write a text file, if there is a path."""
     if path:
         write_text(text, path)
 

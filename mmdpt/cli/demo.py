@@ -94,7 +94,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def check_arguments(args):
-    """Refuses wrong values before anything is loaded.
+    """Refuse wrong values before anything is loaded.
 
     Raises:
         ValueError: Names the argument.
@@ -167,13 +167,15 @@ def zero_shot(args):
 
 
 def demo(args):
-    """Serves the page until Ctrl+C."""
+    """Serve the page until Ctrl+C."""
     import_gradio()
     check_arguments(args)
     choices = find_choices(args)
     limits = Limits(args.max_megabytes, args.max_megapixels)
     models = Models(choices)
-    models.get(models.names[0])  # what is missing is said now, and the first answer comes at once
+    models.get(
+        models.names[0]
+    )  # what is missing is reported now, and the first answer comes at once
     about = ABOUT_TINY if f'zero-shot {TINY}' in choices else ''
     if not is_loopback(args.host):
         print(

@@ -50,7 +50,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--batch',
         default='dynamic',
         metavar='dynamic|N',
-        help='number of images at once: any (default), or N alone',
+        help='number of images at once: any (default), or exactly N',
     )
     parser.add_argument('--opset', type=int, metavar='N', help="ONNX opset; by default PyTorch's")
     parser.add_argument(
@@ -90,7 +90,7 @@ def prefix(args):
 
 
 def quiet():
-    """Keeps away what the exporters say to developers of PyTorch."""
+    """Hide what the exporters say to developers of PyTorch."""
     warnings.filterwarnings('ignore', module=r'torch\.|onnxscript|copyreg')
     for name in ('torch.onnx', 'onnxscript', 'onnx_ir'):
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -5,7 +5,7 @@
 
 The first argument is a benchmark, or your own folder or CSV file. The split
 has the benchmark's proportions and class names, always the same from the same
-images, and is another one than the published: results then differ from
+images, and is not the published one: results then differ from
 published ones.
 """
 

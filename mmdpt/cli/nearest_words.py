@@ -17,8 +17,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='The words nearest to a learnt context')
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
-    parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words a position')
-    parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts these only')
+    parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words per position')
+    parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts, only these')
     parser.add_argument(
         '--exclude-special',
         action='store_true',
@@ -43,7 +43,7 @@ def find_words(args):
 
 
 def show(rows):
-    """Prints the table."""
+    """Print the table."""
     before = None
     for row in rows:
         if row['class_name'] != before:
@@ -54,7 +54,7 @@ def show(rows):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Finds and prints."""
+    """Find and print."""
     args = parse_args(argv)
     with friendly_errors(args.debug):
         rows = find_words(args)

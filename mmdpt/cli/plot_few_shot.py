@@ -3,7 +3,7 @@
     python tools/plot_few_shot.py results.csv --out few_shot.pdf
     python tools/plot_few_shot.py work_dirs --out few_shot.png --methods zero_shot dpt coop
 
-One panel a dataset, and their average; bands are one standard deviation over
+One panel per dataset, and their average; bands are one standard deviation over
 the seeds. The CSV is that of tools/collect_results.py.
 """
 
@@ -41,7 +41,7 @@ def read(args):
     """tuple[list[Row], list[str]]: Rows and warnings.
 
     Raises:
-        ValueError: If a CSV file stands among other paths.
+        ValueError: If a CSV file is among other paths.
     """
     if len(args.results) == 1 and args.results[0].endswith('.csv'):
         return read_csv(args.results[0]), []

@@ -41,14 +41,14 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--classes',
         metavar='"A,B,..."',
-        help='other class names: with commas, or a .txt file with one a line',
+        help='other class names: separated by commas, or a .txt file with one per line',
     )
     parser.add_argument(
         '--templates',
         '--template',
         nargs='+',
         metavar='TEXT',
-        help='hand-written prompts such as "a photo of a {}.", or a .txt file with one a line',
+        help='hand-written prompts such as "a photo of a {}.", or a .txt file with one per line',
     )
     parser.add_argument(
         '--config',
@@ -68,13 +68,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--workers',
         type=int,
         metavar='N',
-        help='processes that load images (by default none on the CPU, up to 8 beside a GPU)',
+        help='processes that load images (by default none on the CPU, up to 8 with a GPU)',
     )
     parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
     parser.add_argument(
         '--no-upright',
         action='store_true',
-        help='do not turn photos as EXIF says: as the benchmarks, and the command test',
+        help='do not rotate photos by EXIF, as in the benchmarks and the command test',
     )
     parser.add_argument(
         '--json',
@@ -88,7 +88,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def check_arguments(args):
-    """Refuses wrong values before anything is loaded.
+    """Refuse wrong values before anything is loaded.
 
     Raises:
         ValueError, OSError: Names the argument.
@@ -146,7 +146,7 @@ def build_inferencer(args):
 
 
 def predict(args):
-    """Predicts and writes, photo by photo.
+    """Predict and write, photo by photo.
 
     Raises:
         ValueError: If a file that was named itself, or every file, is
@@ -175,7 +175,7 @@ def predict(args):
             if bar:
                 bar.update()
     seconds = time.perf_counter() - start
-    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} a second', file=sys.stderr)
+    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second', file=sys.stderr)
     report(bad, paths, named)
 
 
@@ -187,14 +187,14 @@ def open_outputs(args, paths, inferencer):
 
 
 def progress(args, count):
-    """ProgressBar | None: Unless the table itself is seen, or nobody looks."""
+    """ProgressBar | None: None if the table itself is shown, or there is no terminal."""
     table_is_seen = sys.stdout.isatty() and not args.quiet
     seen = sys.stderr.isatty() and not table_is_seen
     return ProgressBar(count, file=sys.stderr) if seen and count > args.batch_size else None
 
 
 def report(bad, paths, named):
-    """Says what could not be read, and raises where that is an error."""
+    """Say what could not be read, and raise where that is an error."""
     if not bad:
         return
     shown = '; '.join(row['error'] for row in bad[:NAMED])

@@ -4,7 +4,7 @@
         --shots 1 2 4 8 16 --seeds 1 2 3 --work-dir work_dirs/sweep
     python tools/sweep.py configs/sweeps/tiny_digits.py --work-dir work_dirs/tiny_digits
 
-Give the same command again after it was stopped, in whatever way: finished
+Give the same command again after it was stopped, however that was: finished
 runs are skipped, interrupted ones go on from their last checkpoint.
 """
 
@@ -55,21 +55,21 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='override settings of all runs',
     )
     parser.add_argument(
-        '--work-dir', default='work_dirs/sweep', help='results lie in its subfolders, one a run'
+        '--work-dir', default='work_dirs/sweep', help='results go into its subfolders, one per run'
     )
     parser.add_argument(
         '--list',
         '--dry-run',
         action='store_true',
         dest='list',
-        help='tell what would run, what is finished, and what failed why',
+        help='show what would run, what is finished, and what failed and why',
     )
     parser.add_argument('--retry-failed', action='store_true', help='run failed ones again')
     parser.add_argument('--json', metavar='FILE', help='write the table of states')
     parser.add_argument('--executor', choices=['local', 'slurm'], default='local')
-    parser.add_argument('--slots', type=int, help='so many runs at once, on the CPU')
+    parser.add_argument('--slots', type=int, help='how many runs at once on the CPU')
     parser.add_argument('--gpus', help='GPUs to use, such as 0,1; by default all')
-    parser.add_argument('--per-gpu', type=int, default=1, help='runs at once on a GPU')
+    parser.add_argument('--per-gpu', type=int, default=1, help='how many runs at once on each GPU')
     parser.add_argument(
         '--slurm-options',
         metavar='NAME=VALUE,...',
@@ -112,11 +112,11 @@ def plan(args):
 
 
 def make_job(work_dir, driver, run, env):
-    """Job: Of a run, with its resolved config written."""
+    """Job: That of a run, with its resolved config written."""
     folder = osp.join(work_dir, run.name)
     moved = claim(run, work_dir)
     if moved:
-        print(f'{run.name}: the results of another config of this name lie in {moved} now')
+        print(f'{run.name}: the results of another config of this name are now in {moved}')
     config = run.write_config(osp.join(work_dir, '.sweep', 'configs'))
     command = [sys.executable, find_tool(run), config, '--work-dir', folder]
     package = osp.dirname(osp.dirname(osp.dirname(osp.abspath(sweep.__file__))))
@@ -153,14 +153,14 @@ def alone(work_dir):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise ValueError(
-            f'another sweep is at work in {work_dir}: wait for it, look at it with '
+            f'another sweep is running in {work_dir}: wait for it, look at it with '
             '--list, or give another --work-dir'
         ) from None
     return lock
 
 
 def run_all(args, board, runs):
-    """Starts the runs and waits for them.
+    """Start the runs and wait for them.
 
     Raises:
         ImportError: If submitit is missing.
@@ -192,7 +192,7 @@ def run_all(args, board, runs):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs the sweep."""
+    """Run the sweep."""
     args = parse_args(argv)
     args.work_dir = osp.abspath(args.work_dir)
     with friendly_errors(args.debug, '; the same command goes on'):
@@ -220,13 +220,13 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def write_table(args, board):
-    """Writes the table of states, if wanted."""
+    """Write the table of states, if wanted."""
     if args.json:
         write_json(board.table(), args.json, indent=2)
 
 
 def report_failures(board):
-    """Lists failed runs; exits with status 1 unless all runs are finished."""
+    """List failed runs; exit with status 1 unless all runs are finished."""
     failed = [run.name for run in board.runs if board.states[run.name].state == 'failed']
     for name in failed:
         print(f'failed: {name}: {board.states[name].error}', file=sys.stderr)

@@ -49,11 +49,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--tta',
         action='store_true',
         help='test-time augmentation: tta_model and '
-        'tta_pipeline of the config, else the mean over an image and its mirror',
+        'tta_pipeline of the config, else the mean over an image and its mirror image',
     )
     parser.add_argument('--show-dir', help='folder for images with their predictions')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
-    parser.add_argument('--interval', type=int, default=1, help='draw every so many images')
+    parser.add_argument('--interval', type=int, default=1, help='draw every N-th image')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
     return parser.parse_args(argv)
 
@@ -101,7 +101,7 @@ def configure(args):
 
 
 def draw(cfg, args):
-    """Switches the visualization hook on."""
+    """Switch the visualization hook on."""
     hook = cfg.default_hooks.setdefault('visualization', dict(type='VisualizationHook'))
     hook.update(
         enable=True,
@@ -113,7 +113,7 @@ def draw(cfg, args):
 
 
 def augment(cfg):
-    """Switches test-time augmentation on, as MMPretrain does."""
+    """Switch test-time augmentation on, as MMPretrain does."""
     pipeline = cfg.test_dataloader.dataset.pipeline
     cfg.setdefault('tta_model', dict(type='mmpretrain.AverageClsScoreTTA'))
     if 'tta_pipeline' not in cfg:
@@ -125,7 +125,7 @@ def augment(cfg):
 
 
 def check_nothing_learnt(model):
-    """Refuses to test random prompts.
+    """Refuse to test random prompts.
 
     Raises:
         ValueError: If the model learns something.
@@ -139,7 +139,7 @@ def check_nothing_learnt(model):
 
 
 def check_complete(model, found):
-    """Refuses a checkpoint that lacks a part of the model, or has another one.
+    """Refuse a checkpoint that lacks a part of the model, or has another one.
 
     MMEngine would only warn, and test random numbers. A model with ``identity()`` checks by
     itself.

@@ -71,7 +71,7 @@ def test(cfg, title, change):
 def training_of(args, cfg, meta):
     """dict: Which training the checkpoint is of.
 
-    Its ``results.json`` knows best; without one beside the checkpoint, what
+    From its ``results.json``; without one beside the checkpoint, from what
     the checkpoint and the config say.
     """
     identity = read_entry(meta)
@@ -95,7 +95,7 @@ def training_of(args, cfg, meta):
 
 
 def run(args):
-    """Tests on all targets, prints and writes the figures."""
+    """Test on all targets, print and write the figures."""
     cfg = load_config(args)
     cfg.resume, cfg.load_from = False, args.checkpoint
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))

@@ -86,7 +86,7 @@ def configure(args):
 
 
 def use_amp(cfg):
-    """Switches to mixed precision.
+    """Switch to mixed precision.
 
     PromptedCLIP then holds its frozen towers in bfloat16 and computes in it,
     what it learns staying in single precision; a GPU without bfloat16 takes
@@ -113,7 +113,7 @@ def use_amp(cfg):
 
 
 def resume_from(cfg, which):
-    """Points the config to the checkpoint to go on from, after reading it.
+    """Point the config to the checkpoint to go on from, after reading it.
 
     Raises:
         FileNotFoundError, CheckpointError: If it cannot be used.
@@ -133,7 +133,7 @@ def resume_from(cfg, which):
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Trains."""
+    """Train a model."""
     args = parse_args(argv)
     with friendly_errors(args.debug):
         train_or_stop(build_runner(configure(args)))

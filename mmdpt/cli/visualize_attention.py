@@ -45,7 +45,7 @@ def output_files(images, out):
     """list[Path]: Where the figure of each image goes.
 
     Raises:
-        FileNotFoundError: If an image is no file.
+        FileNotFoundError: If an image is not a file.
         ValueError: If two figures would have the same name, or ``out`` is a
             file of another kind, or one file for several images.
     """
@@ -75,7 +75,7 @@ def output_files(images, out):
 
 
 def visualize(args):
-    """Draws one figure an image, and says what it cannot show."""
+    """Draw one figure per image, and say what it cannot show."""
     files = output_files(args.images, args.out)
     infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
     model = infer.model

@@ -35,7 +35,7 @@ class BaseFewShotDataset(BaseDataset):
         benchmark (str | dict | Benchmark): The benchmark; its name; or the
             arguments of :func:`own_benchmark`.
         split (str): 'train', 'val' or 'test'. The test list is never sampled.
-        shots (int, optional): Training images a class; val takes
+        shots (int, optional): Training images per class; val takes
             ``min(shots, 4)``. None takes the whole lists. Defaults to None.
         seed (int): Seed of the draw and of the augmentation. Defaults to 1.
         subset (str): 'all', 'base' (first half of the classes) or 'new'
@@ -107,7 +107,7 @@ class BaseFewShotDataset(BaseDataset):
         raise NotImplementedError
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the epoch (from 0) of which the augmentation is a function."""
+        """Set the epoch (from 0), which the augmentation depends on."""
         self._epoch.fill_(epoch)
 
     def load_data_list(self) -> list[dict]:
@@ -154,7 +154,7 @@ class BaseFewShotDataset(BaseDataset):
             found = ', '.join(f'{name!r} has {n}' for name, n in few.items())
             raise ValueError(
                 f'{self.benchmark.name}: shots={self.shots} needs {shots} '
-                f'{self.split} images a class, but {found}. Ask for fewer '
+                f'{self.split} images per class, but {found}. Ask for fewer '
                 'shots, add images, or set allow_fewer=True to take what there '
                 'is, as the public benchmark does.'
             )
@@ -183,10 +183,10 @@ class BaseFewShotDataset(BaseDataset):
 
 
 def check_files(paths: Sequence[str], source: str) -> None:
-    """Refuse a list of which files are missing.
+    """Refuse a list with missing files.
 
     Raises:
-        FileNotFoundError: Names the first missing file, tells how many.
+        FileNotFoundError: Names the first missing file, and how many there are.
     """
     missing = [path for path in paths if not os.path.isfile(path)]
     if missing:

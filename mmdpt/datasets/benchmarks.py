@@ -24,7 +24,7 @@ class Benchmark:
         split_file (str): The split file's name, under ``folder``.
         sizes (tuple[int], optional): Images in the train, val and test lists.
         source (str): What to download and where to put it, for messages.
-        layout (str): How it lies on disk, a key of
+        layout (str): How it is laid out on disk, a key of
             :data:`mmdpt.datasets.layouts.LAYOUTS`.
         num_classes (int, optional): The published number of classes.
         fractions (tuple[float], optional): Shares of train, val and test of
@@ -85,5 +85,5 @@ def get_benchmark(name: str | Benchmark) -> Benchmark:
 
 
 def repeated(names: Sequence[str]) -> list[str]:
-    """Names that stand more than once."""
+    """Names that occur more than once."""
     return [name for name, count in Counter(names).items() if count > 1]

@@ -13,7 +13,7 @@ DRIVE = 'https://drive.google.com/file/d/'
 VGG = 'https://www.robots.ox.ac.uk/~vgg/data/'
 CLASSNAMES = (
     f'classnames.txt ({DRIVE}1-61f_ol79pViBFDG_IDlUQSwoLcn2XXF; '
-    'one line a class: synset, space, name)'
+    'one line per class: synset, space, name)'
 )
 COPIED = 'copy classnames.txt there from "imagenet".'
 
@@ -132,7 +132,7 @@ ROWS = dict(
         num_classes=10,
         sizes=(13500, 5400, 8100),
         source='Download EuroSAT.zip (http://madm.dfki.de/files/sentinel/'
-        'EuroSAT.zip) and unpack it there, so that its folder "2750" lies in '
+        'EuroSAT.zip) and unpack it there, so that its folder "2750" is in '
         f'"eurosat"; put split_zhou_EuroSAT.json ({DRIVE}1Ip7yaCWFi0eaOFUGga0'
         'lUdVi_DDQth1o) beside "2750".',
     ),

@@ -20,7 +20,7 @@ def own_benchmark(
 ) -> Benchmark:
     """Describe your own data; their place is the dataset's ``data_root``.
 
-    ``data_root`` is (1) a folder with one subfolder of photos a class; (2) a
+    ``data_root`` is (1) a folder with one subfolder of photos per class; (2) a
     folder with ``train``, ``test`` and perhaps ``val``, each like (1); (3) a
     CSV file with the columns path, label and perhaps split; (4) a split file
     ``{"train": [[path, label, class name], ...], "val", "test"}``.
@@ -28,11 +28,11 @@ def own_benchmark(
     Args:
         name (str): A name for logs and results. Defaults to 'Own'.
         classes (str | Sequence[str], optional): The class names in the order
-            of the labels, or a .txt file with one a line. Defaults to all
+            of the labels, or a .txt file with one per line. Defaults to all
             that the data name, sorted (a split file's: in its order). If a
             CSV's labels are numbers, they count these names from 0.
         templates (str | Sequence[str], optional): Prompts with one ``{}``, or
-            a .txt file with one a line; underscores become spaces. Defaults
+            a .txt file with one per line; underscores become spaces. Defaults
             to 'a photo of a {}.'.
         image_dir (str): Where a file's paths start, seen from the file.
             Defaults to the file's folder.
@@ -42,7 +42,7 @@ def own_benchmark(
 
     Raises:
         FileNotFoundError: If a .txt file is missing.
-        ValueError: If a class name stands twice, a template has no single
+        ValueError: If a class name appears twice, a template has no single
             ``{}`` or no spaces, or the shares do not add up to 1.
     """
     fractions = tuple(float(x) for x in fractions)
@@ -55,7 +55,7 @@ def own_benchmark(
     for template in templates:
         check_template(template)
     if repeated(classes):
-        raise ValueError(f'The class name {repeated(classes)[0]!r} stands twice in classes.')
+        raise ValueError(f'The class name {repeated(classes)[0]!r} appears twice in classes.')
     return Benchmark(
         name=name,
         classes=classes,
@@ -68,7 +68,7 @@ def own_benchmark(
 
 
 def _names(given: None | str | Sequence[str]) -> tuple[str, ...]:
-    """Texts from a list, from one text, or from the lines of a .txt file."""
+    """Texts from a list, from a single text, or from the lines of a .txt file."""
     if isinstance(given, str):
         return tuple(read_text(given)) if given.endswith('.txt') else (given,)
     return tuple(given or ())
@@ -79,16 +79,16 @@ def check_template(template: str) -> None:
 
     Raises:
         ValueError: If there is no single ``{}``, or text without spaces:
-            MMEngine's ``--cfg-options`` takes spaces away and splits at
+            MMEngine's ``--cfg-options`` removes spaces and splits at
             commas.
     """
     text = template.replace('{}', '', 1)
     if template.count('{}') != 1 or (len(text) > 1 and ' ' not in template):
         raise ValueError(
             f'The template {template!r} must be words with one {{}}, such as '
-            f'{PHOTO!r}. --cfg-options takes spaces away and splits at '
+            f'{PHOTO!r}. --cfg-options removes spaces and splits at '
             'commas: write a_photo_of_a_{}. there, or give a .txt file with '
-            'one template a line: dataset.templates=templates.txt'
+            'one template per line: dataset.templates=templates.txt'
         )
 
 

@@ -28,7 +28,7 @@ class DigitsDataset(BaseFewShotDataset):
             ``pipeline``, see :class:`BaseFewShotDataset`.
 
     Raises:
-        ValueError: If the benchmark has not ten classes.
+        ValueError: If the benchmark does not have ten classes.
         ImportError: If scikit-learn is not installed.
     """
 

@@ -21,7 +21,7 @@ from .layouts import Layout
 from .split_files import Split
 from .transforms import read_image
 
-SHOWN = 5  # so many bad images are named
+SHOWN = 5  # this many bad images are named
 
 
 class Finding(NamedTuple):
@@ -120,7 +120,7 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
         _summary(
             not bad,
             f'all {how}',
-            f'{len(bad)} images do not decode; replace them by intact copies',
+            f'{len(bad)} images do not decode; replace them with intact copies',
             sorted(bad),
         )
     )
@@ -161,7 +161,7 @@ def read_all(paths: Sequence[str], deep: bool, workers: int):
     # unlike multiprocessing's pool, it raises if a process is killed
     with ProcessPoolExecutor(max(workers, 1), get_context('fork')) as pool:
         for i, bad in enumerate(pool.map(read, paths, chunksize=64), 1):
-            if i * steps // len(paths) > done:  # a line of per cent
+            if i * steps // len(paths) > done:  # a line of percentages
                 bar.update(i * steps // len(paths) - done)
                 done = i * steps // len(paths)
             yield bad

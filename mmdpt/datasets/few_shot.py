@@ -93,7 +93,7 @@ class FewShotDataset(BaseFewShotDataset):
         for count, path in enumerate(paths, 1):
             self.images[path] = read(path)
             size += self.images[path].nbytes
-            # a few dozen tell how much all will take
+            # a few dozen show how much all will take
             expected = size * len(paths) / count if count >= 50 else size
             if expected > CACHE_BYTES and self.cache_images is None:
                 self.images = {}

@@ -17,11 +17,11 @@ def read_classnames(path: str) -> dict[str, str]:
 
     Returns:
         dict[str, str]: Class name by synset, in sorted order of the synsets,
-        which is the order of the labels. Names may stand twice: ImageNet's
+        which is the order of the labels. Names may occur twice: ImageNet's
         do, and the public benchmark keeps them.
 
     Raises:
-        ValueError: If a line has another form or a synset stands twice.
+        ValueError: If a line has another form or a synset occurs twice.
     """
     names = {}
     for number, line in enumerate(read_text(path), 1):
@@ -99,7 +99,7 @@ class ImageFolders(Layout):
         if not found and image_names(folder):
             raise ValueError(
                 f'{self.benchmark.name}: {folder!r} holds images, but no '
-                'class folders: sort them into one folder a synset, as '
+                'class folders: sort them into one folder per synset, as '
                 "valprep.sh does for ImageNet's validation images."
             )
         if missing or extra:

@@ -89,7 +89,7 @@ def _checksum(body: bytes) -> bytes:
 
 
 def _write_index(path: str, key: list, listing: dict[str, list[str]]) -> None:
-    # one string a folder: 1.28 million JSON strings would take seconds
+    # one string per folder: 1.28 million JSON strings would take seconds
     names = ['\n'.join(listing[name]) for name, _ in key]
     body = json.dumps(dict(key=key, names=names)).encode()
     for place in (path, _fallback(path)):

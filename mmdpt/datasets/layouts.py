@@ -1,4 +1,4 @@
-"""How the benchmarks lie on disk: which files, which classes, which lists.
+"""How the benchmarks are laid out on disk: which files, which classes, which lists.
 
 A layout is made for a benchmark and a ``data_root`` and answers three
 questions: what must be there, what are the classes, what are the lists.
@@ -73,7 +73,7 @@ class Layout:
         )
 
     def check(self, only_files: bool = False) -> None:
-        """Refuse what lacks a folder or a file.
+        """Refuse data that lack a folder or a file.
 
         Args:
             only_files (bool): Leave the image folders out.
@@ -97,7 +97,7 @@ class Layout:
             )
 
     def extra_remedy(self, kind: str) -> str:
-        """A further way out, by the kind of what is missing."""
+        """A further remedy, by the kind of what is missing."""
         return ''
 
     def read(self) -> Split:
@@ -140,7 +140,7 @@ def resolve_classes(benchmark, data_root: str = 'data', subset: str = 'all') -> 
     Args:
         benchmark (str | Benchmark | dict): The benchmark; its name; or the
             arguments of :func:`own_benchmark`.
-        data_root (str): Where the data lie; read only if the names do not
+        data_root (str): Where the data are; read only if the names do not
             ship with the package. Defaults to 'data'.
         subset (str): 'all', 'base' or 'new' classes.
 

@@ -38,7 +38,7 @@ def classes_and_templates(classes, templates):
     double = repeated(classes)
     if double and benchmark is None:
         raise ValueError(
-            f'Class name {double[0]!r} stands more than once in classes; rename one of them.'
+            f'Class name {double[0]!r} appears more than once in classes; rename one of them.'
         )
     if double:
         print_log(

@@ -81,7 +81,7 @@ class OwnData(Layout):
 
     def _class_order(self, found: set) -> tuple[str, ...]:
         """The class names in label order, checked against the data."""
-        # in the spelling of the data: a command line takes spaces away
+        # in the spelling of the data: a command line removes spaces
         spelt = {plain_name(name): name for name in sorted(found)}
         names = tuple(
             spelt.get(plain_name(name), name) for name in self.benchmark.classes

@@ -11,7 +11,7 @@ from .split_files import Item, Split
 
 PARTS = Split._fields
 FORMS = (
-    '(1) a folder with one subfolder of photos a class; (2) a folder '
+    '(1) a folder with one subfolder of photos per class; (2) a folder '
     'with "train", "test" and perhaps "val", each like (1); (3) a .csv '
     'file with the columns path, label and perhaps split; (4) a split '
     'file (.json)'
@@ -73,7 +73,7 @@ def read_csv(path: str, classes: Sequence[str] = ()) -> list[tuple[str, str, str
                 (i, [x.strip() for x in line]) for i, line in enumerate(csv.reader(file), 1) if line
             ]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path!r} is no CSV file in UTF-8 ({error}).') from None
+        raise ValueError(f'{path!r} is not a CSV file in UTF-8 ({error}).') from None
     columns = ['path', 'label', 'split']
     if lines and lines[0][1][0].lower() == 'path':
         columns = [name.lower() for name in lines.pop(0)[1]]

@@ -1,9 +1,9 @@
-"""Splits made from the raw data, where no split file is at hand.
+"""Splits made from the raw data, where there is no split file.
 
 The proportions and the renamings are those of the public benchmark's code,
 which shuffles without a fixed seed; here the images are sorted first and the
 seed is fixed, so that the same data give the same split everywhere. It is
-another split than the published one.
+not the published split.
 """
 
 import json
@@ -70,7 +70,7 @@ def make_split(layout: Layout, seed: int = 1) -> Split:
 
 
 def split_trainval(items: list[Item], seed: int) -> tuple[list, list]:
-    """Set a fifth of each class's training images apart for validation."""
+    """Set aside a fifth of each class's training images for validation."""
     generator, train, val = random.Random(seed), [], []
     for same in group_by_label(sorted(items)).values():
         generator.shuffle(same)
@@ -81,7 +81,7 @@ def split_trainval(items: list[Item], seed: int) -> tuple[list, list]:
 
 
 def from_folders(layout: Layout, seed: int) -> Split:
-    """One folder a class."""
+    """One folder per class."""
     name = layout.benchmark.name
     folders = [f for f in class_folders(layout.images) if f not in IGNORED.get(name, ())]
     rename: dict[str, str] = RENAMED.get(name, {})
@@ -173,7 +173,7 @@ def from_sun(layout: Layout, seed: int) -> Split:
 
 
 def from_ucf(layout: Layout, seed: int) -> Split:
-    """Lists of videos, of which the middle frames are there."""
+    """Lists of videos, whose middle frames are there."""
     lines = read_text(layout.path('ucfTrainTestlist/classInd.txt'))
     label = {name: int(i) - 1 for i, name in map(str.split, lines)}
 
@@ -190,7 +190,7 @@ def from_ucf(layout: Layout, seed: int) -> Split:
     return Split(train, val, read('test'))
 
 
-RAW = dict(  # how, and from which files beside the images
+RAW = dict(  # how, and from which files besides the images
     Caltech101=(from_folders, ()),
     Food101=(from_folders, ()),
     DTD=(from_folders, ()),

@@ -10,19 +10,19 @@ from torch.utils.data import BatchSampler, Sampler
 
 @DATA_SAMPLERS.register_module()
 class FewShotBatchSampler(BatchSampler):
-    """Batches of which an incomplete last one is dropped, if others remain.
+    """Batches whose incomplete last one is dropped, if others remain.
 
     The public benchmark's rule (Dassl, ``build_data_loader``): with fewer
     images than a batch holds, the only batch is the incomplete one.
 
     With N processes the rule holds for the batch of all of them, N times
     ``batch_size``: together they take the batches of one process, image by
-    image. ``DefaultSampler`` deals out the images in turn and repeats some
+    image. ``DefaultSampler`` distributes the images in turn and repeats some
     where N does not divide their number; those repetitions are never used.
 
     Args:
         sampler (Sampler): Gives the order of the samples.
-        batch_size (int): Samples a batch and process.
+        batch_size (int): Samples per batch and process.
 
     Raises:
         ValueError: If there are fewer images than processes.

@@ -19,7 +19,7 @@ SUBSETS = ('all', 'base', 'new')
 
 
 def sample_few_shot(train: Sequence, val: Sequence, shots: int, seed: int) -> tuple[list, list]:
-    """Draw ``shots`` training items a class and ``min(shots, 4)`` for val.
+    """Draw ``shots`` training items per class and ``min(shots, 4)`` for val.
 
     Both draws use one generator, train first, so the val draw depends on the
     train list. A class with fewer items keeps them all, in list order.
@@ -27,7 +27,7 @@ def sample_few_shot(train: Sequence, val: Sequence, shots: int, seed: int) -> tu
     Args:
         train (Sequence): Training items.
         val (Sequence): Validation items, possibly none.
-        shots (int): Items a class, at least 1.
+        shots (int): Items per class, at least 1.
         seed (int): Seed of the draw, at least 0.
 
     Returns:
@@ -106,7 +106,7 @@ def select_classes(lists: Sequence[Sequence], subset: str) -> list[list]:
 def draw_hash(train: Sequence, val: Sequence) -> str:
     """SHA-256 of a draw: the same images in the same order, the same hash.
 
-    It is taken of the UTF-8 JSON ``{"train":[[path,label,name],...],
+    It is computed from the UTF-8 JSON ``{"train":[[path,label,name],...],
     "val":[...]}`` without spaces and with non-ASCII letters as they are.
 
     Returns:

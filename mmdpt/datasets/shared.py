@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from mmengine.config import Config, ConfigDict
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-# of whoever runs the config with a plain Runner
+# for configs that are run with a plain Runner
 REFUSAL = (
     "The config's `dataset` is handed to the model and the datasets by "
     "FewShotRunner: set runner_type='FewShotRunner' and start with "
@@ -66,7 +66,7 @@ def innermost(dataset: dict | None) -> Iterator[dict]:
 
 
 def check_shared(cfg: dict) -> None:
-    """Refuse a config whose ``dataset`` nobody has handed on.
+    """Refuse a config whose ``dataset`` no runner has handed on.
 
     Raises:
         ValueError: Says which runner does.

@@ -37,7 +37,7 @@ def read_split(path: str) -> Split:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no JSON, lacks a list, or an item has another
+        ValueError: If it is not JSON, lacks a list, or an item has another
             form; the message names the file and the place.
     """
     if not os.path.isfile(path):
@@ -69,7 +69,7 @@ def read_text(path: str) -> list[str]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no UTF-8 text or empty.
+        ValueError: If it is not UTF-8 text, or empty.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'The file {path!r} does not exist.')
@@ -77,7 +77,7 @@ def read_text(path: str) -> list[str]:
         with open(path, encoding='utf-8') as file:
             lines = [line.strip() for line in file]
     except UnicodeDecodeError:
-        raise ValueError(f'The file {path!r} is no UTF-8 text. Download it again.') from None
+        raise ValueError(f'The file {path!r} is not UTF-8 text. Download it again.') from None
     lines = [line for line in lines if line]
     if not lines:
         raise ValueError(f'The file {path!r} is empty. Download it again.')
@@ -109,7 +109,7 @@ def _is_item(item) -> bool:
 
 
 def check_paths(split: Split, path: str) -> None:
-    """Refuse an image that stands twice, in one list or in two.
+    """Refuse an image that appears twice, in one list or in two.
 
     Raises:
         ValueError: Names the image and the lists; an image that is both
@@ -120,7 +120,7 @@ def check_paths(split: Split, path: str) -> None:
         for item in items:
             if item.path in seen:
                 raise ValueError(
-                    f'The image {item.path!r} stands twice in {path!r}, in '
+                    f'The image {item.path!r} appears twice in {path!r}, in '
                     f'the {seen[item.path]} list and in the {part} list. '
                     'Remove one of the two.'
                 )

@@ -78,7 +78,7 @@ class FGVCLayout(Layout):
 
 @layout('none')
 class NoLayout(Layout):
-    """Nothing on disk, such as the digits."""
+    """A benchmark without files, such as the digits."""
 
     def wanted(self):
         return []

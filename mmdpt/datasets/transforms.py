@@ -11,14 +11,14 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 MAX_RATIO = 1000  # of the sides: resized to 224 the longer has 224,000 pixels
-REMEDY = 'It may be damaged or no image at all; replace it by an intact copy.'
+REMEDY = 'It may be damaged or not an image at all; replace it with an intact copy.'
 
 
 def read_image(path: str, backend_args: dict | None = None, upright: bool = False) -> np.ndarray:
     """Decode an image as the reference does: by Pillow, EXIF rotation ignored.
 
-    Transparency is dropped, of an animation the first frame counts, and the
-    file's name says nothing about its format. Unlike there, 16 bits a pixel
+    Transparency is dropped, only the first frame of an animation is read, and the
+    file's name says nothing about its format. Unlike there, 16 bits per pixel
     are scaled to 8 (Pillow cuts at 255, which leaves a white image).
 
     Args:
@@ -41,7 +41,7 @@ def read_image(path: str, backend_args: dict | None = None, upright: bool = Fals
         raise FileNotFoundError(f'The image {path!r} does not exist.') from None
     try:
         with warnings.catch_warnings():
-            # from half its limit on Pillow warns, without a name
+            # from half its limit on, Pillow warns, without a name
             warnings.simplefilter('ignore', Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content)) as image:
                 rgb = np.asarray(as_rgb(image, upright))
@@ -51,20 +51,20 @@ def read_image(path: str, backend_args: dict | None = None, upright: bool = Fals
     height, width = rgb.shape[:2]
     if max(height, width) > MAX_RATIO * min(height, width):
         raise ValueError(
-            f'The image {path!r} has {width} x {height} pixels: so long a strip '
+            f'The image {path!r} has {width} x {height} pixels: a strip this long '
             'cannot be resized; crop it.'
         )
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # a tenth of the time of [..., ::-1]
 
 
 def as_rgb(image: Image.Image, upright: bool) -> Image.Image:
-    """Eight bits a channel, RGB; raises ValueError where that would guess."""
+    """Eight bits per channel, RGB; ValueError where that would be a guess."""
     if upright:
         image = ImageOps.exif_transpose(image)
     if image.mode.startswith('I'):  # 16 bits, or 16 in 32
         pixels = np.asarray(image)
         if pixels.min() < 0 or pixels.max() > 65535:
-            raise ValueError('32 bits a pixel: convert it to 8')
+            raise ValueError('32 bits per pixel: convert it to 8')
         image = Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
     elif image.mode == 'F':
         raise ValueError('fractions as pixels: convert it to 8 bits')
@@ -75,7 +75,7 @@ def _why_not(path: str, content: bytes, error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return (
             f'The image {path!r} is too large ({error}). Make it smaller: the model sees '
-            'a few hundred pixels a side.'
+            'a few hundred pixels per side.'
         )
     reason = 'unknown format' if isinstance(error, UnidentifiedImageError) else error
     return (

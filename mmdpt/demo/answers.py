@@ -20,7 +20,7 @@ def classify(
         limits (Limits): The most that is accepted.
         photo (str, optional): The uploaded file.
         name (str): The chosen model.
-        text (str): Class names, one a line.
+        text (str): Class names, one per line.
 
     Returns:
         dict[str, float]: At most 10, the likeliest first.

@@ -36,8 +36,8 @@ def read_photo(path: str | None, limits: Limits = Limits()) -> np.ndarray:
         np.ndarray: (H, W, 3) uint8 in BGR order.
 
     Raises:
-        ValueError: If there is none, it is no photo, damaged, or too large.
-            The message does not tell the path.
+        ValueError: If there is none, it is not a photo, damaged, or too large.
+            The message does not reveal the path.
     """
     if not path:
         raise ValueError('There is no photo yet: drop one on the field on the left.')
@@ -46,7 +46,7 @@ def read_photo(path: str | None, limits: Limits = Limits()) -> np.ndarray:
         raise ValueError(
             f'The photo is too large: {width} x {height} pixels, above '
             f'{limits.megapixels:g} million. Make it smaller: the model sees a few '
-            'hundred pixels a side.'
+            'hundred pixels per side.'
         )
     try:
         return read_image(path, upright=True)
@@ -72,7 +72,7 @@ def _size(path: str):
 
 
 def parse_names(text: str | None, own: list[str], limits: Limits = Limits()) -> list[str] | None:
-    """Class names from the text field, one a line.
+    """Class names from the text field, one per line.
 
     Args:
         text (str): The field.
@@ -90,14 +90,16 @@ def parse_names(text: str | None, own: list[str], limits: Limits = Limits()) -> 
     if names == own:
         return None
     if len(names) < 2:
-        raise ValueError(f'{len(names)} class names are given: at least 2 are needed, one a line.')
+        raise ValueError(
+            f'{len(names)} class names are given: at least 2 are needed, one per line.'
+        )
     if len(names) > limits.classes:
         raise ValueError(f'{len(names)} class names are given: {limits.classes} are the most.')
     for name in names:
         if len(name) > limits.name_length:
             raise ValueError(
                 f'The class name {name[:20]!r}... has {len(name)} letters: '
-                f'{limits.name_length} are the most. One name a line.'
+                f'{limits.name_length} are the most. One name per line.'
             )
         if not name.isprintable():
             raise ValueError(
@@ -105,5 +107,5 @@ def parse_names(text: str | None, own: list[str], limits: Limits = Limits()) -> 
             )
     twice = repeated(names)
     if twice:
-        raise ValueError(f'The class name {twice[0]!r} stands more than once: remove one.')
+        raise ValueError(f'The class name {twice[0]!r} appears more than once: remove one.')
     return names

@@ -24,7 +24,7 @@ class Choice(NamedTuple):
         classes (list[str]): Its own class names.
         make (Callable): Builds a :class:`PromptInferencer` for other class
             names, or with None for its own.
-        path (str): Its file, which no message on the page tells.
+        path (str): Its file, which no message on the page reveals.
     """
 
     classes: list[str]
@@ -35,7 +35,7 @@ class Choice(NamedTuple):
 def checkpoint_choice(
     path: str, config: str | None = None, pretrained: str | None = None, device: str | None = None
 ) -> Choice:
-    """A trained checkpoint, of which only class names and recipe are read yet.
+    """A trained checkpoint; only its class names and recipe are read for now.
 
     Args: As of :class:`mmdpt.apis.PromptInferencer`.
 
@@ -78,7 +78,7 @@ def find_checkpoints(folder: str) -> list[str]:
 
 
 class Models:
-    """Builds the chosen models once and keeps the last few.
+    """Build the chosen models once and keep the last few.
 
     A model in memory has its text encoded, so that a photo costs one pass of
     the image tower; another list of class names is another model. The frozen
@@ -102,9 +102,9 @@ class Models:
         return list(self.choices)
 
     def choice(self, name: str) -> Choice:
-        """Raises ValueError unless the page offers it."""
+        """Raise ValueError unless the page offers it."""
         if name not in self.choices:
-            raise ValueError(f'there is no model {name!r}: choose one of the list')
+            raise ValueError(f'there is no model {name!r}: choose one from the list')
         return self.choices[name]
 
     def get(self, name: str, classes: Sequence[str] | None = None) -> PromptInferencer:

@@ -8,7 +8,7 @@ from .answers import attend, classify
 from .inputs import Limits
 from .models import Models
 
-# What a visitor's mistake raises; everything else is ours, with its traceback.
+# What a visitor's mistake raises; everything else is a bug of ours, with its traceback.
 USER_ERRORS = (ValueError, OSError)
 CLEAR = '() => [{}, null, ""]'  # in the browser, without asking the server
 
@@ -57,7 +57,7 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
                 model = gr.Dropdown(models.names, value=first, label='Model', elem_id='model')
                 names = gr.Textbox(
                     own[first],
-                    label='Class names, one a line',
+                    label='Class names, one per line',
                     lines=5,
                     max_lines=12,
                     elem_id='names',
@@ -80,7 +80,7 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
         private = dict(api_visibility='private')
         # one at a time: the photos of several visitors would compete for the processor
         heavy = dict(private, concurrency_limit=1, concurrency_id='model')
-        # an old answer must not stand beside a new question
+        # an old answer must not be shown beside a new question
         gr.on(
             [button.click, photo.change, model.change, names.change],
             None,

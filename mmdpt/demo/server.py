@@ -5,7 +5,7 @@ import ipaddress
 from .inputs import Limits
 from .page import import_gradio
 
-# The browser loads nothing from elsewhere, whatever gradio's files ask for.
+# The browser loads nothing from elsewhere, even if gradio's files ask for it.
 POLICY = b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 FONT, MONO = ['system-ui', 'sans-serif'], ['ui-monospace', 'monospace']
 # gradio lays label and buttons over an image
@@ -90,7 +90,7 @@ def _middleware(host: str) -> list:
 
     layers = [Middleware(SameOrigin)]
     if is_loopback(host) and ':' not in host:
-        # no web site that gives itself this machine's address (DNS rebinding)
+        # no web site that resolves to this machine's address (DNS rebinding)
         layers.append(
             Middleware(TrustedHostMiddleware, allowed_hosts=['localhost', '127.0.0.1', host])
         )

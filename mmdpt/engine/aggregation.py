@@ -24,7 +24,7 @@ def gaussian_weights(epochs: int, mean: float, deviation: float) -> list[float]:
 
 @HOOKS.register_module()
 class GaussianAggregationHook(Hook):
-    """Replaces what is learnt, after the last epoch, by the weighted sum over
+    """Replace what is learnt, after the last epoch, by the weighted sum over
     all epochs. Training itself never uses the sum.
 
     Args:
@@ -44,7 +44,7 @@ class GaussianAggregationHook(Hook):
         self.total = None
 
     def before_train(self, runner):
-        """Computes the weights."""
+        """Compute the weights."""
         self.weights = gaussian_weights(runner.max_epochs, self.mean, self.deviation)
         if not sum(self.weights) > 0:
             raise ValueError(
@@ -54,7 +54,7 @@ class GaussianAggregationHook(Hook):
             )
 
     def after_train_epoch(self, runner):
-        """Adds the epoch; the sum enters the model after the last one."""
+        """Add the epoch; the sum enters the model after the last one."""
         learnt = self._learnt(runner)
         weight = self.weights[runner.epoch]
         if self.total is None:
@@ -66,12 +66,12 @@ class GaussianAggregationHook(Hook):
                     p.copy_(self.total[name])
 
     def before_save_checkpoint(self, runner, checkpoint):
-        """Keeps the sum so far, to resume."""
+        """Keep the sum so far, to resume."""
         if self.total is not None:
             checkpoint['aggregation'] = dict(self.total)
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Takes the sum of a resumed training over.
+        """Take over the sum of a resumed training.
 
         Raises:
             ValueError: If the checkpoint has none.
@@ -82,7 +82,7 @@ class GaussianAggregationHook(Hook):
             raise ValueError(
                 'cannot resume: the checkpoint holds no sum over '
                 'its epochs; it was trained without '
-                'GaussianAggregationHook. Train anew.'
+                'GaussianAggregationHook. Train again.'
             )
         learnt = self._learnt(runner)
         self.total = {n: v.to(learnt[n].device) for n, v in checkpoint['aggregation'].items()}

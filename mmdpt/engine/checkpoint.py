@@ -58,7 +58,7 @@ def plain(value, name='checkpoint'):
 
 
 def _basic(value):
-    """Undoes subclasses such as ``np.float64``, which is a float."""
+    """Undo subclasses such as ``np.float64``, which is a float."""
     for kind in (bool, int, float, str, bytes):
         if isinstance(value, kind):
             return kind(value)
@@ -66,7 +66,7 @@ def _basic(value):
 
 
 def read_checkpoint(path, map_location='cpu'):
-    """Reads a checkpoint that training wrote, without running code from it.
+    """Read a checkpoint that training wrote, without running code from it.
 
     Args:
         path (str): The file.
@@ -77,7 +77,7 @@ def read_checkpoint(path, map_location='cpu'):
 
     Raises:
         FileNotFoundError: If there is no such file.
-        CheckpointError: If it is damaged, carries code, or is no checkpoint.
+        CheckpointError: If it is damaged, carries code, or is not a checkpoint.
     """
     path = osp.expanduser(path)
     if not osp.isfile(path):
@@ -100,22 +100,22 @@ def read_checkpoint(path, map_location='cpu'):
 
 
 def check_archive(path):
-    """Recomputes the checksums, which ``torch.load`` does not.
+    """Recompute the checksums, which ``torch.load`` does not.
 
     Raises:
-        CheckpointError: If one is wrong, or the file is no archive.
+        CheckpointError: If one is wrong, or the file is not an archive.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             torn = archive.testzip()
-            # torch reads nothing of what is marked as a folder, and leaves
+            # torch does not read entries marked as folders, and leaves
             # the tensor with whatever was in memory
             folders = [
                 e.filename for e in archive.infolist() if e.is_dir() or e.external_attr & 0x10
             ]
     except Exception as error:  # a flipped bit can upset zipfile in many ways
         raise CheckpointError(
-            f'{path} is damaged, cut short or no checkpoint at all ({_reason(error)}); '
+            f'{path} is damaged, cut short or not a checkpoint at all ({_reason(error)}); '
             f'{CHOOSE_OTHER}'
         ) from error
     if torn:
@@ -129,15 +129,15 @@ def check_archive(path):
 
 
 def check_content(checkpoint, path):
-    """Raises CheckpointError if something loaded is no checkpoint, or carries code."""
+    """Raise CheckpointError if what was loaded is not a checkpoint, or carries code."""
     if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get('state_dict'), dict):
         raise CheckpointError(
-            f"{path} is no training checkpoint: it has no 'state_dict'. Weights "
-            'of CLIP itself belong into model.pretrained'
+            f"{path} is not a training checkpoint: it has no 'state_dict'. Weights "
+            'of CLIP itself belong in model.pretrained'
         )
     meta = checkpoint.setdefault('meta', {})
     if not isinstance(meta, dict):
-        raise CheckpointError(f"{path} is no training checkpoint: its 'meta' is no dict")
+        raise CheckpointError(f"{path} is not a training checkpoint: its 'meta' is not a dict")
     if 'config' in meta:
         # MMEngine's Runner.resume executes this text as Python.
         raise CheckpointError(

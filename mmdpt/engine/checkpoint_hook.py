@@ -24,11 +24,11 @@ class AtomicBackend(LocalBackend):
     """
 
     def put(self, obj, filepath):
-        """Writes bytes; see :func:`write_atomically`."""
+        """Write bytes; see :func:`write_atomically`."""
         write_atomically(obj, filepath)
 
     def put_text(self, obj, filepath, encoding='utf-8'):
-        """Writes a string; see :func:`write_atomically`."""
+        """Write a string; see :func:`write_atomically`."""
         write_atomically(obj.encode(encoding), filepath)
 
 
@@ -43,11 +43,11 @@ class PromptCheckpointHook(CheckpointHook):
       former checkpoint is removed only after the new one is on the disk and
       ``last_checkpoint`` names it.
     * The end of the last complete epoch is always on the disk, also with an
-      ``interval`` of many epochs: what lies between is kept for one epoch.
+      ``interval`` of many epochs: those in between are kept for one epoch.
     * It is resumed only with the images and the seed it was trained with.
-      (That it fits the model, the model itself checks.)
+      (The model itself checks that it fits the model.)
 
-    What ``meta['mmdpt']`` holds, :mod:`mmdpt.engine.entry` says.
+    :mod:`mmdpt.engine.entry` says what ``meta['mmdpt']`` holds.
 
     Args:
         interval, max_keep_ckpts and the others: As in the base class.
@@ -63,15 +63,15 @@ class PromptCheckpointHook(CheckpointHook):
         super().__init__(*args, backend_args=backend_args, **kwargs)
 
     def before_train(self, runner):
-        """Prepares the folder; see the base class."""
+        """Prepare the folder; see the base class."""
         super().before_train(runner)
-        # epochs on the disk that are not of the interval
+        # epochs on the disk that are outside the interval
         self.between = list(runner.message_hub.runtime_info.get('between_ckpt_ids', []))
         if is_main_process() and osp.isdir(self.out_dir):
             remove_leftovers(self.out_dir)
 
     def before_save_checkpoint(self, runner, checkpoint):
-        """Leaves tensors and plain Python, adds what the file belongs to."""
+        """Leave tensors and plain Python, add what the file belongs to."""
         hub = checkpoint['message_hub']
         checkpoint['message_hub'] = dict(
             # curves for the log, not needed to go on
@@ -91,15 +91,15 @@ class PromptCheckpointHook(CheckpointHook):
                 )
 
     def after_load_checkpoint(self, runner, checkpoint):
-        """Refuses to resume another training, or one whose file carries code."""
+        """Refuse to resume another training, or one whose file carries code."""
         if osp.isfile(str(runner._load_from)):
-            check_archive(runner._load_from)  # torch.load looks at no checksum
+            check_archive(runner._load_from)  # torch.load checks no checksum
         check_content(checkpoint, runner._load_from)
         if runner._resume:
             check_same_training(checkpoint['meta'], runner)
 
     def after_train_epoch(self, runner):
-        """Saves; what is not of the interval, until the next epoch is saved."""
+        """Save; an epoch outside the interval is kept until the next one is saved."""
         super().after_train_epoch(runner)
         step = runner.epoch + 1
         if self.by_epoch and self.interval > 0 and self.last_ckpt != self._path(step):
@@ -110,10 +110,10 @@ class PromptCheckpointHook(CheckpointHook):
         return self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step))
 
     def _save_checkpoint_with_step(self, runner, step, meta):
-        """Saves, then points to the file, and only then removes old ones.
+        """Save, then point to the file, and only then remove old ones.
 
-        The saved lists still have the old ones: if the process dies in
-        between, they are removed on going on.
+        The saved lists still name the old ones: if the process dies in
+        between, they are removed on resuming.
         """
         hub, path = runner.message_hub, self._path(step)
         kept = list(getattr(self, 'keep_ckpt_ids', []))
@@ -156,7 +156,7 @@ class PromptCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
 
     def _save_best_checkpoint(self, runner, metrics):
-        """Removes the former best one only after the new one is on the disk."""
+        """Remove the former best one only after the new one is on the disk."""
         if not self.save_best:
             return
         several = len(self.key_indicators) > 1
@@ -173,7 +173,7 @@ class PromptCheckpointHook(CheckpointHook):
 
 @contextmanager
 def _quick_text(runner):
-    """Keeps the Runner from laying out its config with yapf, which takes a tenth of a second."""
+    """Keep the Runner from laying out its config with yapf, which takes a tenth of a second."""
     cfg = runner.cfg
     runner.cfg = Config(cfg.to_dict(), format_python_code=False)
     try:

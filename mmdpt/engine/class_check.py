@@ -1,4 +1,4 @@
-"""The model and the images must mean the same by a label."""
+"""Check that a label means the same class to the model and in the images."""
 
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
@@ -12,7 +12,7 @@ from .fit_check import check_fit
 
 @HOOKS.register_module()
 class CheckClassesHook(Hook):
-    """Refuses a dataset whose classes are not the model's.
+    """Refuse a dataset whose classes are not the model's.
 
     MMPretrain's own classifiers know no names: then the number of classes of
     the head counts, and in a test or a resumed training the names that the
@@ -20,7 +20,7 @@ class CheckClassesHook(Hook):
 
     Raises:
         ValueError: Before the first batch; names the first difference, or the
-            runner to take where the config's ``dataset`` was not handed on.
+            runner to use where the config's ``dataset`` was not handed on.
     """
 
     priority = 'VERY_HIGH'

@@ -33,7 +33,7 @@ from .launch import (
 )
 from .options import check_options, with_suggestion
 
-# What a user's mistake raises; everything else is ours, with its traceback.
+# What a user's mistake raises; everything else is a bug of ours, with its traceback.
 USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPointError)
 
 
@@ -51,7 +51,7 @@ class OptionAction(DictAction):
         return DictAction._parse_iterable(val)
 
     def __call__(self, parser, namespace, values, option_string=None):
-        """Reads all pairs; what cannot be read is an error of the command line."""
+        """Read all pairs; what cannot be read is an error of the command line."""
         for pair in values or ():
             try:
                 super().__call__(parser, namespace, [pair], option_string)
@@ -70,7 +70,7 @@ class OptionAction(DictAction):
 
 
 def add_common_arguments(parser):
-    """Adds the arguments that both tools have."""
+    """Add the arguments that both tools have."""
     parser.add_argument(
         '--work-dir',
         help='folder for logs and results; by default the one that '
@@ -120,7 +120,7 @@ def load_config(args):
 
 
 def set_seed(cfg, seed):
-    """Sets the seed of the training and of the few-shot draw.
+    """Set the seed of the training and of the few-shot draw.
 
     Raises:
         ValueError: If it is negative.
@@ -135,7 +135,7 @@ def set_seed(cfg, seed):
 
 
 def set_loader_defaults(cfg, names, **defaults):
-    """Fills in MMPretrain's defaults of data loaders where the config is silent."""
+    """Fill in MMPretrain's defaults of data loaders where the config is silent."""
     for name in names:
         if cfg.get(name) is not None:
             for key, value in defaults.items():
@@ -143,7 +143,7 @@ def set_loader_defaults(cfg, names, **defaults):
 
 
 def merge_options(cfg, options):
-    """Checks and applies ``--cfg-options``; see :func:`check_options`."""
+    """Check and apply ``--cfg-options``; see :func:`check_options`."""
     check_options(cfg, options)
     cfg.merge_from_dict(options)
 
@@ -162,7 +162,7 @@ def build_runner(cfg):
 
 @contextmanager
 def friendly_errors(debug=False, if_interrupted=''):
-    """Prints a user's mistake, or what can be done about a fault, and exits.
+    """Print a user's mistake, or what can be done about a fault, and exit.
 
     The exit status is 1; after Ctrl-C it is 130, after SIGTERM 143. Of
     several processes the one that failed says which one it is; if all did,
@@ -198,7 +198,7 @@ def friendly_errors(debug=False, if_interrupted=''):
 
 
 def _text(error):
-    """str | None: What to tell a user of an error; None if it is ours."""
+    """str | None: What to tell a user about an error; None if it is a bug of ours."""
     if lost_connection(error):
         return (
             'the connection to another process broke or timed out; the error of that process '

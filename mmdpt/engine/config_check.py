@@ -1,4 +1,4 @@
-"""Refuses a config that names what does not exist, before anything is loaded."""
+"""Refuse a config that names what does not exist, before anything is loaded."""
 
 import difflib
 import inspect
@@ -7,7 +7,7 @@ import re
 from .fit_check import check_fit
 from .options import PLACES, check_type, registered, registries, signature
 
-# Names that our own configs use at the top, beside the Runner's.
+# Names that our own configs use at the top, besides the Runner's.
 HELPERS = {
     'dataset',
     'data_preprocessor',
@@ -20,15 +20,15 @@ HELPERS = {
     'tta_pipeline',
     'default_scope',
 }
-INSIDE = {'type', '_scope_', 'init_cfg'}  # may stand in any built dict
+INSIDE = {'type', '_scope_', 'init_cfg'}  # may be in any built dict
 
 
 def check_config(cfg):
-    """Raises unless every setting of a config exists.
+    """Raise unless every setting of a config exists.
 
     Each dict with a ``type`` is compared with the arguments of what the
     registries build by that name, and each plain dict of the Runner with what
-    may stand in it. At the top any name is allowed (a config may have
+    may be in it. At the top any name is allowed (a config may have
     variables), unless it is nearly that of a setting.
 
     Args:
@@ -43,8 +43,8 @@ def check_config(cfg):
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.85)
         if key not in known and near:
             raise ValueError(
-                f"the config's '{key}' is no setting: did you mean '{near[0]}'? A "
-                'variable needs a name that is less like one'
+                f"the config's '{key}' is not a setting: did you mean '{near[0]}'? A "
+                'variable needs a name that is less similar'
             )
         _check(cfg[key], key)
     check_fit(cfg.get('model'))
@@ -69,7 +69,7 @@ def _check_built(value, path):
     parameters, allowed = {}, PLACES.get(re.sub(r'\.\d+$', '', path), set())
     for built in kinds:
         names, takes_any = signature(built)
-        # that of the checkpoints would fail in an epoch's time
+        # that of the checkpoints would fail only after an epoch
         if takes_any and not getattr(built, '__name__', '').endswith('CheckpointHook'):
             return
         parameters.update(names)

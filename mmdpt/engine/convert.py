@@ -10,7 +10,7 @@ import torch
 from ..models.reference_names import from_reference, is_learnt, rules_of, to_reference
 from .checkpoint import CheckpointError, _reason
 
-# What Dassl.pytorch stores beside tensors: an accuracy, and its schedulers.
+# What Dassl.pytorch stores besides tensors: an accuracy, and its schedulers.
 ALLOWED = [
     np.dtype,
     type(np.dtype('float64')),
@@ -52,7 +52,7 @@ def read_reference(path: str, prefix: str = '') -> dict[str, torch.Tensor]:
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise CheckpointError(
             f'{path} is refused: it is damaged, or holds more than tensors '
-            f'and what Dassl.pytorch stores beside them ({_reason(error)}). Save its '
+            f'and what Dassl.pytorch stores besides them ({_reason(error)}). Save its '
             "'state_dict' alone, in an environment that you trust"
         ) from error
     tensors = content.get('state_dict', content) if isinstance(content, dict) else content
@@ -92,7 +92,7 @@ def into_model(model, tensors: dict[str, torch.Tensor], method: str = 'DPT') -> 
                 'method, or the prefix of the names'
             )
     state = from_reference(known, rules)
-    # What is saved beside parameters stays as the config has it.
+    # What is saved besides parameters stays as the config has it.
     state.update({n: t for n, t in model.named_buffers() if n in model.learnt_names})
     model.load_state_dict(state)
 

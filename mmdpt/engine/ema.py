@@ -40,7 +40,7 @@ class LearntEMA(ExponentialMovingAverage):
 
 
 class _WithoutFrozen:
-    """Copies a model, except for its frozen parameters."""
+    """Copy a model, except for its frozen parameters."""
 
     def __init__(self, model):
         self.model = model

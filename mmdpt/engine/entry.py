@@ -28,7 +28,7 @@ def converted_meta(identity: dict, files: list[str]) -> dict:
 
 
 def read_entry(meta: dict) -> dict:
-    """Return the entry; empty if a stranger's checkpoint has none.
+    """Return the entry; empty if the checkpoint, perhaps from elsewhere, has none.
 
     Raises:
         CheckpointError: If it is damaged.
@@ -36,7 +36,8 @@ def read_entry(meta: dict) -> dict:
     entry = meta.get(KEY, {})
     if not isinstance(entry, dict):
         raise CheckpointError(
-            f"the checkpoint's meta[{KEY!r}] is no dict: choose another checkpoint, or train again"
+            f"the checkpoint's meta[{KEY!r}] is not a dict: choose another checkpoint, "
+            'or train again'
         )
     return entry
 
@@ -62,7 +63,7 @@ def read_recipe(meta: dict, path: str) -> tuple[dict, list[dict]]:
     """Return the configs of model and test transforms that a checkpoint carries.
 
     Args:
-        meta (dict): Of the checkpoint, perhaps a stranger's.
+        meta (dict): Of the checkpoint, perhaps from elsewhere.
         path (str): Its file, for messages.
 
     Raises:

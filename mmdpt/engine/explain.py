@@ -1,4 +1,4 @@
-"""One line, with a remedy, for faults that arise far below."""
+"""One line, with a remedy, for errors that arise far below."""
 
 import re
 import time
@@ -21,7 +21,7 @@ LEVERS = """
 
 
 def explain(error):
-    """str | None: What a user can do about an error; None if it is ours.
+    """str | None: What a user can do about an error; None if it is a bug of ours.
 
     Args:
         error (BaseException): MemoryError, or a RuntimeError of torch.
@@ -46,7 +46,7 @@ def explain(error):
 
 
 def first_cause(error):
-    """Exception: Of an error that may follow from a loading process's death, that death.
+    """Exception: The death of a loading process that an error may follow from.
 
     PyTorch raises it from a signal handler, which may come after the broken
     connection has been noticed.

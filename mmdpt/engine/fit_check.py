@@ -1,4 +1,4 @@
-"""Refuses models whose backbone, neck and head were not made for each other."""
+"""Refuse models whose backbone, neck and head were not made for each other."""
 
 import inspect
 
@@ -12,13 +12,13 @@ VECTORS = ('cls_token', 'avg_featmap')  # values of MMPretrain's out_type
 
 
 def check_fit(model):
-    """Raises unless the parts of a classifier's config fit together.
+    """Raise unless the parts of a classifier's config fit together.
 
     MMPretrain builds any backbone, neck and head side by side; some fail in
     the first batch only, with an error that names neither.
 
     Args:
-        model (dict | None): Config of the model. What is no config of a
+        model (dict | None): Config of the model. What is not a config of a
             classifier passes.
 
     Raises:
@@ -39,7 +39,7 @@ def check_fit(model):
     if isinstance(neck, dict) and _plain_name(neck) in POOLING and _gives_vector(backbone):
         raise ValueError(
             f'model.neck: {_plain_name(neck)} pools a feature map, but {_plain_name(backbone)} '
-            'gives one feature vector an image: leave the neck out (model.neck=None)'
+            'gives one feature vector per image: leave the neck out (model.neck=None)'
         )
 
 

@@ -1,4 +1,4 @@
-"""Hooks: randomness of an epoch, a stop before NaN does harm, logs of several processes."""
+"""Hooks: randomness of an epoch, a stop before NaN spreads, logs of several processes."""
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from mmdpt.utils.unwrap import unwrapped
 
 
 def inner_datasets(dataset):
-    """Yields a dataset and those inside its wrappers (repeat, concat, slice)."""
+    """Yield a dataset and those inside its wrappers (repeat, concat, slice)."""
     yield dataset
     # not getattr: some wrappers pass every name on to the dataset inside
     attributes = getattr(dataset, '__dict__', {})
@@ -23,19 +23,19 @@ def inner_datasets(dataset):
 
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
-    """Makes the randomness of an epoch a function of seed, epoch and rank.
+    """Make the randomness of an epoch a function of seed, epoch and rank.
 
     Before each training epoch it tells the dataset the epoch
     (``set_epoch``, for the augmentation of each image), and the head (whose
     loss may change), and seeds Python's,
     NumPy's and torch's generators. So a resumed training draws what the
-    uninterrupted one would have drawn, whatever was drawn before.
+    uninterrupted one would have drawn, regardless of what was drawn before.
     """
 
     priority = 'VERY_HIGH'
 
     def before_train_epoch(self, runner):
-        """Tells the dataset the epoch and seeds the generators."""
+        """Tell the dataset the epoch and seed the generators."""
         for dataset in inner_datasets(runner.train_dataloader.dataset):
             if hasattr(type(dataset), 'set_epoch'):
                 dataset.set_epoch(runner.epoch)
@@ -50,16 +50,16 @@ class EpochSeedHook(Hook):
 
 @HOOKS.register_module()
 class MeanLossHook(Hook):
-    """Averages the losses of an iteration over the processes.
+    """Average the losses of an iteration over the processes.
 
     So the log shows the loss of the whole batch, not of the first process's
     share, and all processes judge the same numbers. It works for any model.
     """
 
-    priority = 'HIGHEST'  # before they are logged and looked at
+    priority = 'HIGHEST'  # before they are logged and checked
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Puts the means in place of the losses."""
+        """Put the means in place of the losses."""
         if get_world_size() == 1 or not outputs:
             return
         values = torch.stack(
@@ -72,12 +72,12 @@ class MeanLossHook(Hook):
 
 @HOOKS.register_module()
 class StopOnNaNHook(Hook):
-    """Stops the training at the first loss or gradient that is not finite.
+    """Stop the training at the first loss or gradient that is not finite.
 
     Gradients are looked at right before the optimizer's step, so neither the
-    prompts in memory nor a checkpoint take harm; the loss after each
+    prompts in memory nor a checkpoint is damaged; the loss after each
     iteration (with loss scaling, steps with infinite gradients are skipped
-    and that is no fault).
+    and that is not an error).
 
     Raises:
         FloatingPointError: With iteration, epoch, learning rates, the last
@@ -87,7 +87,7 @@ class StopOnNaNHook(Hook):
     priority = 'HIGH'
 
     def before_train(self, runner):
-        """Puts the check in front of the optimizer's step."""
+        """Put the check in front of the optimizer's step."""
 
         def check(optimizer, args, kwargs):
             gradients = [
@@ -104,11 +104,11 @@ class StopOnNaNHook(Hook):
         self._check = optimizer.register_step_pre_hook(check)
 
     def after_train(self, runner):
-        """Takes the check away."""
+        """Remove the check."""
         self._check.remove()
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Looks at the losses."""
+        """Check the losses."""
         for name, value in (outputs or {}).items():
             value = value.item() if isinstance(value, torch.Tensor) else value
             if 'loss' in name and not np.isfinite(value):
@@ -135,5 +135,5 @@ class MainProcessLoggerHook(LoggerHook):
 
     @master_only
     def after_test_epoch(self, runner, metrics=None):
-        """Logs and writes them."""
+        """Log the figures and write them."""
         super().after_test_epoch(runner, metrics)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: stop in order, say how to go on."""
+"""Ctrl-C and SIGTERM: stop in an orderly way, say how to resume."""
 
 import os
 import shlex
@@ -11,11 +11,11 @@ from .checkpoint_hook import PromptCheckpointHook
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, as a cluster's scheduler sends it before the time is up."""
+    """SIGTERM, as a cluster's scheduler sends it before time runs out."""
 
 
 class Stopped(BaseException):
-    """A training that was stopped; its text says how to go on.
+    """A training that was stopped; its text says how to resume.
 
     Args:
         text (str): For the user.
@@ -29,7 +29,7 @@ class Stopped(BaseException):
 
 @contextmanager
 def stop_signals():
-    """Lets SIGINT and SIGTERM raise KeyboardInterrupt and :class:`Terminated`.
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt and :class:`Terminated`.
 
     The first signal raises, a second one ends the process at once (under
     torchrun, which passes Ctrl-C on a second time and kills what does not
@@ -65,7 +65,7 @@ def status_of(stop):
 
 
 def train_or_stop(runner):
-    """Trains; if stopped, says where the last complete epoch is and how to go on.
+    """Train; if stopped, say where the last complete epoch is and how to go on.
 
     A checkpoint is always that of a whole epoch: only from there is a resumed
     training the same, bit for bit. What the broken epoch did is lost.

@@ -20,7 +20,7 @@ SPEAK_AFTER = 3  # seconds
 
 
 def number_process(launcher):
-    """Puts rank and number of processes where PyTorch looks for them.
+    """Put rank and number of processes where PyTorch looks for them.
 
     Args:
         launcher (str): 'none', or one of ``VARIABLES``.
@@ -38,7 +38,7 @@ def number_process(launcher):
 
 
 def join_cpu_processes(cfg):
-    """Connects the processes without GPUs, which MMEngine's ``init_dist`` cannot.
+    """Connect the processes without GPUs, which MMEngine's ``init_dist`` cannot.
 
     Args:
         cfg (Config): ``launcher``; ``env_cfg.dist_cfg.timeout`` in seconds.
@@ -85,7 +85,7 @@ def main_process_alone(hours=24):
 
 
 def place():
-    """tuple[int, int]: Rank and number of processes, also before they have met."""
+    """tuple[int, int]: Rank and number of processes, even before they have met."""
     return int(os.environ.get('RANK', 0)), int(os.environ.get('WORLD_SIZE', 1))
 
 
@@ -106,7 +106,7 @@ def lost_connection(error):
 
 
 def let_others_speak(error):
-    """Puts the error that counts into torchrun's report and on the screen.
+    """Put the error that counts into torchrun's report and on the screen.
 
     If all processes fail, the first one speaks: the launcher ends the others
     while they wait. If one has lost another, it waits for that one's error.
@@ -123,6 +123,6 @@ def let_others_speak(error):
 
 
 def leave():
-    """Ends the exchange in order, so that no process is missed."""
+    """Shut the communication down before the process ends."""
     if dist.is_initialized():
         dist.destroy_process_group()

@@ -11,7 +11,7 @@ from .measure import check_apart, features, few_shot_set
 
 @HOOKS.register_module()
 class LinearProbeHook(Hook):
-    """Fits the classifier of a ``LinearProbeHead`` before the training.
+    """Fit the classifier of a ``LinearProbeHead`` before the training.
 
     Logistic regression on the frozen features of the training images, with
     the test transforms; its C is searched on the few-shot validation images
@@ -21,7 +21,7 @@ class LinearProbeHook(Hook):
         rounds (int): Rounds of the bisection. Defaults to 8.
 
     Raises:
-        ValueError: If the head is another one, or the benchmark has no
+        ValueError: If the head has another type, or the benchmark has no
             validation images of its own.
     """
 
@@ -32,7 +32,7 @@ class LinearProbeHook(Hook):
         self.rounds = rounds
 
     def before_train(self, runner):
-        """Fits, unless a checkpoint has brought the classifier."""
+        """Fit, unless a checkpoint has brought the classifier."""
         from ..evaluation import search_linear_probe
 
         model, cfg = unwrapped(runner.model), runner.cfg

@@ -14,7 +14,7 @@ BASELINES = ('linear_probe', 'raw_pixels')
 
 @contextmanager
 def undisturbed(model):
-    """Restores all random generators and the model's training flag."""
+    """Restore all random generators and the model's training flag."""
     state, numpy_state, training = random.getstate(), np.random.get_state(), model.training
     with torch.random.fork_rng():
         try:
@@ -27,7 +27,7 @@ def undisturbed(model):
 
 @torch.no_grad()
 def evaluate(model, loop):
-    """Evaluates a model as a test loop does, without any hook.
+    """Evaluate a model as a test loop does, without any hook.
 
     Args:
         model (BaseModel): Its ``test_step`` is called.
@@ -51,11 +51,11 @@ def measure_zero_shot(model, loop):
 
 
 def check_baselines(names, model):
-    """Raises ValueError if a baseline needs features that a model does not have."""
+    """Raise ValueError if a baseline needs features that a model does not have."""
     if 'linear_probe' in names and not hasattr(model, 'clip_features'):
         raise ValueError(
             f"the baseline 'linear_probe' needs a model with clip_features, which "
-            f'{type(model).__name__} has not: take it out of default_hooks.report.baselines'
+            f'{type(model).__name__} does not have: take it out of default_hooks.report.baselines'
         )
 
 
@@ -127,7 +127,7 @@ def features(name, model, dataset, cfg, cache=True, together=False):
 
 
 def check_apart(val, test, remedy='Take the baselines out of default_hooks.report'):
-    """Raises ValueError if the regularisation would be chosen on test images."""
+    """Raise ValueError if the regularisation would be chosen on test images."""
     paths = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (val, test)]
     if paths[0] == paths[1]:
         raise ValueError(

@@ -10,11 +10,11 @@ from mmpretrain.registry import OPTIM_WRAPPER_CONSTRUCTORS
 class PromptOptimWrapperConstructor(DefaultOptimWrapperConstructor):
     """MMEngine's constructor, for models that are mostly frozen.
 
-    Frozen subtrees (CLIP's towers) are passed over: the stock constructor logs
+    Frozen subtrees (CLIP's towers) are skipped: the stock constructor logs
     a warning for each of their tensors, or hands them all to the optimizer
     when ``paramwise_cfg`` is empty. Parameters with the same options share a
-    group. ``paramwise_cfg`` works as ever; other keys of ``custom_keys``, such
-    as ``warmup_epochs``, land in the parameter group.
+    group. ``paramwise_cfg`` works as usual; other keys of ``custom_keys``, such
+    as ``warmup_epochs``, are put into the parameter group.
 
     Raises:
         ValueError: If the model has nothing to train, or a custom key matches
@@ -27,7 +27,7 @@ class PromptOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         return super().__call__(model)
 
     def add_params(self, params, module, prefix='', is_dcn_module=None):
-        """Adds the parameter groups of a module; see the base class."""
+        """Add the parameter groups of a module; see the base class."""
         if any(p.requires_grad for p in module.parameters()):
             super().add_params(params, module, prefix, is_dcn_module)
         if prefix:

@@ -1,4 +1,4 @@
-"""Refuses ``--cfg-options`` that name nothing, or are of the wrong kind."""
+"""Refuse ``--cfg-options`` that name no setting, or have the wrong type."""
 
 import difflib
 import functools
@@ -12,7 +12,7 @@ from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, set_random_seed
 from torch.utils.data import DataLoader
 
-# Dicts of a config that are no objects: what may stand in them.
+# Dicts of a config that are not objects, and what they may contain.
 LOADER = {*inspect.signature(DataLoader).parameters} | {'num_batch_per_epoch'}
 LOOP = {*inspect.signature(TestLoop).parameters} - {'runner', 'dataloader', 'evaluator'}
 PLACES = {
@@ -63,7 +63,7 @@ FREE = ('optim_wrapper.paramwise_cfg.custom_keys', 'model_wrapper_cfg', 'env_cfg
 
 
 def check_options(cfg, options):
-    """Raises unless every option names a setting that exists.
+    """Raise unless every option names a setting that exists.
 
     A setting exists if the config has it, or if the object that the config
     builds there has an argument of that name.
@@ -81,7 +81,7 @@ def check_options(cfg, options):
             if value is None and path in PLACES:
                 value = {}
             if value is None or path.startswith(FREE):
-                break  # nothing there yet, or anything goes
+                break  # nothing there yet, or anything is allowed
             known = _known(value, path, options.get(f'{path}.type'))
             if known is None:
                 raise ValueError(
@@ -96,7 +96,7 @@ def check_options(cfg, options):
 
 
 def with_suggestion(error):
-    """str: The text of an error; for an unknown argument, the nearest ones, too."""
+    """str: The text of an error; for an unknown argument, with the nearest ones."""
     text = str(error)
     found = re.match(
         r'(?:\w+\.)*?(\w+)(?:\.__init__)?\(\) got an unexpected keyword argument '
@@ -169,11 +169,11 @@ def signature(built):
 
 
 def check_value(option, place, key, new):
-    """Raises ValueError if an option's value is of another kind than the setting.
+    """Raise ValueError if an option's value has another type than the setting.
 
     Args:
         option (str): Its dotted name.
-        place (dict | list): Where in the config the setting stands.
+        place (dict | list): Where in the config the setting is.
         key (str): The last part of the name.
         new (Any): The value.
     """
@@ -199,7 +199,7 @@ def check_value(option, place, key, new):
 
 
 def check_type(name, value, annotation):
-    """Raises ValueError if text or a fraction stands where a number is meant."""
+    """Raise ValueError if text or a fraction is given where a number is expected."""
     kinds = _plain_kinds(annotation)
     if kinds is None or value is None or isinstance(value, (dict, list, tuple)):
         return

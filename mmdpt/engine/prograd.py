@@ -1,4 +1,4 @@
-"""ProGrad's rule: never against the knowledge of zero-shot CLIP."""
+"""ProGrad's rule: no step against what zero-shot CLIP knows."""
 
 import torch
 from mmengine.dist import all_reduce

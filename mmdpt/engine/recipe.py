@@ -2,7 +2,7 @@
 
 A recipe is ``dict(version, model, pipeline)``: the config of the model, without
 the class names (they are in the identity), and of the test transforms. A config
-file is Python code, and running one that came by mail is unsafe; a recipe only
+file is Python code, and running one from elsewhere is unsafe; a recipe only
 names parts, and only those that :func:`check_recipe` knows.
 """
 
@@ -64,7 +64,7 @@ def model_of(cfg):
     model = cfg.get('model')
     if not isinstance(model, dict) or not {'arch', 'classes'} <= set(model):
         kind = model.get('type') if isinstance(model, dict) else 'what the config has'
-        raise ValueError(f'{kind} is no PromptedCLIP')
+        raise ValueError(f'{kind} is not a PromptedCLIP')
     found = _pruned(model)
     found['templates'] = templates_of(model)
     found['data_preprocessor'] = (
@@ -111,10 +111,10 @@ def _pruned(value):
 
 
 def check_recipe(recipe):
-    """Refuses a recipe that names anything but the known parts.
+    """Refuse a recipe that names anything but the known parts.
 
     Args:
-        recipe (dict): From a checkpoint, perhaps a stranger's.
+        recipe (dict): From a checkpoint, perhaps from elsewhere.
 
     Raises:
         ValueError: Names what is not allowed.
@@ -143,7 +143,9 @@ def check_recipe(recipe):
 def _check_parts(value, known):
     if isinstance(value, dict):
         if 'type' in value and not known(value['type']):
-            raise ValueError(f'{value["type"]!r} is none of the parts that a checkpoint may name')
+            raise ValueError(
+                f'{value["type"]!r} is not one of the parts that a checkpoint may name'
+            )
         unwanted = LEFT_OUT & set(value)
         if unwanted:
             raise ValueError(f'a recipe must not set {sorted(unwanted)[0]}')

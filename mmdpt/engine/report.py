@@ -1,4 +1,4 @@
-"""What few-shot training was good for: figures before and after it."""
+"""What few-shot training has gained: figures before and after it."""
 
 import os
 import os.path as osp
@@ -27,12 +27,12 @@ NAMES = dict(
 
 @HOOKS.register_module()
 class FewShotReportHook(Hook):
-    """Tests the frozen model before and the learnt one after the training.
+    """Test the frozen model before and the learnt one after the training.
 
     The figures are printed, with the checkpoint and the commands to go on,
     and written to ``results.json`` in the work directory. The training itself
-    is the same with and without this hook, bit for bit. Of a model without
-    ``zero_shot()``, such as MMPretrain's own, only the figures after it.
+    is the same with and without this hook, bit for bit. For a model without
+    ``zero_shot()``, such as MMPretrain's own, there are only the figures after it.
 
     Args:
         baselines (Sequence[str]): Classifiers to fit on the same few images
@@ -59,7 +59,7 @@ class FewShotReportHook(Hook):
         self.zero_shot, self.compared, self.final = None, {}, None
 
     def before_train(self, runner):
-        """Measures zero-shot accuracy and the baselines."""
+        """Measure zero-shot accuracy and the baselines."""
         if not self.enable:
             return
         if runner.test_loop is None:
@@ -88,12 +88,12 @@ class FewShotReportHook(Hook):
         self.before = runner.message_hub.runtime_info.get('train_seconds', 0.0)
 
     def after_train_epoch(self, runner):
-        """Keeps the training time, so that a resumed training goes on counting."""
+        """Keep the training time, so that a resumed training goes on counting."""
         if self.enable:
             runner.message_hub.update_info('train_seconds', self._seconds())
 
     def after_val_epoch(self, runner, metrics=None):
-        """Takes over a validation that is the test, after the last epoch."""
+        """Take over a validation that is the test, after the last epoch."""
         cfg = runner.cfg
         same = cfg.get('val_dataloader') == cfg.get('test_dataloader') and cfg.get(
             'val_evaluator'
@@ -102,7 +102,7 @@ class FewShotReportHook(Hook):
             self.final = {k: float(v) for k, v in metrics.items()}
 
     def after_train(self, runner):
-        """Tests the learnt model and tells everything."""
+        """Test the learnt model and report all figures."""
         if not self.enable:
             return
         seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)

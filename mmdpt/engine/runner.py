@@ -13,7 +13,7 @@ from .config_check import check_config
 class FewShotRunner(Runner):
     """MMEngine's Runner for configs with a ``dataset``, see
     :func:`share_dataset`. Configs name it by ``runner_type``, which
-    MMPretrain's tools heed, too."""
+    MMPretrain's tools follow as well."""
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:

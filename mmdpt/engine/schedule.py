@@ -81,7 +81,7 @@ class ConstantWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
     ):
         if not by_epoch:
             raise ValueError(
-                'ConstantWarmupCosineLR changes the rate once an epoch: remove '
+                'ConstantWarmupCosineLR changes the rate once per epoch: remove '
                 'by_epoch=False, or take another scheduler'
             )
         if end >= INF:
@@ -112,7 +112,7 @@ class ConstantWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
         ]
 
     def load_state_dict(self, state_dict):
-        """Goes on from a state, if it belongs to the same schedule.
+        """Go on from a state, if it belongs to the same schedule.
 
         Raises:
             ValueError: If the state comes from other settings: going on would

@@ -14,7 +14,7 @@ from .measure import features, few_shot_set
 
 @HOOKS.register_module()
 class TipAdapterHook(Hook):
-    """Fills the cache of a ``TipAdapterHead`` and searches alpha and beta.
+    """Fill the cache of a ``TipAdapterHead`` and search alpha and beta.
 
     Args:
         views (int): Augmented views of each training image whose features are
@@ -24,7 +24,7 @@ class TipAdapterHook(Hook):
         search_steps (tuple): Number of values of each.
 
     Raises:
-        ValueError: If the head is another one, or ``views`` is below 1.
+        ValueError: If the head has another type, or ``views`` is below 1.
     """
 
     priority = 'HIGH'  # before the zero-shot test, and the last checkpoint
@@ -40,7 +40,7 @@ class TipAdapterHook(Hook):
         self.search_scale, self.search_steps = search_scale, search_steps
 
     def before_train(self, runner):
-        """Fills the cache, unless a checkpoint has brought it."""
+        """Fill the cache, unless a checkpoint has brought it."""
         model = unwrapped(runner.model)
         if not hasattr(model.head, 'fill'):
             raise ValueError(
@@ -63,7 +63,7 @@ class TipAdapterHook(Hook):
         model.head.fill(torch.stack(views).to(keys), torch.from_numpy(labels).to(keys.device))
 
     def after_train_epoch(self, runner):
-        """Searches, after the last epoch."""
+        """Search, after the last epoch."""
         if self.search_scale is None or runner.epoch + 1 < runner.max_epochs:
             return
         model, cfg = unwrapped(runner.model), runner.cfg
@@ -82,7 +82,7 @@ class TipAdapterHook(Hook):
 
 @LOOPS.register_module()
 class CacheTrainLoop(EpochBasedTrainLoop):
-    """One epoch without a step, for what is training-free: hooks fill the
+    """One epoch without a step, for training-free methods: hooks fill the
     cache, test, and save.
 
     Args:

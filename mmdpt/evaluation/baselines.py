@@ -106,7 +106,7 @@ def stored_images(dataset) -> tuple[np.ndarray, np.ndarray]:
     """Images that a few-shot dataset keeps in memory, before its pipeline.
 
     Args:
-        dataset (BaseFewShotDataset): With all images of one size.
+        dataset (BaseFewShotDataset): All its images have the same size.
 
     Returns:
         tuple: (N, H, W, 3) uint8 in BGR order, (N,) labels.

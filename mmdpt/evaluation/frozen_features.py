@@ -43,11 +43,11 @@ def frozen_features(
         dataset (BaseDataset): A set without random transforms.
         indices (Sequence[int], optional): Which images, in which order.
             Defaults to all.
-        batch_size (int): Images a forward pass.
+        batch_size (int): Images per forward pass.
         num_workers (int): Processes that load images.
         cache_dir (str, optional): Keep the features there. The file's name is
             a hash of CLIP's weights, the transforms, and the files' names,
-            sizes and times: with any other of these it is not found.
+            sizes and times: if one of these changes, it is not found.
         together (bool): All processes call this with the same arguments: each
             computes a share, all get everything, and the first one alone
             reads and writes the cache. Defaults to False.

@@ -1,4 +1,4 @@
-"""Does an exported file say what the model says?"""
+"""Check that an exported file gives what the model gives."""
 
 from collections.abc import Callable, Sequence
 
@@ -48,7 +48,7 @@ def largest_difference(model, run: Callable, sizes: Sequence[int]) -> dict[int, 
             raise ExportError(
                 f'the exported model gives {tuple(given.shape)} instead of {tuple(wanted.shape)}'
             )
-        # a NaN anywhere is a difference, and no number is as large
+        # a NaN anywhere is the largest difference
         found[size] = float((given - wanted).abs().max().nan_to_num(float('inf')))
     return found
 

@@ -55,7 +55,7 @@ class ExportedClassifier(nn.Module):
     """Image in, probabilities out; text features are constants.
 
     It runs :func:`forward_pass` and the head as they are, on copies:
-    the model that it is made of stays as it was. There is no text tower in it.
+    the model that it is made from stays as it was. There is no text tower in it.
     Low-rank updates are merged into the weights.
 
     Args:
@@ -65,7 +65,7 @@ class ExportedClassifier(nn.Module):
         image_size (tuple[int, int]): Height and width of the input.
 
     Raises:
-        ValueError: If it is no such model, or its text depends on the image
+        ValueError: If it is not such a model, or its text depends on the image
             (CoCoOp).
     """
 
@@ -152,7 +152,9 @@ def merge_low_rank(tower: nn.Module) -> None:
             continue
         weight = block.attn.in_proj_weight
         identity = torch.eye(weight.shape[1], dtype=weight.dtype, device=weight.device)
-        weight += update(identity, 0, 3).t()  # linear: its matrix is its answer to the unit vectors
+        weight += update(
+            identity, 0, 3
+        ).t()  # linear: its matrix is its output for the unit vectors
 
 
 def normalisation(preprocessor: nn.Module):

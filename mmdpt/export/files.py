@@ -15,7 +15,7 @@ from .classifier import ExportedClassifier
 
 FORMATS = dict(torch='.pt2', onnx='.onnx')
 ABOUT = 'about.json'
-ONNX_LIMIT = 2**31 - 2**20  # protobuf's, of one message; some room for the graph
+ONNX_LIMIT = 2**31 - 2**20  # protobuf's, for one message; some room for the graph
 
 
 def trace(

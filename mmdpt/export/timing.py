@@ -13,13 +13,13 @@ from .files import LOAD
 def latency(model, files: dict[str, str], rounds: int = 30) -> dict[str, float]:
     """Median milliseconds of one image on one thread of the CPU.
 
-    The forms take turns, so that what else the machine does hits all alike.
+    The forms take turns, so that other load on the machine affects all alike.
 
     Args:
         model (PromptedCLIP): The trained model; its time is of the whole path
             of ``tools/test.py`` behind the loading of the image.
         files (dict): Exported file by format.
-        rounds (int): Images a form, after two that do not count.
+        rounds (int): Images per form, after two that do not count.
 
     Returns:
         dict: By form, 'eager' and the formats.

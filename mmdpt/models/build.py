@@ -22,17 +22,17 @@ def build_parts(
 ) -> dict[str, nn.Module | None]:
     """Build text prompt, tuning, visual prompt and head, in this order.
 
-    Each is told of the model, and the later ones of the text prompt.
+    Each gets to know the model, and the later ones the text prompt.
 
     Args:
         about (ModelInfo): The model.
-        templates (Sequence[TemplatePrompt]): Its hand-written prompts: the
-            one of them is the text prompt of a tuning without another.
-        dtype (torch.dtype): Of what is learnt beside the text prompt.
+        templates (Sequence[TemplatePrompt]): Its hand-written prompts. If
+            there is only one, it is the text prompt of a tuning without another.
+        dtype (torch.dtype): Of what is learnt besides the text prompt.
         text_prompt, visual_prompt, tuning, head (dict): The configs, or None.
 
     Returns:
-        dict: The parts by name, None for those that there are not.
+        dict: The parts by name, None for those not configured.
 
     Raises:
         ValueError: If an option is out of range, or a tuning would have to

@@ -1,7 +1,7 @@
 """Each process encodes its share of the classes.
 
-With data-parallel training every process would encode every class, and throw
-the same memory and time at it. Instead each encodes some, and all get all
+With data-parallel training every process would encode every class, and spend
+the same memory and time on it. Instead each encodes some, and all get all
 features, gradients included.
 """
 
@@ -23,14 +23,14 @@ def use_shards(setting: str | bool, num_classes: int) -> bool:
     """
     world = get_world_size()
     if world == 1 or num_classes < world or not torch.is_grad_enabled():
-        return False  # in evaluation the processes need not run in step
+        return False  # in evaluation the processes need not be in step
     return num_classes >= AUTO_FROM if setting == 'auto' else setting
 
 
 class ClassShards:
     """Share of this process in the classes of one text prompt.
 
-    Classes are dealt out in the order of their length, so that the processes
+    Classes are distributed in the order of their length, so that the processes
     get about the same number of tokens.
 
     Args:

@@ -33,7 +33,7 @@ STAGES = ('backbone', 'neck', 'pre_logits')
 class PromptedCLIP(ImageClassifier):
     """CLIP as an image classifier, adapted by prompts.
 
-    Without prompts it is zero-shot CLIP. All that is learnt lies in
+    Without prompts it is zero-shot CLIP. All that is learnt is in
     ``text_prompt``, ``visual_prompt``, ``tuning`` and ``head``; only that is in
     ``state_dict()``.
 
@@ -83,7 +83,7 @@ class PromptedCLIP(ImageClassifier):
 
     Raises:
         ValueError: If the parts do not fit together or a value is out of
-            range; see :func:`load_clip` for what concerns the weights.
+            range; see :func:`load_clip` for the weights.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class PromptedCLIP(ImageClassifier):
             inputs (Tensor): Normalised images, (B, 3, H, W).
 
         Returns:
-            Match: Features, and what the head needs beside them.
+            Match: Features, and what else the head needs.
         """
         required = self.head.requires if self.training else frozenset()
         return forward_pass(self.sides, inputs, required, adapted=not self._zero_shot)
@@ -264,7 +264,7 @@ class PromptedCLIP(ImageClassifier):
 
     def loss(self, inputs: torch.Tensor, data_samples: list[DataSample]) -> dict:
         """Loss terms by name. With data-parallel training their mean over the
-        processes is the loss of the whole batch, also where the processes
+        processes is the loss of the whole batch, even if the processes
         have different numbers of images."""
         if self.tuning is not None:
             self.tuning.begin_step(data_samples, inputs.device, self.text.by_image)

@@ -35,7 +35,7 @@ class Sides(NamedTuple):
 
     @property
     def adapts_images(self) -> bool:
-        """Whether image features are others than frozen CLIP's."""
+        """Whether image features differ from frozen CLIP's."""
         tuned = self.tuning is not None and self.tuning.changes_image
         return self.visual_prompt is not None or tuned
 

@@ -114,7 +114,7 @@ def check_identity(mine: dict, theirs: dict) -> None:
             f'has {len(new)}; class {where} is {names[0]!r} in the checkpoint '
             f'and {names[1]!r} in the model. Use the same classes in the same '
             'order; or, to carry the prompts over to other classes, set '
-            'model.transfer=True; or train anew.'
+            'model.transfer=True; or train again.'
         )
     old, new = theirs['clip'], mine['clip']
     if old['fingerprint'] != new['fingerprint']:

@@ -1,4 +1,4 @@
-"""What every part of the classifier is, and what it may know of the whole."""
+"""What every part of the classifier is, and what it knows about the whole."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Do the parts of a classifier fit together? Found out before anything runs."""
+"""Check that the parts of a classifier fit together, before anything runs."""
 
 from typing import Any
 

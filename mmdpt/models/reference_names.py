@@ -124,7 +124,7 @@ def from_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     return _translate(
         tensors,
         [_number(*rule) for rule in rules],
-        'is no learnt tensor of this method (default: CoOp, '
+        'is not a learnt tensor of this method (default: CoOp, '
         'CoCoOp, VPT, DPT) that this version knows',
     )
 

@@ -9,9 +9,9 @@ from mmpretrain.registry import MODELS
 
 
 class Teacher(nn.Module):
-    """Gives the logits of a frozen CLIP, with or without trained prompts.
+    """Give the logits of a frozen CLIP, with or without trained prompts.
 
-    It is no submodule of the student: its tensors are in no checkpoint and
+    It is not a submodule of the student: its tensors are in no checkpoint and
     no optimizer, and its text features are computed once.
 
     Args:

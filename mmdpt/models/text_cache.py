@@ -6,7 +6,7 @@ import torch
 
 
 class TextCache:
-    """Keeps one result until a tensor it came from has other values.
+    """Keep one result until a tensor it came from has other values.
 
     Values are compared, not version counters: an exponential moving average,
     for one, swaps values without a trace.

@@ -25,7 +25,7 @@ class TextFeatures:
         templates (Sequence[TemplatePrompt]): The hand-written prompts.
         normalise (bool): Average the normalised features of the templates;
             False: the features as they are.
-        shard (str | bool): Deal the classes out to the processes, see
+        shard (str | bool): Distribute the classes over the processes, see
             :func:`use_shards`.
 
     Attributes:
@@ -110,7 +110,7 @@ class TextFeatures:
         if self.prompt is None:
             return self.frozen()
         if self.by_image:
-            # In evaluation a few images at a time: memory goes with B * C.
+            # In evaluation a few images at a time: memory grows with B * C.
             some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
             parts = [self.tower(self.prompt(part)).to(self.dtype) for part in image.split(some)]
             return torch.cat(parts)

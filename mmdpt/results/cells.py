@@ -48,7 +48,7 @@ class Cell:
 
 
 def by(items: Sequence, key: Callable) -> dict:
-    """dict[Any, list]: Items grouped, in order of first appearance."""
+    """Items grouped by a key, in order of first appearance."""
     groups = defaultdict(list)
     for item in items:
         groups[key(item)].append(item)
@@ -65,7 +65,7 @@ def cell(rows: Sequence[Row], doubtful: Sequence[tuple] = ()) -> Cell:
 
     Args:
         rows (Sequence[Row]): They differ in their seed only.
-        doubtful (Sequence[tuple]): Draws of which there are two, see
+        doubtful (Sequence[tuple]): Draws that exist twice, see
             :func:`draw_of`.
     """
     good = [row for row in rows if row.status == 'ok']
@@ -117,7 +117,7 @@ def average(cells: dict[str, Cell]) -> Cell:
 
 
 def draw_of(row: Row) -> tuple:
-    """tuple: What a few-shot draw is determined by."""
+    """What determines a few-shot draw."""
     return row.dataset, row.subset, row.shots, row.seed
 
 
@@ -149,7 +149,7 @@ def doubtful_draws(rows: Sequence[Row], warnings: list[str]) -> set:
 
 
 def mixed_code(rows: Sequence[Row], names: str) -> str | None:
-    """str | None: A warning if the runs of one cell are of different code."""
+    """A warning if the runs of one cell are of different code."""
     good = [row for row in rows if row.status == 'ok']
     codes = by(good, lambda row: row.code)
     if len(codes) < 2:

@@ -25,7 +25,7 @@ def read_csv(path: str) -> list[Row]:
     """Read what :func:`write_csv` wrote.
 
     Raises:
-        ValueError: If the columns are others, or a number is none.
+        ValueError: If the columns differ, or a number is not one.
     """
     with open(path, newline='', encoding='utf-8') as file:
         reader = csv.DictReader(file)

@@ -1,4 +1,4 @@
-"""The figure of few-shot papers: accuracy over shots, one panel a dataset."""
+"""The figure of few-shot papers: accuracy over shots, one panel per dataset."""
 
 import math
 from collections.abc import Sequence
@@ -99,7 +99,7 @@ def _panel(title, cells, methods, left_out):
 
 
 def _averages(cells, methods, datasets, left_out):
-    """Only points that all datasets have: others would not be comparable."""
+    """Keep only points that all datasets have: others would not be comparable."""
     found = {}
     for method, shots in unique((m, k) for m, _, k in cells if m in methods):
         parts = {d: cells.get((method, d, shots), Cell()) for d in datasets}
@@ -131,7 +131,7 @@ def draw(found: Sequence[Panel], methods: Sequence[str] | None = None):
     """Draw the panels.
 
     Bands are one standard deviation to each side; a star at 0 is zero-shot.
-    Colours are told apart by the colour-blind; line styles and markers differ
+    Colours are safe for the colour-blind; line styles and markers differ
     as well, for print in grey.
 
     Args:

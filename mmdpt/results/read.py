@@ -18,7 +18,7 @@ def result_rows(results: dict, path: Path) -> list[Row]:
     baselines; of an evaluation, as a sweep has it, the one of zero-shot CLIP.
 
     Raises:
-        KeyError, TypeError, ValueError: If figures are missing or no numbers.
+        KeyError, TypeError, ValueError: If figures are missing or not numbers.
     """
     own = _described(results, path)
     if results.get('evaluation_only'):
@@ -56,7 +56,7 @@ def protocol_rows(results: dict, path: Path) -> list[Row]:
 
     Raises:
         KeyError, TypeError, ValueError: If it does not say which training it
-            tests, or figures are no numbers.
+            tests, or figures are not numbers.
     """
     if not results.get('benchmark'):
         raise ValueError(
@@ -130,7 +130,7 @@ def _of_config(folder: Path) -> Row:
 
     try:
         cfg = Config.fromfile(configs[-1], import_custom_modules=False)
-    except Exception:  # torn, too: the row still names the folder
+    except Exception:  # even a torn file: the row still names the folder
         return Row()
     method, arch, dataset = parse_name(configs[-1].name)
     train = next(innermost((cfg.get('train_dataloader') or {}).get('dataset')), {})

@@ -23,13 +23,13 @@ ESCAPES = {
 
 
 def usual_n(tables: Sequence[Table]) -> int:
-    """int: Seeds of most cells; cells with another number say theirs."""
+    """The number of seeds of most cells; cells with another number show theirs."""
     counts = by([one.n for one in _cells(tables) if one.n and None not in one.values], int)
     return max(counts, key=lambda n: (len(counts[n]), n), default=0)
 
 
 def cell_text(one: Cell, usual: int) -> str:
-    """str: As in ``92.43 ± 0.55 (n=2)*``."""
+    """A cell as text, as in ``92.43 ± 0.55 (n=2)*``."""
     marks = ''.join(mark for mark in MARKS if mark in one.marks)
     if one.mean is None:
         return one.text + marks
@@ -42,7 +42,7 @@ def cell_text(one: Cell, usual: int) -> str:
 
 
 def legend(tables: Sequence[Table]) -> list[str]:
-    """list[str]: What the figures and the marks in these tables mean."""
+    """What the figures and the marks in these tables mean."""
     used = set().union(*(one.marks for one in _cells(tables)))
     lines = [
         'Top-1 accuracy in per cent: mean ± sample standard deviation (divisor n - 1) over '
@@ -54,7 +54,7 @@ def legend(tables: Sequence[Table]) -> list[str]:
 
 
 def made_of(rows: Sequence[Row]) -> list[str]:
-    """list[str]: Versions, commits and CLIP weights of all finished runs."""
+    """Versions, commits and CLIP weights of all finished runs."""
     lines = []
     for code, some in by([r for r in rows if r.status == 'ok'], lambda r: r.code).items():
         mmdpt, torch, mmengine, mmpretrain, commit, clip = (part or 'unknown' for part in code)
@@ -67,7 +67,7 @@ def made_of(rows: Sequence[Row]) -> list[str]:
 
 
 def draws(rows: Sequence[Row]) -> list[tuple]:
-    """list[tuple]: Dataset, subset, shots, seed and hash of all draws."""
+    """Dataset, subset, shots, seed and hash of all draws."""
     drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
     found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
     return [
@@ -77,7 +77,7 @@ def draws(rows: Sequence[Row]) -> list[tuple]:
 
 
 def markdown(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> str:
-    """str: All tables, the legend, the warnings and the provenance."""
+    """All tables, the legend, the warnings and the provenance."""
     usual, lines = usual_n(tables), []
     for table in tables:
         lines += [f'### {table.title}', '']
@@ -105,7 +105,7 @@ def _markdown_table(head, body, labels):
 
 
 def latex(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> str:
-    """str: Table environments for the package booktabs; comments say the rest."""
+    """Table environments for the package booktabs; comments say the rest."""
     lines = ['% needs \\usepackage{booktabs}']
     lines += [f'% {line}' for line in [*warnings, *made_of(rows)]]
     lines += ['% draw: ' + ', '.join(map(str, draw)) for draw in draws(rows)]
@@ -145,7 +145,7 @@ def _escape(text):
 
 
 def as_json(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> dict:
-    """dict: Runs, tables with unrounded figures, warnings."""
+    """Runs, tables with unrounded figures, warnings."""
 
     def plain(one):
         return dict(

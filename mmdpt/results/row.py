@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
+REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report besides their own
 
 
 @dataclass
@@ -16,7 +16,7 @@ class Row:
             'domain-generalisation'.
         method, arch, dataset, subset: What was trained on what; ``arch`` is
             CLIP's, ``subset`` 'all' or 'base' classes.
-        shots: Training images a class; 0 for zero-shot, None for whole lists.
+        shots: Training images per class; 0 for zero-shot, None for whole lists.
         seed: None for zero-shot.
         target: What was tested: '' (few-shot: the same classes), 'base',
             'new' or another dataset.
@@ -75,7 +75,7 @@ class Row:
 
     @property
     def code(self):
-        """tuple[str]: What must be equal to be averaged, beside the draw."""
+        """tuple[str]: What must be equal to be averaged, besides the draw."""
         return (
             self.mmdpt,
             self.torch,
@@ -109,7 +109,7 @@ def zero_shot_name(templates):
 
 
 def parse_name(config):
-    """Reads a config's name, ``<method>_<arch>_<dataset>[_<shots>shot]``; a
+    """Read a config's name, ``<method>_<arch>_<dataset>[_<shots>shot]``; a
     sweep's ends in ``_seed<seed>``.
 
     Args:

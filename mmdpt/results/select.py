@@ -32,7 +32,7 @@ def collect(
     own = [row for row in rows if reference(row.method) == len(REFERENCES)]
     kept = _settle([row for row in own if row.status == 'ok'], latest, warnings)
     failed = _not_repeated([row for row in own if row.status != 'ok'], kept, warnings)
-    # Of a duplicate that was left out, its references are left out, too.
+    # If a duplicate is left out, so are its references.
     left_out = {row.source for row in own} - {row.source for row in kept}
     told = [
         row
@@ -45,7 +45,7 @@ def collect(
 
 
 def order(row: Row) -> tuple:
-    """Sorts references first, then by name, shots and seed."""
+    """Sort references first, then by name, shots and seed."""
     number = [-1 if n is None else n for n in (row.shots, row.seed)]
     return (
         row.protocol,
@@ -79,7 +79,7 @@ def _settle(rows, latest, warnings):
 
 
 def _not_repeated(failed, kept, warnings):
-    """Drops failed runs of experiments that another run finished."""
+    """Drop failed runs of experiments that another run finished."""
     finished, left = {row.key: row for row in kept}, []
     for row in failed:
         if row.key in finished:
@@ -108,7 +108,7 @@ def _references(rows, warnings):
 
 
 def _missing(rows, seeds, warnings):
-    """Rows for expected seeds of which there is no trace."""
+    """Rows for expected seeds without any trace."""
     known, groups = defaultdict(set), defaultdict(dict)
     for row in rows:
         if row.seed is not None and row.placed:
@@ -126,7 +126,7 @@ def _missing(rows, seeds, warnings):
 
 
 def title(row: Row) -> str:
-    """str: An experiment in words."""
+    """An experiment in words."""
     parts = [row.method, row.arch, row.dataset]
     parts += [f'{row.subset} classes'] if row.subset != 'all' else []
     parts += [] if row.shots == 0 else ['all images' if row.shots is None else f'{row.shots} shots']

@@ -60,13 +60,13 @@ def namer(rows: Sequence[Row]):
 
 
 def grid(rows: Sequence[Row], name, doubtful=()) -> dict[tuple, Cell]:
-    """dict[tuple, Cell]: Cells by method, dataset and shots, of few-shot rows."""
+    """Cells by method, dataset and shots, of few-shot rows."""
     groups = by(rows, lambda row: (name(row), row.dataset, row.shots))
     return {key: cell(group, doubtful) for key, group in groups.items()}
 
 
 def few_shot_tables(rows, subset, name, doubtful) -> list[Table]:
-    """One table a number of shots, and one of the averages over shots."""
+    """One table per number of shots, and one of the averages over shots."""
     cells, datasets = grid(rows, name, doubtful), unique(row.dataset for row in rows)
     methods = method_order(rows, name)
     shots = sorted(unique(row.shots for row in rows), key=shot_order)
@@ -90,7 +90,7 @@ def _one_shot_table(cells, methods, datasets, shots, title):
     columns = datasets + ([AVERAGE] if len(datasets) > 1 else [])
     table = Table(title, ['Method'], columns)
     for method in methods:
-        for k in {0, shots}:  # zero-shot stands in each table
+        for k in {0, shots}:  # zero-shot is in each table
             if any((method, dataset, k) in cells for dataset in datasets):
                 table.rows.append(((method,), _over_datasets(cells, method, datasets, k)))
     return table
@@ -102,7 +102,7 @@ def _over_datasets(cells, method, datasets, shots) -> list[Cell]:
 
 
 def base_to_new_tables(rows, name, doubtful) -> list[Table]:
-    """One table a number of shots: base, new and their harmonic mean."""
+    """One table per number of shots: base, new and their harmonic mean."""
     tables = []
     for shots, some in by(rows, lambda row: row.shots).items():
         groups = by(some, lambda row: (name(row), row.dataset, row.target))
@@ -148,7 +148,7 @@ def harmonic(base: Cell, new: Cell) -> Cell:
 
 
 def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
-    """One table a source: the datasets that were tested as columns."""
+    """One table per source: the datasets that were tested as columns."""
     tables = []
     for (source, shots), some in by(rows, lambda row: (row.dataset, row.shots)).items():
         groups = by(some, lambda row: (name(row), row.target))
@@ -164,13 +164,13 @@ def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
 
 
 def method_order(rows, name) -> list[str]:
-    """list[str]: References first, then by name."""
+    """Methods in order: references first, then by name."""
     methods = {name(row): (reference(row.method), name(row)) for row in rows}
     return sorted(methods, key=methods.__getitem__)
 
 
 def unique(values) -> list:
-    """list: Each value once, in order of first appearance."""
+    """Each value once, in order of first appearance."""
     return list(dict.fromkeys(values))
 
 
@@ -180,5 +180,5 @@ def shot_order(shots):
 
 
 def shot_name(shots) -> str:
-    """str: As in '16 shots'."""
+    """The number of shots in words, as in '16 shots'."""
     return 'all images' if shots is None else f'{shots} shot{"" if shots == 1 else "s"}'

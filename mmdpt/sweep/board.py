@@ -1,4 +1,4 @@
-"""What a sweep tells: its table of states, and a line for each run that ends."""
+"""What a sweep prints: its table of states, and a line for each run that ends."""
 
 import os.path as osp
 import sys
@@ -10,7 +10,7 @@ from .state import STATES, accuracy, status
 
 
 class Board:
-    """Keeps count of the runs.
+    """Keep count of the runs.
 
     Args:
         runs (list[Run]): All of the sweep.
@@ -23,7 +23,7 @@ class Board:
         self.refresh()
 
     def refresh(self):
-        """Reads all states again."""
+        """Read all states again."""
         self.states = {run.name: status(run, self.work_dir) for run in self.runs}
 
     def count(self, state):
@@ -36,12 +36,12 @@ class Board:
         return [r for r in self.runs if self.states[r.name].state not in done]
 
     def begin(self, runs):
-        """Starts the clock."""
+        """Start the clock."""
         self.started, self.waiting = time.time(), len(runs)
         print(f'{self.summary()}; {len(runs)} to run, results in {self.work_dir}', flush=True)
 
     def end(self, run, job):
-        """Tells how a run has ended."""
+        """Print how a run has ended."""
         now = status(run, self.work_dir)
         if now.state not in ('finished', 'failed'):
             now = now._replace(error=now.error or submission_error(job))
@@ -75,7 +75,7 @@ class Board:
         return f'{len(self.runs)} runs: {", ".join(parts)}'
 
     def lines(self):
-        """list[str]: A line a run."""
+        """list[str]: One line per run."""
         width = max(len(run.name) for run in self.runs)
         return [f'{run.name:{width}}  {_text(self.states[run.name])}' for run in self.runs]
 
@@ -105,7 +105,7 @@ def _text(state):
 
 
 def duration(seconds):
-    """str: Such as '1 h 05 min'."""
+    """str: Seconds in words, such as '1 h 05 min'."""
     if seconds < 100:
         return f'{seconds:.0f} s'
     minutes = round(seconds / 60)

@@ -1,4 +1,4 @@
-"""Refuses impossible runs before the first one starts."""
+"""Refuse impossible runs before the first one starts."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from .plan import refuse
 
 
 def check_runs(runs, files=True):
-    """Builds each kind of model once, on a CLIP of its shape but few weights.
+    """Build each kind of model once, on a CLIP of its shape but few weights.
 
     Args:
         runs (list[Run]): They are grouped by model and dataset.
@@ -43,7 +43,7 @@ def check_runs(runs, files=True):
 
 
 def check_model(run, files):
-    """Raises unless the model of a run can be built, and suits the tool."""
+    """Raise unless the model of a run can be built, and suits the tool."""
     cfg = share_dataset(Config(run.content))
     if files:
         check_folder(cfg.get('dataset') or {})
@@ -63,7 +63,7 @@ def check_model(run, files):
 
 
 def check_folder(dataset):
-    """Raises FileNotFoundError if the folder of a benchmark is missing."""
+    """Raise FileNotFoundError if the folder of a benchmark is missing."""
     if dataset.get('own') or 'data_root' not in dataset:
         return
     benchmark = get_benchmark(dataset['name'])

@@ -94,9 +94,9 @@ def leaf(method, arch, dataset, shots=None, base='..', command=None):
         method (str): A file of ``_base_/methods``.
         arch (str): A key of ``ARCHS``.
         dataset (str): A file of ``_base_/datasets``.
-        shots (int, optional): Training images a class; None for methods that
+        shots (int, optional): Training images per class; None for methods that
             learn nothing.
-        base (str): Where ``_base_`` lies, seen from the file.
+        base (str): Where ``_base_`` is, seen from the file.
         command (str, optional): The command of the docstring.
 
     Raises:
@@ -150,7 +150,7 @@ def _code(value):
 
 
 def check_names(method, arch, dataset):
-    """Raises ValueError unless the three can be composed."""
+    """Raise ValueError unless the three can be composed."""
     _check('method', method, [*METHODS, *EVALUATION_ONLY])
     _check('architecture', arch, ARCHS)
     _check('dataset', dataset, DATASETS | VARIANTS)

@@ -21,7 +21,7 @@ KILLS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP)
 
 
 class Job:
-    """Trains or tests in a process of its own, and writes down how it ended.
+    """Train or test in a process of its own, and write down how it ended.
 
     It holds the lock of its folder from start to end, the training's own
     process included: a second one waits, and then finds the results there.
@@ -41,7 +41,7 @@ class Job:
         self.driver, self.metrics, self.results = driver, metrics, results
 
     def __call__(self):
-        """Runs it, unless its results are there or it is to stop.
+        """Run it, unless its results are there or it is to stop.
 
         Returns:
             dict | None: What ``sweep_state.json`` holds.
@@ -107,7 +107,7 @@ class Job:
             )
         stopped = stopped or os.path.exists(self._path(STOP))
         if stopped or code == 130 or -code in KILLS:
-            # whoever killed it, it can go on; so does the next sweep
+            # whatever killed it, the next sweep can resume it
             signals = (
                 ''
                 if stopped or code > 0
@@ -119,7 +119,7 @@ class Job:
 
 
 def _prepare():
-    """In the new process: heed Ctrl-C again, and stop if the job is killed."""
+    """In the new process: react to Ctrl-C again, and stop if the job is killed."""
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # SLURM's warning is for submitit
@@ -127,7 +127,7 @@ def _prepare():
 
 
 def wait(process, driver=None):
-    """Waits for the end of a process, or of the driver.
+    """Wait for the end of a process, or of the driver.
 
     Returns:
         bool: Whether it was the driver's.
@@ -142,7 +142,7 @@ def wait(process, driver=None):
 
 
 def stop(process, patience=PATIENCE):
-    """Interrupts a process that still runs, and kills it if that takes too long.
+    """Interrupt a process that still runs, and kill it if that takes too long.
 
     Returns:
         int: Its exit status.
@@ -157,7 +157,7 @@ def stop(process, patience=PATIENCE):
 
 
 def last_error(path):
-    """str | None: The last line of a log that tells an error, else the last one."""
+    """str | None: The last line of a log that names an error, else the last one."""
     with open(path, 'rb') as file:
         file.seek(max(0, os.path.getsize(path) - 20000))
         lines = file.read().decode(errors='replace').splitlines()
@@ -190,7 +190,7 @@ def read_json(path):
 
 
 def write_json(value, path):
-    """Writes a JSON file that is complete or not there."""
+    """Write a JSON file that is complete or not there."""
     temporary = f'{path}.{os.getpid()}.tmp'
     with open(temporary, 'w', encoding='utf-8') as file:
         json.dump(value, file, indent=2)

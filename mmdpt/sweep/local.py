@@ -20,7 +20,7 @@ def slots(count=None, gpus=None, per_gpu=1):
     """Places for runs, as environment variables of each.
 
     Args:
-        count (int, optional): So many at once on the CPU.
+        count (int, optional): How many at once on the CPU.
         gpus (list[str], optional): Numbers (or UUIDs) of GPUs. With neither,
             all GPUs that torch sees, or else half as many as CPU cores.
         per_gpu (int): Runs at once on each GPU.
@@ -41,7 +41,7 @@ def slots(count=None, gpus=None, per_gpu=1):
 
 
 def run_local(runs, make_job, places, work_dir, ended):
-    """Runs them, as many at once as there are places.
+    """Run them, as many at a time as there are places.
 
     Ctrl-C, and a sweep that is killed, stops the runs; they can go on later.
 
@@ -51,7 +51,7 @@ def run_local(runs, make_job, places, work_dir, ended):
             of its place.
         places (list[dict]): See :func:`slots`.
         work_dir (str): Folder of the sweep.
-        ended (Callable): Told each run that has ended, with what submitit knows.
+        ended (Callable): Called with each run that has ended, and what submitit knows.
     """
     import submitit
 
@@ -79,7 +79,7 @@ def run_local(runs, make_job, places, work_dir, ended):
 
 @contextmanager
 def later(number):
-    """Holds a signal back. What is started meanwhile never gets it: Ctrl-C in a
+    """Hold a signal back. What is started meanwhile never gets it: Ctrl-C in a
     terminal goes to all its processes, but the driver alone stops the runs."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {number})
     try:
@@ -89,14 +89,14 @@ def later(number):
 
 
 def forget(job):
-    """Removes submitit's files of a job: ids are process numbers and come again."""
+    """Remove submitit's files of a job: ids are process numbers and come again."""
     paths = job.paths
     for path in (paths.submitted_pickle, paths.result_pickle, paths.stdout, paths.stderr):
         path.unlink(missing_ok=True)
 
 
 def stop_all(active, work_dir):
-    """Interrupts the runs and waits until they have ended; a second Ctrl-C kills them."""
+    """Interrupt the runs and wait until they have ended; a second Ctrl-C kills them."""
     number, told = signal.SIGINT, set()
     for name in active:
         Path(work_dir, name, STOP).touch()

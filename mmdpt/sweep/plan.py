@@ -20,7 +20,7 @@ def plan_grid(methods, archs, datasets, shots, seeds, options=None, folder='.'):
 
     A combination is its config file, where there is one; otherwise it is
     composed, as tools/make_configs.py composes those files. Methods that learn
-    nothing take one run a dataset and architecture.
+    nothing take one run per dataset and architecture.
 
     Args:
         methods, archs, datasets (Sequence[str]): As in names of config files.
@@ -120,7 +120,9 @@ def _check_entry(i, entry, names):
         )
         raise ValueError(f'runs[{i}] {what}: give {", ".join(sorted(KEYS))}')
     if entry['name'] in names:
-        raise ValueError(f'runs[{i}]: the name {entry["name"]} stands twice, and names are folders')
+        raise ValueError(
+            f'runs[{i}]: the name {entry["name"]} appears twice, and names are folders'
+        )
     names.add(entry['name'])
 
 
@@ -139,7 +141,7 @@ def select(runs, patterns):
 
 
 def refuse(errors):
-    """Raises one ValueError for all of them, each once."""
+    """Raise one ValueError for all of them, each once."""
     errors = list(dict.fromkeys(errors))
     if len(errors) == 1:
         raise ValueError(errors[0])

@@ -33,7 +33,7 @@ SRC_EARLY = ('imagenet', 'caltech101', 'oxfordpets', 'food101', 'ucf101', 'sun39
 
 @dataclass(frozen=True)
 class Settings:
-    """What a composed config sets beside method, tower, dataset and shots.
+    """What a composed config sets besides method, tower, dataset and shots.
 
     Args:
         epochs (int, optional): None: no epochs, the method takes no step but
@@ -56,7 +56,7 @@ class Settings:
 
 
 def settings(method, dataset, shots):
-    """Settings: Of a method on a dataset with so many shots.
+    """Settings: Those of a method on a dataset with this number of shots.
 
     Sources: the docstrings of ``configs/_base_/methods/*.py``, which name the
     authors' files.
@@ -195,7 +195,7 @@ def _clip_lora(dataset, shots):
     steps = max(1, shots * num_classes(dataset) // 32)
     return Settings(
         round(500 * shots / steps),
-        f"the authors' 500 steps times the shots, {steps} step{'s' if steps > 1 else ''} an epoch",
+        f"the authors' 500 steps times the shots, {steps} step{'s' if steps > 1 else ''} per epoch",
     )
 
 

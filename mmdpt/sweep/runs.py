@@ -1,4 +1,4 @@
-"""What a run of a sweep is: a resolved config, its hash, its folder."""
+"""A run of a sweep: a resolved config, its hash, its folder."""
 
 import ast
 import hashlib
@@ -14,7 +14,7 @@ from ..engine.options import check_options
 from ..paths import find_config, root
 from ..utils.files import write_atomically
 
-# Where and how loudly it runs: without influence on the result.
+# Where it runs and how much it prints: without influence on the result.
 INDIFFERENT = ('work_dir', 'resume', 'launcher', 'log_level', 'log_processor', 'visualizer')
 
 
@@ -36,13 +36,13 @@ class Run:
 
     @cached_property
     def hash(self):
-        """str: Of all that changes the result."""
+        """str: Hash of all that changes the result."""
         counts = {k: v for k, v in self.content.items() if k not in INDIFFERENT}
         text = json.dumps([self.tool, counts], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def write_config(self, folder):
-        """Writes the resolved config: what is hashed is what runs.
+        """Write the resolved config: what is hashed is what runs.
 
         Returns:
             str: The file.
@@ -55,7 +55,7 @@ class Run:
 
 
 def resolve(name, config, options=None, seed=None, test=False, cache=None):
-    """Resolves a run as ``tools/train.py CONFIG --seed N --cfg-options ...`` does.
+    """Resolve a run as ``tools/train.py CONFIG --seed N --cfg-options ...`` does.
 
     Args:
         name (str): Of its folder.

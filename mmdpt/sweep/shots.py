@@ -12,11 +12,11 @@ def fewer_shots(config, shots, factor=1):
 
     Everything that counts in epochs is multiplied: the epochs, the guided ones
     of DPT and VLP, mean and deviation of PromptSRC's aggregation. The cache of
-    Tip-Adapter has one key an image.
+    Tip-Adapter has one key per image.
 
     Args:
-        config (str): The config file, of which the numbers are read.
-        shots (int): Training images a class.
+        config (str): The config file from which the numbers are read.
+        shots (int): Training images per class.
         factor (int): Of the epochs.
 
     Returns:

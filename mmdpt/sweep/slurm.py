@@ -21,7 +21,7 @@ class Pack:
         self.jobs = jobs
 
     def __call__(self):
-        """Runs the one of this task."""
+        """Run the one of this task."""
         rank = int(os.environ.get('SLURM_PROCID', 0))
         return self.jobs[rank]() if rank < len(self.jobs) else None
 
@@ -76,7 +76,7 @@ def make_executor(folder, options, per_job=1):
 
 
 def run_slurm(runs, make_job, options, work_dir, ended, per_job=1):
-    """Submits one array of jobs, and tells of each run that has ended.
+    """Submit one array of jobs, and report each run that has ended.
 
     The jobs outlive this process: jobs of an earlier call that still wait or
     run are not submitted again.
@@ -84,7 +84,7 @@ def run_slurm(runs, make_job, options, work_dir, ended, per_job=1):
     Args:
         runs, make_job, work_dir, ended: As in :func:`run_local`.
         options (dict): See :func:`parse_options`.
-        per_job (int): Runs a job, which share its GPU.
+        per_job (int): Runs per job, which share its GPU.
     """
     import submitit
 

@@ -25,7 +25,7 @@ class Status(NamedTuple):
 
 
 def status(run, work_dir):
-    """Status: Of a run.
+    """Status: That of a run.
 
     Raises:
         ValueError: If its folder was not made by a sweep.
@@ -71,13 +71,13 @@ def holder(folder):
 
 
 def claim(run, work_dir):
-    """Marks a folder as this run's.
+    """Mark a folder as this run's.
 
     A folder of the same name with another config is moved aside, never
     overwritten.
 
     Returns:
-        str | None: Where the other one lies now.
+        str | None: Where the other one is now.
     """
     folder, moved = osp.join(work_dir, run.name), None
     identity = read_json(osp.join(folder, IDENTITY))
@@ -97,13 +97,13 @@ def claim(run, work_dir):
 
 
 def forget_failure(run, work_dir):
-    """Lets a failed run go on."""
+    """Let a failed run be resumed."""
     path = osp.join(work_dir, run.name, STATE)
     before = read_json(path) or {}
     write_json(dict(before, state='interrupted'), path)
 
 
 def accuracy(results):
-    """float: Of a finished run, in per cent."""
+    """float: Accuracy of a finished run, in per cent."""
     figures = results.get('few_shot') or results['zero_shot']
     return figures.get('accuracy/top1', next(iter(figures.values())))

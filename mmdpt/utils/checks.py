@@ -22,7 +22,7 @@ def check_least(name: str, value: Any, least: int) -> None:
     """Raise unless a value, perhaps NumPy's, is a whole number of at least ``least``.
 
     Raises:
-        TypeError: If it is no whole number.
+        TypeError: If it is not a whole number.
         ValueError: If it is too small.
     """
     if not isinstance(value, Integral) or isinstance(value, bool):

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def write_atomically(data: bytes, path: str) -> None:
-    """Writes bytes so that ``path`` never holds a part of them.
+    """Write bytes so that ``path`` never holds a part of them.
 
     The bytes go to a temporary file in the same folder, are flushed to the
     disk, and take the place of ``path`` in one step. Whatever happens, the
@@ -26,7 +26,7 @@ def write_atomically(data: bytes, path: str) -> None:
         with open(path, 'wb') as stream:  # /dev/stdout, a pipe: nothing to put in its place
             stream.write(data)
         return
-    folder, name = osp.split(osp.realpath(path))  # a link stays one
+    folder, name = osp.split(osp.realpath(path))  # a link stays a link
     temporary = osp.join(folder, f'.{name}.{os.getpid()}.tmp')
     try:
         os.makedirs(folder, exist_ok=True)
@@ -61,7 +61,7 @@ def write_json(value: Any, path: str, **layout: Any) -> None:
 
 
 def remove_leftovers(folder: str) -> None:
-    """Removes the temporary files of writers that were killed."""
+    """Remove the temporary files of writers that were killed."""
     for name in os.listdir(folder):
         if name.startswith('.') and name.endswith('.tmp'):
             with suppress(FileNotFoundError):
@@ -69,7 +69,7 @@ def remove_leftovers(folder: str) -> None:
 
 
 def _flush_folder(folder: str) -> None:
-    """Makes the renaming itself survive a power cut."""
+    """Make the renaming itself survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -32,7 +32,7 @@ class ImageAttention(NamedTuple):
         probabilities (ndarray): The model's, (C,).
         frozen (ndarray): The class token's attention in the last block
             without prompts, mean over heads, (N,).
-        adapted (ndarray, optional): The same with prompts, P of which follow
+        adapted (ndarray, optional): The same with P prompts, which follow
             the patches, (N + P,); None if the method leaves the image alone.
         class_aware (ndarray, optional): Attention of each class-aware layer
             over the tokens that enter its block, then over its own learnt
@@ -55,7 +55,7 @@ def attention_maps(
 ) -> list[ImageAttention]:
     """Look at images with a model in evaluation mode.
 
-    The comparison with and without prompts is the one of the DPT paper
+    The comparison with and without prompts is that of the DPT paper
     (https://arxiv.org/abs/2208.08340, visualization of attention maps).
 
     Args:
@@ -65,7 +65,7 @@ def attention_maps(
             that the class-aware prompts were made for, else to 5.
 
     Returns:
-        list[ImageAttention]: One an image.
+        list[ImageAttention]: One per image.
 
     Raises:
         ValueError: If the model has no vision transformer, or ``top_k`` is
@@ -131,7 +131,7 @@ def _choose_classes(match, logits: torch.Tensor, top_k: int | None) -> torch.Ten
         what = (
             f'there are {most} classes'
             if selected is None
-            else f'the model has class-aware prompts for {most} classes an image'
+            else f'the model has class-aware prompts for {most} classes per image'
         )
         raise ValueError(f'top_k must be from 1 to {most} ({what}), but is {top_k}.')
     return logits.topk(top_k).indices if selected is None else selected[:, :top_k]
@@ -163,7 +163,7 @@ def _class_aware(prompt: CAVPT, entered, classes: torch.Tensor):
 
 
 def patch_map(weights: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
-    """The patches' part of weights (..., N + P), as they lie in the image,
+    """The patches' part of weights (..., N + P), as they are arranged in the image,
     (..., h, w)."""
     rows, columns = grid
     patches = weights[..., 1 : 1 + rows * columns]

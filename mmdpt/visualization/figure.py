@@ -1,4 +1,4 @@
-"""One figure an image: what was seen, what was attended to.
+"""One figure per image: what was seen, what was attended to.
 
 Matplotlib without its global state (pyplot), so that many figures can be made
 in a training process; imported only when something is drawn.
@@ -11,7 +11,7 @@ import numpy as np
 
 from .attention import ImageAttention, patch_map, shares
 
-COLUMNS = 5  # class-aware maps a row
+COLUMNS = 5  # class-aware maps per row
 SIZE = 7.2  # inches, the text width of a paper
 LONGEST = 18  # letters of a class name
 BLUE, ORANGE = '#0072b2', '#d55e00'  # Okabe and Ito's, for the colour-blind
@@ -151,7 +151,7 @@ def _draw_maps(part, axes, image, weights, titles, grid, learnt, all_axes=None) 
     maps = [100 * patch_map(w, grid) for w in weights]
     top = max(m.max() for m in maps)
     for axis, values, weight, title in zip(axes, maps, weights, titles):
-        # Pale and gray, lest the image's own light passes for attention.
+        # Pale and gray, so that bright image areas are not taken for attention.
         _show(axis, image.mean(-1), cmap='gray', vmin=-128, vmax=384)
         drawn = _show(
             axis,
@@ -172,7 +172,7 @@ def _draw_maps(part, axes, image, weights, titles, grid, learnt, all_axes=None) 
     bar = part.colorbar(
         drawn, ax=axes if all_axes is None else all_axes, fraction=0.03, pad=0.01, aspect=25
     )
-    bar.set_label('attention a patch (%)', **TEXT)
+    bar.set_label('attention per patch (%)', **TEXT)
     bar.ax.set_facecolor('0.5')  # under the same transparency
     bar.ax.tick_params(labelsize=6, length=2)
 

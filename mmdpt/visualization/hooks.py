@@ -13,14 +13,14 @@ from .figure import draw_attention, to_array
 
 @HOOKS.register_module()
 class AttentionVisualizationHook(Hook):
-    """Draws where the model looks, for the first images of the validation.
+    """Draw where the model looks, for the first images of the validation.
 
     The figures go through ``runner.visualizer``, so every backend (files,
     TensorBoard, ...) gets them, as ``attention_0``, ``attention_1``, ... with
     the number of epochs done as step.
 
     Args:
-        interval (int): Draw in validations after every so many epochs (and
+        interval (int): Draw in validations after this many epochs (and
             in a validation without training). Defaults to 1: in all.
         num_images (int): How many images. Defaults to 4.
         top_k (int, optional): See :func:`attention_maps`.
@@ -37,18 +37,18 @@ class AttentionVisualizationHook(Hook):
         self.drawn = 0
 
     def before_run(self, runner):
-        """Refuses a model that it cannot draw."""
+        """Refuse a model that it cannot draw."""
         check_model(unwrapped(runner.model))
 
     def before_val_epoch(self, runner):
-        """Starts with the first image again."""
+        """Start with the first image again."""
         self.drawn = 0
 
     def after_val_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        """Draws images of the batch until there are enough.
+        """Draw images of the batch until there are enough.
 
-        Only the main process draws. That is safe with text features shared
-        out over the processes: the validation step has just cached them.
+        Only the main process draws. That is safe with text features distributed
+        over the processes: the validation step has just cached them.
         """
         missing = self.num_images - self.drawn
         if not is_main_process() or runner.epoch % self.interval or missing <= 0:

@@ -9,7 +9,7 @@ from mmdpt.models.clip.blocks import project, split_heads
 def class_token_attention(
     block: nn.Module, tokens: torch.Tensor, extra: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Whom the class token of a transformer block attends to.
+    """What the class token of a transformer block attends to.
 
     Args:
         block (nn.Module): open_clip's ``ResidualAttentionBlock``.

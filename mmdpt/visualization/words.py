@@ -1,4 +1,4 @@
-"""Which words of the vocabulary lie nearest to a learnt context."""
+"""Which words of the vocabulary are nearest to a learnt context."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -42,7 +42,7 @@ def nearest_words(
 
     Args:
         model (PromptedCLIP): The trained classifier.
-        top_k (int): Words a position.
+        top_k (int): Words per position.
         classes (Sequence[str], optional): With class-specific contexts, look
             at these only. Defaults to all.
         exclude_special (bool): Leave out the start and end of text.
@@ -96,7 +96,7 @@ def _contexts(prompt: CoOp, names: Sequence[str], wanted: Sequence[str] | None):
 
 
 def _nearest(context, rows, ids, tokenizer, top_k) -> list[list[Word]]:
-    # By matrix products distances would lose half of their digits.
+    # Matrix products would lose half of the distances' digits.
     distances = torch.cdist(context, rows, compute_mode='donot_use_mm_for_euclid_dist')
     near = distances.topk(top_k, largest=False)
     return [

@@ -59,7 +59,7 @@ VIT = dict(
 
 
 def write(model, folder):
-    """A config file: two images a class, two epochs."""
+    """A config file: two images per class, two epochs."""
     few = dict(dataset=dict(indices=100))  # test images
     Config(
         dict(

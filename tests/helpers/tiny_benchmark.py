@@ -19,7 +19,7 @@ RANDOM_CROP = [
 
 
 def write_tiny_benchmark(tmp_path):
-    """Writes ten train, five val and three test images a class."""
+    """Writes ten train, five val and three test images per class."""
     folder = tmp_path / 'tiny'
     split = dict(train=[], val=[], test=[])
     noise = np.random.RandomState(0)

@@ -20,7 +20,7 @@ SYNSETS = {  # unsorted, as a file may be; two classes of one name
     'n05': "potter's wheel",
     'n06': 'T-shirt',
 }
-COUNTS = dict(train=3, val=2, test=2)  # images a class
+COUNTS = dict(train=3, val=2, test=2)  # images per class
 
 
 def jpeg(seed=0):

@@ -107,7 +107,7 @@ def placeholder_tokens(golden: Golden, model) -> dict:
 
 
 def placeholder(golden: Golden, model) -> list:
-    """Tokens that stand in the reference's prompts for the context."""
+    """Tokens of the reference's prompts that are replaced by the context."""
     encode = model.text_tower.tokenizer.encode
     words = context_words(golden.meta)
     count = model.text_prompt.num_tokens - len(words.split())

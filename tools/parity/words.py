@@ -24,7 +24,7 @@ def context_words(meta: Settings) -> str:
     if method == 'ProGrad':
         return meta['template'].replace(' {}.', '')
     if not isinstance(words, str):
-        raise NotImplementedCase(f'ctx_init={words!r}, which are no words')
+        raise NotImplementedCase(f'ctx_init={words!r}, which are not words')
     length = dict(MaPLe='n_ctx', PromptSRC='n_ctx_text').get(method)
     if length and context_length(meta, length) > MOST_WORDS:
         return ''

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def learn_merges(words: Iterable[str], number: int) -> list[tuple[str, str]]:
-    """Learns byte-pair merges; only ASCII words are considered.
+    """Learn byte-pair merges; only ASCII words are considered.
 
     Args:
         words: A corpus in lower case, repeats count.
@@ -33,7 +33,7 @@ def learn_merges(words: Iterable[str], number: int) -> list[tuple[str, str]]:
 
 
 def join(symbols: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
-    """Replaces every occurrence of a pair by one symbol."""
+    """Replace every occurrence of a pair by one symbol."""
     joined, i = [], 0
     while i < len(symbols):
         if symbols[i : i + 2] == pair:
@@ -46,7 +46,7 @@ def join(symbols: tuple[str, ...], pair: tuple[str, str]) -> tuple[str, ...]:
 
 
 def save_merges(merges: list[tuple[str, str]], path: Path) -> None:
-    """Writes the file in open_clip's form: a header line, then one pair a line."""
+    """Write the file in open_clip's form: a header line, then one pair per line."""
     lines = ['#version: 0.2', *(' '.join(pair) for pair in merges)]
     # No line break at the end: the tokenizer would read it as one more merge.
     path.write_bytes(gzip.compress('\n'.join(lines).encode(), mtime=0))

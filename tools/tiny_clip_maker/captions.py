@@ -72,7 +72,7 @@ def noun(concept: str, rng: random.Random) -> tuple[str, bool]:
 
 
 def describe(concept: str, traits: list[int], talk: float, rng: random.Random) -> Caption:
-    """Makes a caption.
+    """Make a caption.
 
     Args:
         concept: The character or word drawn.
@@ -99,7 +99,7 @@ def describe(concept: str, traits: list[int], talk: float, rng: random.Random) -
 
 
 def chain(captions: list[Caption]) -> Caption:
-    """Joins captions of one image: long texts train the later positions."""
+    """Join captions of one image: long texts train the later positions."""
     texts = [caption.text.rstrip('.') for caption in captions]
     stated = np.array([caption.traits for caption in captions])
     return Caption('. '.join(texts) + '.', stated.max(0).tolist())  # UNSTATED is the least
@@ -126,7 +126,7 @@ class Captioner:
     def __call__(
         self, chosen: Sequence[int], traits: Sequence[Sequence[int]], talk: float
     ) -> tuple[list[str], np.ndarray, np.ndarray]:
-        """Describes B images.
+        """Describe B images.
 
         Args:
             chosen: B indices of masters.

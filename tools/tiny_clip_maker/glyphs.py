@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-CANVAS = 64  # pixels a side
+CANVAS = 64  # pixels per side
 INSET = 44  # the longer side of a drawing
 REACH = 12  # distances are cut off there, in pixels
 
@@ -41,7 +41,7 @@ class Master(NamedTuple):
 
     concept: str  # the character, or the word
     font: str
-    distance: np.ndarray  # (CANVAS, CANVAS) int8, ten units a pixel, positive inside
+    distance: np.ndarray  # (CANVAS, CANVAS) int8, ten units per pixel, positive inside
 
 
 def font_paths() -> list[Path]:
@@ -78,14 +78,14 @@ def name_of(character: str) -> str:
 
 
 def distance_map(lines: list[str], font) -> np.ndarray:
-    """Draws lines of text as large as fits and measures the distance to the outline.
+    """Draw lines of text as large as fits and measure the distance to the outline.
 
     Args:
         lines: One or more lines, drawn below each other, centred.
         font: A PIL font, large (48 or more) for smooth outlines.
 
     Returns:
-        (CANVAS, CANVAS) int8, ten units a pixel, positive inside.
+        (CANVAS, CANVAS) int8, ten units per pixel, positive inside.
     """
     from PIL import Image, ImageDraw
     from scipy.ndimage import distance_transform_edt

@@ -1,4 +1,4 @@
-"""Warps and paints many distance maps at once, on a seeded torch generator."""
+"""Warp and paint many distance maps at once, on a seeded torch generator."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from .captions import COLOURS, UNSTATED, family_of
 from .glyphs import DIGITS, LETTERS, Master
 
-SIZE = 32  # pixels a side of the finished image
+SIZE = 32  # pixels per side of the finished image
 RESOLUTIONS = (8, 10, 12, 16, 24, SIZE)  # what an image is reduced to before it is enlarged
 MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIP's normalisation
 STD = (0.26862954, 0.26130258, 0.27577711)
@@ -52,7 +52,7 @@ def kind_of(concept: str) -> str:
 
 
 class Painter:
-    """Draws random images of given masters.
+    """Draw random images of given masters.
 
     Args:
         masters: Drawings with their distance maps.
@@ -72,12 +72,12 @@ class Painter:
         )
 
     def sample(self, number: int, difficulty: float, rng: torch.Generator) -> Batch:
-        """Chooses masters by SHARES and draws them."""
+        """Choose masters by SHARES and draw them."""
         chosen = torch.multinomial(self.weights, number, replacement=True, generator=rng)
         return self.draw(chosen, difficulty, rng)
 
     def draw(self, chosen: Tensor, difficulty: float, rng: torch.Generator) -> Batch:
-        """Draws one image of each chosen master.
+        """Draw one image of each chosen master.
 
         Args:
             chosen: (B,) indices of masters.
@@ -85,7 +85,7 @@ class Painter:
             rng: Source of all randomness.
         """
         word = self.is_word[chosen]
-        # Words stay legible only when distorted less.
+        # Words stay legible only if distorted less.
         hard = torch.where(word, 0.3, 1.0) * difficulty * uniform(0.4, 1, len(word), rng)
         grid, zoom, lean, bend = warp_grid(hard, word, rng)
         maps = self.maps[chosen, None].float() / 10
@@ -162,7 +162,7 @@ def smooth_field(number: int, channels: int, knots: int, rng: torch.Generator) -
 
 
 def stroke(signed: Tensor, maps: Tensor, hard: Tensor, rng: torch.Generator):
-    """Turns distances into ink of random weight, uneven pressure and softness.
+    """Turn distances into ink of random weight, uneven pressure and softness.
 
     Returns:
         Coverage (B, 1, SIZE, SIZE) in [0, 1]; the change of weight (B,) and the width of
@@ -197,7 +197,7 @@ def paint(ink: Tensor, rng: torch.Generator):
 
 
 def degrade(image: Tensor, word: Tensor, hard: Tensor, rng: torch.Generator):
-    """Reduces and enlarges most images, adds noise to some.
+    """Reduce and enlarge most images, add noise to some.
 
     Returns:
         Images (B, 3, SIZE, SIZE) in [0, 1] and the resolution (B,) each was reduced to.

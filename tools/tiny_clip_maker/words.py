@@ -40,7 +40,7 @@ VOWELS, CONSONANTS = 'aeiouy', 'bcdfghjklmnpqrstvwxz'
 
 
 def invent(rng: random.Random, pieces: Sequence[str]) -> str:
-    """A word that no list has: number, code, foreign letters, or a pronounceable one.
+    """A word that is in no list: number, code, foreign letters, or a pronounceable one.
 
     ``pieces`` are the tokenizer's merged symbols, drawn so that each of them is learnt.
     """
@@ -72,7 +72,7 @@ def as_lines(word: str) -> list[str]:
 
 
 def draw_words(number: int, rng: random.Random, pieces: Sequence[str] = ()) -> list[Master]:
-    """Draws words, half common and half invented, each in a font that has its letters."""
+    """Draw words, half common and half invented, each in a font that has its letters."""
     from PIL import ImageFont
 
     fonts = [

@@ -1,6 +1,6 @@
 """Your own photos; see docs/tutorial.md and docs/own_data.md.
 
-Either a folder with one subfolder a class, a folder with train/, test/ and
+Either a folder with one subfolder per class, a folder with train/, test/ and
 perhaps val/, a CSV file (path, label), or a split file:
 
     --cfg-options dataset.data_root=photos dataset.templates=a_photo_of_a_{}.
@@ -18,7 +18,7 @@ dataset = dict(
     fractions=(0.5, 0.2, 0.3),
 )  # train, val, test, if the data do not say
 
-# Phones store photos lying on their side; the benchmarks leave them so.
+# Phones store photos rotated, with an EXIF note; the benchmarks ignore it.
 train_pipeline = [dict(type='LoadPILImage', upright=True), *_base_.train_pipeline[1:]]
 test_pipeline = [dict(type='LoadPILImage', upright=True), *_base_.test_pipeline[1:]]
 

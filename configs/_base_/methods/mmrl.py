@@ -9,7 +9,7 @@
 dimensions, alpha 0.7, logit scale 100, AdamW, weight decay 5e-4, 1 epoch of
 warm-up: the authors' code (configs/trainers/MMRL/*.yaml). Few-shot: rate 0.001, batch 32,
 50 epochs (ImageNet 5); base to new: batch 4, 10 epochs.
-Lambda depends on the dataset and stands in its leaf.
+Lambda depends on the dataset and is in its leaf.
 """
 
 _base_ = ['../runtime.py', '../sgd.py']

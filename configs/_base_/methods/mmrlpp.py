@@ -9,7 +9,7 @@ Vision-Language Models <https://arxiv.org/abs/2505.10088>`_
 dimensions, alpha 0.7, ranks 4 and 64, logit scale 100, AdamW, weight decay 5e-4, 1 epoch of
 warm-up: the authors' code (configs/trainers/MMRLpp/*.yaml). Few-shot: rate 0.002, batch
 32, 100 epochs (ImageNet 0.001, 5 epochs); base to new as MMRL.
-Lambda and the share of each layer's own tokens (`mix`) depend on the dataset and stand in its leaf.
+Lambda and the share of each layer's own tokens (`mix`) depend on the dataset and are in its leaf.
 """
 
 _base_ = ['./mmrl.py']

@@ -10,7 +10,7 @@ the hand-written prompts, batch 32, 50 epochs (25 for ImageNet and SUN397), Adam
 with the decay added to the gradient and eps 1e-3, rate 0.002, 1 epoch of warm-up:
 the authors' code (configs/trainers/TCP/vit_b16_ep100_ctxv1.yaml, train.py and
 the base-to-new script; none is published for few-shot). The templates, of the
-anchors and around the context, are theirs; a dataset's own stand in its leaf.
+anchors and around the context, are theirs; a dataset's own are in its leaf.
 """
 
 _base_ = ['../runtime.py', '../sgd.py']

@@ -8,7 +8,7 @@
 food and SUN397 1.17; Caltech101, cars and UCF101 3; DTD 2; aircraft 5; flowers
 10), a search of 200 x 20 values on the few-shot validation images: the
 authors' configs. A leaf sets ``model.head.num_keys``, the number of training
-images, and alpha. The last values found stand in the checkpoint.
+images, and alpha. The last values found are in the checkpoint.
 """
 
 _base_ = ['../runtime.py', '../sgd.py']

@@ -7,7 +7,7 @@
 AdamW, eps 1e-4, rate 0.001 with a cosine that moves in every step, 20 epochs
 (EuroSAT 100), batch 256: the authors' configs and code; the rest as in
 tip_adapter.py. They keep the epoch that is best on the test set and search
-twice; here the last epoch counts, and the test set is looked at once.
+twice; here the last epoch is taken, and the test set is used once.
 """
 
 _base_ = ['./tip_adapter.py']

@@ -5,7 +5,7 @@
 `Learning Transferable Visual Models From Natural Language Supervision
 <https://arxiv.org/abs/2103.00020>`_, section 3.1.4, and
 notebooks/Prompt_Engineering_for_ImageNet.ipynb in openai/CLIP (MIT); the same
-list as open_clip.OPENAI_IMAGENET_TEMPLATES. 80 texts a class are encoded, once.
+list as open_clip.OPENAI_IMAGENET_TEMPLATES. 80 texts per class are encoded, once.
 """
 
 _base_ = ['./zeroshot.py']

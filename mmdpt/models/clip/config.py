@@ -45,7 +45,7 @@ def _read_json(path: Path) -> dict:
     except ValueError as error:
         raise ValueError(f'{path} is not valid JSON: {error}') from error
     config = _check_config(config, str(path))
-    # What lies beside the JSON file is named relative to it.
+    # Paths in the JSON file are relative to it.
     text = config['text_cfg']
     kwargs = text.get('tokenizer_kwargs') or {}
     if 'bpe_path' in kwargs:

@@ -10,8 +10,8 @@ WAYS = ('replace', 'insert', 'append')
 class Edit(NamedTuple):
     """A prompt's answer to the question of one block, in either tower.
 
-    In the text tower the tokens stand behind the start of text; in the image
-    tower a prompt's tokens stand apart from the image's, so that 'replace'
+    In the text tower the tokens follow the start of text; in the image
+    tower a prompt's tokens are kept apart from the image's, so that 'replace'
     replaces tokens of an earlier block's edit. No positional embedding is
     added to them.
 
@@ -19,10 +19,10 @@ class Edit(NamedTuple):
         tokens (Tensor): (n, W), the same for all; or one set per class,
             (C, n, W), in the text tower; or one per image, (B, n, D), in the
             image tower.
-        how (str): 'replace' what stands there, 'insert' in front of it, or
+        how (str): 'replace' what is there, 'insert' in front of it, or
             'append' behind it (image tower only).
         weight (float): With 'replace': the share b in
-            ``b * tokens + (1 - b) * what stood there``.
+            ``b * tokens + (1 - b) * what was there``.
         stays (bool): Whether the outputs of the tokens go on to the blocks
             that follow. In the text tower they always do.
         pre_norm (bool): Whether the tokens pass through the image tower's
@@ -45,7 +45,7 @@ def apply_edit(edit: Edit, x: torch.Tensor, start: int) -> torch.Tensor:
     Args:
         edit (Edit): Its tokens (..., n, W) broadcast to those of ``x``.
         x (Tensor): The sequences, (..., L, W).
-        start (int): How many tokens stand in front of the edited ones.
+        start (int): How many tokens precede the edited ones.
 
     Returns:
         Tensor: (..., L, W), or (..., L + n, W) where tokens were added.
@@ -68,7 +68,7 @@ def apply_edit(edit: Edit, x: torch.Tensor, start: int) -> torch.Tensor:
         tokens = edit.weight * tokens + (1 - edit.weight) * x[..., start:behind, :]
     tokens = tokens.expand(*x.shape[:-2], count, x.shape[-1])
     parts = (x[..., :start, :], tokens, x[..., behind:, :])
-    # torch.export (2.14) takes the batch for a constant where empty parts are joined.
+    # torch.export (2.14) treats the batch size as constant where empty parts are joined.
     return torch.cat([p for p in parts if p.shape[-2]], dim=-2)
 
 

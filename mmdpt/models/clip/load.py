@@ -151,7 +151,7 @@ def _construct(config: dict) -> nn.Module:
 
 
 def _constants(model: nn.Module) -> list:
-    """Buffers that are made by the constructor and not stored, beside the
+    """Buffers that are made by the constructor and not stored, besides the
     causal mask."""
     stored = model.state_dict()
     return [

@@ -20,8 +20,8 @@ def trained_normalisation(name: str, pretrained: str | None) -> Normalisation | 
 
     Args:
         name (str): The architecture.
-        pretrained (str, optional): A tag, or a file: then what all tags of
-            the architecture have in common counts.
+        pretrained (str, optional): A tag; or a file, for which only what all tags of
+            the architecture have in common is used.
 
     Returns:
         Normalisation | None: None where it is not known.
@@ -42,7 +42,7 @@ def trained_normalisation(name: str, pretrained: str | None) -> Normalisation | 
 
 
 def check_normalisation(given: dict, wanted: Normalisation | None, name: str) -> None:
-    """Raise ValueError if images are normalised otherwise than in training.
+    """Raise ValueError if images are not normalised as in training.
 
     Args:
         given (dict): Config of the data preprocessor; without ``mean`` it

@@ -8,7 +8,7 @@ which attend to the prefix's keys and values without a copy of them.
 
 All tokens, the prefix and every class's own, form one matrix for the linear
 layers. Classes are sorted by their number of own tokens, so that attention
-among own tokens goes by groups of equal length, and nothing is padded.
+among own tokens runs in groups of equal length, and nothing is padded.
 """
 
 import torch
@@ -64,7 +64,7 @@ def embed(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
 
 @torch.no_grad()
 def constant_states(tower: nn.Module, prompts: PackedPrompts, depth: int) -> torch.Tensor:
-    """What enters block ``depth`` when nothing learnt stands below it:
+    """What enters block ``depth`` when nothing below it is learnt:
     computed once, and again only for another type or device.
 
     Returns:
@@ -211,7 +211,7 @@ def _attend_group(query, key, value, prefix_key, prefix_value):
     scores = torch.cat([to_prefix.unflatten(2, query.shape[2:4]), to_own], dim=-1).softmax(dim=-1)
     to_prefix, to_own = scores.split([shared, key.shape[3]], dim=-1)
     if query.shape[3] == 1:
-        # torch.compile (2.14, CPU) takes the views' strides for their size
+        # torch.compile (2.14, CPU) confuses the views' strides with their size
         # there, and gives wrong gradients of the values.
         to_prefix, to_own = to_prefix.contiguous(), to_own.contiguous()
     return to_prefix.flatten(2, 3) @ prefix_value + (to_own @ value).flatten(2, 3)

@@ -1,4 +1,4 @@
-"""Where the tokens of many prompts stand in one packed matrix."""
+"""Where the tokens of many prompts are in one packed matrix."""
 
 from collections.abc import Callable, Sequence
 from itertools import accumulate, groupby
@@ -11,7 +11,7 @@ from .edits import Edit
 
 
 class Packing(nn.Module):
-    """Where each token of many prompts stands in the packed matrix.
+    """Where each token of many prompts is in the packed matrix.
 
     Args:
         prompts (Sequence[Sequence[int]]): For each of the C classes, its
@@ -56,7 +56,7 @@ class Packing(nn.Module):
             self.register_buffer(name, torch.tensor(values, dtype=torch.long), persistent=False)
 
     def layout(self) -> 'Layout':
-        """Where the tokens stand in the first block."""
+        """Where the tokens are in the first block."""
         return Layout(self.prefix.numel(), self.groups, self.last)
 
     def unpack(self, prefix: torch.Tensor, own: torch.Tensor, dim: int) -> list[torch.Tensor]:
@@ -68,7 +68,7 @@ class Packing(nn.Module):
             dim (int): The dimension of the tokens.
 
         Returns:
-            list[Tensor]: One a class, in the order of the classes.
+            list[Tensor]: One per class, in the order of the classes.
         """
         lengths = [n for n, count in self.groups for _ in range(count)]
         parts = own.split(lengths, dim)
@@ -112,7 +112,7 @@ class PackedPrompts(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where tokens stand in the packed matrix of one block.
+    """Where tokens are in the packed matrix of one block.
 
     Attributes:
         shared (int): Number of shared tokens, P.

@@ -2,7 +2,7 @@
 
 SigLIP's text tower is not causal, and it attends to the padding, too. So no
 token is the same for two classes, nothing can be shared, and each prompt goes
-through the tower whole, filled up to the context length: time and memory go
+through the tower whole, filled up to the context length: time and memory grow
 with classes x context length (x images where the context depends on them).
 """
 
@@ -14,7 +14,7 @@ from .blocks import run_block
 from .edits import apply_edit, check_text_edit
 from .packing import PackedPrompts
 
-CLASSES_AT_ONCE = 64  # where no gradient is wanted, to bound the memory
+CLASSES_AT_ONCE = 64  # where no gradient is needed, to bound the memory
 
 
 def encode_whole(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:

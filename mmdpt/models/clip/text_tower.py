@@ -23,7 +23,7 @@ class TextTower(nn.Module):
     Args:
         clip (CLIPModel): The loaded CLIP.
         checkpointing (bool): Compute activations again in the backward pass
-            instead of keeping them: a third more time, and memory for tens of
+            instead of keeping them: a third more time, and memory saved for tens of
             thousands of classes.
 
     Attributes:

@@ -100,7 +100,7 @@ class TimmTower(nn.Module):
         return ImageFeatures(self.visual.head(pooled), evidence)
 
     def _runner(self, count: int) -> Callable:
-        """Runs one of timm's blocks on ``count`` image tokens and prompts."""
+        """Run one of timm's blocks on ``count`` image tokens and prompts."""
         rope = self._rope()
 
         def run(block, tokens, extra=None, read=None):

@@ -9,7 +9,7 @@ HUB = 'huggingface.co'
 class HFPromptTokenizer:
     """open_clip's ``HFTokenizer`` with the interface of its byte-pair one.
 
-    What stands around a text is read off the tokenizer itself: T5 and Gemma
+    What surrounds a text is read off the tokenizer itself: T5 and Gemma
     put an end mark only, BERT and XLM a start mark, too.
 
     Args:

@@ -28,7 +28,7 @@ class SimilarityHead(Part, ClsHead):
         takes_soft_labels (bool): Whether its loss is defined for the mixed
             labels of batch augmentations.
         second_loss (str, optional): Name of a loss that is not added to the
-            others but handed to the optimizer's wrapper beside them.
+            others but handed to the optimizer's wrapper as well.
     """
 
     takes_soft_labels = True
@@ -50,14 +50,14 @@ class SimilarityHead(Part, ClsHead):
         """Raise ValueError unless labels may be mixed."""
         if not self.takes_soft_labels:
             raise ValueError(
-                f'{type(self).__name__} needs one label an image, which batch '
+                f'{type(self).__name__} needs one label per image, which batch '
                 'augmentation (mixup, cutmix) mixes: take it out of '
                 'model.train_cfg.augments, or take a head without class-aware '
                 'loss, such as GuidedHead.'
             )
         if self.cal_acc:
             raise ValueError(
-                'cal_acc=True needs one label an image, which '
+                'cal_acc=True needs one label per image, which '
                 'batch augmentation (mixup, cutmix) mixes: take '
                 'one of the two out.'
             )
@@ -82,7 +82,7 @@ class SimilarityHead(Part, ClsHead):
     def batch_accuracy(self, logits: torch.Tensor, target: torch.Tensor) -> dict:
         """``accuracy_top-K`` in per cent where ``cal_acc`` asks for it.
 
-        MMPretrain's head counts no hit whose logit is at most 0, which scaled
+        MMPretrain's head counts no hit whose logit is at most 0, as scaled
         cosines may be; here there is no such threshold.
         """
         if not self.cal_acc:
@@ -92,7 +92,7 @@ class SimilarityHead(Part, ClsHead):
 
 
 def check_head(head: dict) -> None:
-    """Raise ValueError unless a head's config is one of a head for CLIP."""
+    """Raise ValueError unless a head's config is that of a head for CLIP."""
     kind = head.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
     if kind is not None and not issubclass(kind, SimilarityHead):

@@ -73,7 +73,7 @@ class GuidedHead(TermsHead):
 
     def loss(self, match, data_samples, **kwargs):
         losses = super().loss(match, data_samples, **kwargs)
-        # After the guidance the log would repeat its last values for ever.
+        # After the guidance the log would keep repeating its last values.
         for name in ('loss_text_guide', 'loss_image_guide'):
             losses.setdefault(name, match.scale.new_zeros(()))
         return losses
@@ -126,7 +126,7 @@ def class_aware_loss(
     Returns:
         Tensor: A scalar.
     """
-    hit = class_ids == target[:, None]  # (B, K), at most one a row
+    hit = class_ids == target[:, None]  # (B, K), at most one per row
     rank = hit.to(torch.uint8).argmax(dim=1)
     layers, batch = evidence.shape[:2]
     logits = evidence[:, torch.arange(batch, device=rank.device), rank]

@@ -12,8 +12,8 @@ from .match import similarity
 
 @MODELS.register_module()
 class ProGradHead(TermsHead):
-    """Cross-entropy, and beside it, never added, the agreement with zero-shot
-    CLIP, whose gradient the optimizer's ``ProGradOptimWrapper`` looks at.
+    """Cross-entropy, and separately, never added, the agreement with zero-shot
+    CLIP, whose gradient the optimizer's ``ProGradOptimWrapper`` compares with.
 
     `Prompt-aligned Gradient for Prompt Tuning
     <https://arxiv.org/abs/2205.14865>`_, equations 4-5.

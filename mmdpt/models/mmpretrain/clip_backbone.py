@@ -15,7 +15,7 @@ class PromptedCLIPBackbone(PromptedBackbone, BaseBackbone):
 
     For ``ImageClassifier`` with any head of MMPretrain on a feature of size E.
     There is no text tower, so no zero-shot prediction. Checkpoints of the
-    classifier hold only the prompts and what lies behind the backbone, and
+    classifier hold only the prompts and what follows the backbone, and
     are refused on other CLIP weights.
 
     Args:
@@ -32,7 +32,7 @@ class PromptedCLIPBackbone(PromptedBackbone, BaseBackbone):
 
     Raises:
         ValueError: If the prompt needs text features or a vision transformer
-            that is not there; see :func:`load_clip` for what concerns the
+            that is missing; see :func:`load_clip` for what concerns the
             weights.
     """
 

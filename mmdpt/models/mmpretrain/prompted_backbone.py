@@ -1,4 +1,4 @@
-"""What frozen backbones with prompts share, whatever classifier they serve."""
+"""What frozen backbones with prompts share, in any classifier."""
 
 from typing import Any
 
@@ -22,13 +22,13 @@ def build_prompt(cfg: dict | None, owner: str, tower: Any) -> VisualPrompt | Non
         tower: The image tower, or its ``width``, ``depth`` and ``embed_dim``.
 
     Raises:
-        ValueError: If it is no visual prompt, or needs text features.
+        ValueError: If it is not a visual prompt, or needs text features.
     """
     if cfg is None:
         return None
     kind, name = MODELS.get(cfg['type']), cfg['type']
     if kind is not None and not issubclass(kind, VisualPrompt):
-        raise ValueError(f'{name} is no visual prompt: {owner} takes VPT.')
+        raise ValueError(f'{name} is not a visual prompt: {owner} takes VPT.')
     if kind is not None and kind.requires:
         raise ValueError(
             f'{name} makes its tokens from text features, and {owner} has '
@@ -38,7 +38,7 @@ def build_prompt(cfg: dict | None, owner: str, tower: Any) -> VisualPrompt | Non
 
 
 class PromptedBackbone:
-    """Mixin of backbones of which only the prompt is learnt.
+    """Mixin for backbones in which only the prompt is learnt.
 
     Everything else is frozen and stays in evaluation mode during training
     (no dropout, no stochastic depth), as in the `public code of VPT

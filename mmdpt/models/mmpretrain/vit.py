@@ -20,7 +20,7 @@ def run_layer(
     extra: torch.Tensor | None = None,
     read: int | None = None,
 ) -> torch.Tensor:
-    """Run one of MMPretrain's ``TransformerEncoderLayer``, and no more of it
+    """Run one of MMPretrain's ``TransformerEncoderLayer``, but no more of it
     than is read. That is exact.
 
     Args:
@@ -63,7 +63,7 @@ class PromptedVisionTransformer(PromptedBackbone, VisionTransformer):
     without positional embedding.
 
     Name the frozen weights in ``init_cfg``. Checkpoints of the classifier hold
-    only the prompts and what lies behind the backbone, and are refused on
+    only the prompts and what follows the backbone, and are refused on
     other frozen weights.
 
     Args:

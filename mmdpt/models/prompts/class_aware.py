@@ -24,8 +24,8 @@ class ClassAwareLayer(BaseModule):
         width (int): D.
         embed_dim (int): E.
         num_classes (int): C.
-        num_tokens (int): Learnt tokens beside the image's. Defaults to 10, as
-            in the reference code whatever the other numbers.
+        num_tokens (int): Learnt tokens besides the image's. Defaults to 10, as
+            in the reference code, whatever the other numbers.
         key_dim (int): Size of the attention space. Defaults to 32.
     """
 
@@ -48,7 +48,7 @@ class ClassAwareLayer(BaseModule):
         """Single-head cross-attention.
 
         Args:
-            query (Tensor): One vector a selected class, (B, K, D).
+            query (Tensor): One vector per selected class, (B, K, D).
             tokens (Tensor): Image tokens, (B, N, D); no gradient flows back.
 
         Returns:
@@ -92,7 +92,7 @@ class CAVPT(VisualPrompt):
         num_tokens (int): Plain visual prompts of each lower block.
         num_layers (int): M, how many of the last blocks are class-aware; at
             least one and not all.
-        top_k (int): K, prompts a class-aware block: one for each of the K
+        top_k (int): K, prompts per class-aware block: one for each of the K
             classes that zero-shot CLIP finds most likely.
 
     Raises:

@@ -18,7 +18,7 @@ class CoCoOp(CoOp):
     `Conditional Prompt Learning for Vision-Language Models
     <https://arxiv.org/abs/2203.05557>`_, section 3.2: the context of an image
     is ``context + W2 relu(W1 f + b1) + b2``, f its normalised frozen feature.
-    The class name stands at the end.
+    The class name is at the end.
 
     Args:
         about (ModelInfo): The model.

@@ -26,10 +26,10 @@ class CoOp(TextPrompt):
         about (ModelInfo): The model.
         num_tokens (int, optional): Context length n. Defaults to 16, or to
             the number of tokens of ``init_words``.
-        position (str): Where the class name stands: 'end' (context, name),
+        position (str): Where the class name is: 'end' (context, name),
             'middle' (first n // 2 of the context, name, the others) or
             'front' (name, context). Full stop and end of text come last.
-        class_specific (bool): One context a class rather than one for all.
+        class_specific (bool): One context per class instead of one for all.
         init_words (str, optional): Start the context at the embeddings of
             these words instead of at random (normal, deviation 0.02).
         zero_fill (bool): With a context longer than ``init_words``: the words
@@ -61,7 +61,7 @@ class CoOp(TextPrompt):
             )
         if frozen_words is not None and position != 'end':
             raise ValueError(
-                f'frozen_words={frozen_words!r} stand between '
+                f'frozen_words={frozen_words!r} are between '
                 f'context and name, but position={position!r}: '
                 "use position='end', or leave them out."
             )
@@ -74,7 +74,7 @@ class CoOp(TextPrompt):
         self.position = position
         self.class_specific = class_specific
         self.frozen_words = tower.tokenizer.encode(clean_name(frozen_words or ''))
-        # Learnt in single precision also where the tower is in half.
+        # Learnt in single precision even if the tower is in half.
         wide = torch.promote_types(start.dtype, torch.float32)
         self.context = nn.Parameter(start.to(wide))
         self._lay_out(tower, classes)

@@ -17,7 +17,7 @@ class DeepCoOp(CoOp):
 
     Before block 1, ..., J - 1 the outputs of the context's positions give way
     to learnt tokens of that block, without positional embedding; after the
-    last one they go on to the end. `MaPLe
+    last one they go on to the last block. `MaPLe
     <https://arxiv.org/abs/2210.03117>`_, equations 3-5.
 
     Args:

@@ -24,7 +24,7 @@ class MaPLe(LayeredPrompt):
         about (ModelInfo): The model.
 
     Raises:
-        ValueError: If the text prompt is another one, or has more layers than
+        ValueError: If the text prompt has another type, or has more layers than
             either tower has blocks.
     """
 

@@ -150,7 +150,7 @@ class RepresentationImage(VisualPrompt):
         about (ModelInfo): The model.
 
     Raises:
-        ValueError: If the text prompt is another one.
+        ValueError: If the text prompt has another type.
     """
 
     requires = frozenset({'text_prompt'})

@@ -16,7 +16,7 @@ from .base import TextPrompt
 from .coop import initial_context
 from .templates import FrozenBank, fill_template
 
-CLASS_TOKENS = 4  # in the public code, whatever the other numbers
+CLASS_TOKENS = 4  # in the public code, regardless of the other numbers
 
 
 class QuickGELU(nn.Module):
@@ -34,7 +34,7 @@ class TCP(TextPrompt):
     `TCP: Textual-based Class-aware Prompt Tuning
     <https://arxiv.org/abs/2311.18231>`_, section 3.2. The four tokens of class
     c are ``W2 a(W1 w_c + b1) + b2``, with w_c the normalised feature of the
-    hand-written prompt; they take the positions behind the start of text.
+    hand-written prompt; they take the positions after the start of text.
 
     Args:
         about (ModelInfo): The model.
@@ -45,7 +45,7 @@ class TCP(TextPrompt):
             these words instead of at random (normal, deviation 0.02).
         layers (Sequence[int]): Blocks that the class tokens enter, from 0.
         weights (Sequence[float], optional): Share of the class tokens at each
-            of them. Defaults to 1: they replace what stood there.
+            of them. Defaults to 1: they replace what was there.
         reduction (int): The hidden layer has E // reduction units.
         init_cfg (dict, optional): Not used; the values are initialised here.
 

@@ -23,7 +23,7 @@ def prompt_tokens(tower: TextTower, name: str, text: str, num_context: int = 0) 
         tower (TextTower): Gives the tokenizer and the context length.
         name (str): The class name, for the error message.
         text (str): What is tokenized.
-        num_context (int): Number of learnt tokens that come on top.
+        num_context (int): Number of learnt tokens in addition.
 
     Raises:
         ValueError: If the prompt is longer than the context, or the text

@@ -1,4 +1,4 @@
-"""VPT: learnt tokens beside the image's."""
+"""VPT: learnt tokens besides the image's."""
 
 import torch
 from mmpretrain.registry import MODELS
@@ -19,7 +19,7 @@ class VPT(LayeredPrompt):
 
     Args:
         about (ModelInfo): The model.
-        num_tokens (int): Tokens a layer.
+        num_tokens (int): Tokens per layer.
         deep (bool): Every block has tokens of its own, whose outputs are
             dropped. Otherwise the first block's go through all blocks.
         num_layers (int, optional): How many blocks have tokens of their own,

@@ -12,7 +12,7 @@ from ..part import ModelInfo, Part
 class Tuning(Part, BaseModule):
     """Base of what changes the frozen towers' own computation.
 
-    What is learnt lies in the tuning alone; the towers hold references.
+    What is learnt is in the tuning alone; the towers hold references.
 
     Args:
         about (ModelInfo): The model, with both towers.

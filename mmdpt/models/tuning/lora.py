@@ -84,7 +84,7 @@ class LoRA(Tuning):
     <https://arxiv.org/abs/2405.18541>`_: W + alpha / sqrt(r) B A in the
     projections of the attention. (MMPretrain's ``LoRAModel`` wraps
     ``nn.Linear`` modules and scales by alpha / r; CLIP's packed projections
-    are none.) Tokens that several prompts share also share their dropout.
+    are not modules.) Tokens that several prompts share also share their dropout.
 
     Args:
         about (ModelInfo): The model.
@@ -149,7 +149,7 @@ class LoRA(Tuning):
                 for i in range(len(tower.blocks))
             )
             for i in chosen:
-                # Not as a submodule: what is learnt lies here alone.
+                # Not as a submodule: what is learnt is here alone.
                 object.__setattr__(tower.blocks[i].attn, 'low_rank', updates[i])
             setattr(self, name, updates)
         self.changes_image = 'image' in towers

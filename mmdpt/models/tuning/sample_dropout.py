@@ -1,4 +1,4 @@
-"""Dropout that depends on the sample, not on the process that has it."""
+"""Dropout that depends on the sample, not on the process that holds it."""
 
 from collections.abc import Sequence
 
@@ -62,7 +62,7 @@ def mix(*numbers: int) -> int:
 
 
 def step_seed() -> tuple[int, int]:
-    """Seed and iteration of the training; random numbers outside of one."""
+    """Seed and iteration of the training; random numbers outside a training."""
     hub = MessageHub.get_current_instance()
     seed, iteration = hub.get_info('seed'), hub.get_info('iter')
     if seed is None or iteration is None:
