@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from helpers.twin_dpt import dpt, vlp
 from helpers.twin_mmrl import mmrl
+from helpers.twin_prograd import prograd
 from helpers.twin_run import plan
 from helpers.twin_tcp import tcp
 from mmengine.config import Config
@@ -31,6 +32,7 @@ DPT_RUN = plan(
     ],
     loss_terms=['ce_text_guide', 'ce_image_guide', 'ce_logits', 'aux'],
 )
+PROGRAD_RUN = plan(base_lr=0.05, sgd=SGD, loss_terms=['kl', 'ce_logits'])
 MMRL_RUN = plan(
     base_lr=0.003,
     optimiser=dict(
@@ -71,12 +73,8 @@ CASES = {
         4,
         dict(method='KgCoOp', ctx_init='a centered satellite', n_ctx=9, W=0.5),
     ),
-    'prograd_no_words': (
-        twins.coop,
-        'X X X X X',
-        5,
-        dict(method='ProGrad', ctx_init='', n_ctx=5, T=1.5, LAMBDA=0.3),
-    ),
+    'prograd_no_words': (prograd, 'X X X X X', 5, dict(ctx_init='', n_ctx=5, T=1.5, LAMBDA=0.3)),
+    'prograd_run': (prograd, 'X X X', 3, dict(n_ctx=3, T=0.7, LAMBDA=0.6, plan=PROGRAD_RUN)),
     'maple_two_of_four': (
         towers.maple,
         WORDS,

@@ -1,4 +1,4 @@
-"""What the methods' twins share; CoOp, KgCoOp, ProGrad, CoCoOp and zero-shot CLIP (see twin.py)."""
+"""What the methods' twins share; CoOp, KgCoOp, CoCoOp and zero-shot CLIP (see twin.py)."""
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +28,7 @@ def found(logits, labels, image, text, prompts=None, **more):
 
 
 def coop(folder, words, n, **meta):
-    """CoOp, KgCoOp (W) and ProGrad (T, LAMBDA)."""
+    """CoOp and KgCoOp (W)."""
     clip, net, images, labels = start()
     params = draw({CTX: (n, 128)})
     prompts = net.prompts(f'{words} {{}}.', params[CTX])
@@ -40,24 +40,6 @@ def coop(folder, words, n, **meta):
         result['loss/ce_logits'] = result['loss/total']
         result['loss/kg'] = far
         result['loss/total'] = result['loss/total'] + meta['W'] * far
-    if 'LAMBDA' in meta:
-        target = net.logits(image, net.filled()) / meta['T']
-        kl = meta['T'] ** 2 * F.cross_entropy(logits / meta['T'], target.softmax(1))
-        task = result.pop('loss/total')
-        a, b = (torch.autograd.grad(t, params[CTX], retain_graph=True)[0] for t in (task, kl))
-        unit = b / b.norm()
-        along = (a * unit).sum()
-        kept = a - meta['LAMBDA'] * along * unit if along < 0 else a
-        result.update(
-            {
-                'loss/ce_logits': task,
-                'loss/kl': kl,
-                f'grad_ce/{CTX}': a,
-                f'grad_kl/{CTX}': b,
-                f'grad/{CTX}': kept,
-                'out/gradient_cosine': along / a.norm(),
-            }
-        )
     write(folder, meta, params, result, clip)
 
 
