@@ -77,12 +77,14 @@ class Tools(NamedTuple):
     tokenizer: object
 
 
-def prepare(folder: Path, seed: int, num_words: int, num_merges: int) -> Tools:
-    """Draws the masters, learns and writes the merges, makes the tokenizer."""
+def prepare(
+    folder: Path, seed: int, num_words: int, num_merges: int, characters: list | None = None
+) -> Tools:
+    """Draws the masters (if they are not given), learns and writes the merges, makes the tokenizer."""
     from open_clip.tokenizer import SimpleTokenizer
 
     rng = random.Random(seed)
-    characters = draw_characters()
+    characters = draw_characters() if characters is None else characters
     traits = [0] * len(TRAITS)
     corpus = [w for m in characters for w in describe(m.concept, traits, 0, rng).text.split()]
     stock = [word for words in ADJECTIVES.values() for name in words for word in name.split()]
