@@ -37,6 +37,7 @@ OURS = [
     'parity',
     'benchmark_speed.py',
     'speed.py',
+    'speed_meter.py',
     'pretrain_tiny_clip.py',
     'tiny_clip_maker',
     'make_metafiles.py',

@@ -9,14 +9,13 @@ from mmengine.logging import print_log
 INDEX = 'model-index.yml'
 
 
-def model_index() -> Path:
+def model_index(package: Path = Path(__file__).resolve().parent) -> Path:
     """The file that lists all configs: of the installed package, or of the
     checkout.
 
     Raises:
         FileNotFoundError: If the package was installed without it.
     """
-    package = Path(__file__).resolve().parent
     roots = (package / '.mim', package.parent)
     for root in roots:
         if (root / INDEX).is_file():

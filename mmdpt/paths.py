@@ -10,9 +10,9 @@ PACKAGE = Path(__file__).resolve().parent
 TOOL = re.compile(r'(?:python )?\btools/(\w+)\.py')
 
 
-def in_checkout() -> bool:
+def in_checkout(package: Path = PACKAGE) -> bool:
     """Whether the package is imported from a checkout."""
-    root = PACKAGE.parent
+    root = package.parent
     return (root / 'setup.py').is_file() and (root / 'configs' / '_base_').is_dir()
 
 
@@ -21,9 +21,9 @@ def root() -> Path:
     return PACKAGE.parent if in_checkout() else PACKAGE / '.mim'
 
 
-def spoken(text: str) -> str:
+def spoken(text: str, package: Path = PACKAGE) -> str:
     """A text that names ``tools/NAME.py``: with ``mmdpt NAME`` where there is no checkout."""
-    return text if in_checkout() else TOOL.sub(r'mmdpt \1', text)
+    return text if in_checkout(package) else TOOL.sub(r'mmdpt \1', text)
 
 
 @lru_cache(maxsize=1)

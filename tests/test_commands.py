@@ -99,12 +99,12 @@ def test_unknown_configs(given, words):
         paths.find_config(given)
 
 
-def test_words_of_messages(monkeypatch, tmp_path):
+def test_words_of_messages(tmp_path):
     text = 'run python tools/make_split.py EuroSAT, see tools/test.py and tools/dist_train.sh'
     assert paths.spoken(text) == text
-    monkeypatch.setattr(paths, 'PACKAGE', tmp_path / 'site-packages' / 'mmdpt')
     assert (
-        paths.spoken(text) == 'run mmdpt make_split EuroSAT, see mmdpt test and tools/dist_train.sh'
+        paths.spoken(text, tmp_path / 'site-packages' / 'mmdpt')
+        == 'run mmdpt make_split EuroSAT, see mmdpt test and tools/dist_train.sh'
     )
 
 

@@ -1,6 +1,5 @@
 """Every config file, and every combination, builds on small stand-ins."""
 
-import copy
 import importlib.util
 import os
 import re
@@ -9,7 +8,6 @@ from pathlib import Path
 import mmpretrain
 import pytest
 import torch
-from helpers.plain import small_clip
 from helpers.trees import DISK, VARIANTS, write_photos, write_tree
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -49,27 +47,12 @@ def data(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope='module', autouse=True)
-def one_clip():
-    """The same small random CLIP for all: loading it anew takes longest."""
-    from mmdpt.models import classifier
-    from mmdpt.models.mmpretrain import clip_backbone
-
-    found, load = {}, classifier.load_clip
-
-    def load_once(arch, pretrained, precision='fp32', tokenizer=None):
-        if 'clip' not in found:
-            found['clip'] = load(small_clip(), None, precision)
-        return copy.deepcopy(found['clip'])
-
-    classifier.load_clip = clip_backbone.load_clip = load_once
-    yield
-    classifier.load_clip = clip_backbone.load_clip = load
-
-
 def build(cfg, data):
     """Model and datasets of a config, on a small CLIP and small trees."""
     init_default_scope('mmpretrain')
+    clip = cfg.model if 'arch' in cfg.model else cfg.model.backbone
+    if cfg.model.type == 'PromptedCLIP' or clip.type == 'PromptedCLIPBackbone':
+        clip.update(arch='mmdpt-tiny', pretrained=None)
     cfg.dataset.data_root = str(data / 'custom' if cfg.dataset.get('own') else data)
     visual = cfg.model.get('visual_prompt')
     if visual and visual.get('top_k'):
@@ -190,7 +173,7 @@ def test_mmpretrain_classifier(path, data):
     backbone = cfg.model.backbone
     if backbone.type == 'PromptedCLIPBackbone':
         assert cfg.model.head.in_channels == 512  # of ViT-B/16
-        cfg.model.head.in_channels = small_clip()['embed_dim']
+        cfg.model.head.in_channels = 128  # of the built-in CLIP
     else:
         assert backbone.init_cfg.checkpoint in MODEL_ZOO
         assert backbone.init_cfg.prefix == 'backbone'

@@ -157,12 +157,11 @@ def test_kept_images_are_never_changed(data_root):
     assert torch.equal(dataset[0]['inputs'], uncached[0]['inputs'] // 2)
 
 
-def test_too_many_images_are_not_kept(data_root, monkeypatch):
-    monkeypatch.setattr('mmdpt.datasets.few_shot.CACHE_BYTES', 1000)
+@pytest.mark.parametrize('most, kept', [(1000, 0), (360 * 9 - 1, 0), (360 * 9, 9)])
+def test_too_many_images_are_not_kept(data_root, most, kept):
+    class Limited(FewShotDataset):
+        cache_bytes = most
+
     kwargs = dict(data_root=str(data_root), shots=3)
-    assert not FewShotDataset(TINY, **kwargs).images
-    monkeypatch.setattr('mmdpt.datasets.few_shot.CACHE_BYTES', 360 * 9)
-    assert len(FewShotDataset(TINY, **kwargs).images) == 9
-    monkeypatch.setattr('mmdpt.datasets.few_shot.CACHE_BYTES', 360 * 9 - 1)
-    assert not FewShotDataset(TINY, **kwargs).images
-    assert len(FewShotDataset(TINY, cache_images=True, **kwargs).images) == 9
+    assert len(Limited(TINY, **kwargs).images) == kept
+    assert len(Limited(TINY, cache_images=True, **kwargs).images) == 9

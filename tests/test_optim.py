@@ -4,22 +4,31 @@ import logging
 
 import pytest
 from helpers.engine_toy import ToyPrompted
+from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from torch import nn
 
+OPTIMIZER = dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4)
+
+
+class Kept(logging.Handler):
+    """Keeps the messages."""
+
+    def __init__(self):
+        super().__init__(logging.WARNING)
+        self.messages = []
+
+    def emit(self, record):
+        self.messages.append(record.getMessage())
+
 
 @pytest.fixture
-def warnings(monkeypatch):
+def warnings():
     """The warnings that the constructors log."""
-    logged = []
-
-    def log(message, logger=None, level=logging.INFO):
-        if level >= logging.WARNING:
-            logged.append(message)
-
-    for module in ('mmengine.optim.optimizer.default_constructor',):
-        monkeypatch.setattr(f'{module}.print_log', log)
-    return logged
+    logger, kept = MMLogger.get_current_instance(), Kept()
+    logger.addHandler(kept)
+    yield kept.messages
+    logger.removeHandler(kept)
 
 
 def build(model, **paramwise):
@@ -28,7 +37,7 @@ def build(model, **paramwise):
         model,
         dict(
             constructor='mmpretrain.PromptOptimWrapperConstructor',
-            optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4),
+            optimizer=OPTIMIZER,
             paramwise_cfg=paramwise,
         ),
     )
@@ -38,7 +47,9 @@ def test_groups_hold_the_learnt_tensors(warnings):
     model = ToyPrompted()
     keys = {'text_prompt': dict(lr_mult=0.2, warmup_epochs=1)}
     groups = build(model, custom_keys=keys).optimizer.param_groups
-    assert warnings == []  # the stock constructor warns for every frozen tensor
+    assert warnings == []
+    build_optim_wrapper(model, dict(optimizer=OPTIMIZER, paramwise_cfg=dict(custom_keys=keys)))
+    assert warnings  # the stock constructor warns for every frozen tensor
     by_warmup = {group.get('warmup_epochs'): group for group in groups}
     assert set(by_warmup) == {None, 1} and len(groups) == 2
     text = list(model.text_prompt.parameters())

@@ -230,7 +230,6 @@ def test_slurm(sweep, tmp_path, monkeypatch):
     """submitit's own executor, with stand-ins for sbatch, srun and sacct."""
     (tmp_path / 'bin').mkdir()
     monkeypatch.setenv('PATH', fake_slurm.install(tmp_path / 'bin'))
-    monkeypatch.setattr(slurm, 'POLL', 0.1)
     options = 'partition=gpu,timeout_min=600,gpus_per_node=1,mem_gb=8,array_parallelism=4'
     code, table = sweep(
         [1, 2, 13], '--executor', 'slurm', '--slurm-options', options, '--per-gpu', 2
@@ -259,7 +258,6 @@ def test_slurm(sweep, tmp_path, monkeypatch):
 def test_slurm_watches_jobs_of_an_earlier_call(sweep, tmp_path, monkeypatch):
     (tmp_path / 'bin').mkdir()
     monkeypatch.setenv('PATH', fake_slurm.install(tmp_path / 'bin'))
-    monkeypatch.setattr(slurm, 'POLL', 0.1)
     args = ([1, 2], '--executor', 'slurm', '--slurm-options', 'timeout_min=9')
     driver = multiprocessing.get_context('fork').Process(
         target=sweep, args=args, kwargs=dict(epochs=40)
@@ -278,7 +276,6 @@ def test_slurm_preemption(sweep, tmp_path, monkeypatch):
     """SLURM's warning makes submitit queue the job again; the run goes on from its step."""
     (tmp_path / 'bin').mkdir()
     monkeypatch.setenv('PATH', fake_slurm.install(tmp_path / 'bin'))
-    monkeypatch.setattr(slurm, 'POLL', 0.1)
     args = ([1], '--executor', 'slurm', '--slurm-options', 'timeout_min=9')
     driver = multiprocessing.get_context('fork').Process(
         target=sweep, args=args, kwargs=dict(epochs=40)

@@ -82,7 +82,7 @@ def prepare(folder: Path, seed: int, num_words: int, num_merges: int) -> Tools:
     from open_clip.tokenizer import SimpleTokenizer
 
     rng = random.Random(seed)
-    characters = draw_characters()
+    characters = draw_characters() if characters is None else characters
     traits = [0] * len(TRAITS)
     corpus = [w for m in characters for w in describe(m.concept, traits, 0, rng).text.split()]
     stock = [word for words in ADJECTIVES.values() for name in words for word in name.split()]

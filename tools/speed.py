@@ -1,26 +1,17 @@
 """What ``tools/benchmark_speed.py`` measures."""
 
 import copy
-import ctypes
-import gc
-import statistics
-import time
-from pathlib import Path
+import functools
 from collections.abc import Callable
 
 import torch
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from torch.utils.flop_counter import FlopCounterMode
+
+from speed_meter import Meter, flops, in_turn, peak_tflops
 
 PARTS = ('text', 'train_step', 'evaluation')
-# Dense TFLOP/s of NVIDIA's data sheets (SXM versions), by part of the name.
-PEAK_TFLOPS = {
-    'A100': dict(fp64=9.7, fp32=19.5, bf16=312.0, fp16=312.0),
-    'H100': dict(fp64=34.0, fp32=67.0, bf16=989.0, fp16=989.0),
-    'H200': dict(fp64=34.0, fp32=67.0, bf16=989.0, fp16=989.0),
-}
 
 
 def class_names(count: int) -> list[str]:
@@ -101,53 +92,6 @@ class Task:
         return [output.detach(), *torch.autograd.grad(total, learnt)]
 
 
-class Meter:
-    """Time and peak memory of calls."""
-
-    def __init__(self, device: str):
-        self.cuda = device.startswith('cuda')
-
-    def measure(self, call: Callable):
-        """Return ``(seconds, peak MiB above the start)``."""
-        gc.collect()
-        if self.cuda:
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
-            start = torch.cuda.memory_allocated()
-        else:
-            ctypes.CDLL('libc.so.6').malloc_trim(0)
-            Path('/proc/self/clear_refs').write_text('5')  # resets the peak
-            start = _status('VmRSS')
-        began = time.perf_counter()
-        call()
-        if self.cuda:
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - began
-        peak = torch.cuda.max_memory_allocated() if self.cuda else _status('VmHWM')
-        return seconds, (peak - start) / 2**20
-
-
-def _status(name: str) -> int:
-    for line in Path('/proc/self/status').read_text().splitlines():
-        if line.startswith(name):
-            return int(line.split()[1]) * 1024
-    raise OSError(f'/proc/self/status has no {name}: memory is measured on Linux only.')
-
-
-def in_turn(calls: dict[str, Callable], meter: Meter, repeat: int, warm_up: int) -> dict:
-    """Median time and peak memory of each call, run in turn after the warm-up
-    rounds."""
-    runs: dict = {name: [] for name in calls}
-    for i in range(repeat + warm_up):
-        for name, call in calls.items():
-            measured = meter.measure(call)
-            if i >= warm_up:
-                runs[name].append(measured)
-    return {
-        name: tuple(statistics.median(x) for x in zip(*values)) for name, values in runs.items()
-    }
-
-
 def differences(task: Task, plain_task: Task) -> dict:
     """Largest difference of outputs, and of gradients relative to the largest
     entry of each tensor."""
@@ -162,19 +106,77 @@ def differences(task: Task, plain_task: Task) -> dict:
     )
 
 
-def flops(call: Callable) -> float:
-    """Floating-point operations, counted by PyTorch."""
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return float(counter.get_total_flops())
+class Pair:
+    """Our path with all classes, and the plain one with as many as it bears.
 
+    Args:
+        part (str): Out of ``PARTS``.
+        count (int): Number of classes.
+        plain_limit (int): Most classes of the plain path. With more it runs
+            with this many and with half of them, and is carried on from both.
+        make (Callable): :func:`build`, of a number of classes and ``dtype``.
+        batch_size (int): Images a step.
+        dtype (str): Of our path.
+        plain_dtype (str): Of the plain one.
+    """
 
-def peak_tflops(device: str, dtype: str) -> float | None:
-    """What the GPU could do at most; None where it is not known."""
-    if not device.startswith('cuda'):
-        return None
-    name = torch.cuda.get_device_name(device)
-    return next((peak[dtype] for part, peak in PEAK_TFLOPS.items() if part in name), None)
+    def __init__(
+        self,
+        part: str,
+        count: int,
+        plain_limit: int,
+        make: Callable,
+        batch_size: int,
+        dtype: str,
+        plain_dtype: str,
+    ):
+        self.count = count
+        self.sizes = [count] if count <= plain_limit else [plain_limit // 2, plain_limit]
+
+        def task(size: int, dtype: str) -> Task:
+            return Task(part, make(size, dtype=dtype), batch_size)
+
+        self.ours = task(count, dtype)
+        same = dtype == plain_dtype
+        self.plain_tasks = [
+            self.ours if same and size == count else task(size, plain_dtype) for size in self.sizes
+        ]
+        self._task = functools.partial(task, dtype=dtype)
+
+    def calls(self) -> dict:
+        """What is measured: 'ours', and the plain path by number of classes."""
+        found: dict = dict(ours=functools.partial(self.ours.run, False))
+        for size, task in zip(self.sizes, self.plain_tasks):
+            found[size] = functools.partial(task.run, True)
+        return found
+
+    def plain(self, values: list[float]) -> float:
+        """The plain path with all classes, of one value per size."""
+        return _extend(self.count, self.sizes, values)
+
+    def differences(self) -> dict:
+        """How far the paths are apart, with the most classes that both have."""
+        most = self.sizes[-1]
+        return differences(
+            self.ours if self.count == most else self._task(most), self.plain_tasks[-1]
+        )
+
+    def text_tokens(self) -> dict:
+        """Tokens that the text tower computes."""
+        model = self.ours.model
+        packing = (model.text_prompt or model.templates[0]).packing
+        return dict(
+            ours_text_tokens=packing.prefix.numel() + packing.own.numel(),
+            plain_text_tokens=self.count * model.text_tower.context_length,
+        )
+
+    def note(self) -> dict:
+        """``plain_note`` where the plain path was carried on."""
+        if len(self.sizes) == 1:
+            return {}
+        few, more = self.sizes
+        note = f'measured with {few} and {more} classes, carried on in a straight line'
+        return dict(plain_note=note)
 
 
 def benchmark(
@@ -214,37 +216,20 @@ def benchmark(
         ``plain_peak_mib``, ``max_abs_diff``, ``max_rel_grad_diff``, tokens
         and FLOPs, and ``plain_note`` where the plain path was extrapolated.
     """
-    meter = Meter(device)
-    task = Task(part, build(count, arch, device, dtype, method), batch_size)
-    sizes = [count] if count <= plain_limit else [plain_limit // 2, plain_limit]
-    same = dtype == plain_dtype
-    plain_tasks = [
-        task
-        if same and size == count
-        else Task(part, build(size, arch, device, plain_dtype, method), batch_size)
-        for size in sizes
-    ]
-    calls = dict(ours=lambda: task.run(False))
-    for size, plain_task in zip(sizes, plain_tasks):
-        calls[size] = lambda t=plain_task: t.run(True)
-    measured = in_turn(calls, meter, repeat, warm_up)
+    make = functools.partial(build, arch=arch, device=device, method=method)
+    pair = Pair(part, count, plain_limit, make, batch_size, dtype, plain_dtype)
+    calls = pair.calls()
+    measured = in_turn(calls, Meter(device), repeat, warm_up)
     ours = measured['ours']
-    plain = [_extend(count, sizes, [measured[s][i] for s in sizes]) for i in range(2)]
-    equal_task = (
-        task
-        if count == sizes[-1]
-        else Task(part, build(sizes[-1], arch, device, dtype, method), batch_size)
-    )
-    packing = (task.model.text_prompt or task.model.templates[0]).packing
+    plain = [pair.plain([measured[s][i] for s in pair.sizes]) for i in range(2)]
     row = dict(
         ours_s=ours[0],
         plain_s=plain[0],
         ratio=plain[0] / ours[0],
         ours_peak_mib=ours[1],
         plain_peak_mib=plain[1],
-        **differences(equal_task, plain_tasks[-1]),
-        ours_text_tokens=packing.prefix.numel() + packing.own.numel(),
-        plain_text_tokens=count * task.model.text_tower.context_length,
+        **pair.differences(),
+        **pair.text_tokens(),
     )
     if count_flops:
         row['ours_flops'] = flops(calls['ours'])
@@ -252,12 +237,8 @@ def benchmark(
         peak = peak_tflops(device, dtype)
         if peak:
             row['share_of_peak'] = row['ours_tflops_per_s'] / peak
-        row['plain_flops'] = _extend(count, sizes, [flops(calls[s]) for s in sizes])
-    if len(sizes) > 1:
-        row['plain_note'] = (
-            f'measured with {sizes[0]} and {sizes[1]} classes, carried on in a straight line'
-        )
-    return row
+        row['plain_flops'] = pair.plain([flops(calls[s]) for s in pair.sizes])
+    return {**row, **pair.note()}
 
 
 def _extend(count: int, sizes: list[int], values: list[float]) -> float:

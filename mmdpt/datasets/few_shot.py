@@ -15,8 +15,6 @@ from .shared import REFUSAL
 from .split_files import Item, Split
 from .transforms import LoadPILImage, read_image
 
-CACHE_BYTES = 2**30  # decoded images kept in memory by default, at most
-
 
 @DATASETS.register_module()
 class FewShotDataset(BaseFewShotDataset):
@@ -40,6 +38,8 @@ class FewShotDataset(BaseFewShotDataset):
         ValueError: If the split file is malformed, its classes differ from
             the benchmark's, or an image that is kept does not decode.
     """
+
+    cache_bytes = 2**30  # decoded images kept in memory by default, at most
 
     def __init__(
         self,
@@ -95,11 +95,11 @@ class FewShotDataset(BaseFewShotDataset):
             size += self.images[path].nbytes
             # a few dozen show how much all will take
             expected = size * len(paths) / count if count >= 50 else size
-            if expected > CACHE_BYTES and self.cache_images is None:
+            if expected > self.cache_bytes and self.cache_images is None:
                 self.images = {}
                 MMLogger.get_current_instance().info(
                     f'{self.benchmark.name}: the {len(paths)} training images '
-                    f'take more than {CACHE_BYTES >> 20} MiB; they are decoded '
+                    f'take more than {self.cache_bytes >> 20} MiB; they are decoded '
                     'in every epoch (cache_images=True keeps them all), and '
                     'damaged ones are found only then: tools/check_dataset.py '
                     '--deep finds them before.'

@@ -6,7 +6,7 @@ import time
 
 from .job import read_json, write_json
 
-POLL = 5  # seconds between two looks at the runs' folders
+POLL = 5  # seconds between two looks at the runs' folders, at most
 GENERIC = ('name', 'timeout_min', 'mem_gb', 'nodes', 'cpus_per_task', 'gpus_per_node')
 
 
@@ -107,7 +107,9 @@ def run_slurm(runs, make_job, options, work_dir, ended, per_job=1):
             {name: dict(hash=run.hash, job=job.job_id) for name, (run, job) in active.items()},
             osp.join(work_dir, '.sweep', 'jobs.json'),
         )
+    wait = 0.1
     while active:
         for name in [n for n, (_, job) in active.items() if job.done()]:
             ended(*active.pop(name))
-        time.sleep(POLL if active else 0)
+        time.sleep(wait if active else 0)
+        wait = min(2 * wait, POLL)

@@ -91,7 +91,8 @@ class Clip:
         return x[range(len(x)), ends] @ self.w['text_projection']
 
     def image(self, images, prompts=(), pre_norm=False, deltas=None):
-        """Features of images, with the prompts of each block."""
+        """Features of images, with the prompts of each block: tokens, or a
+        function that makes them of what enters it."""
         w = self.w
         x = F.conv2d(images, w['visual.conv1.weight'], stride=8)
         x = x.flatten(2).transpose(1, 2)
@@ -101,18 +102,19 @@ class Clip:
         x = self.norm('visual.ln_pre', x)
         for i in range(self.layers('visual.transformer')):
             if i < len(prompts):
-                new = prompts[i].expand(len(x), -1, -1)
+                made = prompts[i](x[:, :count]) if callable(prompts[i]) else prompts[i]
+                new = made.expand(len(x), -1, -1)
                 if i == 0 and pre_norm:
                     new = self.norm('visual.ln_pre', new)
                 x = torch.cat([x[:, :count], new], 1)
             x = self.block(f'visual.transformer.resblocks.{i}', x, 0.0, (deltas or {}).get(i, 0.0))
         return self.norm('visual.ln_post', x[:, 0]) @ w['visual.proj']
 
-    def prompts(self, words, context=None):
+    def prompts(self, words, context=None, classes=CLASSES):
         """Words, class name and full stop; the context takes the place of the
         first tokens behind the start."""
         found = []
-        for name in CLASSES:
+        for name in classes:
             text = words.replace('{}', name.replace('_', ' '))
             ids = [49406, *encode(text), 49407]
             x = self.w['token_embedding.weight'][ids]
@@ -121,8 +123,8 @@ class Clip:
             found.append((x, ids))
         return found
 
-    def filled(self, template='a photo of a {}.'):
-        return F.normalize(self.text(self.prompts(template)), dim=-1)
+    def filled(self, template='a photo of a {}.', classes=CLASSES):
+        return F.normalize(self.text(self.prompts(template, classes=classes)), dim=-1)
 
     def logits(self, image, text, scale=None):
         return (

@@ -1,6 +1,8 @@
 """Watch a model's forward pass without changing it."""
 
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from unittest.mock import patch
 
 from mmdpt.models.clip.blocks import run_block
 
@@ -29,17 +31,24 @@ class Probe:
 
 
 @contextmanager
-def probe(model):
+def probe(model) -> Iterator[Probe]:
     """Record the passes of a :class:`PromptedCLIP` made in this context."""
-    seen, undo, tower = Probe(), [], model.backbone
-    place = {block: depth for depth, block in enumerate(tower.blocks)}
-    num_tokens = len(tower.visual.positional_embedding)
+    seen = Probe()
+    with ExitStack() as stack:
+        _Results(model, seen).watch(stack)
+        _ImageBlocks(model, seen).watch(stack)
+        _TextBlocks(model, seen).watch(stack)
+        yield seen
 
-    def swap(owner, name, function):
-        object.__setattr__(owner, name, function)
-        undo.append(lambda: object.__delattr__(owner, name))
 
-    def wrap(owner, name, record):
+class _Watch:
+    """One kind of thing to record."""
+
+    def __init__(self, model, seen: Probe):
+        self.model, self.seen = model, seen
+
+    def record(self, stack: ExitStack, owner, name: str, record: Callable) -> None:
+        """Hand over what a method returns, until the stack is left."""
         original = getattr(owner, name)
 
         def wrapper(*args, **kwargs):
@@ -47,81 +56,106 @@ def probe(model):
             record(result)
             return result
 
-        swap(owner, name, wrapper)
+        stack.enter_context(patch.object(owner, name, wrapper))
 
-    def asked(depth, tokens, classes=None):
-        if depth == 0:
-            for values in (seen.attention, seen.attended, seen.prompts):
+    def before(self, stack: ExitStack, module, hook: Callable) -> None:
+        """Hand over a module's inputs, until the stack is left."""
+        stack.callback(module.register_forward_pre_hook(hook).remove)
+
+
+class _Results(_Watch):
+    """What the model and its parts return."""
+
+    def watch(self, stack: ExitStack) -> None:
+        model = self.model
+        self.record(stack, model, 'match', lambda result: setattr(self.seen, 'match', result))
+        if hasattr(model.head, 'terms'):
+            self.record(
+                stack, model.head, 'terms', lambda result: setattr(self.seen, 'terms', result)
+            )
+        if 'evidence' in getattr(model.visual_prompt, 'gives', ()):
+            for layer in model.visual_prompt.layers:
+                self.record(stack, layer, 'attend', self.on_attend)
+        if model.visual_prompt is not None:
+            self.at_block = model.visual_prompt.at_block
+            stack.enter_context(patch.object(model.visual_prompt, 'at_block', self.asked))
+
+    def on_attend(self, result):
+        self.seen.attended.append(result[0])
+        self.seen.attention.append(result[1])
+
+    def asked(self, depth, tokens, classes=None):
+        if depth == 0:  # a new pass
+            for values in (self.seen.attention, self.seen.attended, self.seen.prompts):
                 values.clear()
-        edit = at_block(depth, tokens, classes)
+        edit = self.at_block(depth, tokens, classes)
         if edit is not None and edit.evidence is not None:
-            seen.prompts.append(edit.tokens)
+            self.seen.prompts.append(edit.tokens)
         return edit
 
-    def run(block, tokens, extra=None, read=None):
-        out = run_block(block, tokens, extra, read)
-        if read is None:
-            depth = place[block]
-            seen.class_tokens[depth] = out[:, 0]
-            if out.shape[1] > num_tokens:
-                seen.prompt_tokens[depth] = out[:, num_tokens:]
-        return out
 
-    def forward(tokens, prompt=None, classes=None, first=0):
-        recorded = prompt is model.visual_prompt  # not the frozen pass beside it
-        return type(tower).forward(
-            tower, tokens, prompt, classes, first, run if recorded else run_block
-        )
+class _ImageBlocks(_Watch):
+    """The image tower's tokens after each block of the prompted pass."""
 
-    def below(tokens, depth):
-        for block in tower.blocks[:depth]:
-            tokens = run(block, tokens)
+    def watch(self, stack: ExitStack) -> None:
+        tower = self.model.backbone
+        self.place = {block: depth for depth, block in enumerate(tower.blocks)}
+        self.num_tokens = len(tower.visual.positional_embedding)
+        stack.enter_context(patch.object(tower, 'forward', self.forward))
+        stack.enter_context(patch.object(tower, 'below', self.below))
+        self.before(stack, tower.visual.ln_post, self.on_last)
+
+    def forward(self, tokens, prompt=None, classes=None, first=0):
+        tower = self.model.backbone
+        # Not the frozen pass beside it.
+        run = self.run if prompt is self.model.visual_prompt else run_block
+        return type(tower).forward(tower, tokens, prompt, classes, first, run)
+
+    def below(self, tokens, depth):
+        for block in self.model.backbone.blocks[:depth]:
+            tokens = self.run(block, tokens)
         return tokens
 
-    def on_text(module, args):
-        reading.clear()
-        if model.text_prompt is not None and args[0].packing is model.text_prompt.packing:
-            reading.append(args[0])
+    def run(self, block, tokens, extra=None, read=None):
+        out = run_block(block, tokens, extra, read)
+        if read is None:
+            depth = self.place[block]
+            self.seen.class_tokens[depth] = out[:, 0]
+            if out.shape[1] > self.num_tokens:
+                self.seen.prompt_tokens[depth] = out[:, self.num_tokens :]
+        return out
 
-    def on_text_block(block):
+    def on_last(self, module, args):
+        """The last block computes only the tokens that count."""
+        kind = self.seen.prompt_tokens if args[0].dim() == 3 else self.seen.class_tokens
+        kind[self.model.backbone.depth - 1] = args[0]
 
+
+class _TextBlocks(_Watch):
+    """The text tower's end-of-text tokens of the learnt prompts."""
+
+    def watch(self, stack: ExitStack) -> None:
+        tower = self.model.text_tower
+        self.reading = None  # the learnt prompts, while the tower reads them
+        self.before(stack, tower, self.on_text)
+        for block, module in enumerate(tower.blocks[1:]):
+            self.before(stack, module.ln_1, self.after_block(block))
+        self.before(stack, tower.ln_final, self.on_final)
+
+    def on_text(self, module, args):
+        learnt = self.model.text_prompt
+        own = learnt is not None and args[0].packing is learnt.packing
+        self.reading = args[0] if own else None
+
+    def after_block(self, block: int) -> Callable:
         def hook(module, args):
-            if reading:
-                packing, x = reading[0].packing, args[0]
+            if self.reading is not None:
+                packing = self.reading.packing
                 ends = packing.last[packing.rank] + packing.prefix.numel()
-                seen.text_ends[block - 1] = x[0] if block == len(texts) else x[0, ends]
+                self.seen.text_ends[block] = args[0][0, ends]
 
         return hook
 
-    def on_last(module, args):
-        kind = seen.prompt_tokens if args[0].dim() == 3 else seen.class_tokens
-        kind[model.backbone.depth - 1] = args[0]
-
-    def on_attend(result):
-        seen.attended.append(result[0])
-        seen.attention.append(result[1])
-
-    wrap(model, 'match', lambda result: setattr(seen, 'match', result))
-    if hasattr(model.head, 'terms'):
-        wrap(model.head, 'terms', lambda result: setattr(seen, 'terms', result))
-    if 'evidence' in getattr(model.visual_prompt, 'gives', ()):
-        for layer in model.visual_prompt.layers:
-            wrap(layer, 'attend', on_attend)
-    hooks = [model.backbone.visual.ln_post.register_forward_pre_hook(on_last)]
-    texts, reading = model.text_tower.blocks, []
-    hooks.append(model.text_tower.register_forward_pre_hook(on_text))
-    for block, module in enumerate([*texts[1:], None], 1):
-        norm = model.text_tower.ln_final if module is None else module.ln_1
-        hooks.append(norm.register_forward_pre_hook(on_text_block(block)))
-    if model.visual_prompt is not None:
-        at_block = model.visual_prompt.at_block
-        swap(model.visual_prompt, 'at_block', asked)
-    swap(tower, 'forward', forward)
-    swap(tower, 'below', below)
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for restore in undo:
-            restore()
+    def on_final(self, module, args):
+        if self.reading is not None:
+            self.seen.text_ends[len(self.model.text_tower.blocks) - 1] = args[0][0]

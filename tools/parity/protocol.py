@@ -93,7 +93,9 @@ def few_shot_sampling(content: dict) -> dict[str, tuple]:
     for case in ('fewshot', 'subsample', 'fewshot_then_subsample'):
         for i, theirs in enumerate(content.get(case, [])):
             ours = _make_lists(splits[theirs['split']], theirs)
-            for key in theirs.keys() - {'split', 'seed', 'shots', 'subsample'}:
+            for key in theirs:
+                if key in ('split', 'seed', 'shots', 'subsample'):
+                    continue
                 found[f'{case}/{i}/{key}'] = (ours.get(key), theirs[key])
     return found
 

@@ -13,15 +13,13 @@ from mmdpt.models.reference_names import to_reference
 
 from . import inserted, runs
 from .golden import Golden
-from .probe import probe
+from .probe import Probe, probe
 from .runs import check_passes, check_schedule, samples
-from .settings import NotImplementedCase
+from .settings import NotImplementedCase, Settings
 
 
 def run_of(golden: Golden) -> Callable:
     """The function that repeats a case's training run."""
-    if golden.meta['method'] == 'ProGrad':
-        raise NotImplementedCase('a training run of ProGrad')
     if 'adamw' in golden.meta['trajectory']:
         return runs.by_step
     return runs.promptsrc if 'gpa_mean' in golden.meta else trajectory
@@ -30,7 +28,7 @@ def run_of(golden: Golden) -> Callable:
 def trajectory(golden: Golden, model) -> dict:
     """Train as ``meta.trajectory`` says, through MMEngine's own machinery."""
     plan = golden.meta['trajectory']
-    optim, schedule = optimisation(plan, model)
+    optim, schedule = optimisation(plan, model, wrapper(golden.meta))
     if 'guided_epochs_C' in plan:
         model.head.guided_epochs = plan['guided_epochs_C']
     model.zero_grad()
@@ -48,16 +46,18 @@ def trajectory(golden: Golden, model) -> dict:
             with probe(model) as seen:
                 logs = model.train_step(dict(inputs=batch, data_samples=samples(label)), optim)
             total.append(logs['loss'].item())
-            terms.append([seen.terms[n][1].item() if n in seen.terms else np.nan for n in names])
+            terms.append([loss_term(n, seen, logs) for n in names])
             prediction = final_scores(model, seen.match)[judged].argmax(1)
             accuracy.append(percent(prediction, label, exact='accuracy_from' in plan))
         schedule.step()
     steps = (plan['epochs'], len(images))
+    if golden.arrays['traj/loss'].ndim == 1:  # the file counts the steps, not the epochs
+        rates, steps = np.repeat(rates, len(images), 0), (-1,)
     found = {
         'traj/lr': np.array(rates),
         'traj/loss': np.array(total).reshape(steps),
-        'traj/terms': np.array(terms).reshape(*steps, -1),
-        'traj/accuracy': np.array(accuracy).reshape(steps),
+        'traj/terms': np.array(terms).reshape(plan['epochs'], len(images), -1),
+        'traj/accuracy': np.array(accuracy).reshape(plan['epochs'], len(images)),
     }
     found.update(
         {
@@ -69,6 +69,22 @@ def trajectory(golden: Golden, model) -> dict:
         last = [final_scores(model, model.match(i)) for i in images]
     found.update({f'traj/final_{k}': torch.stack([s[k] for s in last]) for k in last[0]})
     return found
+
+
+def wrapper(meta: Settings) -> dict:
+    """The optimizer's wrapper. ProGrad's follows the first loss, which is
+    ``traj/loss``; decay and momentum come after its rule."""
+    if meta['method'] == 'ProGrad':
+        return dict(type='ProGradOptimWrapper', strength=meta['LAMBDA'])
+    return {}
+
+
+def loss_term(name: str, seen: Probe, logs: dict) -> float:
+    """An unweighted term of the loss, or one beside it (ProGrad's second);
+    NaN where the epoch has none of this name."""
+    if name in seen.terms:
+        return seen.terms[name][1].item()
+    return logs[name].item() if name in logs else np.nan
 
 
 def percent(prediction: torch.Tensor, label: np.ndarray, exact: bool) -> float:
@@ -94,7 +110,7 @@ _PARTS = {
 }
 
 
-def optimisation(plan: dict, model):
+def optimisation(plan: dict, model, wrapper: dict):
     """One SGD with a group a part, or with one group, and our schedule."""
     base, groups, warmup = plan['base_lr'], {}, plan['warmup_epochs']
     if 'optimisers' in plan:
@@ -114,6 +130,7 @@ def optimisation(plan: dict, model):
     optim = build_optim_wrapper(
         model,
         dict(
+            wrapper,
             constructor='PromptOptimWrapperConstructor',
             optimizer=dict(type=kind, lr=base, **options),
             paramwise_cfg=dict(custom_keys=groups),

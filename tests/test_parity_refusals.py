@@ -1,0 +1,97 @@
+"""The parity tool names the settings that it lacks, and reads all others."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mmengine.config import Config
+from parity import check_folder
+from parity.golden import read_npz
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = ROOT / 'tests/data/golden'
+
+
+@pytest.fixture(scope='module')
+def config():
+    return Config.fromfile(ROOT / 'configs/_base_/few_shot.py')
+
+
+@pytest.mark.parametrize(
+    'case, change, reason',
+    [
+        ('coop_end', dict(mood='good'), 'nothing here reads: mood'),
+        ('clip_lora', dict(encoder='audio'), "encoder='audio'"),
+        ('clip_lora', dict(position='bottom'), "position='bottom'"),
+        ('clip_lora', dict(dropout_rate=0.1), 'masks are random'),
+        ('clip_lora', dict(scaling=0.5), 'scaling=0.5'),
+        ('cocoop', dict(ctx_init=True), 'no words'),
+        ('maple', dict(ctx_init='a photo', n_ctx=3), 'from the class name'),
+        ('kgcoop', dict(class_specific_context=True), 'class_specific_context'),
+        ('prograd_conflict', dict(class_token_position='middle'), "'middle'"),
+        ('dpt_last', dict(K=3), 'K=3'),
+        ('linear_probe', dict(search_list=[1, 2]), 'search_list'),
+        ('tip_adapter', dict(augment_epochs=7), 'augment_epochs=7'),
+        (
+            'tip_adapter_f',
+            dict(
+                trajectory=dict(
+                    epochs=3,
+                    iterations_per_epoch=2,
+                    base_lr=0.001,
+                    nesterov=True,
+                    schedule='cosine per step, minimum 0',
+                    adamw=dict(eps=1e-4),
+                )
+            ),
+            'nothing here reads: trajectory.nesterov',
+        ),
+        (
+            'tip_adapter_f',
+            dict(
+                trajectory=dict(
+                    epochs=3,
+                    iterations_per_epoch=2,
+                    base_lr=0.001,
+                    schedule='linear',
+                    adamw=dict(eps=1e-4),
+                )
+            ),
+            "schedule 'linear'",
+        ),
+    ],
+)
+def test_settings_that_we_lack_are_named(case, change, reason, config, tmp_path):
+    meta, arrays = read_npz(GOLDEN / f'{case}.npz')
+    np.savez(tmp_path / 'case.npz', meta=json.dumps(dict(meta, **change)), **arrays)
+    shutil.copy(GOLDEN / 'clip_tiny.npz', tmp_path)
+    result = check_folder(tmp_path, config, ['case'])['case']
+    assert result['status'] == 'not implemented' and reason in result['reason']
+
+
+@pytest.mark.parametrize(
+    'case, change',
+    [
+        ('kgcoop', dict(W=7.0)),
+        ('prograd_conflict', dict(T=2.0)),
+        ('prograd_conflict', dict(LAMBDA=0.5)),
+        ('dpt_last', dict(alpha=0.2)),
+        ('dpt_two_topk', dict(CPN=2, K=2)),
+        ('vlp', dict(guided_epochs_C=0)),
+        ('promptsrc', dict(image_loss_weight=9)),
+        ('promptsrc', dict(gpa_std=1.0)),
+        ('clip_lora', dict(logit_scale=99.0)),
+        ('tip_adapter', dict(beta=2)),
+        ('coop_middle', dict(class_token_position='front')),
+    ],
+)
+def test_another_setting_gives_other_numbers(case, change, config, tmp_path):
+    """Each is read: the file's numbers no longer fit."""
+    meta, arrays = read_npz(GOLDEN / f'{case}.npz')
+    np.savez(tmp_path / 'case.npz', meta=json.dumps(dict(meta, **change)), **arrays)
+    shutil.copy(GOLDEN / 'clip_tiny.npz', tmp_path)
+    result = check_folder(tmp_path, config, ['case'])['case']
+    assert result['status'] == 'failed'
+    assert any(not t.get('passed', True) for t in result['tensors'].values())
