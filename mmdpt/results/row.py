@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+METRIC = 'accuracy/top1'
 REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
 
 

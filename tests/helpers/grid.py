@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from mmengine.config import Config
 
 from mmdpt.engine import FewShotReportHook
+from mmdpt.utils.seal import sealed
 
 
 def write_run(
@@ -45,7 +46,7 @@ def write_run(
     hook.zero_shot = zero_shot and {'accuracy/top1': zero_shot}
     hook.compared, hook.final = baselines or {}, {'accuracy/top1': accuracy}
     results = {**hook._results(runner, 1.5), **(change or {})}
-    (folder / 'results.json').write_text(json.dumps(results))
+    (folder / 'results.json').write_text(json.dumps(sealed(results)))
     return folder
 
 
