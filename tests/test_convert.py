@@ -241,3 +241,25 @@ def test_damaged(content, tmp_path):
     path.write_bytes(content)
     with pytest.raises(CheckpointError, match='is damaged'):
         read_reference(str(path))
+
+
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda t: t * float('nan'), 'has NaN or infinity'),
+        (lambda t: t / 0, 'has NaN or infinity'),
+        (lambda t: t.to(torch.complex64), 'torch.complex64'),
+        (lambda t: t.to(torch.int32), 'torch.int32'),
+        (lambda t: t.to(torch.bool), 'torch.bool'),
+        (lambda t: t.to_sparse(), 'layout'),
+        (lambda t: t.to('meta'), 'the device meta'),
+        (lambda t: t.tolist(), 'is a list'),
+    ],
+)
+def test_a_converted_file_that_was_changed(change, words):
+    _, build = case('coop_end')
+    model = build()
+    state = model.state_dict()
+    state['text_prompt.context'] = change(state['text_prompt.context'])
+    with pytest.raises(ValueError, match=f'text_prompt.context .*{words}'):
+        build().load_state_dict(state)
