@@ -26,6 +26,7 @@ from ..engine.cli import (
     merge_options,
     set_loader_defaults,
 )
+from ..engine.published import as_file, is_published
 from ..models.learnt_state import check_tensors
 from ..utils.files import replacing, write_atomically, write_text
 from ..utils.outputs import OVERWRITE, Output, check_outputs, kind_of
@@ -169,10 +170,12 @@ def check_complete(model, found):
 def main(argv: list[str] | None = None) -> None:
     """Tests."""
     args = parse_args(argv)
-    with friendly_errors(args.debug):
+    with friendly_errors(args.debug), ExitStack() as stack:
         item = what_to_write(args)
         cfg = configure(args)
         checkpoint = args.checkpoint and read_checkpoint(args.checkpoint)
+        if checkpoint and is_published(args.checkpoint):
+            cfg.load_from = stack.enter_context(as_file(args.checkpoint))
         runner = build_runner(cfg)
         if checkpoint:
             check_complete(unwrapped(runner.model), checkpoint['state_dict'])

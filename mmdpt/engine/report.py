@@ -158,6 +158,7 @@ class FewShotReportHook(Hook):
             baselines=self.compared,
             few_shot=self.final,
             train_seconds=round(seconds, 3),
+            test_images=len(runner.test_dataloader.dataset),
             checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
             versions=versions(),
             commit=self.commit,

@@ -1,9 +1,9 @@
 """Tables as Markdown, LaTeX and JSON, with what they are made of."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from ..utils.text import markdown as escaped
 from ..utils.text import visible
 from .cells import MARKS, Cell, by, draw_of
 from .row import Row
@@ -82,21 +82,21 @@ def markdown(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[st
     """str: All tables, the legend, the warnings and the provenance."""
     usual, lines = usual_n(tables), []
     for table in tables:
-        lines += [f'### {_plain(table.title)}', '']
+        lines += [f'### {escaped(table.title)}', '']
         body = [
-            [*map(_plain, labels), *(cell_text(one, usual) for one in cells)]
+            [*map(escaped, labels), *(cell_text(one, usual) for one in cells)]
             for labels, cells in table.rows
         ]
-        head = [*map(_plain, table.labels), *map(_plain, table.columns)]
+        head = [*map(escaped, table.labels), *map(escaped, table.columns)]
         lines += _markdown_table(head, body, len(table.labels)) + ['']
     lines += [f'{line}  ' for line in legend(tables)] + ['']
     lines += (
-        ['### Warnings', '', *(f'- {_plain(line)}' for line in warnings), ''] if warnings else []
+        ['### Warnings', '', *(f'- {escaped(line)}' for line in warnings), ''] if warnings else []
     )
-    lines += ['### Made of', '', *(f'- {_plain(line)}' for line in made_of(rows)), '']
+    lines += ['### Made of', '', *(f'- {escaped(line)}' for line in made_of(rows)), '']
     lines += _markdown_table(
         ['Dataset', 'Classes', 'Shots', 'Seed', 'Draw'],
-        [[_plain(str(part)[:16]) for part in draw] for draw in draws(rows)],
+        [[escaped(str(part)[:16]) for part in draw] for draw in draws(rows)],
         5,
     )
     return '\n'.join(lines) + '\n'
@@ -105,12 +105,6 @@ def markdown(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[st
 def _markdown_table(head, body, labels):
     rule = [':--'] * labels + ['--:'] * (len(head) - labels)
     return ['| ' + ' | '.join(line) + ' |' for line in [head, rule, *body]]
-
-
-def _plain(text: str) -> str:
-    """A text that Markdown shows as it is. An underscore inside a word needs nothing."""
-    text = re.sub(r'[\\`*|<>\[\]~&#$]', r'\\\g<0>', visible(text))
-    return re.sub(r'(?<![^\W_])_|_(?![^\W_])', r'\\_', text)
 
 
 def latex(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> str:

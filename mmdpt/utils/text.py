@@ -1,5 +1,6 @@
 """Names from outside, where they are shown or written."""
 
+import re
 import sys
 
 FORMULA = ('=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠')
@@ -33,3 +34,9 @@ def cell(text: str) -> str:
 def from_cell(text: str) -> str:
     """The way back of :func:`cell`."""
     return text[1:] if text.startswith("'") and cell(text[1:]) != text[1:] else text
+
+
+def markdown(text: str) -> str:
+    """A text that Markdown shows as it is. An underscore inside a word needs nothing."""
+    text = re.sub(r'[\\`*|<>\[\]~&#$]', r'\\\g<0>', visible(text))
+    return re.sub(r'(?<![^\W_])_|_(?![^\W_])', r'\\_', text)

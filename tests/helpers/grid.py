@@ -39,6 +39,7 @@ def write_run(
         work_dir=str(folder),
         model=SimpleNamespace(identity=lambda: identity),
         train_dataloader=SimpleNamespace(dataset=dataset),
+        test_dataloader=SimpleNamespace(dataset=range(100)),
         message_hub=SimpleNamespace(runtime_info={}),
     )
     hook = FewShotReportHook(method=method)
