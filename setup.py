@@ -19,6 +19,7 @@ REQUIREMENTS = [
     'open_clip_torch>=3.3.0',
     'numpy',
     'pillow',
+    'pydantic>=2.7',
     'safetensors',
     'scikit-learn',  # digits of the built-in example, linear probe
 ]

@@ -1,8 +1,10 @@
 """Checkpoints of the public code give the reference's logits, and go back."""
 
+import collections
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from parity.golden import Golden, build_model, read_npz
@@ -22,6 +24,20 @@ CASES = (
     'clip_adapter',
     'tip_adapter_f',
     'clip_lora',
+    'kgcoop',
+    'tcp',
+)
+OPTIMIZERS = dict(  # of Dassl.pytorch's
+    sgd=lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9),
+    adam=torch.optim.Adam,
+    amsgrad=lambda weights: torch.optim.Adam(weights, amsgrad=True),
+    adamw=torch.optim.AdamW,
+    rmsprop=torch.optim.RMSprop,
+)
+SCHEDULERS = dict(
+    cosine=lambda optim: torch.optim.lr_scheduler.CosineAnnealingLR(optim, 5),
+    multi_step=lambda optim: torch.optim.lr_scheduler.MultiStepLR(optim, [1, 3]),
+    single_step=lambda optim: torch.optim.lr_scheduler.StepLR(optim, 2),
 )
 
 
@@ -33,22 +49,67 @@ def case(name):
     )
 
 
-def dassl_file(path, tensors):
-    """As Dassl.pytorch writes it: schedulers refer to each other."""
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optim = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
-    successor = torch.optim.lr_scheduler.CosineAnnealingLR(optim, 5)
+class ConstantWarmup(torch.optim.lr_scheduler.LRScheduler):
+    """As Dassl.pytorch's ConstantWarmupScheduler: its state holds its successor as an object."""
+
+    def __init__(self, optimizer, successor):
+        self.successor = successor
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        if self.last_epoch >= 1:
+            return self.successor.get_last_lr()
+        return [1e-5] * len(self.base_lrs)
+
+    def step(self, epoch=None):
+        if self.last_epoch >= 1:
+            self.successor.step(epoch)
+            self._last_lr = self.successor.get_last_lr()
+        else:
+            super().step(epoch)
+
+
+def dassl_file(path, tensors, optimizer='sgd', scheduler='cosine', steps=2, **saving):
+    """As Dassl.pytorch writes it, after some steps on the tensors themselves."""
+    weights = [torch.nn.Parameter(t.clone()) for t in tensors.values() if t.is_floating_point()]
+    optim = OPTIMIZERS[optimizer](weights)
+    warmup = ConstantWarmup(optim, SCHEDULERS[scheduler](optim))
+    for _ in range(steps):
+        optim.zero_grad()
+        sum((w**2).sum() for w in weights).backward()
+        optim.step()
+        warmup.step()
     torch.save(
         dict(
             state_dict=tensors,
             epoch=5,
             optimizer=optim.state_dict(),
-            scheduler=dict(successor=successor, last_epoch=5),
-            val_result=None,
+            scheduler=warmup.state_dict(),
+            val_result=np.float64(91.8),
         ),
         path,
+        **saving,
     )
     return str(path)
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+@pytest.mark.parametrize('scheduler', SCHEDULERS)
+@pytest.mark.parametrize('optimizer', OPTIMIZERS)
+def test_every_optimizer_and_scheduler_after_steps(optimizer, scheduler, zipped, tmp_path):
+    start = {'prompt_learner.ctx': torch.randn(4, 8)}
+    file = dassl_file(
+        tmp_path / 'model.pth.tar-5',
+        start,
+        optimizer,
+        scheduler,
+        _use_new_zipfile_serialization=zipped,
+    )
+    with pytest.raises(Exception, match='nsupported'):  # what makes it a file of real trainings
+        torch.load(file, weights_only=True)
+    found = read_reference(file)
+    assert set(found) == set(start)
+    assert torch.equal(found['prompt_learner.ctx'], start['prompt_learner.ctx'])
 
 
 @pytest.mark.parametrize('name', CASES)
@@ -96,11 +157,109 @@ def test_unknown_layouts(tmp_path):
 
 
 class Hostile:
+    def __init__(self, function, *args):
+        self.call = function, args
+
     def __reduce__(self):
-        return os.system, ('true',)
+        return self.call
 
 
-def test_code_is_refused(tmp_path):
-    torch.save(dict(state_dict={}, evil=Hostile()), tmp_path / 'evil')
+@pytest.mark.parametrize('place', ['beside', 'state', 'factory', 'tensor', 'key'])
+@pytest.mark.parametrize('function', [os.mkdir, eval, exec, open, getattr, print])
+def test_code_is_refused(function, place, tmp_path):
+    trace = tmp_path / 'ran'
+    argument = str(trace) if function is os.mkdir else f'__import__("os").mkdir({str(trace)!r})'
+    evil = Hostile(function, argument)
+    ctx = torch.zeros(2, 8)
+    if place == 'factory':
+        evil = Hostile(collections.defaultdict, function)
+    content = dict(
+        beside=dict(state_dict=dict(ctx=ctx), evil=evil),
+        state=dict(state_dict=dict(ctx=ctx), scheduler=dict(successor=[evil])),
+        factory=dict(state_dict=dict(ctx=ctx), scheduler=evil),
+        tensor=dict(state_dict=dict(ctx=evil)),
+        key=dict(state_dict=dict(ctx=ctx), optimizer=((evil, 1),)),
+    )[place]
+    torch.save(content, tmp_path / 'evil')
     with pytest.raises(CheckpointError, match='is refused'):
         read_reference(str(tmp_path / 'evil'))
+    assert not trace.exists()
+
+
+class Impostor(torch.optim.SGD):
+    """Under the name of a class that has a stand-in."""
+
+    ran = False
+
+    def __setstate__(self, state):
+        Impostor.ran = True
+
+
+def test_no_constructor_runs(tmp_path, monkeypatch):
+    weight = torch.nn.Parameter(torch.zeros(2, 8))
+    torch.save(
+        dict(state_dict=dict(ctx=weight.data), scheduler=torch.optim.SGD([weight], lr=1.0)),
+        tmp_path / 'file',
+    )
+    monkeypatch.setattr(torch.optim.SGD, '__setstate__', Impostor.__setstate__)
+    monkeypatch.setattr(torch.optim.SGD, '__init__', Impostor.__setstate__)
+    assert set(read_reference(str(tmp_path / 'file'))) == {'prompt_learner.ctx'}
+    assert not Impostor.ran
+
+
+@pytest.mark.parametrize(
+    'tensor, message',
+    [
+        (torch.tensor([[1.0, float('nan')]]), 'not finite'),
+        (torch.tensor([[1.0, float('-inf')]]), 'not finite'),
+        (torch.zeros(1, 8, dtype=torch.complex64), 'complex'),
+        (torch.zeros(1, 8).to_sparse(), 'layout'),
+        (torch.zeros(1, 8, device='meta'), 'the device meta'),
+        (torch.zeros(1, 1).expand(10**6, 10**6), 'larger than its memory'),
+    ],
+)
+def test_tensors_that_no_training_leaves(tensor, message, tmp_path):
+    torch.save(dict(state_dict=dict(ctx=tensor)), tmp_path / 'file')
+    with pytest.raises(CheckpointError, match=message):
+        read_reference(str(tmp_path / 'file'))
+
+
+@pytest.mark.parametrize('kind', [torch.int64, torch.uint8, torch.bool])
+def test_learnt_integers(kind):
+    _, build = case('coop_end')
+    with pytest.raises(CheckpointError, match='prompt_learner.ctx has numbers of type'):
+        into_model(build(), {'prompt_learner.ctx': torch.ones(4, 8, dtype=kind)})
+
+
+@pytest.mark.parametrize('content', [b'', b'nothing', b'PK\x03\x04' + bytes(90), None])
+def test_damaged(content, tmp_path):
+    path = tmp_path / 'file'
+    if content is None:
+        with pytest.raises(FileNotFoundError, match='no file'):
+            read_reference(str(path))
+        return
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match='is damaged'):
+        read_reference(str(path))
+
+
+@pytest.mark.parametrize(
+    'change, words',
+    [
+        (lambda t: t * float('nan'), 'has NaN or infinity'),
+        (lambda t: t / 0, 'has NaN or infinity'),
+        (lambda t: t.to(torch.complex64), 'torch.complex64'),
+        (lambda t: t.to(torch.int32), 'torch.int32'),
+        (lambda t: t.to(torch.bool), 'torch.bool'),
+        (lambda t: t.to_sparse(), 'layout'),
+        (lambda t: t.to('meta'), 'the device meta'),
+        (lambda t: t.tolist(), 'is a list'),
+    ],
+)
+def test_a_converted_file_that_was_changed(change, words):
+    _, build = case('coop_end')
+    model = build()
+    state = model.state_dict()
+    state['text_prompt.context'] = change(state['text_prompt.context'])
+    with pytest.raises(ValueError, match=f'text_prompt.context .*{words}'):
+        build().load_state_dict(state)

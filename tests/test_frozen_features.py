@@ -1,8 +1,11 @@
+import io
+import json
 import os
 import time
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from mmengine.config import Config
 
@@ -117,8 +120,66 @@ def test_damaged_files_are_replaced(tmp_path):
         file.write_bytes(damaged)
         torch.testing.assert_close(compute(), expected, rtol=0, atol=0)
         assert file.read_bytes() == whole
-    np.save(file, np.full((4, 128), np.nan, np.float32))
-    torch.testing.assert_close(compute(), expected, rtol=0, atol=0)
+
+
+def changes(whole, expected):
+    """What may have become of a file, by name."""
+    flipped = bytearray(whole)
+    flipped[-5] ^= 64  # a number's exponent
+    about = safetensors_header(whole)['__metadata__']
+    yield 'flipped bit', bytes(flipped)
+    other = expected.clone()
+    other[0, 0] += 1e-3
+    for name, features in dict(
+        zeros=torch.zeros_like(expected),
+        integers=expected.to(torch.int32),
+        halves=expected.half(),
+        nan=torch.full_like(expected, float('nan')),
+        narrow=expected[:, :64].contiguous(),
+        wide=torch.cat([expected, expected], 1),
+        fewer=expected[:3].contiguous(),
+        more=torch.cat([expected, expected]),
+        swapped=expected.flip(0),
+        flat=expected.flatten(),
+        complex=torch.complex(expected, expected),
+        nearly=other,
+    ).items():
+        yield name, safetensors.torch.save(dict(features=features), about)
+        yield name + ', no checksum', safetensors.torch.save(dict(features=features))
+    yield 'another name', safetensors.torch.save(dict(other=expected), about)
+    yield 'two', safetensors.torch.save(dict(features=expected, more=other), about)
+    yield 'no checksum', safetensors.torch.save(dict(features=expected))
+    yield 'long', whole + bytes(2**20)
+    numpy = io.BytesIO()
+    np.save(numpy, expected.numpy())
+    yield 'as before', numpy.getvalue()
+
+
+def safetensors_header(data):
+    return json.loads(data[8 : 8 + int.from_bytes(data[:8], 'little')])
+
+
+def test_a_changed_file_is_never_believed(tmp_path, capfd):
+    r = runner(tmp_path)
+    folder = str(tmp_path / 'cache')
+
+    def compute(indices=range(4)):
+        return frozen_features(r.model, r.test_dataloader.dataset, indices, cache_dir=folder)
+
+    expected = compute()
+    (file,) = files(tmp_path)
+    whole = file.read_bytes()
+    tried = 0
+    for name, content in changes(whole, expected):
+        file.write_bytes(content)
+        assert torch.equal(compute(), expected), name
+        assert file.read_bytes() == whole, name
+        tried += 1
+    assert tried > 25
+    other = compute([3, 2, 1, 0])  # whole, but of other images
+    (second,) = set(files(tmp_path)) - {file}
+    file.write_bytes(second.read_bytes())
+    assert torch.equal(compute(), expected) and not torch.equal(other, expected)
 
 
 def test_prompted_images_are_refused(tmp_path, cache):

@@ -102,6 +102,31 @@ def test_folder(trained, folder, capsys):
     assert 'torn.jpg' in table[4]['error'] and table[4]['class'] == ''
 
 
+def test_a_file_name_that_is_no_utf8(trained, folder, capfd):
+    """Nothing after it is lost, in a run of its own, whose screen is UTF-8."""
+    odd = os.fsdecode(b'b\xe9.png')
+    os.rename('mine/d.webp', f'mine/{odd}')
+    tool('predict', trained, folder, '--json', 'all.json', '--csv', 'all.csv')
+    assert r'mine/b\udce9.png' in capfd.readouterr().out
+    rows = json.loads(Path('all.json').read_bytes())
+    assert len(rows) == 5 and rows[1]['image'] == f'mine/{odd}'
+    with open('all.csv', encoding='utf-8') as file:
+        table = list(csv.DictReader(file))
+    assert [row['image'] for row in table][1:] == [
+        r'mine/b\udce9.png',
+        'mine/sub/b.jpg',
+        'mine/sub/c.PNG',
+        'mine/sub/torn.jpg',
+    ]
+    assert all(row['class'] for row in table[:4])
+    assert 'is there already' in refused(capfd, 'predict', trained, folder, '--json', 'all.json')
+    for name in (str(trained), 'mine/a.png', 'all.csv'):
+        before = Path(name).read_bytes()
+        arguments = (trained, folder, '--json', name, '--overwrite')
+        assert refused(capfd, 'predict', *arguments).startswith(f'error: --json {name}')
+        assert Path(name).read_bytes() == before
+
+
 def test_same_as_mmpretrain(trained, folder, inferencer):
     """The config file and MMPretrain's own inferencer give the same scores."""
     cfg = Config.fromfile(trained.with_name(CUSTOM.name))

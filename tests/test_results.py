@@ -16,6 +16,7 @@ from mmdpt.results import all_tables, collect, find_runs, read_csv, write_csv
 from mmdpt.results.few_shot_plot import COLOURS, draw, panels
 from mmdpt.results.render import cell_text, latex, markdown, usual_n
 from mmdpt.results.row import parse_name
+from mmdpt.utils.seal import sealed
 
 
 def write_protocol(root, protocol, accuracy, **kwargs):
@@ -23,7 +24,7 @@ def write_protocol(root, protocol, accuracy, **kwargs):
     folder = write_run(root, subset='base' if 'new' in accuracy else 'all', **kwargs)
     results = json.loads((folder / 'results.json').read_text())
     (folder / f'protocol_{protocol}.json').write_text(
-        json.dumps({**results, 'protocol': protocol, 'accuracy': accuracy})
+        json.dumps(sealed({**results, 'protocol': protocol, 'accuracy': accuracy}))
     )
 
 
@@ -440,15 +441,17 @@ def test_runs_of_a_sweep(tmp_path):
     (tmp_path / 'ensemble').mkdir()
     (tmp_path / 'ensemble' / 'results.json').write_text(
         json.dumps(
-            dict(
-                config='zeroshot_ensemble_tiny_digits.py',
-                evaluation_only=True,
-                benchmark='Digits',
-                clip=clip,
-                shots=None,
-                seed=None,
-                few_shot=None,
-                zero_shot={'accuracy/top1': 45.0},
+            sealed(
+                dict(
+                    config='zeroshot_ensemble_tiny_digits.py',
+                    evaluation_only=True,
+                    benchmark='Digits',
+                    clip=clip,
+                    shots=None,
+                    seed=None,
+                    few_shot=None,
+                    zero_shot={'accuracy/top1': 45.0},
+                )
             )
         )
     )

@@ -51,6 +51,7 @@ def sweep(tmp_path, monkeypatch):
                 str(tmp_path / 'out'),
                 '--json',
                 str(tmp_path / 'table.json'),
+                '--overwrite',
                 *map(str, args),
             ],
         )

@@ -77,8 +77,10 @@ class Tools(NamedTuple):
     tokenizer: object
 
 
-def prepare(folder: Path, seed: int, num_words: int, num_merges: int) -> Tools:
-    """Draw the masters, learn and write the merges, make the tokenizer."""
+def prepare(
+    folder: Path, seed: int, num_words: int, num_merges: int, characters: list | None = None
+) -> Tools:
+    """Draw the masters (if none are given), learn and write the merges, make the tokenizer."""
     from open_clip.tokenizer import SimpleTokenizer
 
     rng = random.Random(seed)

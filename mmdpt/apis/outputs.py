@@ -2,11 +2,13 @@
 
 import csv
 import json
-import os
-import os.path as osp
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import numpy as np
+
+from ..utils.files import replacing
+from ..utils.text import cell, printable, visible
 
 PATH_WIDTH = 60
 
@@ -28,24 +30,6 @@ def best(result: dict, classes: Sequence[str], top_k: int) -> dict:
     )
 
 
-def check_writable(path: str) -> None:
-    """Refuse what cannot be written, before anything is computed; what is
-    there stays.
-
-    Raises:
-        OSError: Says why.
-    """
-    folder, there = osp.dirname(osp.abspath(path)), osp.exists(path)
-    if not osp.isdir(folder):
-        raise FileNotFoundError(f'cannot write {path}: there is no folder {folder}')
-    try:
-        open(path, 'a').close()
-    except OSError as error:
-        raise type(error)(f'cannot write {path}: {error.strerror}') from error
-    if not there:
-        os.remove(path)
-
-
 class Table:
     """Lines with aligned columns on the screen.
 
@@ -55,35 +39,56 @@ class Table:
     """
 
     def __init__(self, paths: Sequence[str], classes: Sequence[str]):
-        self.first = min(max(map(len, paths)), PATH_WIDTH)
-        self.name = max(map(len, classes))
+        self.first = min(max(len(visible(path)) for path in paths), PATH_WIDTH)
+        self.name = max(len(visible(name)) for name in classes)
 
     def write(self, row: dict) -> None:
         """Print one prediction."""
         cells = [
-            f'{c["name"]:<{self.name}} {c["probability"]:6.1%}' for c in row.get('classes', [])
-        ]
-        print(f'{row["image"]:<{self.first}}', *(cells or ['unreadable']), sep='  ', flush=True)
+            f'{visible(c["name"]):<{self.name}} {c["probability"]:6.1%}'
+            for c in row.get('classes', [])
+        ] or ['unreadable']
+        line = '  '.join([f'{visible(row["image"]):<{self.first}}', *cells])
+        print(printable(line), flush=True)
 
     def close(self) -> None:
         """Nothing is left to do."""
 
 
-class JsonFile:
-    """A list of predictions, or one per line if the name ends in .jsonl.
+class OutputFile:
+    """A file that grows line by line, and takes its place when it is closed.
 
     Args:
         path (str): The file.
     """
 
     def __init__(self, path: str):
-        self.lines = path.lower().endswith('.jsonl')
-        self.file, self.count = open(path, 'w', encoding='utf-8'), 0
+        self.stack = ExitStack()
+        place = self.stack.enter_context(replacing(path))
+        # what is no UTF-8 in the name of a file is spelt out
+        self.file = open(place, 'w', encoding='utf-8', errors='backslashreplace', newline='')
+        self.stack.enter_context(self.file)
+
+    def close(self) -> None:
+        """Put the file in its place."""
+        self.stack.close()
+
+
+class JsonFile(OutputFile):
+    """A list of predictions, or one a line if the name ends in .jsonl.
+
+    Args:
+        path (str): The file.
+    """
+
+    def __init__(self, path: str):
+        super().__init__(path)
+        self.lines, self.count = path.lower().endswith('.jsonl'), 0
 
     def write(self, row: dict) -> None:
         """Add one prediction."""
         before = '' if self.lines else ',\n' if self.count else '[\n'
-        self.file.write(before + json.dumps(row) + ('\n' if self.lines else ''))
+        self.file.write(before + json.dumps(row, allow_nan=False) + ('\n' if self.lines else ''))
         self.file.flush()
         self.count += 1
 
@@ -91,11 +96,11 @@ class JsonFile:
         """Complete the list, even after an error."""
         if not self.lines:
             self.file.write('\n]\n' if self.count else '[]\n')
-        self.file.close()
+        super().close()
 
 
-class CsvFile:
-    """One line per photo: image, class, probability, class_2, ..., error.
+class CsvFile(OutputFile):
+    """One line a photo: image, class, probability, class_2, ..., error.
 
     Args:
         path (str): The file.
@@ -103,7 +108,7 @@ class CsvFile:
     """
 
     def __init__(self, path: str, top_k: int):
-        self.file = open(path, 'w', encoding='utf-8', newline='')
+        super().__init__(path)
         self.writer, self.top_k = csv.writer(self.file), top_k
         ends = [''] + [f'_{k}' for k in range(2, top_k + 1)]
         names = [f'{name}{end}' for end in ends for name in ('class', 'probability')]
@@ -112,11 +117,7 @@ class CsvFile:
     def write(self, row: dict) -> None:
         """Add one prediction."""
         cells = [
-            v for c in row.get('classes', []) for v in (c['name'], f'{c["probability"]:.6f}')
+            v for c in row.get('classes', []) for v in (cell(c['name']), f'{c["probability"]:.6f}')
         ] or [''] * 2 * self.top_k
-        self.writer.writerow([row['image'], *cells, row.get('error', '')])
+        self.writer.writerow([cell(row['image']), *cells, cell(row.get('error', ''))])
         self.file.flush()
-
-    def close(self) -> None:
-        """Close the file."""
-        self.file.close()

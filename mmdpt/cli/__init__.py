@@ -22,6 +22,7 @@ COMMANDS = {
     'nearest_words': 'the words nearest to a learnt context',
     'export': 'turn a model into a file that needs no mmdpt',
     'convert_checkpoint': "turn checkpoints of the methods' public code into ours, and back",
+    'publish': 'share a trained model without pickles',
     'demo': 'a local web page to try models',
 }
 LIGHT = ('collect_results', 'plot_few_shot')  # they need neither torch nor MMPretrain

@@ -18,6 +18,7 @@ from ..datasets import BENCHMARKS, get_layout, own_benchmark
 from ..datasets.doctor import check_dataset
 from ..paths import spoken
 from ..utils.files import write_json
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -32,6 +33,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--workers', type=int, default=os.cpu_count(), help='processes that read images'
     )
     parser.add_argument('--json', metavar='FILE', help='write the result here')
+    parser.add_argument('--overwrite', **OVERWRITE)
     return parser.parse_args(argv)
 
 
@@ -52,8 +54,10 @@ def main(argv: list[str] | None = None) -> None:
     """The command."""
     args = parse_args(argv)
     try:
+        data = args.data if osp.exists(args.data) else args.data_root
+        check_outputs([Output('--json', args.json, 'json')], [data], args.overwrite)
         todo = layouts(args)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.exit(spoken(f'error: {error}'))
     result = {}
     for name, found in todo.items():

@@ -12,9 +12,11 @@ import os.path as osp
 import sys
 
 from ..paths import spoken
-from ..results import all_tables, collect, find_runs, write_csv
+from ..results import UNSEALED, all_tables, collect, find_runs, write_csv
 from ..results.render import as_json, latex, markdown
 from ..utils.files import write_text
+from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.text import visible
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -27,6 +29,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--markdown', metavar='FILE', help='write the tables here')
     parser.add_argument('--latex', metavar='FILE', help='the same for LaTeX with booktabs')
     parser.add_argument('--json', metavar='FILE', help='runs, tables and warnings')
+    parser.add_argument('--overwrite', **OVERWRITE)
+    parser.add_argument('--unsealed', **UNSEALED)
     parser.add_argument(
         '--seeds',
         nargs='+',
@@ -48,15 +52,28 @@ def write(path, text):
         write_text(text, path)
 
 
+def check_files(args, sources):
+    """Refuses outputs that would cost a file."""
+    check_outputs(
+        [
+            Output('--csv', args.csv, 'runs'),
+            Output('--markdown', args.markdown, 'markdown'),
+            Output('--latex', args.latex, 'latex'),
+            Output('--json', args.json, 'json'),
+        ],
+        [path for path in (*args.work_dirs, *sources) if osp.isfile(path)],
+        args.overwrite,
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     """Collects."""
     args = parse_args(argv)
     try:
-        for path in filter(None, (args.csv, args.markdown, args.latex, args.json)):
-            folder = osp.dirname(osp.abspath(path))
-            if not osp.isdir(folder):
-                raise FileNotFoundError(f'cannot write {path}: there is no folder {folder}')
-        rows, warnings = collect(find_runs(args.work_dirs), args.seeds, args.latest)
+        check_files(args, ())
+        found = find_runs(args.work_dirs, args.unsealed)
+        check_files(args, {row.source for row in found})
+        rows, warnings = collect(found, args.seeds, args.latest)
         tables, more = all_tables(rows)
         warnings += more
         text = markdown(tables, rows, warnings)
@@ -69,4 +86,4 @@ def main(argv: list[str] | None = None) -> None:
         sys.exit(spoken(f'error: {error}'))
     print(text)
     for warning in warnings:
-        print(f'warning: {warning}', file=sys.stderr)
+        print(f'warning: {visible(warning)}', file=sys.stderr)

@@ -23,6 +23,7 @@ from ..engine.convert import from_model, into_model, read_reference
 from ..engine.entry import converted_meta
 from ..paths import find_config, spoken
 from ..utils.files import write_atomically
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -33,6 +34,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('config', help='config file of the model, or the name of a shipped one')
     parser.add_argument('files', nargs='+', metavar='[PREFIX=]FILE')
     parser.add_argument('--out', required=True, help='file to write')
+    parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--back', action='store_true', help='from ours to the public form')
     parser.add_argument(
         '--method',
@@ -46,6 +48,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 
 def convert(args):
+    paths = [file if args.back else file.rpartition('=')[2] for file in args.files]
+    output = Output('--out', args.out, 'checkpoint')
+    check_outputs([output], [args.config, *paths], args.overwrite)
     init_default_scope('mmpretrain')
     model = MODELS.build(Config.fromfile(find_config(args.config)).model)
     if args.back:

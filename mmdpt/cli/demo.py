@@ -24,6 +24,7 @@ from ..demo import (
 from ..demo.page import import_gradio
 from ..engine.cli import friendly_errors
 from ..paths import spoken
+from ..utils.text import visible
 
 TINY = 'mmdpt-tiny'
 DIGITS = 'zero,one,two,three,four,five,six,seven,eight,nine'
@@ -83,6 +84,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='largest upload (default %(default)g)',
     )
     parser.add_argument(
+        '--max-total-megabytes',
+        type=float,
+        default=Limits().total_megabytes,
+        metavar='N',
+        help='most that uploads and figures take on the disk (default %(default)g)',
+    )
+    parser.add_argument(
         '--max-megapixels',
         type=float,
         default=Limits().megapixels,
@@ -109,11 +117,17 @@ def check_arguments(args):
         raise ValueError('--config belongs to exactly one checkpoint')
     if not 1 <= args.port <= 65535:
         raise ValueError(f'--port must be from 1 to 65535, got {args.port}')
-    for name in ('max_megabytes', 'max_megapixels'):
-        if not getattr(args, name) > 0:
+    for name in ('max_megabytes', 'max_total_megabytes', 'max_megapixels'):
+        if not 0 < getattr(args, name) < float('inf'):
             raise ValueError(
                 f'--{name.replace("_", "-")} must be above 0, got {getattr(args, name):g}'
             )
+
+    if args.max_total_megabytes < 3 * args.max_megabytes:
+        raise ValueError(
+            f'--max-total-megabytes must be at least 3 times --max-megabytes '
+            f'({args.max_megabytes:g}), got {args.max_total_megabytes:g}'
+        )
 
 
 def find_choices(args):
@@ -131,10 +145,10 @@ def find_choices(args):
         try:
             name = os.path.splitext(os.path.relpath(path, args.checkpoint_dir))[0]
             choices[path if name in choices else name] = checkpoint_choice(path, **common)
-        except ValueError as error:
-            bad.append(str(error))
+        except Exception as error:  # whatever is wrong with one of many, the others are offered
+            bad.append(str(error) or f'{path}: {type(error).__name__}')
     for text in bad:
-        print(f'warning: left out: {text}', file=sys.stderr)
+        print(f'warning: left out: {visible(text)}', file=sys.stderr)
     if not choices:
         raise ValueError(f'no usable checkpoint in {args.checkpoint_dir}: {bad[0]}')
     return choices
@@ -166,16 +180,35 @@ def zero_shot(args):
     return {f'zero-shot {arch}': choice}
 
 
+def build_first(models, several):
+    """Says now what is missing, so that the first answer comes at once.
+
+    Args:
+        models (Models): Of which those that cannot be built are left out ...
+        several (bool): ... if a folder named them, unless none can.
+    """
+    while True:
+        name = models.names[0]
+        try:
+            models.get(name)
+            return
+        except Exception as error:
+            if not several or len(models.names) == 1:
+                raise
+            print(f'warning: left out: {visible(name)}: {visible(str(error))}', file=sys.stderr)
+            del models.choices[name]
+
+
 def demo(args):
     """Serve the page until Ctrl+C."""
     import_gradio()
     check_arguments(args)
     choices = find_choices(args)
-    limits = Limits(args.max_megabytes, args.max_megapixels)
+    limits = Limits(
+        args.max_megabytes, args.max_megapixels, total_megabytes=args.max_total_megabytes
+    )
     models = Models(choices)
-    models.get(
-        models.names[0]
-    )  # what is missing is reported now, and the first answer comes at once
+    build_first(models, bool(args.checkpoint_dir))
     about = ABOUT_TINY if f'zero-shot {TINY}' in choices else ''
     if not is_loopback(args.host):
         print(
@@ -185,10 +218,14 @@ def demo(args):
         )
     with tempfile.TemporaryDirectory(prefix='mmdpt_demo_') as folder:
         os.environ['GRADIO_TEMP_DIR'] = folder  # uploads, for this user's eyes only
-        page = build_page(models, limits, about)
-        url = launch(page, args.host, args.port, limits)
-        print(f'{len(choices)} model(s) on {url} - stop with Ctrl+C', flush=True)
-        page.block_thread()
+        before, tempfile.tempdir = tempfile.tempdir, folder  # what the server writes elsewhere
+        try:
+            page = build_page(models, limits, about)
+            url = launch(page, args.host, args.port, limits)
+            print(f'{len(choices)} model(s) on {url} - stop with Ctrl+C', flush=True)
+            page.block_thread()
+        finally:
+            tempfile.tempdir = before
 
 
 def main(argv: list[str] | None = None) -> None:

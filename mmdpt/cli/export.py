@@ -15,6 +15,7 @@ from ..engine.cli import friendly_errors
 from ..export import FORMATS, export, latency, load_for_export
 from ..paths import spoken
 from ..utils.files import write_json
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -61,6 +62,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='also time ROUNDS single images on one thread, eager and exported',
     )
     parser.add_argument('--json', metavar='FILE', help='write what is printed there, too')
+    parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
 
@@ -89,6 +91,15 @@ def prefix(args):
     return name if ending in FORMATS.values() else args.out
 
 
+def check_files(args):
+    """Refuses outputs that would cost a file."""
+    outputs = [Output('--json', args.json, 'json')]
+    if os.path.isdir(os.path.dirname(os.path.abspath(prefix(args)))):  # else it will be made
+        forms = dict.fromkeys(args.format)
+        outputs += [Output('--out', prefix(args) + FORMATS[form], form) for form in forms]
+    check_outputs(outputs, [args.checkpoint, args.config], args.overwrite)
+
+
 def quiet():
     """Hide what the exporters say to developers of PyTorch."""
     warnings.filterwarnings('ignore', module=r'torch\.|onnxscript|copyreg')
@@ -99,6 +110,7 @@ def quiet():
 def run(args):
     """dict: What was written, how it compares, and how long an image takes."""
     batch = batch_size(args.batch)
+    check_files(args)
     loaded = load_for_export(args.checkpoint, args.config)
     if loaded.precision != 'fp32':
         print(

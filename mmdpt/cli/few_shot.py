@@ -13,6 +13,7 @@ from ..datasets.sampling import SUBSETS, draw_hash, group_by_label, sample_few_s
 from ..datasets.split_files import read_split
 from ..paths import spoken
 from ..utils.files import write_json
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -29,6 +30,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, required=True)
     parser.add_argument('--classes', choices=SUBSETS, default='all')
     parser.add_argument('--json', metavar='FILE', help='write the result here')
+    parser.add_argument('--overwrite', **OVERWRITE)
     return parser.parse_args(argv)
 
 
@@ -55,6 +57,8 @@ def main(argv: list[str] | None = None) -> None:
     """The command."""
     args = parse_args(argv)
     try:
+        data = args.split if osp.exists(args.split) else args.data_root
+        check_outputs([Output('--json', args.json, 'json')], [data], args.overwrite)
         split = read_lists(args)
         drawn = sample_few_shot(split.train, split.val, args.shots, args.seed)
     except (OSError, ValueError) as error:

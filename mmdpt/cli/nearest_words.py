@@ -9,6 +9,7 @@ import argparse
 from ..apis import PromptInferencer
 from ..engine.cli import friendly_errors
 from ..utils.files import write_json
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 from ..visualization import nearest_words
 
 
@@ -25,6 +26,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='leave out the marks of start and end of text',
     )
     parser.add_argument('--json', metavar='FILE', help='write the words there, too')
+    parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
@@ -57,6 +59,8 @@ def main(argv: list[str] | None = None) -> None:
     """Find and print."""
     args = parse_args(argv)
     with friendly_errors(args.debug):
+        output = Output('--json', args.json, 'json')
+        check_outputs([output], [args.checkpoint, args.config], args.overwrite)
         rows = find_words(args)
         show(rows)
         if args.json:

@@ -11,8 +11,10 @@ import argparse
 import sys
 
 from ..paths import spoken
-from ..results import collect, find_runs, read_csv
+from ..results import UNSEALED, collect, find_runs, read_csv
 from ..results.few_shot_plot import draw, panels
+from ..utils.files import replacing
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -24,6 +26,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--out', required=True, metavar='FILE', help='the figure: .png, .pdf or .svg'
     )
+    parser.add_argument('--overwrite', **OVERWRITE)
+    parser.add_argument('--unsealed', **UNSEALED)
     parser.add_argument('--methods', nargs='+', help='which, in this order; by default all')
     parser.add_argument('--datasets', nargs='+', help='the same for datasets')
     parser.add_argument(
@@ -47,7 +51,7 @@ def read(args):
         return read_csv(args.results[0]), []
     if any(path.endswith('.csv') for path in args.results):
         raise ValueError('give either one CSV file or work directories')
-    return collect(find_runs(args.results), args.seeds, args.latest)
+    return collect(find_runs(args.results, args.unsealed), args.seeds, args.latest)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -56,9 +60,14 @@ def main(argv: list[str] | None = None) -> None:
     try:
         if not args.out.endswith(('.png', '.pdf', '.svg')):
             raise ValueError(f'--out {args.out}: the name must end in .png, .pdf or .svg')
+        output = Output('--out', args.out, args.out.rpartition('.')[2])
+        check_outputs(
+            [output], args.results if args.results[0].endswith('.csv') else [], args.overwrite
+        )
         rows, warnings = read(args)
         found, notes = panels(rows, args.methods, args.datasets)
-        draw(found, args.methods).savefig(args.out, dpi=200)
+        with replacing(args.out) as place:
+            draw(found, args.methods).savefig(place, dpi=200, format=output.kind)
     except (ValueError, OSError) as error:
         sys.exit(spoken(f'error: {error}'))
     for line in [*warnings, *notes]:

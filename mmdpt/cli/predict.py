@@ -16,11 +16,12 @@ from contextlib import ExitStack, closing
 from mmengine.utils import ProgressBar
 
 from ..apis import PromptInferencer, find_images
-from ..apis.outputs import CsvFile, JsonFile, Table, best, check_writable
+from ..apis.outputs import CsvFile, JsonFile, Table, best
 from ..datasets.split_files import read_text
 from ..engine.cli import friendly_errors
 from ..paths import spoken
 from ..utils.checks import check_least
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 
 ZERO_SHOT = 'zero-shot'
 NAMED = 10  # unreadable files in the last line
@@ -82,6 +83,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='write the predictions there, too, as a list; or line by line if it ends in .jsonl',
     )
     parser.add_argument('--csv', metavar='FILE', help='write a table there, too')
+    parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--quiet', action='store_true', help='no table on the screen')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
@@ -104,9 +106,24 @@ def check_arguments(args):
             raise ValueError(f'--config belongs to a checkpoint, not to {ZERO_SHOT}')
     elif args.arch:
         raise ValueError(f'--arch belongs to {ZERO_SHOT}: a checkpoint has its own')
-    for path in (args.json, args.csv):
-        if path:
-            check_writable(path)
+    check_files(args, args.images)
+
+
+def check_files(args, images):
+    """Refuses outputs that would cost a file."""
+    lines = 'jsonl' if (args.json or '').lower().endswith('.jsonl') else 'json'
+    check_outputs(
+        [Output('--json', args.json, lines), Output('--csv', args.csv, 'predictions')],
+        [
+            args.checkpoint,
+            args.config,
+            args.pretrained,
+            args.classes,
+            *(args.templates or ()),
+            *(path for path in images if not os.path.isdir(path)),
+        ],
+        args.overwrite,
+    )
 
 
 def texts(given, separator=None):
@@ -154,6 +171,7 @@ def predict(args):
     """
     check_arguments(args)
     paths = find_images(args.images)
+    check_files(args, paths)
     named = {path for path in args.images if not os.path.isdir(path)}
     inferencer = build_inferencer(args)
     count = len(inferencer.classes)

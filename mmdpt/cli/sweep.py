@@ -25,8 +25,10 @@ from ..sweep.check import check_runs
 from ..sweep.plan import plan_file, plan_grid, select
 from ..sweep.runs import find_tool
 from ..sweep.state import claim, forget_failure
+from ..utils import seal
 from ..utils.checks import check_least
 from ..utils.files import write_json
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 
 GRID = ('methods', 'archs', 'datasets', 'shots', 'seeds')
 
@@ -66,6 +68,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--retry-failed', action='store_true', help='run failed ones again')
     parser.add_argument('--json', metavar='FILE', help='write the table of states')
+    parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--executor', choices=['local', 'slurm'], default='local')
     parser.add_argument('--slots', type=int, help='how many runs at once on the CPU')
     parser.add_argument('--gpus', help='GPUs to use, such as 0,1; by default all')
@@ -126,7 +129,7 @@ def make_job(work_dir, driver, run, env):
         return start([*command, '--resume'])
     metrics = osp.join(folder, 'metrics.json')
     return start(
-        [*command, '--out', metrics],
+        [*command, '--out', metrics, '--overwrite'],
         metrics=metrics,
         results=dict(
             config=osp.join(folder, osp.basename(config)),
@@ -171,7 +174,7 @@ def run_all(args, board, runs):
     except ImportError as error:
         raise ImportError(f"sweeps need submitit ({error}): pip install 'mmdpt[sweep]'") from error
     # submitit pickles the job with its code: its process imports nothing of ours
-    for module in (job, slurm):
+    for module in (job, slurm, seal):
         cloudpickle.register_pickle_by_value(module)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     board.begin(runs)
@@ -196,6 +199,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     args.work_dir = osp.abspath(args.work_dir)
     with friendly_errors(args.debug, '; the same command goes on'):
+        check_outputs([Output('--json', args.json, 'json')], [args.file], args.overwrite)
         runs = plan(args)
         if args.list:
             check_runs(runs, files=False)

@@ -6,6 +6,7 @@ out only if the model learns nothing (zero-shot).
 
 import argparse
 import os.path as osp
+from contextlib import ExitStack
 from copy import deepcopy
 
 import mmengine
@@ -25,7 +26,10 @@ from ..engine.cli import (
     merge_options,
     set_loader_defaults,
 )
+from ..engine.published import as_file, is_published
 from ..models.learnt_state import check_tensors
+from ..utils.files import replacing, write_atomically, write_text
+from ..utils.outputs import OVERWRITE, Output, check_outputs, kind_of
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -44,6 +48,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         choices=['metrics', 'pred'],
         help='what to write to --out; by default metrics for .json, predictions for .pkl',
     )
+    parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--amp', action='store_true', help='test with mixed precision')
     parser.add_argument(
         '--tta',
@@ -72,6 +77,8 @@ def what_to_write(args):
     wanted = ('.pkl', '.pickle') if item == 'pred' else ('.json', '.yaml', '.yml', '.pkl')
     if not args.out.endswith(wanted):
         raise ValueError(f'--out {args.out}: for {item} the name must end in {" or ".join(wanted)}')
+    output = Output('--out', args.out, kind_of(args.out))
+    check_outputs([output], [args.config, args.checkpoint], args.overwrite)
     return item
 
 
@@ -163,17 +170,35 @@ def check_complete(model, found):
 def main(argv: list[str] | None = None) -> None:
     """Tests."""
     args = parse_args(argv)
-    with friendly_errors(args.debug):
+    with friendly_errors(args.debug), ExitStack() as stack:
         item = what_to_write(args)
         cfg = configure(args)
         checkpoint = args.checkpoint and read_checkpoint(args.checkpoint)
+        if checkpoint and is_published(args.checkpoint):
+            cfg.load_from = stack.enter_context(as_file(args.checkpoint))
         runner = build_runner(cfg)
         if checkpoint:
             check_complete(unwrapped(runner.model), checkpoint['state_dict'])
         else:
             check_nothing_learnt(runner.model)
         if item == 'pred':
-            runner.test_evaluator.metrics.append(DumpResults(out_file_path=args.out))
-        metrics = runner.test()
-        if item == 'metrics' and is_main_process():
-            mmengine.dump({k: float(v) for k, v in metrics.items()}, args.out)
+            write_predictions(runner, args.out)
+        else:
+            metrics = {k: float(v) for k, v in runner.test().items()}
+            if item and is_main_process():
+                write_metrics(metrics, args.out)
+
+
+def write_predictions(runner, path):
+    """Tests, and writes what the model said of each image."""
+    with ExitStack() as stack:
+        place = stack.enter_context(replacing(path)) if is_main_process() else path
+        runner.test_evaluator.metrics.append(DumpResults(out_file_path=place))
+        runner.test()
+
+
+def write_metrics(metrics, path):
+    """Writes the figures, in the form that the name's ending says."""
+    kind = path.rpartition('.')[2]
+    text = mmengine.dump(metrics, file_format=kind)
+    (write_atomically if kind == 'pkl' else write_text)(text, path)

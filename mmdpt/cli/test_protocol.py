@@ -12,8 +12,8 @@ where tools/collect_results.py finds them.
 """
 
 import argparse
-import json
 import os.path as osp
+import sys
 from copy import deepcopy
 
 from mmengine.dist import is_main_process
@@ -32,6 +32,8 @@ from ..engine.provenance import now, package_commit, versions
 from ..evaluation.protocols import PROTOCOLS, check_training, summary, targets
 from ..paths import spoken
 from ..utils.files import write_json
+from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.seal import read_sealed, sealed
 
 TRAINING = ('config', 'method', 'benchmark', 'subset', 'shots', 'seed', 'draw_hash', 'clip')
 
@@ -54,6 +56,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--json', metavar='FILE', help='write the figures here instead of beside the checkpoint'
     )
+    parser.add_argument('--overwrite', **OVERWRITE)
     add_common_arguments(parser)
     return parser.parse_args(argv)
 
@@ -77,9 +80,12 @@ def training_of(args, cfg, meta):
     identity = read_entry(meta)
     beside = osp.join(osp.dirname(args.checkpoint), 'results.json')
     if osp.isfile(beside):
-        with open(beside, encoding='utf-8') as file:
-            results = json.load(file)
-        if results.get('draw_hash') == identity.get('draw_hash'):
+        try:
+            results = read_sealed(beside)
+        except (OSError, ValueError) as error:
+            print(f'warning: {beside} does not count: {error}', file=sys.stderr)
+            results = {}
+        if results and results.get('draw_hash') == identity.get('draw_hash'):
             return {key: results.get(key) for key in TRAINING}
     report = cfg.get('default_hooks', {}).get('report') or {}
     return dict(
@@ -95,7 +101,9 @@ def training_of(args, cfg, meta):
 
 
 def run(args):
-    """Test on all targets, print and write the figures."""
+    """Tests on all targets, prints and writes the figures."""
+    output = Output('--json', args.json, 'json')
+    check_outputs([output], [args.config, args.checkpoint], args.overwrite)
     cfg = load_config(args)
     cfg.resume, cfg.load_from = False, args.checkpoint
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))
@@ -127,7 +135,7 @@ def run(args):
             commit=commit,
             finished=now(),
         )
-        write_json(results, path, indent=1)
+        write_json(sealed(results), path, indent=1)
         print(f'  results: {path}')
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from ..apis import PromptInferencer
 from ..engine.cli import friendly_errors
+from ..utils.files import replacing
+from ..utils.outputs import OVERWRITE, Output, check_outputs
 from ..visualization import attention_maps, draw_attention, visible_image
 from ..visualization.attention import check_model
 
@@ -30,6 +32,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='folder for IMAGE.png of each image, or, of one image, the .png or '
         '.pdf file to write; by default the folder attention',
     )
+    parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument(
         '--top-k',
         type=int,
@@ -74,9 +77,17 @@ def output_files(images, out):
     return files
 
 
+def check_files(args, files):
+    """Refuses outputs that would cost a file."""
+    outputs = [Output('--out', str(file), file.suffix[1:].lower()) for file in files]
+    if files[0].parent.is_dir():  # else it will be made
+        check_outputs(outputs, [args.checkpoint, args.config, *args.images], args.overwrite)
+
+
 def visualize(args):
     """Draw one figure per image, and say what it cannot show."""
     files = output_files(args.images, args.out)
+    check_files(args, files)
     infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
     model = infer.model
     check_model(model)
@@ -97,7 +108,8 @@ def visualize(args):
         attention = attention_maps(model, inputs, args.top_k)[0]
         seen = visible_image(model.data_preprocessor, inputs[0])
         figure = draw_attention(seen, attention, model.classes, Path(path).name)
-        figure.savefig(file, dpi=200)
+        with replacing(str(file)) as place:
+            figure.savefig(place, dpi=200, format=file.suffix[1:].lower())
         print(f'{path}: {file}')
 
 

@@ -20,6 +20,7 @@ class Limits(NamedTuple):
     megapixels: float = 64  # of a photo
     classes: int = 1000
     name_length: int = 100  # letters
+    total_megabytes: float = 200  # of all uploads and figures together
 
 
 def read_photo(path: str | None, limits: Limits = Limits()) -> np.ndarray:

@@ -1,12 +1,16 @@
 """The page itself, in gradio."""
 
+import atexit
 import html
 import os
+import shutil
+import tempfile
 from functools import partial, wraps
 
 from .answers import attend, classify
 from .inputs import Limits
 from .models import Models
+from .uploads import Photos
 
 # What a visitor's mistake raises; everything else is a bug of ours, with its traceback.
 USER_ERRORS = (ValueError, OSError)
@@ -46,14 +50,18 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
         gradio.Blocks: The page.
     """
     gr = import_gradio()
+    if 'GRADIO_TEMP_DIR' not in os.environ:  # else a folder that all pages of a machine share
+        os.environ['GRADIO_TEMP_DIR'] = tempfile.mkdtemp(prefix='mmdpt_demo_')
+        atexit.register(shutil.rmtree, os.environ['GRADIO_TEMP_DIR'], ignore_errors=True)
     own = {name: '\n'.join(models.choice(name).classes) for name in models.names}
     first = models.names[0]
-    # uploads and figures are deleted within two hours, and when it stops
-    with gr.Blocks(title='mmdpt', analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    # what nobody asked about is deleted within minutes, and everything when it stops
+    with gr.Blocks(title='mmdpt', analytics_enabled=False, delete_cache=(60, 600)) as page:
+        photos = Photos(page.GRADIO_CACHE, 4 * limits.megabytes)
         gr.Markdown('# Classify a photo\n' + about)
         with gr.Row():
             with gr.Column(scale=2):
-                photo = _photo(gr)
+                photo = _photo(gr, photos)
                 model = gr.Dropdown(models.names, value=first, label='Model', elem_id='model')
                 names = gr.Textbox(
                     own[first],
@@ -89,37 +97,44 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
             **private,
         )
         gr.on([model.change, restore.click], own.get, model, names, **private)
-        answer = button.click(_told(gr, partial(classify, models, limits)), inputs, label, **heavy)
+        told = partial(_told, gr, photos)
+        answer = button.click(told(partial(classify, models, limits)), inputs, label, **heavy)
         # the figure takes longer than the answer, which does not wait for it
-        answer.success(_told(gr, partial(attend, models, limits)), inputs, [figure, note], **heavy)
+        figured = told(partial(attend, models, limits))
+        answer.success(figured, inputs, [figure, note], **heavy)
     return page
 
 
-def _photo(gr):
+def _photo(gr, photos: Photos):
     """The field for the photo. Gradio would decode it, whatever its size, and
     fetch one whose address a client names."""
     field = gr.Image(
         label='Photo', type='filepath', sources=['upload', 'clipboard'], elem_id='photo', height=300
     )
-    move = field.async_move_resource_to_block_cache
 
     async def only_uploads(path):
         if path is not None and '://' in str(path):
             raise gr.Error('Only uploaded photos are read.', print_exception=False)
-        return await move(path)
+        if path is not None:
+            try:
+                photos.take(str(path))
+            except ValueError as error:
+                raise gr.Error(str(error), print_exception=False) from error
+        return path
 
     field.async_move_resource_to_block_cache = only_uploads
     field.preprocess = lambda payload: None if payload is None else payload.path
     return field
 
 
-def _told(gr, function):
+def _told(gr, photos: Photos, function):
     """Show mistakes on the page, as text, without a traceback."""
 
     @wraps(function)
-    def handler(*args):
+    def handler(photo, *args):
         try:
-            return function(*args)
+            with photos.lend(photo) as file:
+                return function(file, *args)
         except USER_ERRORS as error:
             raise gr.Error(html.escape(str(error)), print_exception=False) from error
 

@@ -2,38 +2,13 @@
 
 import ipaddress
 
+from .guard import SameOrigin
 from .inputs import Limits
 from .page import import_gradio
 
-# The browser loads nothing from elsewhere, even if gradio's files ask for it.
-POLICY = b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 FONT, MONO = ['system-ui', 'sans-serif'], ['ui-monospace', 'monospace']
 # gradio lays label and buttons over an image
 STYLE = '#figure img {padding-top: 2.4rem}'
-
-
-class SameOrigin:
-    """ASGI middleware that adds the content security policy.
-
-    Args:
-        app (Callable): The application.
-    """
-
-    def __init__(self, app):
-        self.app = app
-
-    async def __call__(self, scope, receive, send):
-        """Pass a request on, and its response back with the header."""
-
-        async def with_header(message):
-            if message['type'] == 'http.response.start':
-                message['headers'] = [
-                    *message.get('headers', ()),
-                    (b'content-security-policy', POLICY),
-                ]
-            await send(message)
-
-        await self.app(scope, receive, with_header)
 
 
 def is_loopback(host: str) -> bool:
@@ -53,7 +28,7 @@ def launch(page, host: str = '127.0.0.1', port: int = 7860, limits: Limits = Lim
         page (gradio.Blocks): See :func:`build_page`.
         host (str): The address. Defaults to the loopback one.
         port (int): The port.
-        limits (Limits): Of which the size of a file counts here.
+        limits (Limits): Of which the sizes of files count here.
 
     Returns:
         str: Where the page is.
@@ -79,16 +54,16 @@ def launch(page, host: str = '127.0.0.1', port: int = 7860, limits: Limits = Lim
         allowed_paths=[],
         theme=gr.themes.Default(font=FONT, font_mono=MONO),
         css=STYLE,
-        app_kwargs=dict(middleware=_middleware(host)),
+        app_kwargs=dict(middleware=_middleware(host, page.GRADIO_CACHE, limits)),
     )
     return url
 
 
-def _middleware(host: str) -> list:
+def _middleware(host: str, folder: str, limits: Limits) -> list:
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-    layers = [Middleware(SameOrigin)]
+    layers = [Middleware(SameOrigin, folder=folder, limits=limits)]
     if is_loopback(host) and ':' not in host:
         # no web site that resolves to this machine's address (DNS rebinding)
         layers.append(

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from mmengine.fileio import list_dir_or_file
 
+from .published import is_published, read_published
+
 CHOOSE_OTHER = 'choose another checkpoint, or train again'
 
 
@@ -69,7 +71,7 @@ def read_checkpoint(path, map_location='cpu'):
     """Read a checkpoint that training wrote, without running code from it.
 
     Args:
-        path (str): The file.
+        path (str): The file, or a folder of the command publish.
         map_location (str): As in ``torch.load``.
 
     Returns:
@@ -80,6 +82,11 @@ def read_checkpoint(path, map_location='cpu'):
         CheckpointError: If it is damaged, carries code, or is not a checkpoint.
     """
     path = osp.expanduser(path)
+    if is_published(path):
+        try:
+            return read_published(path)
+        except ValueError as error:
+            raise CheckpointError(str(error)) from error
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'no checkpoint file {path}: training writes them into its work '

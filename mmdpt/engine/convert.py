@@ -1,27 +1,67 @@
 """Checkpoints of the methods' public code, there and back."""
 
-import collections
-import pickle
+import os.path as osp
 import re
 
-import numpy as np
 import torch
 
 from ..models.reference_names import from_reference, is_learnt, rules_of, to_reference
 from .checkpoint import CheckpointError, _reason
 
-# What Dassl.pytorch stores besides tensors: an accuracy, and its schedulers.
-ALLOWED = [
-    np.dtype,
-    type(np.dtype('float64')),
-    type(np.dtype('float32')),
-    (np._core.multiarray.scalar, 'numpy.core.multiarray.scalar'),
-    np._core.multiarray.scalar,
-    collections.defaultdict,
-    dict,
-    torch.optim.SGD,
-    torch.optim.lr_scheduler.CosineAnnealingLR,
-]
+
+class StandIn:
+    """An empty object in the place of one whose content is of no interest.
+
+    A file names its classes: an optimizer, a scheduler, a NumPy scalar. This one takes whatever
+    they were made of and keeps nothing, so that none of theirs runs.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *_, **__):
+        """Make one of any arguments."""
+        return super().__new__(cls)
+
+    def __setstate__(self, state):
+        """Keep nothing."""
+
+
+def plain_dict(*_) -> dict:
+    """Stand in for ``defaultdict``, whose factory is never called."""
+    return {}
+
+
+def stand_ins() -> list:
+    """What Dassl.pytorch stores beside tensors, by name: an accuracy, and a scheduler inside
+    another's state, with its optimizer and that one's state.
+
+    Returns:
+        list[tuple]: As ``torch.serialization.safe_globals`` takes them.
+    """
+    optim, schedulers = torch.optim, torch.optim.lr_scheduler
+    kinds = [
+        kind
+        for module, base in ((optim, optim.Optimizer), (schedulers, schedulers.LRScheduler))
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, base)
+    ]
+    names = {f'{kind.__module__}.{kind.__qualname__}' for kind in kinds}
+    names |= {f'torch.optim.lr_scheduler.{name}' for name in ('_LRScheduler', 'ChainedScheduler')}
+    names |= {f'dassl.optim.radam.{name}' for name in ('RAdam', 'PlainRAdam', 'AdamW')}
+    names |= {
+        f'dassl.optim.lr_scheduler.{name}WarmupScheduler'
+        for name in ('_Base', 'Constant', 'Linear')
+    }
+    for numpy in ('numpy.core.multiarray', 'numpy._core.multiarray'):
+        names |= {f'{numpy}.scalar', f'{numpy}._reconstruct'}
+    names |= {'numpy.dtype', 'numpy.ndarray', '_codecs.encode'}
+    return [(StandIn, name) for name in sorted(names)] + [
+        (plain_dict, 'collections.defaultdict'),
+        (plain_dict, 'collections.Counter'),  # the milestones of MultiStepLR
+        (dict, 'builtins.dict'),  # the factory of a defaultdict
+    ]
+
+
 # Frozen parts of CLIP that such files may hold as well.
 FROZEN = re.compile(
     r'(prompt_learner\.)?(token_(prefix|suffix|middle)\w*|name_lens)$|'
@@ -43,13 +83,16 @@ def read_reference(path: str, prefix: str = '') -> dict[str, torch.Tensor]:
         dict: The tensors, by their path in the reference model.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         CheckpointError: If the file is damaged, holds objects that could run
-            code, or no tensors.
+            code, no tensors, or tensors that no training leaves.
     """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'no file {path}: give one that Dassl.pytorch wrote')
     try:
-        with torch.serialization.safe_globals(ALLOWED):
+        with torch.serialization.safe_globals(stand_ins()):
             content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # a damaged pickle can upset torch in many ways
         raise CheckpointError(
             f'{path} is refused: it is damaged, or holds more than tensors '
             f'and what Dassl.pytorch stores besides them ({_reason(error)}). Save its '
@@ -59,14 +102,38 @@ def read_reference(path: str, prefix: str = '') -> dict[str, torch.Tensor]:
     if (
         not isinstance(tensors, dict)
         or not tensors
+        or not all(isinstance(n, str) for n in tensors)
         or not all(isinstance(t, torch.Tensor) for t in tensors.values())
     ):
         raise CheckpointError(
             f"{path} has an unknown layout: expected tensors by name, perhaps under 'state_dict'"
         )
+    for name, tensor in tensors.items():
+        check_numbers(name, tensor, path)
     if not prefix and 'ctx' in tensors:
         prefix = 'prompt_learner'
     return {f'{prefix}.{n}' if prefix else n: t for n, t in tensors.items()}
+
+
+def check_numbers(name: str, tensor: torch.Tensor, path: str) -> None:
+    """Refuse a tensor that no training leaves.
+
+    Raises:
+        CheckpointError: If it is sparse, without memory of its own, or of complex or not finite
+            numbers.
+    """
+    usual = tensor.layout is torch.strided and tensor.device.type == 'cpu'
+    if not usual or tensor.is_quantized:
+        what = f'of layout {tensor.layout} on the device {tensor.device}'
+    elif tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        what = 'larger than its memory'
+    elif tensor.is_complex():
+        what = 'of complex numbers'
+    elif not torch.isfinite(tensor).all():
+        what = 'not finite: it has NaN or infinity'
+    else:
+        return
+    raise CheckpointError(f'{path}: the tensor {name[:200]!r} is {what}; choose another file')
 
 
 def into_model(model, tensors: dict[str, torch.Tensor], method: str = 'DPT') -> None:
@@ -79,11 +146,17 @@ def into_model(model, tensors: dict[str, torch.Tensor], method: str = 'DPT') -> 
             CoOp's family need none.
 
     Raises:
-        CheckpointError: If a name is unknown.
+        CheckpointError: If a name is unknown, or a learnt tensor has integers.
         ValueError: If the tensors are not those that the model learns.
     """
     rules = rules_of(method)
     known = {n: t for n, t in tensors.items() if is_learnt(n, rules)}
+    for name, tensor in known.items():
+        if not tensor.is_floating_point():
+            raise CheckpointError(
+                f'the learnt tensor {name} has numbers of type {tensor.dtype}: expected '
+                'floating-point ones, as training leaves them; choose another file'
+            )
     for name in sorted(set(tensors) - set(known)):
         if not FROZEN.match(name):
             raise CheckpointError(

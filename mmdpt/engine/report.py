@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 from mmdpt.utils.files import write_json
+from mmdpt.utils.seal import sealed
 from mmdpt.utils.unwrap import unwrapped
 
 from ..paths import spoken
@@ -117,7 +118,7 @@ class FewShotReportHook(Hook):
     def _tell(self, runner, seconds):
         results = self._results(runner, seconds)
         path = osp.join(runner.work_dir, 'results.json')
-        write_json(results, path, indent=2)
+        write_json(sealed(results), path, indent=2)
         lines = [f'Few-shot result: {_title(results)}']
         lines += [f'  zero-shot CLIP: {_metrics(self.zero_shot)}'] if self.zero_shot else []
         lines += [f'  {NAMES[k]}: {v:.2f} %' for k, v in self.compared.items()]
@@ -157,6 +158,7 @@ class FewShotReportHook(Hook):
             baselines=self.compared,
             few_shot=self.final,
             train_seconds=round(seconds, 3),
+            test_images=len(runner.test_dataloader.dataset),
             checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
             versions=versions(),
             commit=self.commit,

@@ -5,12 +5,11 @@ same features of a fixed test set in every evaluation.
 """
 
 import hashlib
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
+import safetensors.torch
 import torch
 from mmengine.dataset import default_collate
 from mmengine.dist import (
@@ -21,9 +20,12 @@ from mmengine.dist import (
     is_main_process,
 )
 from mmengine.logging import print_log
+from safetensors import SafetensorError, safe_open
 from torch.utils.data import DataLoader, Subset
 
 from mmdpt.utils.files import write_atomically
+
+ROOM = 2**16  # bytes of a file beside the features
 
 
 def frozen_features(
@@ -47,7 +49,8 @@ def frozen_features(
         num_workers (int): Processes that load images.
         cache_dir (str, optional): Keep the features there. The file's name is
             a hash of CLIP's weights, the transforms, and the files' names,
-            sizes and times: if one of these changes, it is not found.
+            sizes and times: with any other of these it is not found. One
+            that was changed is made anew.
         together (bool): All processes call this with the same arguments: each
             computes a share, all get everything, and the first one alone
             reads and writes the cache. Defaults to False.
@@ -59,8 +62,9 @@ def frozen_features(
     together = together and get_world_size() > 1
     path = kept = None
     if cache_dir is not None and (not together or is_main_process()):
-        path = Path(cache_dir) / f'{cache_key(model, dataset, indices)}.npy'
-        kept = _read(path, len(indices))
+        key = cache_key(model, dataset, indices)
+        path = Path(cache_dir) / f'{key}.safetensors'
+        kept = _read(path, key, (len(indices), model.backbone.embed_dim))
     if cache_dir is not None and together:
         found = [kept]
         broadcast_object_list(found)
@@ -71,9 +75,9 @@ def frozen_features(
     compute = _compute_together if together else _compute
     features = compute(model, dataset, indices, batch_size, num_workers)
     if path is not None:
-        file = io.BytesIO()
-        np.save(file, features.numpy(), allow_pickle=False)
-        write_atomically(file.getvalue(), str(path))
+        about = dict(checksum=_checksum(features, key))
+        data = safetensors.torch.save(dict(features=features.contiguous()), about)
+        write_atomically(data, str(path))
         print_log(f'Image features kept in {path}', logger='current')
     return features
 
@@ -104,21 +108,47 @@ def _compute(model, dataset, indices, batch_size, num_workers):
     return torch.cat(parts)
 
 
-def _read(path: Path, count: int) -> torch.Tensor | None:
+def _read(path: Path, key: str, shape: tuple[int, int]) -> torch.Tensor | None:
     """The kept features, or None if there are none that can be used."""
     if not path.is_file():
         return None
     try:
-        features = np.load(path, allow_pickle=False)
-        if len(features) == count and np.isfinite(features).all():
-            return torch.from_numpy(features)
-        reason = f'{len(features)} features for {count} images, or not finite'
-    except (ValueError, OSError, EOFError) as error:
-        reason = str(error)
-    print_log(
-        f'{path} is damaged ({reason}); computing the features anew', logger='current', level=30
-    )
+        return _checked(path, key, shape)
+    except (ValueError, OSError, SafetensorError) as error:
+        print_log(
+            f'{path} is damaged ({error}); computing the features anew', logger='current', level=30
+        )
     return None
+
+
+def _checked(path: Path, key: str, shape: tuple[int, int]) -> torch.Tensor:
+    """The kept features.
+
+    Raises:
+        ValueError, OSError, SafetensorError: If these are not they.
+    """
+    most = shape[0] * shape[1] * 8 + ROOM
+    if path.stat().st_size > most:
+        raise ValueError(f'it has {path.stat().st_size} bytes, more than {most}')
+    with safe_open(path, 'pt') as file:
+        names, about = list(file.keys()), file.metadata() or {}
+        if names != ['features']:
+            raise ValueError(f'it holds {len(names)} tensors, and not the features alone')
+        features = file.get_tensor('features')
+    if tuple(features.shape) != shape or not features.is_floating_point():
+        raise ValueError(f'it holds {tuple(features.shape)} {features.dtype}, expected {shape}')
+    if about.get('checksum') != _checksum(features, key):
+        raise ValueError('its checksum is wrong')
+    if not torch.isfinite(features).all():
+        raise ValueError('not finite')
+    return features
+
+
+def _checksum(features: torch.Tensor, key: str) -> str:
+    """Hash of features and of what they belong to."""
+    digest = hashlib.sha256(f'{key} {features.dtype} {tuple(features.shape)}'.encode())
+    digest.update(features.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def cache_key(model, dataset, indices: list[int]) -> str:

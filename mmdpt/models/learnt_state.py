@@ -1,5 +1,6 @@
 """State dicts that hold what is learnt, and know what it belongs to."""
 
+import torch
 import torch.nn as nn
 from mmengine.logging import print_log
 
@@ -130,7 +131,8 @@ def _describe(clip: dict) -> str:
 
 
 def check_tensors(expected: dict, found: dict) -> None:
-    """Raise ValueError unless names and shapes are exactly those learnt."""
+    """Raise ValueError unless names and shapes are exactly those learnt, and the numbers some
+    that a training leaves."""
     missing = sorted(set(expected) - set(found))
     if missing:
         raise ValueError(
@@ -146,9 +148,30 @@ def check_tensors(expected: dict, found: dict) -> None:
             'with another method or another depth?'
         )
     for name, tensor in expected.items():
+        check_numbers(name, tensor, found[name])
+    for name, tensor in expected.items():
         if found[name].shape != tensor.shape:
             raise ValueError(
                 f'{name} is {tuple(found[name].shape)} in the checkpoint, but '
                 f'{tuple(tensor.shape)} in the model: set the number of '
                 'prompts and classes as in training.'
             )
+
+
+def check_numbers(name: str, expected: torch.Tensor, found: object) -> None:
+    """Raise ValueError unless a tensor holds numbers as the model has them, all finite."""
+    kind = 'finite floating-point' if expected.is_floating_point() else 'integer'
+    if not isinstance(found, torch.Tensor):
+        what = f'is a {type(found).__name__}'
+    elif found.layout is not torch.strided or found.is_meta:
+        what = f'is of layout {found.layout} on the device {found.device}'
+    elif found.is_floating_point() != expected.is_floating_point() or found.is_complex():
+        what = f'holds numbers of type {found.dtype}'
+    elif not torch.isfinite(found).all():
+        what = 'has NaN or infinity'
+    else:
+        return
+    raise ValueError(
+        f'{name} {what} in the checkpoint, where {kind} numbers belong: choose another checkpoint, '
+        'or train again'
+    )

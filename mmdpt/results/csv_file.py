@@ -1,10 +1,12 @@
 """The long table as a CSV file, there and back."""
 
 import csv
-import os
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
+from ..utils.files import write_text
+from ..utils.text import cell, from_cell
 from .row import COLUMNS, Row
 
 KINDS = dict(
@@ -14,11 +16,12 @@ KINDS = dict(
 
 def write_csv(rows: Sequence[Row], path: str) -> None:
     """Write one line for each row; None is an empty field."""
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with open(path, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    text = io.StringIO(newline='')
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({k: cell(v) if isinstance(v, str) else v for k, v in asdict(row).items()})
+    write_text(text.getvalue(), path)
 
 
 def read_csv(path: str) -> list[Row]:
@@ -50,5 +53,5 @@ def _run(line, path, number):
 
 def _value(name, text):
     if name not in KINDS:
-        return text
+        return from_cell(text)
     return KINDS[name](text) if text else None

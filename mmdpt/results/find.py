@@ -1,29 +1,38 @@
 """Find the runs below some folders, finished or not."""
 
-import json
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ..utils.seal import SEAL, check_seal, read_plain
+from ..utils.text import visible
 from .read import damaged_row, protocol_rows, result_rows, unfinished_row
 from .row import Row
+from .schema import check
 
+UNSEALED: dict[str, Any] = dict(
+    action='store_true', help='take results without a checksum, too, as mmdpt 0.1 wrote them'
+)
 STAMP = re.compile(r'\d{8}_\d{6}')  # MMEngine's folder for one start of a runner
 CHECKPOINT = re.compile(r'last_checkpoint|(epoch|iter)_\d+\.pth')
 
 
-def find_runs(paths: Sequence[str]) -> list[Row]:
+def find_runs(paths: Sequence[str], unsealed: bool = False) -> list[Row]:
     """Read all runs below the given folders.
 
     Args:
         paths (Sequence[str]): Work directories, folders of them, or
             ``results.json`` and ``protocol_*.json`` files.
+        unsealed (bool): Whether to take results without a checksum, as
+            mmdpt 0.1 wrote them.
 
     Returns:
         list[Row]: In the order of the paths. A folder with a started
         training but no ``results.json`` gives a row that says so, and so
-        does a file that cannot be read.
+        does a file that cannot be read, or that was changed.
 
     Raises:
         FileNotFoundError: If a path does not exist, or there is no run at all.
@@ -39,7 +48,7 @@ def find_runs(paths: Sequence[str]) -> list[Row]:
             real = os.path.realpath(found)
             if real not in seen:
                 seen.add(real)
-                rows += _rows(found)
+                rows += _rows(found, unsealed)
     if not rows:
         raise FileNotFoundError(
             f'no run in {", ".join(map(str, paths))}: there is neither a results.json, which '
@@ -74,13 +83,26 @@ def _trained(place, starts, files):
     return any('Epoch(train)' in text or 'Epoch(test)' not in text for text in texts)
 
 
-def _rows(found: Path) -> list[Row]:
+def _rows(found: Path, unsealed: bool) -> list[Row]:
     if found.is_dir():
-        return [unfinished_row(found)]
+        return [_shown(unfinished_row(found))]
     results = None
     try:
-        results = json.loads(found.read_text(encoding='utf-8'))
+        results = read_plain(str(found))
+        if SEAL in results or not unsealed:
+            check_seal(results)
+        check(results)
         rows = protocol_rows if 'protocol' in results else result_rows
-        return rows(results, found)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return [damaged_row(found, f'{type(error).__name__}: {error}', results)]
+        return [_shown(row) for row in rows(results, found)]
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        return [_shown(damaged_row(found, f'{type(error).__name__}: {error}', results))]
+
+
+def _shown(row: Row) -> Row:
+    """The same without anything that would move the screen or a table's lines."""
+    texts: dict[str, Any] = {
+        name: visible(value)
+        for name, value in vars(row).items()
+        if isinstance(value, str) and name != 'source'
+    }
+    return replace(row, **texts)

@@ -1,15 +1,14 @@
 """What the files of a run say, as rows."""
 
-import math
 import os
 import re
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from .row import Row, parse_name, zero_shot_name
+from .row import METRIC, Row, parse_name, zero_shot_name
+from .schema import says_what_it_is
 
-METRIC = 'accuracy/top1'
 VERSIONS = ('mmdpt', 'torch', 'mmengine', 'mmpretrain')
 
 
@@ -27,10 +26,10 @@ def result_rows(results: dict, path: Path) -> list[Row]:
                 own,
                 method=own.method.replace('zeroshot', 'zero_shot'),
                 shots=0,
-                accuracy=_number(results['zero_shot'][METRIC]),
+                accuracy=results['zero_shot'][METRIC],
             )
         ]
-    own.accuracy = _number(results['few_shot'][METRIC])
+    own.accuracy = results['few_shot'][METRIC]
     own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
     other: dict = dict(epochs=None, train_seconds=None)
     rows = [own]
@@ -42,12 +41,12 @@ def result_rows(results: dict, path: Path) -> list[Row]:
                 shots=0,
                 seed=None,
                 draw_hash='',
-                accuracy=_number(results['zero_shot'][METRIC]),
+                accuracy=results['zero_shot'][METRIC],
                 **other,
             )
         )
     for name, accuracy in (results.get('baselines') or {}).items():
-        rows.append(replace(own, method=name, accuracy=_number(accuracy), **other))
+        rows.append(replace(own, method=name, accuracy=accuracy, **other))
     return rows
 
 
@@ -64,7 +63,7 @@ def protocol_rows(results: dict, path: Path) -> list[Row]:
         )
     common = replace(_described(results, path), protocol=results['protocol'])
     return [
-        replace(common, target=target, accuracy=_number(accuracy))
+        replace(common, target=target, accuracy=accuracy)
         for target, accuracy in results['accuracy'].items()
     ]
 
@@ -84,9 +83,9 @@ def damaged_row(file: Path, error: str, results: dict | None) -> Row:
         error (str): What is wrong with it.
         results (dict, optional): Its content, as far as it is JSON.
     """
-    try:
-        run = _described(results, file)  # type: ignore[arg-type]
-    except (AttributeError, KeyError, TypeError):
+    if results is not None and says_what_it_is(results):
+        run = _described(results, file)
+    else:
         run = _of_config(file.parent)
     protocol = re.fullmatch(r'protocol_(.+)\.json', file.name)
     return replace(
@@ -152,13 +151,6 @@ def _progress(folder: Path) -> str:
         if (found := re.fullmatch(r'epoch_(\d+)\.pth', name))
     ]
     return f'epoch {max(epochs)} saved' if epochs else 'no epoch saved'
-
-
-def _number(value) -> float:
-    value = float(value)
-    if not math.isfinite(value):
-        raise ValueError(f'an accuracy is {value}')
-    return value
 
 
 def _changed(path: Path) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from ..utils.text import markdown as escaped
+from ..utils.text import visible
 from .cells import MARKS, Cell, by, draw_of
 from .row import Row
 from .tables import Table
@@ -80,17 +82,21 @@ def markdown(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[st
     """All tables, the legend, the warnings and the provenance."""
     usual, lines = usual_n(tables), []
     for table in tables:
-        lines += [f'### {table.title}', '']
+        lines += [f'### {escaped(table.title)}', '']
         body = [
-            [*labels, *(cell_text(one, usual) for one in cells)] for labels, cells in table.rows
+            [*map(escaped, labels), *(cell_text(one, usual) for one in cells)]
+            for labels, cells in table.rows
         ]
-        lines += _markdown_table([*table.labels, *table.columns], body, len(table.labels)) + ['']
+        head = [*map(escaped, table.labels), *map(escaped, table.columns)]
+        lines += _markdown_table(head, body, len(table.labels)) + ['']
     lines += [f'{line}  ' for line in legend(tables)] + ['']
-    lines += ['### Warnings', '', *(f'- {line}' for line in warnings), ''] if warnings else []
-    lines += ['### Made of', '', *(f'- {line}' for line in made_of(rows)), '']
+    lines += (
+        ['### Warnings', '', *(f'- {escaped(line)}' for line in warnings), ''] if warnings else []
+    )
+    lines += ['### Made of', '', *(f'- {escaped(line)}' for line in made_of(rows)), '']
     lines += _markdown_table(
         ['Dataset', 'Classes', 'Shots', 'Seed', 'Draw'],
-        [[str(part)[:16] for part in draw] for draw in draws(rows)],
+        [[escaped(str(part)[:16]) for part in draw] for draw in draws(rows)],
         5,
     )
     return '\n'.join(lines) + '\n'
@@ -98,16 +104,13 @@ def markdown(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[st
 
 def _markdown_table(head, body, labels):
     rule = [':--'] * labels + ['--:'] * (len(head) - labels)
-    return [
-        '| ' + ' | '.join(text.replace('|', r'\|') for text in line) + ' |'
-        for line in [head, rule, *body]
-    ]
+    return ['| ' + ' | '.join(line) + ' |' for line in [head, rule, *body]]
 
 
 def latex(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> str:
     """Table environments for the package booktabs; comments say the rest."""
     lines = ['% needs \\usepackage{booktabs}']
-    lines += [f'% {line}' for line in [*warnings, *made_of(rows)]]
+    lines += [f'% {visible(line)}' for line in [*warnings, *made_of(rows)]]
     lines += ['% draw: ' + ', '.join(map(str, draw)) for draw in draws(rows)]
     for table in tables:
         usual = usual_n([table])

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report besides their own
+METRIC = 'accuracy/top1'
+REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
 
 
 @dataclass

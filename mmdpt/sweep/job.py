@@ -14,6 +14,8 @@ import signal
 import subprocess
 import time
 
+from ..utils.seal import in_bounds, read_sealed, sealed
+
 LOG, LOCK, STATE, RESULTS = 'sweep.log', '.sweep.lock', 'sweep_state.json', 'results.json'
 STOP = '.sweep.stop'  # there while the sweep wants the run to stop
 PATIENCE = 30  # seconds that an interrupted training has for its last checkpoint
@@ -95,7 +97,8 @@ class Job:
     def _outcome(self, code, stopped):
         if code == 0 and self.metrics:
             found = read_json(self.metrics)
-            write_json(dict(self.results or {}, zero_shot=found), self._path(RESULTS))
+            results = sealed(dict(self.results or {}, zero_shot=found))
+            write_json(results, self._path(RESULTS))
         if read_results(self.folder) is not None:
             return dict(state='finished', error=None)
         error = last_error(self._path(LOG))
@@ -171,13 +174,14 @@ def last_error(path):
 
 
 def read_results(folder):
-    """dict | None: The figures of a finished run; None unless they are complete."""
-    found = read_json(os.path.join(folder, RESULTS))
-    if isinstance(found, dict) and (
-        found.get('few_shot') or found.get('zero_shot') and found.get('evaluation_only')
-    ):
-        return found
-    return None
+    """dict | None: The figures of a finished run; None unless they are complete, and what was
+    written."""
+    try:
+        found = read_sealed(os.path.join(folder, RESULTS))
+    except (OSError, ValueError):
+        return None
+    figures = found.get('zero_shot' if found.get('evaluation_only') else 'few_shot')
+    return found if in_bounds(figures) else None
 
 
 def read_json(path):

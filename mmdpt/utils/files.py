@@ -3,7 +3,8 @@
 import json
 import os
 import os.path as osp
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -50,9 +51,40 @@ def write_atomically(data: bytes, path: str) -> None:
         raise
 
 
+@contextmanager
+def replacing(path: str) -> Iterator[str]:
+    """A temporary file for writers that need a name; it takes the place of ``path`` at the end.
+
+    Args:
+        path (str): Where to; a pipe or a device is written to itself.
+
+    Yields:
+        str: The name, in the same folder and with the same ending.
+
+    Raises:
+        OSError: If it cannot take the place; as after any other error, it is removed, and
+            ``path`` unchanged.
+    """
+    if osp.exists(path) and not osp.isfile(path) and not osp.isdir(path):
+        yield path
+        return
+    folder, name = osp.split(osp.realpath(path))
+    temporary = osp.join(folder, f'.{os.getpid()}.tmp.{name}')
+    try:
+        yield temporary
+        with open(temporary, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, osp.join(folder, name))
+        _flush_folder(folder)
+    finally:
+        with suppress(OSError):
+            os.remove(temporary)
+
+
 def write_text(text: str, path: str) -> None:
-    """Write a text as UTF-8; see :func:`write_atomically`."""
-    write_atomically(text.encode(), path)
+    """Write a text as UTF-8; see :func:`write_atomically`. What is none, as of a file's name,
+    is spelt out, which in JSON reads back as it was."""
+    write_atomically(text.encode('utf-8', 'backslashreplace'), path)
 
 
 def write_json(value: Any, path: str, **layout: Any) -> None:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from mmengine.config import Config
 
 from mmdpt.engine import FewShotReportHook
+from mmdpt.utils.seal import sealed
 
 
 def write_run(
@@ -38,6 +39,7 @@ def write_run(
         work_dir=str(folder),
         model=SimpleNamespace(identity=lambda: identity),
         train_dataloader=SimpleNamespace(dataset=dataset),
+        test_dataloader=SimpleNamespace(dataset=range(100)),
         message_hub=SimpleNamespace(runtime_info={}),
     )
     hook = FewShotReportHook(method=method)
@@ -45,7 +47,7 @@ def write_run(
     hook.zero_shot = zero_shot and {'accuracy/top1': zero_shot}
     hook.compared, hook.final = baselines or {}, {'accuracy/top1': accuracy}
     results = {**hook._results(runner, 1.5), **(change or {})}
-    (folder / 'results.json').write_text(json.dumps(results))
+    (folder / 'results.json').write_text(json.dumps(sealed(results)))
     return folder
 
 
