@@ -9,6 +9,8 @@ import pytest
 from mmengine.config import Config
 from parity import check_folder
 from parity.golden import read_npz
+from parity.parts import lora_blocks
+from parity.settings import NotImplementedCase
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden'
@@ -24,7 +26,8 @@ def config():
     [
         ('coop_end', dict(mood='good'), 'nothing here reads: mood'),
         ('clip_lora', dict(encoder='audio'), "encoder='audio'"),
-        ('clip_lora', dict(position='bottom'), "position='bottom'"),
+        ('clip_lora', dict(position='top3'), 'the tower has 4: nothing is learnt'),
+        ('clip_lora', dict(position='left'), "position='left'"),
         ('clip_lora', dict(dropout_rate=0.1), 'masks are random'),
         ('clip_lora', dict(scaling=0.5), 'scaling=0.5'),
         ('cocoop', dict(ctx_init=True), 'no words'),
@@ -95,3 +98,9 @@ def test_another_setting_gives_other_numbers(case, change, config, tmp_path):
     result = check_folder(tmp_path, config, ['case'])['case']
     assert result['status'] == 'failed'
     assert any(not t.get('passed', True) for t in result['tensors'].values())
+
+
+def test_deeper_lora_positions_are_not_guessed():
+    assert lora_blocks('all', 24) == list(range(24))
+    with pytest.raises(NotImplementedCase, match="position='half-up' in a tower of 24 blocks"):
+        lora_blocks('half-up', 24)

@@ -112,12 +112,18 @@ CASES = {
         4,
         dict(ctx_init=WORDS, depths=(3, 9), layers=dict(text_layers=2)),
     ),
-    'lora_text': (towers.lora, 'text', dict(blocks=dict(text=range(5)))),
-    'lora_both': (towers.lora, 'both', dict(blocks=dict(text=range(5), vision=range(6)))),
-    'lora_image': (
+    'lora_text': (towers.lora, 'text', 'all', dict(blocks=dict(text=range(5)))),
+    'lora_bottom': (
+        towers.lora,
+        'both',
+        'bottom',
+        dict(blocks=dict(text=range(4), vision=range(4))),
+    ),
+    'lora_mid': (
         towers.lora,
         'vision',
-        dict(blocks=dict(vision=range(6)), parts='k', rank=2, alpha=5),
+        'mid',
+        dict(blocks=dict(vision=[4, 5]), parts='k', rank=2, alpha=5),
     ),
     'zero_shot': (twins.zero_shot, dict(template='the {} here.')),
     'dpt_one_class': (dpt, 5, 'end', 3, dict(bottom=2, cpn=1, alpha=2.5, specific=True)),

@@ -101,7 +101,7 @@ def vpt(folder, tokens):
     )
 
 
-def lora(folder, encoder, blocks, parts='qv', rank=3, alpha=2):
+def lora(folder, encoder, position, blocks, parts='qv', rank=3, alpha=2):
     clip, net, images, labels = start(image_layers=6, text_layers=5)
     towers = dict(text='', vision='visual.')
     chosen = towers if encoder == 'both' else [encoder]
@@ -143,7 +143,7 @@ def lora(folder, encoder, blocks, parts='qv', rank=3, alpha=2):
             alpha=alpha,
             lora_matrices=list(parts),
             encoder=encoder,
-            position='all',
+            position=position,
             dropout_rate=0.0,
             logit_scale=50.0,
             scaling=alpha / rank**0.5,

@@ -7,6 +7,19 @@ from .golden import Golden, clip_config
 from .settings import NotImplementedCase
 from .words import context, context_words, split_words
 
+# Blocks by the names of CLIP-LoRA's public code, for towers of 12 blocks.
+POSITIONS = {
+    'top1': [11],
+    'top2': [10, 11],
+    'top3': [9, 10, 11],
+    'bottom': [0, 1, 2, 3],
+    'mid': [4, 5, 6, 7],
+    'up': [8, 9, 10, 11],
+    'half-up': [6, 7, 8, 9, 10, 11],
+    'half-bottom': [0, 1, 2, 3, 4, 5],
+    'all': list(range(12)),
+}
+
 
 def depths(golden: Golden) -> dict[str, int]:
     """Number of blocks of each tower."""
@@ -171,6 +184,20 @@ def tip_adapter_parts(golden: Golden) -> dict:
     )
 
 
+def lora_blocks(position: str, depth: int) -> list:
+    """Indices of the blocks that a named position means."""
+    known = dict(all=list(range(depth))) if depth == 24 else POSITIONS
+    if position not in known:
+        raise NotImplementedCase(f'position={position!r} in a tower of {depth} blocks')
+    blocks = [i for i in known[position] if i < depth]
+    if not blocks:
+        raise NotImplementedCase(
+            f'position={position!r} means blocks {known[position]}, but the '
+            f'tower has {depth}: nothing is learnt'
+        )
+    return blocks
+
+
 def clip_lora_parts(golden: Golden) -> dict:
     meta = golden.meta
     scaling = meta['alpha'] / meta['r'] ** 0.5
@@ -180,8 +207,7 @@ def clip_lora_parts(golden: Golden) -> dict:
         raise NotImplementedCase(f'dropout_rate={meta["dropout_rate"]}: the masks are random')
     known = dict(both=['image', 'text'], text=['text'], vision=['image'])
     towers = known[meta.one_of('encoder', list(known))]
-    # No README says which blocks the public code's other names mean.
-    meta.one_of('position', ['all'])
+    position, depth = meta.get('position', 'all'), depths(golden)
     return dict(
         tuning=dict(
             type='LoRA',
@@ -190,7 +216,7 @@ def clip_lora_parts(golden: Golden) -> dict:
             dropout=0.0,
             parts=meta['lora_matrices'],
             towers=towers,
-            blocks={t: list(range(depths(golden)[t])) for t in towers},
+            blocks={t: lora_blocks(position, depth[t]) for t in towers},
         )
     )
 
