@@ -8,7 +8,10 @@ from .settings import NotImplementedCase
 from .words import context, context_words, split_words
 
 # Blocks by the names of CLIP-LoRA's public code, for towers of 12 blocks.
+# What CLIP-LoRA's public code calls the blocks of a tower of 12 (loralib/utils.py); its
+# image towers know 'top' where the text tower knows 'top1' and 'top2'.
 POSITIONS = {
+    'top': [11],
     'top1': [11],
     'top2': [10, 11],
     'top3': [9, 10, 11],
@@ -184,11 +187,12 @@ def tip_adapter_parts(golden: Golden) -> dict:
     )
 
 
-def lora_blocks(position: str, depth: int) -> list:
+def lora_blocks(position: str, depth: int, tower: str = 'text') -> list:
     """Indices of the blocks that a named position means."""
     known = dict(all=list(range(depth))) if depth == 24 else POSITIONS
-    if position not in known:
-        raise NotImplementedCase(f'position={position!r} in a tower of {depth} blocks')
+    foreign = ('top1', 'top2') if tower == 'image' else ('top',)
+    if position not in known or position in foreign:
+        raise NotImplementedCase(f'position={position!r} in a tower of {depth} blocks ({tower})')
     blocks = [i for i in known[position] if i < depth]
     if not blocks:
         raise NotImplementedCase(
@@ -216,7 +220,7 @@ def clip_lora_parts(golden: Golden) -> dict:
             dropout=0.0,
             parts=meta['lora_matrices'],
             towers=towers,
-            blocks={t: lora_blocks(position, depth[t]) for t in towers},
+            blocks={t: lora_blocks(position, depth[t], t) for t in towers},
         )
     )
 
