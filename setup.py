@@ -20,6 +20,7 @@ REQUIREMENTS = [
     'numpy',
     'pillow',
     'safetensors',
+    'pydantic>=2',  # what comes from a file is parsed into closed schemas
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
 SWEEP = ['submitit>=1.5']  # tools/sweep.py
