@@ -98,7 +98,12 @@ def read_recipe(meta: dict, path: str) -> tuple[dict, list[dict]]:
 
 def check_same_training(meta: dict, runner: Runner) -> None:
     """Raise CheckpointError if a resumed training would see other images."""
-    _read(Meta, meta, 'meta')
+    noted = _read(Meta, meta, 'meta')
+    if noted.epoch is None or noted.iter is None:
+        raise CheckpointError(
+            "cannot resume: the checkpoint's meta does not say epoch and iter; it is none of a "
+            'training. Give another one, or start without --resume'
+        )
     before, now = read_entry(meta), belongs_to(runner)
     if 'draw_hash' in now and before.get('draw_hash', now['draw_hash']) != now['draw_hash']:
         raise CheckpointError(

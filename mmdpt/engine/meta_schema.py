@@ -72,6 +72,22 @@ class RuntimeInfo(Known):
     between_ckpt_ids: Steps = []
 
 
+class Hub(Known):
+    """MMEngine's message hub."""
+
+    log_scalars: dict[str, Any] = {}
+    runtime_info: dict[str, Any]
+    resumed_keys: dict[str, bool] = {}
+
+
+class Resumable(Known):
+    """A checkpoint that a training goes on from."""
+
+    message_hub: Hub
+    optimizer: dict[Any, Any] | None = None
+    param_schedulers: list[dict[str, Any]] | dict[str, list[dict[str, Any]]] | None = None
+
+
 def read_as(schema: type[Read], value: Any, name: str) -> Read:
     """Return what the schema knows of a value.
 

@@ -140,8 +140,9 @@ class FocalLoss(Closed):
     loss_weight: Number = 1.0
 
 
-class SimilarityHead(Closed):
-    type: Literal['SimilarityHead']
+class HeadOptions(Closed):
+    """Of every head."""
+
     loss: Annotated[CrossEntropyLoss | LabelSmoothLoss | FocalLoss, Field(discriminator='type')] = (
         CrossEntropyLoss(type='CrossEntropyLoss')
     )
@@ -149,51 +150,57 @@ class SimilarityHead(Closed):
     cal_acc: bool = False
 
 
-class LinearProbeHead(SimilarityHead):
+class SimilarityHead(HeadOptions):
+    type: Literal['SimilarityHead']
+
+
+class LinearProbeHead(HeadOptions):
     type: Literal['LinearProbeHead']
 
 
-class CLIPAdapterHead(SimilarityHead):
+class CLIPAdapterHead(HeadOptions):
     type: Literal['CLIPAdapterHead']
     ratio: Number = 0.2
     reduction: Size = 4
 
 
-class TipAdapterHead(SimilarityHead):
+class TipAdapterHead(HeadOptions):
     type: Literal['TipAdapterHead']
     num_keys: Annotated[int, Field(ge=1, le=1_000_000)]
     alpha: Number = 1.0
     beta: Number = 1.0
 
 
-class GuidedHead(SimilarityHead):
+class GuidedHead(HeadOptions):
     type: Literal['GuidedHead']
     guided_epochs: Number
     logits_weight: Number = 0.1
 
 
-class DPTHead(GuidedHead):
+class DPTHead(HeadOptions):
     type: Literal['DPTHead']
+    guided_epochs: Number
+    logits_weight: Number = 0.1
     aux_weight: Number = 0.3
 
 
-class KgCoOpHead(SimilarityHead):
+class KgCoOpHead(HeadOptions):
     type: Literal['KgCoOpHead']
     weight: Number = 8.0
 
 
-class ProGradHead(SimilarityHead):
+class ProGradHead(HeadOptions):
     type: Literal['ProGradHead']
     temperature: Number = 1.0
 
 
-class PromptSRCHead(SimilarityHead):
+class PromptSRCHead(HeadOptions):
     type: Literal['PromptSRCHead']
     text_weight: Number = 25.0
     image_weight: Number = 10.0
 
 
-class MMRLHead(SimilarityHead):
+class MMRLHead(HeadOptions):
     type: Literal['MMRLHead']
     alpha: Number = 0.7
     weight: Number = 0.5
