@@ -32,7 +32,14 @@ class Identity(Known):
     """What a model's tensors belong to."""
 
     classes: Classes
-    clip: Weights
+    clip: Weights | None = None
+
+
+class OfModule(Known):
+    """What a state dict says of one module, beside its tensors."""
+
+    version: Step | None = None
+    mmdpt: Identity | Weights | None = None
 
 
 class Entry(Known):
@@ -98,3 +105,11 @@ def read_as(schema: type[Read], value: Any, name: str) -> Read:
         return schema.model_validate(value)
     except ValidationError as error:
         raise ValueError(f'{name} is not what training writes ({first_fault(error)})') from None
+
+
+def check_metadata(metadata: Any) -> None:
+    """Raise ValueError unless a state dict's ``_metadata`` says what training writes."""
+    if not isinstance(metadata, dict):
+        raise ValueError('_metadata of the state dict is no dict')
+    for module, entry in metadata.items():
+        read_as(OfModule, entry, f'_metadata of {str(module)[:50]!r}')
