@@ -21,6 +21,7 @@ REQUIREMENTS = [
     'pillow',
     'pydantic>=2.7',
     'safetensors',
+    'pydantic>=2',  # what comes from a file is parsed into closed schemas
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
 SWEEP = ['submitit>=1.5']  # tools/sweep.py

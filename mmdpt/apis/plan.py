@@ -1,6 +1,7 @@
 """Which model, which weights, which transforms: from a checkpoint, a config, or neither."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import mmpretrain.datasets  # noqa: F401  registers the transforms
@@ -16,6 +17,7 @@ from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.engine.entry import read_recipe, trained_classes
 from mmdpt.engine.recipe import model_of, pipeline_of
 from mmdpt.models.clip.config import read_config
+from mmdpt.models.clip.weights import is_tag
 from mmdpt.paths import find_config
 
 
@@ -27,6 +29,7 @@ class Plan(NamedTuple):
     classes: list[str] | None
     state_dict: dict | None = None  # None: nothing is learnt
     source: str = 'zero-shot'
+    from_file: bool = False  # the model is what a checkpoint says
 
 
 def plan_of_checkpoint(path: str, config: str | None = None) -> Plan:
@@ -45,7 +48,14 @@ def plan_of_checkpoint(path: str, config: str | None = None) -> Plan:
     checkpoint = read_checkpoint(path)
     meta = checkpoint['meta']
     model, pipeline = read_recipe(meta, path) if config is None else _read_config_file(config)
-    return Plan(model, pipeline, trained_classes(meta), checkpoint['state_dict'], str(path))
+    return Plan(
+        model,
+        pipeline,
+        trained_classes(meta),
+        checkpoint['state_dict'],
+        str(path),
+        from_file=config is None,
+    )
 
 
 def _read_config_file(path: str):
@@ -117,6 +127,8 @@ def build(
         model['templates'] = list(templates)
     if pretrained is not None:
         model['pretrained'] = pretrained
+    elif plan.from_file:
+        _check_tag(model, plan.source)
     if names != plan.classes or plan.state_dict is None:
         _check_count(names)
         model = _with_few_classes(dict(model, transfer=True), len(names))
@@ -127,6 +139,22 @@ def build(
     if plan.state_dict is not None:
         built.load_state_dict(plan.state_dict)
     return built.eval()
+
+
+def _check_tag(model: dict, source: str) -> None:
+    """A checkpoint may name weights that open_clip knows; a file, its reader names."""
+    named = model.get('pretrained')
+    if named is None:
+        raise CheckpointError(
+            f"{source} needs CLIP's weights: its own were random, and no file holds them. "
+            'Here: --pretrained FILE, or --config'
+        )
+    name, _ = read_config(model['arch'])
+    if not is_tag(name, named) or Path(named).is_file():
+        raise CheckpointError(
+            f"{source} needs CLIP's weights: it was trained on the file {Path(named).name!r}, and "
+            'places that a checkpoint names are never opened. Here: --pretrained FILE, or --config'
+        )
 
 
 def _build_model(model: dict, source: str):

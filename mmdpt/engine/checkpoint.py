@@ -11,8 +11,13 @@ import numpy as np
 import torch
 from mmengine.fileio import list_dir_or_file
 
+from .bounds import check_learnt, check_parts, check_pickle, check_values
+from .meta_schema import check_metadata
 from .published import is_published, read_published
 
+LEARNT = {'state_dict', 'ema_state_dict'}
+ROOM = 4  # a tensor may stand in several places, as those of moving averages do
+MOST_BYTES = 10**12
 CHOOSE_OTHER = 'choose another checkpoint, or train again'
 
 
@@ -114,6 +119,7 @@ def check_archive(path):
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            check_parts(archive, path)
             torn = archive.testzip()
             # torch does not read entries marked as folders, and leaves
             # the tensor with whatever was in memory
@@ -133,6 +139,10 @@ def check_archive(path):
         raise CheckpointError(
             f'{path} is damaged: its part {folders[0]} is marked as a folder; {CHOOSE_OTHER}'
         )
+    try:
+        check_pickle(path)
+    except Exception as error:
+        raise CheckpointError(f'{path} is damaged ({_reason(error)}); {CHOOSE_OTHER}') from error
 
 
 def check_content(checkpoint, path):
@@ -145,6 +155,13 @@ def check_content(checkpoint, path):
     meta = checkpoint.setdefault('meta', {})
     if not isinstance(meta, dict):
         raise CheckpointError(f"{path} is not a training checkpoint: its 'meta' is not a dict")
+    try:
+        check_values(checkpoint, room=ROOM * osp.getsize(path) if osp.isfile(path) else MOST_BYTES)
+        for name in LEARNT & set(checkpoint):
+            check_learnt(checkpoint[name], name)
+        check_metadata(getattr(checkpoint['state_dict'], '_metadata', {}))
+    except ValueError as error:
+        raise CheckpointError(f'{path} is refused: {error}; {CHOOSE_OTHER}') from error
     if 'config' in meta:
         # MMEngine's Runner.resume executes this text as Python.
         raise CheckpointError(

@@ -14,6 +14,7 @@ from mmdpt.utils.files import remove_leftovers, write_atomically
 
 from .checkpoint import check_archive, check_content, plain
 from .entry import check_same_training, write_entry
+from .resumable import forget_places
 
 
 @register_backend('mmdpt.atomic', force=True)
@@ -34,7 +35,7 @@ class AtomicBackend(LocalBackend):
 
 @HOOKS.register_module()
 class PromptCheckpointHook(CheckpointHook):
-    """MMEngine's CheckpointHook, with four promises.
+    """MMEngine's CheckpointHook, with five promises.
 
     * A checkpoint holds tensors and plain Python only, so that torch's safe
       loader (``weights_only=True``) reads it. The stock one holds
@@ -43,7 +44,9 @@ class PromptCheckpointHook(CheckpointHook):
       former checkpoint is removed only after the new one is on the disk and
       ``last_checkpoint`` names it.
     * The end of the last complete epoch is always on the disk, also with an
-      ``interval`` of many epochs: those in between are kept for one epoch.
+      ``interval`` of many epochs: what lies between is kept for one epoch.
+    * Places that it names are never opened, written or removed: only files of
+      the folder of checkpoints, by their names.
     * It is resumed only with the images and the seed it was trained with.
       (The model itself checks that it fits the model.)
 
@@ -97,6 +100,10 @@ class PromptCheckpointHook(CheckpointHook):
         check_content(checkpoint, runner._load_from)
         if runner._resume:
             check_same_training(checkpoint['meta'], runner)
+            folder = self.out_dir or runner.work_dir
+            if folder != runner.work_dir:  # as the base class does it, later
+                folder = osp.join(folder, osp.basename(runner.work_dir.rstrip(osp.sep)))
+            forget_places(checkpoint, folder)
 
     def after_train_epoch(self, runner):
         """Save; an epoch outside the interval is kept until the next one is saved."""

@@ -11,7 +11,8 @@ from mmengine.runner import Runner
 from mmdpt.utils.unwrap import unwrapped
 
 from ..version import __version__
-from .checkpoint import CheckpointError
+from .checkpoint import CHOOSE_OTHER, CheckpointError
+from .meta_schema import Entry, Meta, read_as
 from .recipe import check_recipe, make_recipe
 
 KEY = 'mmdpt'
@@ -39,7 +40,14 @@ def read_entry(meta: dict) -> dict:
             f"the checkpoint's meta[{KEY!r}] is not a dict: choose another checkpoint, "
             'or train again'
         )
-    return entry
+    return _read(Entry, entry, f'meta[{KEY!r}]').model_dump(exclude_unset=True)
+
+
+def _read(schema, value, name: str):
+    try:
+        return read_as(schema, value, f"the checkpoint's {name}")
+    except ValueError as error:
+        raise CheckpointError(f'{error}: {CHOOSE_OTHER}') from error
 
 
 def belongs_to(runner: Runner) -> dict:
@@ -55,7 +63,8 @@ def belongs_to(runner: Runner) -> dict:
 
 def trained_classes(meta: dict) -> list[str] | None:
     """Return the class names of a training; MMEngine notes the dataset's."""
-    classes = read_entry(meta).get('classes') or (meta.get('dataset_meta') or {}).get('classes')
+    noted = _read(Meta, meta, 'meta').dataset_meta
+    classes = read_entry(meta).get('classes') or (noted and noted.classes)
     return list(classes) if classes else None
 
 
@@ -76,19 +85,26 @@ def read_recipe(meta: dict, path: str) -> tuple[dict, list[dict]]:
             f'{path} does not carry the config of its model (an older mmdpt wrote it): {advice}'
         )
     model = recipe.get('model')
-    if isinstance(model, dict) and 'lora' in model:  # what the tuning was called at first
-        recipe = dict(recipe, model={'tuning' if k == 'lora' else k: v for k, v in model.items()})
+    if isinstance(model, dict):  # lora: what the tuning was called at first
+        kept = {k: v for k, v in model.items() if k != 'teacher'}  # serves the training only
+        recipe = dict(recipe, model={'tuning' if k == 'lora' else k: v for k, v in kept.items()})
     try:
-        check_recipe(recipe)
+        recipe = check_recipe(recipe)
     except ValueError as error:
         raise CheckpointError(
             f'{path} does not carry all that predicting needs ({error}): {advice}'
         ) from error
-    return dict(recipe['model']), recipe['pipeline']
+    return recipe['model'], recipe['pipeline']
 
 
 def check_same_training(meta: dict, runner: Runner) -> None:
     """Raise CheckpointError if a resumed training would see other images."""
+    noted = _read(Meta, meta, 'meta')
+    if noted.epoch is None or noted.iter is None:
+        raise CheckpointError(
+            "cannot resume: the checkpoint's meta does not say epoch and iter; it is none of a "
+            'training. Give another one, or start without --resume'
+        )
     before, now = read_entry(meta), belongs_to(runner)
     if 'draw_hash' in now and before.get('draw_hash', now['draw_hash']) != now['draw_hash']:
         raise CheckpointError(

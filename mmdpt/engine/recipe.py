@@ -2,38 +2,28 @@
 
 A recipe is ``dict(version, model, pipeline)``: the config of the model, without
 the class names (they are in the identity), and of the test transforms. A config
-file is Python code, and running one from elsewhere is unsafe; a recipe only
-names parts, and only those that :func:`check_recipe` knows.
+file is Python code, and running one that came by mail is unsafe; a recipe only
+names parts, and only those of :mod:`mmdpt.engine.recipe_schema`.
 """
-
-from mmpretrain.registry import MODELS, TRANSFORMS
 
 from mmdpt.datasets import as_benchmark, innermost
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE, resolve_templates
 from mmdpt.models.clip.config import read_config
 
 from .checkpoint import plain
+from .recipe_schema import VERSION, parsed
 
-VERSION = 1
-# Where a model's parts may come from. A registry would import any dotted name.
-SOURCES = (
-    'mmdpt.models.',
-    'mmpretrain.models.losses.',
-    'mmpretrain.models.utils.data_preprocessor',
-)
-# Transforms that only look at the pixels, by name.
-STEPS = {
-    'LoadPILImage',
-    'Resize',
-    'ResizeEdge',
-    'CenterCrop',
-    'Pad',
-    'NumpyToPIL',
-    'PILToNumpy',
-    'PackInputs',
-}
 # Of the training, or given elsewhere.
-LEFT_OUT = {'init_cfg', 'classes', 'train_cfg', 'transfer', 'shard_classes', 'backend_args'}
+LEFT_OUT = {
+    'init_cfg',
+    'classes',
+    'train_cfg',
+    'transfer',
+    'shard_classes',
+    'backend_args',
+    'batch_augments',
+    'teacher',
+}
 
 
 def make_recipe(cfg):
@@ -111,54 +101,22 @@ def _pruned(value):
 
 
 def check_recipe(recipe):
-    """Refuse a recipe that names anything but the known parts.
+    """Refuses a recipe that names anything but the known parts, options and values.
 
     Args:
         recipe (dict): From a checkpoint, perhaps from elsewhere.
+
+    Returns:
+        dict: The same in plain dicts.
 
     Raises:
         ValueError: Names what is not allowed.
     """
     if recipe.get('version') != VERSION:
         raise ValueError(
-            f'the recipe has version {recipe.get("version")!r}, this mmdpt reads '
+            f'the recipe has version {str(recipe.get("version"))[:20]!r}, this mmdpt reads '
             f'version {VERSION}: install the mmdpt that wrote it, or give the config'
         )
     if 'missing' in recipe:
-        raise ValueError(recipe['missing'])
-    model, pipeline = recipe.get('model'), recipe.get('pipeline')
-    if (
-        not isinstance(model, dict)
-        or model.get('type') != 'PromptedCLIP'
-        or not isinstance(pipeline, list)
-    ):
-        raise ValueError('the recipe is not one of a PromptedCLIP')
-    _check_parts(model, _is_model)
-    for step in pipeline:
-        if not isinstance(step, dict) or 'type' not in step:
-            raise ValueError(f'the recipe has the transform {step!r}, which names no type')
-        _check_parts(step, _is_step)
-
-
-def _check_parts(value, known):
-    if isinstance(value, dict):
-        if 'type' in value and not known(value['type']):
-            raise ValueError(
-                f'{value["type"]!r} is not one of the parts that a checkpoint may name'
-            )
-        unwanted = LEFT_OUT & set(value)
-        if unwanted:
-            raise ValueError(f'a recipe must not set {sorted(unwanted)[0]}')
-        value = list(value.values())
-    if isinstance(value, (list, tuple)):
-        for item in value:
-            _check_parts(item, known)
-
-
-def _is_model(name):
-    built = MODELS.module_dict.get(name) if isinstance(name, str) else None
-    return built is not None and built.__module__.startswith(SOURCES)
-
-
-def _is_step(name):
-    return isinstance(name, str) and name in STEPS and name in TRANSFORMS.module_dict
+        raise ValueError(str(recipe['missing'])[:500])
+    return parsed(recipe)

@@ -43,6 +43,7 @@ def keep_learnt_only(model: nn.Module) -> None:
             # what the tuning was called at first
             state_dict[name.replace('lora.', 'tuning.', 1)] = state_dict.pop(name)
         left_out.clear()
+        theirs = theirs and dict(dict(classes=[], clip={}), **theirs)
         if getattr(module, 'transfer', False) and theirs and theirs['classes'] != mine['classes']:
             left_out.update(transferred(module, theirs['classes']))
             theirs = dict(theirs, classes=mine['classes'])
@@ -79,7 +80,7 @@ def transferred(model: nn.Module, old: list) -> set:
     }
     kept = sorted(model.learnt_names - bound)
     print_log(
-        f'The checkpoint was trained for {len(old)} classes ({old[0]}, ...), '
+        f'The checkpoint was trained for {len(old)} classes ({next(iter(old), None)}, ...), '
         f'the model has {len(model.classes)} ({model.classes[0]}, ...). '
         f'Transferred: {", ".join(kept)}. Not transferred: '
         f'{", ".join(sorted(bound)) or "nothing"}'
@@ -117,8 +118,8 @@ def check_identity(mine: dict, theirs: dict) -> None:
             'order; or, to carry the prompts over to other classes, set '
             'model.transfer=True; or train again.'
         )
-    old, new = theirs['clip'], mine['clip']
-    if old['fingerprint'] != new['fingerprint']:
+    old, new = theirs.get('clip') or {}, mine['clip']
+    if old.get('fingerprint') != new['fingerprint']:
         raise ValueError(
             f'The checkpoint was trained on CLIP {_describe(old)}, but the '
             f'model has {_describe(new)}: prompts fit only the weights they '
@@ -127,7 +128,8 @@ def check_identity(mine: dict, theirs: dict) -> None:
 
 
 def _describe(clip: dict) -> str:
-    return f'{clip["arch"]} with weights {clip["pretrained"]} (fingerprint {clip["fingerprint"]})'
+    arch, pretrained, fingerprint = (clip.get(k) for k in ('arch', 'pretrained', 'fingerprint'))
+    return f'{arch} with weights {pretrained} (fingerprint {fingerprint})'
 
 
 def check_tensors(expected: dict, found: dict) -> None:

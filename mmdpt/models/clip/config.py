@@ -35,6 +35,13 @@ def read_config(arch: str | dict):
     return arch.replace('/', '-'), _check_config(config, arch)
 
 
+def is_known(arch: str) -> bool:
+    """Whether a name is one of ours or open_clip's, and no file or place on a hub."""
+    import open_clip
+
+    return arch == BUILTIN or arch.replace('/', '-') in open_clip.list_models()
+
+
 def _read_json(path: Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(

@@ -124,6 +124,13 @@ def find_weights(name: str, config: dict, pretrained: str | None) -> Path | None
         ) from error
 
 
+def is_tag(name: str, pretrained: str) -> bool:
+    """Whether open_clip (or mmdpt) has weights of that name for an architecture."""
+    import open_clip.pretrained as zoo
+
+    return name == pretrained == BUILTIN or bool(zoo.get_pretrained_cfg(name, pretrained))
+
+
 def fitting_weights(path: Path, name: str, config: dict, pretrained: str) -> dict:
     """Read a file for an architecture.
 

@@ -66,6 +66,19 @@ class SimilarityHead(Part, ClsHead):
         """Logits (B, C)."""
         return similarity(match.image, match.text, match.scale)
 
+    def _get_predictions(self, cls_score: torch.Tensor, data_samples: list[DataSample] | None):
+        """MMPretrain's, of finite scores only.
+
+        Raises:
+            FloatingPointError: If a score is NaN or infinite.
+        """
+        if not torch.isfinite(cls_score).all():
+            raise FloatingPointError(
+                'the scores are not finite, so they say nothing: prompts or weights hold values '
+                'too large to compute with. Choose another checkpoint, or another precision'
+            )
+        return super()._get_predictions(cls_score, data_samples)
+
     def loss(self, match: Match, data_samples: list[DataSample], **kwargs) -> dict:
         """``loss``, and with ``cal_acc`` the accuracy on the batch.
 

@@ -170,9 +170,10 @@ def check_weights_identity(mine: dict, theirs: dict | None) -> None:
             logger='current',
             level=30,
         )
-    elif theirs['fingerprint'] != mine['fingerprint']:
+    elif theirs.get('fingerprint') != mine['fingerprint']:
         old, new = (
-            f'{w["arch"]} with weights {w["pretrained"]} (fingerprint {w["fingerprint"]})'
+            f'{w.get("arch")} with weights {w.get("pretrained")} '
+            f'(fingerprint {w.get("fingerprint")})'
             for w in (theirs, mine)
         )
         raise ValueError(
