@@ -5,6 +5,7 @@ The options are those of MMPretrain's tools/train.py, and --seed.
 
 import argparse
 import os.path as osp
+from contextlib import nullcontext
 
 import torch
 
@@ -19,6 +20,8 @@ from ..engine.cli import (
     set_loader_defaults,
 )
 from ..engine.interrupts import train_or_stop
+from ..engine.launch import place
+from ..utils.locks import lock_work_dir
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -136,4 +139,7 @@ def main(argv: list[str] | None = None) -> None:
     """Trains."""
     args = parse_args(argv)
     with friendly_errors(args.debug):
-        train_or_stop(build_runner(configure(args)))
+        cfg = configure(args)
+        # before the Runner, which writes logs and the config; the first process for all
+        with lock_work_dir(cfg.work_dir) if place()[0] == 0 else nullcontext():
+            train_or_stop(build_runner(cfg))

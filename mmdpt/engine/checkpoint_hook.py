@@ -8,9 +8,11 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import BaseLoop
 from mmpretrain.registry import HOOKS
 
 from mmdpt.utils.files import remove_leftovers, write_atomically
+from mmdpt.utils.locks import lock_work_dir
 
 from .checkpoint import check_archive, check_content, plain
 from .entry import check_same_training, write_entry
@@ -34,7 +36,7 @@ class AtomicBackend(LocalBackend):
 
 @HOOKS.register_module()
 class PromptCheckpointHook(CheckpointHook):
-    """MMEngine's CheckpointHook, with four promises.
+    """MMEngine's CheckpointHook, with five promises.
 
     * A checkpoint holds tensors and plain Python only, so that torch's safe
       loader (``weights_only=True``) reads it. The stock one holds
@@ -44,6 +46,7 @@ class PromptCheckpointHook(CheckpointHook):
       ``last_checkpoint`` names it.
     * The end of the last complete epoch is always on the disk, also with an
       ``interval`` of many epochs: what lies between is kept for one epoch.
+    * No other training writes into its folders meanwhile.
     * It is resumed only with the images and the seed it was trained with.
       (That it fits the model, the model itself checks.)
 
@@ -61,10 +64,22 @@ class PromptCheckpointHook(CheckpointHook):
     def __init__(self, *args, backend_args=None, **kwargs):
         backend_args = backend_args or dict(backend='mmdpt.atomic')
         super().__init__(*args, backend_args=backend_args, **kwargs)
+        self.locks = []
+
+    def before_run(self, runner):
+        """Locks the work directory of a training."""
+        if is_main_process() and isinstance(runner._train_loop, BaseLoop):
+            self.locks = [lock_work_dir(runner.work_dir)]
+
+    def after_run(self, runner):
+        """Lets other trainings into the folders."""
+        self.locks = []
 
     def before_train(self, runner):
         """Prepares the folder; see the base class."""
         super().before_train(runner)
+        if is_main_process() and isinstance(self.file_backend, LocalBackend):
+            self.locks.append(lock_work_dir(self.out_dir))  # several may share an out_dir
         # epochs on the disk that are not of the interval
         self.between = list(runner.message_hub.runtime_info.get('between_ckpt_ids', []))
         if is_main_process() and osp.isdir(self.out_dir):
