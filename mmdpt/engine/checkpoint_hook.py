@@ -15,7 +15,9 @@ from mmdpt.utils.files import remove_leftovers, write_atomically
 from mmdpt.utils.locks import lock_work_dir
 
 from .checkpoint import check_archive, check_content, plain
-from .entry import check_same_training, write_entry
+from .entry import changes_so_far, check_same_training, write_entry
+from .resume_changes import take_over
+from .settings import settings_of, spell
 
 
 @register_backend('mmdpt.atomic', force=True)
@@ -47,7 +49,7 @@ class PromptCheckpointHook(CheckpointHook):
     * The end of the last complete epoch is always on the disk, also with an
       ``interval`` of many epochs: what lies between is kept for one epoch.
     * No other training writes into its folders meanwhile.
-    * It is resumed only with the images and the seed it was trained with.
+    * It is resumed only with the images, the seed and the settings it was trained with.
       (That it fits the model, the model itself checks.)
 
     What ``meta['mmdpt']`` holds, :mod:`mmdpt.engine.entry` says.
@@ -57,7 +59,7 @@ class PromptCheckpointHook(CheckpointHook):
 
     Raises:
         FloatingPointError: On saving parameters that are not finite.
-        CheckpointError: On resuming with other images or another seed.
+        CheckpointError: On resuming with other images, another seed or other settings.
         OSError: If the file cannot be written.
     """
 
@@ -65,6 +67,8 @@ class PromptCheckpointHook(CheckpointHook):
         backend_args = backend_args or dict(backend='mmdpt.atomic')
         super().__init__(*args, backend_args=backend_args, **kwargs)
         self.locks = []
+        self.allow_changes = False  # of --resume-with-changes
+        self.settings, self.changed = None, []
 
     def before_run(self, runner):
         """Locks the work directory of a training."""
@@ -78,6 +82,7 @@ class PromptCheckpointHook(CheckpointHook):
     def before_train(self, runner):
         """Prepares the folder; see the base class."""
         super().before_train(runner)
+        self._settings(runner)  # now: files may change during the training
         if is_main_process() and isinstance(self.file_backend, LocalBackend):
             self.locks.append(lock_work_dir(self.out_dir))  # several may share an out_dir
         # epochs on the disk that are not of the interval
@@ -94,7 +99,7 @@ class PromptCheckpointHook(CheckpointHook):
             runtime_info=hub['runtime_info'],
             resumed_keys={k: v for k, v in hub['resumed_keys'].items() if k in hub['runtime_info']},
         )
-        write_entry(checkpoint['meta'], runner)
+        write_entry(checkpoint['meta'], runner, self._settings(runner), self.changed)
         for key in list(checkpoint):
             checkpoint[key] = plain(checkpoint[key], f'checkpoint[{key!r}]')
         for name, tensor in checkpoint['state_dict'].items():
@@ -110,8 +115,20 @@ class PromptCheckpointHook(CheckpointHook):
         if osp.isfile(str(runner._load_from)):
             check_archive(runner._load_from)  # torch.load looks at no checksum
         check_content(checkpoint, runner._load_from)
-        if runner._resume:
-            check_same_training(checkpoint['meta'], runner)
+        if not runner._resume:
+            return
+        meta, settings = checkpoint['meta'], self._settings(runner)
+        changed = check_same_training(meta, runner, settings, self.allow_changes)
+        self.changed = changes_so_far(meta, changed)
+        if changed:
+            runner.logger.warning(f'Resuming with changes: {spell(changed)}')
+            take_over(checkpoint, runner, changed)
+
+    def _settings(self, runner):
+        """What shapes this training, as it was at the start."""
+        if self.settings is None:
+            self.settings = settings_of(runner)
+        return self.settings
 
     def after_train_epoch(self, runner):
         """Saves; what is not of the interval, until the next epoch is saved."""
