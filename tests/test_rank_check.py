@@ -8,7 +8,6 @@ import torch
 import torch.multiprocessing as mp
 from helpers import odd_process
 from helpers.plain import small_clip
-from test_distributed import outcome, script
 
 from mmdpt.engine import rank_check
 from mmdpt.models.clip.load import load_clip
@@ -80,16 +79,3 @@ def test_several_odd_ones(monkeypatch):
     )
     with pytest.raises(ValueError, match='ranks 0, 4 of 5 .*a is 1 on rank 1 and 2 on rank 0'):
         rank_check.check_processes(dict(a=2))
-
-
-@pytest.mark.slow
-def test_command_line(config):
-    """Ends with the sentence, not with a hang."""
-    with config.open('a') as file:
-        file.write(
-            "\nimport os\noptim_wrapper['optimizer']['lr'] = 0.1 + int(os.environ['RANK'])\n"
-        )
-    status, output = outcome(script('dist_train.sh', config, 2, '--work-dir', 'out'))
-    assert status != 0 and 'rank 1 of 2 would not train what the others do' in output
-    assert 'optim_wrapper.optimizer.lr is 0.1 on rank 0 and 1.1 on rank 1' in output
-    assert not os.path.exists('out/epoch_1.pth')
