@@ -8,6 +8,7 @@ from helpers.engine_toy import hook, toy_config
 from mmengine.runner import Runner
 
 from mmdpt.engine import CheckpointError, latest_checkpoint, read_checkpoint
+from mmdpt.engine.settings import settings_hash
 
 
 def train(work_dir, resume=None, **kwargs):
@@ -39,7 +40,11 @@ def test_content(tmp_path):
         'text_prompt.weight',
         'text_prompt.bias',
     }
-    assert checkpoint['meta']['mmdpt'] == dict(
+    entry = checkpoint['meta']['mmdpt']
+    settings = entry.pop('settings')
+    assert settings['optim_wrapper.optimizer.lr'] == 0.1 and settings['processes'] == 1
+    assert entry == dict(
+        settings_hash=settings_hash(settings),
         classes=['a', 'b', 'c'],
         clip=dict(fingerprint='toy'),
         draw_hash='draw-1',

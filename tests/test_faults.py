@@ -67,8 +67,8 @@ def fill(folder):
 
 def equal_after_resume(config, capsys):
     """Whether the resumed training in 'run' ends as one without a fault."""
-    faulty(config, custom_hooks=[])
-    tool('train', config, '--work-dir', 'run', '--resume')
+    faulty(config, custom_hooks=[])  # which is a change
+    tool('train', config, '--work-dir', 'run', '--resume-with-changes')
     tool('train', config, '--work-dir', 'whole')
     wanted, found = (read_checkpoint(f'{d}/{FOUR}')['state_dict'] for d in ('whole', 'run'))
     return all(torch.equal(wanted[name], found[name]) for name in wanted)

@@ -8,6 +8,7 @@ import torch
 from helpers.kill_and_resume import METHODS, config_of, differences, options_of, parts, run
 from mmengine.config import Config, DictAction
 
+from mmdpt.cli.train import allow_changes
 from mmdpt.engine import read_checkpoint
 from mmdpt.engine.cli import build_runner
 
@@ -63,6 +64,8 @@ def train(method, work_dir, resume=None, without=None):
     if resume:
         cfg.resume, cfg.load_from = True, str(resume)
     runner = build_runner(cfg)
+    if without:  # another setting
+        allow_changes(runner)
     runner.train()
     return runner
 

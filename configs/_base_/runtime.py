@@ -19,6 +19,7 @@ default_hooks = dict(
     visualization=dict(type='VisualizationHook', enable=False),
     epoch_seed=dict(type='EpochSeedHook'),
     mean_loss=dict(type='MeanLossHook'),  # over several processes
+    same_training=dict(type='SameTrainingHook'),  # in all of them
     stop_on_nan=dict(type='StopOnNaNHook'),
     # zero-shot accuracy before, few-shot accuracy after the training; add
     # baselines=['linear_probe'] to compare with

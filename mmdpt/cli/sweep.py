@@ -9,7 +9,6 @@ runs are skipped, interrupted ones go on from their last checkpoint.
 """
 
 import argparse
-import fcntl
 import os
 import os.path as osp
 import signal
@@ -28,6 +27,7 @@ from ..sweep.state import claim, forget_failure
 from ..utils import seal
 from ..utils.checks import check_least
 from ..utils.files import write_json
+from ..utils.locks import FolderLock
 from ..utils.outputs import OVERWRITE, Output, check_outputs
 
 GRID = ('methods', 'archs', 'datasets', 'shots', 'seeds')
@@ -150,16 +150,13 @@ def alone(work_dir):
     Raises:
         ValueError: If another sweep holds it.
     """
-    os.makedirs(osp.join(work_dir, '.sweep'), exist_ok=True)
-    lock = open(osp.join(work_dir, '.sweep', 'lock'), 'w')
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ValueError(
-            f'another sweep is running in {work_dir}: wait for it, look at it with '
-            '--list, or give another --work-dir'
-        ) from None
-    return lock
+    folder = osp.join(work_dir, '.sweep')
+    os.makedirs(folder, exist_ok=True)
+    return FolderLock(
+        osp.join(folder, 'lock'),
+        f'another sweep is at work in {work_dir} ({{holder}}): wait for it, look at it with '
+        '--list, or give another --work-dir',
+    )
 
 
 def run_all(args, board, runs):

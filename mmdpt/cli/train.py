@@ -5,11 +5,14 @@ The options are those of MMPretrain's tools/train.py, and --seed.
 
 import argparse
 import os.path as osp
+from contextlib import nullcontext
 
 import torch
+from mmengine.runner import Runner
 
 from ..engine import CheckpointError, latest_checkpoint, read_checkpoint
 from ..engine.checkpoint import others
+from ..engine.checkpoint_hook import PromptCheckpointHook
 from ..engine.cli import (
     add_common_arguments,
     build_runner,
@@ -19,6 +22,8 @@ from ..engine.cli import (
     set_loader_defaults,
 )
 from ..engine.interrupts import train_or_stop
+from ..engine.launch import place
+from ..utils.locks import lock_work_dir
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -34,6 +39,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         const='auto',
         metavar='CHECKPOINT',
         help='go on with a training: from CHECKPOINT, or from the last one in the work directory',
+    )
+    parser.add_argument(
+        '--resume-with-changes',
+        action='store_true',
+        help='go on with other images or settings than the checkpoint was trained with; they are '
+        'noted in the checkpoints and in results.json',
     )
     parser.add_argument('--amp', action='store_true', help='train with mixed precision')
     parser.add_argument(
@@ -78,8 +89,8 @@ def configure(args):
             if args.no_pin_memory:
                 cfg[name].pin_memory = False
     merge_options(cfg, args.cfg_options)
-    if args.resume:
-        resume_from(cfg, args.resume)
+    if args.resume or args.resume_with_changes:
+        resume_from(cfg, args.resume or 'auto')
     elif cfg.get('load_from') and osp.isfile(osp.expanduser(cfg.load_from)):
         read_checkpoint(cfg.load_from)
     return cfg
@@ -132,8 +143,32 @@ def resume_from(cfg, which):
     cfg.resume, cfg.load_from = True, path
 
 
+def allow_changes(runner: Runner) -> None:
+    """Let a training go on with other settings.
+
+    Not a setting of the config, which would be kept beside the checkpoints
+    and hold for ever.
+
+    Raises:
+        ValueError: If nothing in the config compares or notes them.
+    """
+    hooks = [hook for hook in runner.hooks if isinstance(hook, PromptCheckpointHook)]
+    if not hooks:
+        raise ValueError(
+            '--resume-with-changes needs default_hooks.checkpoint.type=PromptCheckpointHook, '
+            'which notes them'
+        )
+    hooks[0].allow_changes = True
+
+
 def main(argv: list[str] | None = None) -> None:
     """Train a model."""
     args = parse_args(argv)
     with friendly_errors(args.debug):
-        train_or_stop(build_runner(configure(args)))
+        cfg = configure(args)
+        # before the Runner, which writes logs and the config; the first process for all
+        with lock_work_dir(cfg.work_dir) if place()[0] == 0 else nullcontext():
+            runner = build_runner(cfg)
+            if args.resume_with_changes:
+                allow_changes(runner)
+            train_or_stop(runner)

@@ -10,6 +10,7 @@ from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaN
 from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
+from .rank_check import SameTrainingHook
 from .report import FewShotReportHook
 from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
@@ -33,6 +34,7 @@ __all__ = [
     'ProGradOptimWrapper',
     'PromptCheckpointHook',
     'PromptOptimWrapperConstructor',
+    'SameTrainingHook',
     'StopOnNaNHook',
     'TipAdapterHook',
     'constant_warmup_cosine',

@@ -8,13 +8,17 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
+from mmengine.runner import BaseLoop
 from mmpretrain.registry import HOOKS
 
 from mmdpt.utils.files import remove_leftovers, write_atomically
+from mmdpt.utils.locks import lock_work_dir
 
 from .checkpoint import check_archive, check_content, plain
-from .entry import check_same_training, write_entry
+from .entry import changes_so_far, check_same_training, write_entry
 from .resumable import forget_places
+from .resume_changes import take_over
+from .settings import settings_of, spell
 
 
 @register_backend('mmdpt.atomic', force=True)
@@ -47,7 +51,8 @@ class PromptCheckpointHook(CheckpointHook):
       ``interval`` of many epochs: what lies between is kept for one epoch.
     * Places that it names are never opened, written or removed: only files of
       the folder of checkpoints, by their names.
-    * It is resumed only with the images and the seed it was trained with.
+    * No other training writes into its folders meanwhile.
+    * It is resumed only with the images, the seed and the settings it was trained with.
       (The model itself checks that it fits the model.)
 
     :mod:`mmdpt.engine.entry` says what ``meta['mmdpt']`` holds.
@@ -57,17 +62,32 @@ class PromptCheckpointHook(CheckpointHook):
 
     Raises:
         FloatingPointError: On saving parameters that are not finite.
-        CheckpointError: On resuming with other images or another seed.
+        CheckpointError: On resuming with other images, another seed or other settings.
         OSError: If the file cannot be written.
     """
 
     def __init__(self, *args, backend_args=None, **kwargs):
         backend_args = backend_args or dict(backend='mmdpt.atomic')
         super().__init__(*args, backend_args=backend_args, **kwargs)
+        self.locks = []
+        self.allow_changes = False  # of --resume-with-changes
+        self.settings, self.changed = None, []
+
+    def before_run(self, runner):
+        """Locks the work directory of a training."""
+        if is_main_process() and isinstance(runner._train_loop, BaseLoop):
+            self.locks = [lock_work_dir(runner.work_dir)]
+
+    def after_run(self, runner):
+        """Lets other trainings into the folders."""
+        self.locks = []
 
     def before_train(self, runner):
         """Prepare the folder; see the base class."""
         super().before_train(runner)
+        self._settings(runner)  # now: files may change during the training
+        if is_main_process() and isinstance(self.file_backend, LocalBackend):
+            self.locks.append(lock_work_dir(self.out_dir))  # several may share an out_dir
         # epochs on the disk that are outside the interval
         self.between = list(runner.message_hub.runtime_info.get('between_ckpt_ids', []))
         if is_main_process() and osp.isdir(self.out_dir):
@@ -82,7 +102,7 @@ class PromptCheckpointHook(CheckpointHook):
             runtime_info=hub['runtime_info'],
             resumed_keys={k: v for k, v in hub['resumed_keys'].items() if k in hub['runtime_info']},
         )
-        write_entry(checkpoint['meta'], runner)
+        write_entry(checkpoint['meta'], runner, self._settings(runner), self.changed)
         for key in list(checkpoint):
             checkpoint[key] = plain(checkpoint[key], f'checkpoint[{key!r}]')
         for name, tensor in checkpoint['state_dict'].items():
@@ -98,12 +118,24 @@ class PromptCheckpointHook(CheckpointHook):
         if osp.isfile(str(runner._load_from)):
             check_archive(runner._load_from)  # torch.load checks no checksum
         check_content(checkpoint, runner._load_from)
-        if runner._resume:
-            check_same_training(checkpoint['meta'], runner)
-            folder = self.out_dir or runner.work_dir
-            if folder != runner.work_dir:  # as the base class does it, later
-                folder = osp.join(folder, osp.basename(runner.work_dir.rstrip(osp.sep)))
-            forget_places(checkpoint, folder)
+        if not runner._resume:
+            return
+        meta, settings = checkpoint['meta'], self._settings(runner)
+        changed = check_same_training(meta, runner, settings, self.allow_changes)
+        self.changed = changes_so_far(meta, changed)
+        if changed:
+            runner.logger.warning(f'Resuming with changes: {spell(changed)}')
+            take_over(checkpoint, runner, changed)
+        folder = self.out_dir or runner.work_dir
+        if folder != runner.work_dir:  # as the base class does it, later
+            folder = osp.join(folder, osp.basename(runner.work_dir.rstrip(osp.sep)))
+        forget_places(checkpoint, folder)
+
+    def _settings(self, runner):
+        """What shapes this training, as it was at the start."""
+        if self.settings is None:
+            self.settings = settings_of(runner)
+        return self.settings
 
     def after_train_epoch(self, runner):
         """Save; an epoch outside the interval is kept until the next one is saved."""

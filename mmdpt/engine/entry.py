@@ -2,8 +2,11 @@
 
 All that is written there, and all that is read from there, is here: the
 model's ``identity()`` (class names and CLIP's weights), the ``draw_hash`` of
-the training images, the ``version`` of the package, and the ``recipe`` to
-predict without the config file (:mod:`mmdpt.engine.recipe`).
+the training images, the ``version`` of the package, the ``recipe`` to
+predict without the config file (:mod:`mmdpt.engine.recipe`), the ``settings``
+that shaped the training with their ``settings_hash``
+(:mod:`mmdpt.engine.settings`), and in ``resumed_with_changes`` what was changed
+in its course.
 """
 
 from mmengine.runner import Runner
@@ -14,13 +17,27 @@ from ..version import __version__
 from .checkpoint import CHOOSE_OTHER, CheckpointError
 from .meta_schema import Entry, Meta, read_as
 from .recipe import check_recipe, make_recipe
+from .settings import Changes, changes, settings_hash, spell
 
 KEY = 'mmdpt'
 
 
-def write_entry(meta: dict, runner: Runner) -> None:
-    """Add the entry of a training to the ``meta`` of its checkpoint."""
-    meta[KEY] = dict(belongs_to(runner), recipe=make_recipe(runner.cfg))
+def write_entry(meta: dict, runner: Runner, settings: dict, changed: list[dict]) -> None:
+    """Add the entry of a training to the ``meta`` of its checkpoint.
+
+    Args:
+        meta (dict): Changed in place.
+        runner (Runner): Of the training.
+        settings (dict): See :func:`mmdpt.engine.settings.settings_of`.
+        changed (list[dict]): See :func:`changes_so_far`.
+    """
+    meta[KEY] = dict(
+        belongs_to(runner),
+        recipe=make_recipe(runner.cfg),
+        settings=settings,
+        settings_hash=settings_hash(settings),
+        **({'resumed_with_changes': changed} if changed else {}),
+    )
 
 
 def converted_meta(identity: dict, files: list[str]) -> dict:
@@ -36,10 +53,7 @@ def read_entry(meta: dict) -> dict:
     """
     entry = meta.get(KEY, {})
     if not isinstance(entry, dict):
-        raise CheckpointError(
-            f"the checkpoint's meta[{KEY!r}] is not a dict: choose another checkpoint, "
-            'or train again'
-        )
+        raise CheckpointError(f"the checkpoint's meta[{KEY!r}] is not a dict: {CHOOSE_OTHER}")
     return _read(Entry, entry, f'meta[{KEY!r}]').model_dump(exclude_unset=True)
 
 
@@ -97,8 +111,18 @@ def read_recipe(meta: dict, path: str) -> tuple[dict, list[dict]]:
     return recipe['model'], recipe['pipeline']
 
 
-def check_same_training(meta: dict, runner: Runner) -> None:
-    """Raise CheckpointError if a resumed training would see other images."""
+def check_same_training(meta: dict, runner: Runner, settings: dict, allow: bool = False) -> Changes:
+    """Return what a resumed training changes; refuse it unless that is allowed.
+
+    Args:
+        meta (dict): Of the checkpoint.
+        runner (Runner): Of the training that goes on.
+        settings (dict): Those of now.
+        allow (bool): Whether other images and settings are meant.
+
+    Raises:
+        CheckpointError: If images, seed or settings are others.
+    """
     noted = _read(Meta, meta, 'meta')
     if noted.epoch is None or noted.iter is None:
         raise CheckpointError(
@@ -106,7 +130,10 @@ def check_same_training(meta: dict, runner: Runner) -> None:
             'training. Give another one, or start without --resume'
         )
     before, now = read_entry(meta), belongs_to(runner)
-    if 'draw_hash' in now and before.get('draw_hash', now['draw_hash']) != now['draw_hash']:
+    other_draw = (
+        'draw_hash' in now and before.get('draw_hash', now['draw_hash']) != now['draw_hash']
+    )
+    if other_draw and not allow:
         raise CheckpointError(
             f'cannot resume: the checkpoint was trained on other images (draw '
             f'{before["draw_hash"][:12]}, now {now["draw_hash"][:12]}). Give the same dataset, '
@@ -119,3 +146,43 @@ def check_same_training(meta: dict, runner: Runner) -> None:
             f'cannot resume: the checkpoint was trained with seed {meta["seed"]}, now it is '
             f'{seed}. Give --seed {meta["seed"]}, or start a new training in another --work-dir'
         )
+    if 'settings' not in before:
+        runner.logger.warning(
+            'the checkpoint has no list of settings (an older mmdpt wrote it): only the draw of '
+            'its images, the seed and the schedule were compared with those of now'
+        )
+        return {}
+    changed = changes(read_settings(before), settings)
+    if other_draw:
+        changed['draw_hash'] = [before['draw_hash'], now['draw_hash']]
+    if changed and not allow:
+        raise CheckpointError(
+            f'cannot resume: the checkpoint was trained with other settings: {spell(changed)}. '
+            'Give the former ones, or start a new training in another --work-dir; '
+            '--resume-with-changes goes on all the same and notes it in checkpoint and results'
+        )
+    return changed
+
+
+def read_settings(entry: dict) -> dict:
+    """Return the list of settings of a checkpoint's entry.
+
+    Raises:
+        CheckpointError: If it is not the one that was written.
+    """
+    settings = entry['settings']
+    try:
+        intact = isinstance(settings, dict) and settings_hash(settings) == entry['settings_hash']
+    except (KeyError, TypeError, ValueError, RecursionError):
+        intact = False
+    if not intact:
+        raise CheckpointError(f"the checkpoint's list of settings is damaged: {CHOOSE_OTHER}")
+    return settings
+
+
+def changes_so_far(meta: dict, changed: Changes) -> list[dict]:
+    """Return ``dict(epoch, settings)`` of each resume that changed something, this one included."""
+    found = read_entry(meta).get('resumed_with_changes', [])
+    if not isinstance(found, list):
+        raise CheckpointError(f"the checkpoint's list of changes is damaged: {CHOOSE_OTHER}")
+    return [*found, *([dict(epoch=meta['epoch'], settings=changed)] if changed else [])]

@@ -50,6 +50,9 @@ class Entry(Known):
     version: Label | None = None
     draw_hash: Label | None = None
     recipe: Any = None  # has a schema of its own
+    settings: Any = None  # these three are checked where they are compared
+    settings_hash: Any = None
+    resumed_with_changes: Any = None
 
 
 class DatasetMeta(Known):

@@ -14,6 +14,7 @@ from mmdpt.utils.seal import sealed
 from mmdpt.utils.unwrap import unwrapped
 
 from ..paths import spoken
+from .checkpoint_hook import PromptCheckpointHook
 from .entry import belongs_to
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
@@ -143,6 +144,7 @@ class FewShotReportHook(Hook):
         meta = getattr(runner.train_dataloader.dataset, 'metainfo', {})
         identity = belongs_to(runner)
         last = runner.message_hub.runtime_info.get('last_ckpt')
+        changed = [h.changed for h in runner.hooks if isinstance(h, PromptCheckpointHook)]
         return dict(
             config=_dumped_config(runner),
             method=self.method,
@@ -163,6 +165,7 @@ class FewShotReportHook(Hook):
             versions=versions(),
             commit=self.commit,
             finished=now(),
+            **({'resumed_with_changes': changed[0]} if changed and changed[0] else {}),
         )
 
 

@@ -1,12 +1,15 @@
 """The Runner of configs that say once which data they are about."""
 
 from mmengine.config import Config
+from mmengine.dist import get_world_size
 from mmengine.runner import Runner
 from mmpretrain.registry import RUNNERS
+from torch import nn
 
 from mmdpt.datasets import share_dataset
 
 from .config_check import check_config
+from .rank_check import check_processes, process_facts
 
 
 @RUNNERS.register_module()
@@ -24,3 +27,13 @@ class FewShotRunner(Runner):
         """
         check_config(cfg)
         return super().from_cfg(share_dataset(cfg))
+
+    def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
+        """Join the processes' models, if they are the same; see the base class.
+
+        Raises:
+            ValueError: If a process has another config or other weights.
+        """
+        if get_world_size() > 1:  # here: models of other shapes could not be joined
+            check_processes(process_facts(self.cfg, model))
+        return super().wrap_model(model_wrapper_cfg, model)

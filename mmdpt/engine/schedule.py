@@ -128,6 +128,9 @@ class ConstantWarmupCosineLR(LRSchedulerMixin, _ParamScheduler):
                     f'these prompts with load_from=CHECKPOINT'
                 )
         super().load_state_dict(state_dict)
+        self._last_value = self._get_value()  # a function of the epoch: as it was, or as changed
+        for group, value in zip(self.optimizer.param_groups, self._last_value):
+            group[self.param_name] = value
 
     def _tell_if_all_is_warmup(self):
         epochs = self.end - self.begin

@@ -78,10 +78,18 @@ def claim(run, work_dir):
 
     Returns:
         str | None: Where the other one is now.
+
+    Raises:
+        ValueError: If the other one still trains.
     """
     folder, moved = osp.join(work_dir, run.name), None
     identity = read_json(osp.join(folder, IDENTITY))
     if identity is not None and identity['hash'] != run.hash:
+        if holder(folder) is not None:
+            raise ValueError(
+                f'{folder} belongs to another config of this name, which still trains there: '
+                'wait for it, or choose another --work-dir'
+            )
         moved = f'{folder}.{identity["hash"][:8]}'
         while osp.exists(moved):
             moved += '_'

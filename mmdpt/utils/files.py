@@ -3,6 +3,7 @@
 import json
 import os
 import os.path as osp
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -28,7 +29,8 @@ def write_atomically(data: bytes, path: str) -> None:
             stream.write(data)
         return
     folder, name = osp.split(osp.realpath(path))  # a link stays a link
-    temporary = osp.join(folder, f'.{name}.{os.getpid()}.tmp')
+    # two containers that share a folder may have one process number
+    temporary = osp.join(folder, f'.{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp')
     try:
         os.makedirs(folder, exist_ok=True)
         with open(temporary, 'wb') as file:
