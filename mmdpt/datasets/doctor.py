@@ -4,20 +4,22 @@ import logging
 import os
 import os.path as osp
 import sys
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from typing import NamedTuple
 
 from mmengine.logging import MMLogger
 from mmengine.utils import ProgressBar
-from PIL import Image
+
+from mmdpt.utils.files import open_regular
 
 from .benchmarks import repeated
 from .layouts import Layout
+from .pictures import MAX_BYTES, opacity, opened
 from .split_files import Split
 from .transforms import read_image
 
@@ -29,6 +31,14 @@ class Finding(NamedTuple):
 
     ok: bool
     text: str
+    note: bool = False  # not wrong, but to be known
+
+
+class Look(NamedTuple):
+    """What an image is like."""
+
+    bad: str = ''  # its path and why it cannot be read
+    clear: bool = False  # transparent in parts
 
 
 def check_dataset(layout: Layout, deep: bool = False, workers: int = 1) -> list[Finding]:
@@ -63,11 +73,17 @@ def check_dataset(layout: Layout, deep: bool = False, workers: int = 1) -> list[
 
 def _quietly(layout: Layout):
     """Names and lists; what reading would warn of, the report says."""
+    with _silent():
+        return layout.class_names(), layout.read()
+
+
+@contextmanager
+def _silent():
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        return layout.class_names(), layout.read()
+        yield
     finally:
         logger.setLevel(level)
 
@@ -114,7 +130,9 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
     ]
     gone = set(missing)
     there = [osp.join(folder, path) for path in paths if path not in gone]
-    bad = [path for path in read_all(there, deep, workers) if path]
+    with _silent():
+        looks = list(read_all(there, deep, workers))
+    bad = [look.bad for look in looks if look.bad]
     how = 'decode' if deep else 'have an image header (--deep decodes them)'
     findings.append(
         _summary(
@@ -124,6 +142,12 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
             sorted(bad),
         )
     )
+    clear = sum(look.clear for look in looks)
+    if clear:
+        how = 'have transparent parts, which show' if deep else 'may (--deep tells) show'
+        findings.append(
+            Finding(True, f'{clear} images {how} dataset.background, white by default', note=True)
+        )
     return findings
 
 
@@ -148,36 +172,34 @@ def missing_images(folder: str, paths: Iterable[str]) -> list[str]:
 
 
 def read_all(paths: Sequence[str], deep: bool, workers: int):
-    """Yield the path of each image that cannot be read and why, else ''.
+    """Yield a :class:`Look` at each image.
 
     Raises:
         BrokenProcessPool: If a reading process is killed.
     """
-    read = partial(_read, deep=deep)
+    read = partial(look_at, deep=deep)
     if not paths:
         return
     steps = 100
     bar, done = ProgressBar(steps, file=sys.stderr), 0
     # unlike multiprocessing's pool, it raises if a process is killed
     with ProcessPoolExecutor(max(workers, 1), get_context('fork')) as pool:
-        for i, bad in enumerate(pool.map(read, paths, chunksize=64), 1):
+        for i, look in enumerate(pool.map(read, paths, chunksize=64), 1):
             if i * steps // len(paths) > done:  # a line of per cent
                 bar.update(i * steps // len(paths) - done)
                 done = i * steps // len(paths)
-            yield bad
+            yield look
     print(file=sys.stderr)
 
 
-def _read(path: str, deep: bool) -> str:
+def look_at(path: str, deep: bool) -> Look:
+    """Read an image, or its header."""
     try:
         if deep:
             read_image(path)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-                with Image.open(path):
-                    pass
+        with open_regular(path, MAX_BYTES) as file, opened(file) as image:
+            clear = image.has_transparency_data and (not deep or opacity(image) is not None)
     except Exception as error:  # Pillow raises nearly anything on damaged files
         text = str(error).replace(repr(path), '').replace('The image ', '').strip()
-        return f'{path} ({text or type(error).__name__})'
-    return ''
+        return Look(bad=f'{path} ({text or type(error).__name__})')
+    return Look(clear=clear)
