@@ -157,8 +157,7 @@ class PromptInferencer(ImageClassificationInferencer):
         """Draw the predictions on what the model saw; the base class opens files its own way."""
         if not show and show_dir is None:
             return None
-        if self.visualizer is None:
-            self.visualizer = UniversalVisualizer()
+        self.visualizer: UniversalVisualizer = self.visualizer or UniversalVisualizer()
         drawn = []
         for i, (image, sample) in enumerate(zip(ori_inputs, preds)):
             name = Path(image).stem if isinstance(image, (str, os.PathLike)) else str(i)

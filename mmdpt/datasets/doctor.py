@@ -22,6 +22,7 @@ from .layouts import Layout
 from .pictures import MAX_BYTES, opacity, opened
 from .split_files import Split
 from .transforms import read_image
+from .twins import Place, contradictions, find_twins, leaks, places, told
 
 SHOWN = 5  # so many bad images are named
 
@@ -67,8 +68,9 @@ def check_dataset(layout: Layout, deep: bool = False, workers: int = 1) -> list[
     except (ValueError, OSError) as error:
         return findings + [Finding(False, str(error))]
     findings += check_classes_and_counts(benchmark, names, split)
-    paths = [item.path for items in unique_lists(split) for item in items]
-    return findings + check_images(layout.images, paths, deep, workers)
+    pictures = places(split)
+    findings += check_images(layout.images, [place.path for place in pictures], deep, workers)
+    return findings + check_twins(layout, pictures)
 
 
 def _quietly(layout: Layout):
@@ -148,6 +150,22 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
         findings.append(
             Finding(True, f'{clear} images {how} dataset.background, white by default', note=True)
         )
+    return findings
+
+
+def check_twins(layout: Layout, pictures: list[Place]) -> list[Finding]:
+    """Look for the same picture in two lists or two classes."""
+    twins = find_twins(layout.images, pictures)
+    own = layout.benchmark.layout == 'own'
+    findings = []
+    for groups, where, allowed in (
+        (leaks(twins), 'list', not own or layout.benchmark.allow_leaks),
+        (contradictions(twins), 'class', not own),
+    ):
+        if groups:
+            text = f'{len(groups)} pictures are in more than one {where}: {told(groups)}'
+            remedy = '' if not own else '; remove the copies'
+            findings.append(Finding(allowed, text + remedy, note=allowed))
     return findings
 
 

@@ -13,7 +13,7 @@ REFUSAL = (
     'Runner.from_cfg.'
 )
 LOADING = ('LoadPILImage', 'mmpretrain.LoadPILImage')
-OWN = ('classes', 'templates', 'image_dir', 'fractions')
+OWN = ('classes', 'templates', 'image_dir', 'fractions', 'allow_leaks')
 
 
 def share_dataset(cfg: Config) -> Config:
