@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from mmdpt.datasets import LoadPILImage, read_image
-from mmdpt.datasets.doctor import look_at, read_all
+from mmdpt.datasets.looks import look_at, read_all
 
 NOISE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 
@@ -169,9 +169,9 @@ def test_cut_at_any_length(tmp_path):
 def test_killed_reader_ends_the_check(tmp_path, monkeypatch):
     from concurrent.futures.process import BrokenProcessPool
 
-    from mmdpt.datasets import doctor
+    from mmdpt.datasets import looks
 
-    monkeypatch.setattr(doctor, 'read_image', lambda path: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(looks, 'read_image', lambda path: os.kill(os.getpid(), signal.SIGKILL))
     began = time.time()
     with pytest.raises(BrokenProcessPool):
         list(read_all([str(tmp_path / 'x.jpg')], True, 1))

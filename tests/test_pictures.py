@@ -13,7 +13,8 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmdpt.datasets import LoadPILImage, get_layout, own_benchmark, read_image
-from mmdpt.datasets.doctor import check_dataset, look_at
+from mmdpt.datasets.doctor import check_dataset
+from mmdpt.datasets.looks import look_at
 from mmdpt.datasets.pictures import FORMATS, as_rgb, background_of, colour
 from mmdpt.datasets.shared import share_dataset
 from mmdpt.demo import read_photo

@@ -3,28 +3,24 @@
 import logging
 import os
 import os.path as osp
-import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from functools import partial
-from multiprocessing import get_context
+from statistics import median
 from typing import NamedTuple
 
+import numpy as np
 from mmengine.logging import MMLogger
-from mmengine.utils import ProgressBar
-
-from mmdpt.utils.files import open_regular
 
 from .benchmarks import repeated
 from .layouts import Layout
-from .pictures import MAX_BYTES, opacity, opened
+from .looks import Look, read_all
+from .own_files import nearest, told_skipped
 from .split_files import Split
-from .transforms import read_image
-from .twins import Place, contradictions, find_twins, leaks, places, told
+from .twins import Place, contradictions, find_alike, find_twins, leaks, places, told
 
 SHOWN = 5  # so many bad images are named
+FEW = 5  # images of a class
 
 
 class Finding(NamedTuple):
@@ -33,13 +29,6 @@ class Finding(NamedTuple):
     ok: bool
     text: str
     note: bool = False  # not wrong, but to be known
-
-
-class Look(NamedTuple):
-    """What an image is like."""
-
-    bad: str = ''  # its path and why it cannot be read
-    clear: bool = False  # transparent in parts
 
 
 def check_dataset(layout: Layout, deep: bool = False, workers: int = 1) -> list[Finding]:
@@ -68,9 +57,13 @@ def check_dataset(layout: Layout, deep: bool = False, workers: int = 1) -> list[
     except (ValueError, OSError) as error:
         return findings + [Finding(False, str(error))]
     findings += check_classes_and_counts(benchmark, names, split)
+    if layout.skipped:
+        findings.append(Finding(True, told_skipped(layout.skipped), note=True))
     pictures = places(split)
-    findings += check_images(layout.images, [place.path for place in pictures], deep, workers)
-    return findings + check_twins(layout, pictures)
+    findings += check_balance(pictures)
+    images, looks = check_images(layout.images, [p.path for p in pictures], deep, workers)
+    findings += images + check_twins(layout, pictures)
+    return findings + (check_alike(pictures, looks) if deep else [])
 
 
 def _quietly(layout: Layout):
@@ -119,8 +112,14 @@ def check_classes_and_counts(benchmark, names: Sequence[str], split: Split) -> l
     return findings
 
 
-def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) -> list[Finding]:
-    """Look for images that are missing, empty or do not decode."""
+def check_images(
+    folder: str, paths: Sequence[str], deep: bool, workers: int
+) -> tuple[list[Finding], dict[str, Look]]:
+    """Look for images that are missing, empty or do not decode.
+
+    Returns:
+        tuple: Findings, and what each path that is there looks like.
+    """
     missing = missing_images(folder, paths)
     findings = [
         _summary(
@@ -131,10 +130,11 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
         )
     ]
     gone = set(missing)
-    there = [osp.join(folder, path) for path in paths if path not in gone]
+    there = [path for path in paths if path not in gone]
     with _silent():
-        looks = list(read_all(there, deep, workers))
-    bad = [look.bad for look in looks if look.bad]
+        found = read_all([osp.join(folder, path) for path in there], deep, workers)
+        looks = dict(zip(there, found))
+    bad = [look.bad for look in looks.values() if look.bad]
     how = 'decode' if deep else 'have an image header (--deep decodes them)'
     findings.append(
         _summary(
@@ -144,13 +144,26 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
             sorted(bad),
         )
     )
-    clear = sum(look.clear for look in looks)
+    clear = sum(look.clear for look in looks.values())
     if clear:
         how = 'have transparent parts, which show' if deep else 'may (--deep tells) show'
         findings.append(
             Finding(True, f'{clear} images {how} dataset.background, white by default', note=True)
         )
-    return findings
+    return findings, looks
+
+
+def check_balance(pictures: list[Place]) -> list[Finding]:
+    """Tell of classes with few images; a slip of the pen makes such ones."""
+    counts = Counter(place.name for place in pictures)
+    usual = median(counts.values())
+    few = [name for name, n in counts.items() if n < FEW or n * 10 <= usual]
+    if not few:
+        return []
+    words = ', '.join(f'{name!r} has {counts[name]}{nearest(name, counts)}' for name in few[:SHOWN])
+    more = f' and {len(few) - SHOWN} more' if len(few) > SHOWN else ''
+    text = f'classes with few images (fewer than {FEW}, or a tenth of the usual {usual:g}): '
+    return [Finding(True, f'{text}{words}{more}', note=True)]
 
 
 def check_twins(layout: Layout, pictures: list[Place]) -> list[Finding]:
@@ -167,6 +180,20 @@ def check_twins(layout: Layout, pictures: list[Place]) -> list[Finding]:
             remedy = '' if not own else '; remove the copies'
             findings.append(Finding(allowed, text + remedy, note=allowed))
     return findings
+
+
+def check_alike(pictures: list[Place], looks: dict[str, Look]) -> list[Finding]:
+    """Tell of pictures in two lists that look alike, perhaps one saved twice."""
+    seen = [place for place in pictures if place.path in looks]
+    known = [place for place in seen if looks[place.path].hash is not None]
+    if not known:
+        text = 'pictures that look alike are not looked for: pip install imagehash'
+        return [Finding(True, text, note=True)] if seen else []
+    pairs = find_alike(known, np.array([looks[place.path].hash for place in known]))
+    if not pairs:
+        return [Finding(True, 'no pictures of two lists look alike')]
+    text = f'{len(pairs)} pairs of pictures in two lists look alike, see for yourself: '
+    return [Finding(True, text + told(pairs), note=True)]
 
 
 def _summary(ok: bool, good: str, bad: str, examples: list[str]) -> Finding:
@@ -187,37 +214,3 @@ def missing_images(folder: str, paths: Iterable[str]) -> list[str]:
         found = set(os.listdir(place)) if osp.isdir(place) else set()
         missing += [p for p in group if osp.basename(p) not in found]
     return sorted(missing)
-
-
-def read_all(paths: Sequence[str], deep: bool, workers: int):
-    """Yield a :class:`Look` at each image.
-
-    Raises:
-        BrokenProcessPool: If a reading process is killed.
-    """
-    read = partial(look_at, deep=deep)
-    if not paths:
-        return
-    steps = 100
-    bar, done = ProgressBar(steps, file=sys.stderr), 0
-    # unlike multiprocessing's pool, it raises if a process is killed
-    with ProcessPoolExecutor(max(workers, 1), get_context('fork')) as pool:
-        for i, look in enumerate(pool.map(read, paths, chunksize=64), 1):
-            if i * steps // len(paths) > done:  # a line of per cent
-                bar.update(i * steps // len(paths) - done)
-                done = i * steps // len(paths)
-            yield look
-    print(file=sys.stderr)
-
-
-def look_at(path: str, deep: bool) -> Look:
-    """Read an image, or its header."""
-    try:
-        if deep:
-            read_image(path)
-        with open_regular(path, MAX_BYTES) as file, opened(file) as image:
-            clear = image.has_transparency_data and (not deep or opacity(image) is not None)
-    except Exception as error:  # Pillow raises nearly anything on damaged files
-        text = str(error).replace(repr(path), '').replace('The image ', '').strip()
-        return Look(bad=f'{path} ({text or type(error).__name__})')
-    return Look(clear=clear)

@@ -8,7 +8,8 @@ from mmengine.logging import print_log
 
 from .descriptions import FRACTIONS
 from .layouts import Layout, layout
-from .own_files import PARTS, divide, plain_name, read_csv, read_folder
+from .own_csv import read_csv
+from .own_files import PARTS, divide, plain_name, read_folder, skipped_files, told_skipped
 from .sampling import draw_hash
 from .split_files import Item, Split, check_classes, check_names, check_paths, read_split
 from .twins import find_twins, leaks, places, told
@@ -44,6 +45,8 @@ class OwnData(Layout):
 
     def read(self):
         split = super().read()
+        if self.skipped:
+            print_log(f'{self.benchmark.name}: {told_skipped(self.skipped)}', logger='current')
         if self._divided:
             print_log(
                 f'{self.benchmark.name}: the data name no lists; '
@@ -88,6 +91,7 @@ class OwnData(Layout):
             found = read_csv(self.data_root, self.benchmark.classes)
         elif not self.is_file:
             found = read_folder(self.data_root)
+            self.skipped = skipped_files(self.data_root)
         else:
             raise ValueError(
                 f'{self.benchmark.name}: {self.data_root!r} is '

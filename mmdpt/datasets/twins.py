@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from mmdpt.utils.files import open_regular
 
@@ -101,6 +102,22 @@ def _sample(path: str) -> bytes:
 def _digest(path: str) -> bytes:
     with open_regular(path, MAX_BYTES) as file:
         return hashlib.file_digest(file, 'sha256').digest()
+
+
+def perceptual_hash(pixels: np.ndarray) -> np.ndarray | None:
+    """What a picture looks like; None without the library ImageHash.
+
+    Args:
+        pixels (np.ndarray): (H, W, 3) uint8.
+
+    Returns:
+        np.ndarray: (64,) bool.
+    """
+    try:
+        from imagehash import phash
+    except ImportError:
+        return None
+    return phash(Image.fromarray(pixels)).hash.flatten()
 
 
 def find_alike(pictures: list[Place], hashes: np.ndarray) -> list[list[Place]]:

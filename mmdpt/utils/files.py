@@ -5,7 +5,8 @@ import os
 import os.path as osp
 import stat
 from contextlib import suppress
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
 KINDS = {
     stat.S_IFIFO: 'a named pipe',
@@ -16,7 +17,7 @@ KINDS = {
 }
 
 
-def open_regular(path: str, most: int) -> BinaryIO:
+def open_regular(path: str, most: int) -> BufferedReader:
     """Open a file for reading, if it is a regular one and not too large.
 
     Whatever else bears a file's name may block for ever, never end, or do

@@ -107,9 +107,9 @@ def write_imagenet(folder, benchmark):
 
 def write_photos(folder, classes=('cup', 'big plate', 'fork'), count=10):
     """Own photos: one folder a class; no two are the same, whatever the folder."""
-    for label, name in enumerate(classes):
+    for name in classes:
         for i in range(count):
             path = folder / name / f'{i}.jpg'
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(jpeg(zlib.crc32(f'{folder.name} {label} {i}'.encode())))
+            path.write_bytes(jpeg(zlib.crc32(f'{folder.name} {name} {i}'.encode())))
     return folder
