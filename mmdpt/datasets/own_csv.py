@@ -38,7 +38,7 @@ def read_csv(path: str, classes: Sequence[str] = ()) -> list[tuple[str, str, str
         )
     rows = {number: dict(zip(columns, values)) for number, values in lines}
     problems = {
-        number: f'is {",".join(values)[:200]!r}, expected {FORM}'
+        number: f'Line {number} of {path!r} is {",".join(values)[:200]!r}, expected {FORM}'
         for number, values in lines
         if not _is_row(rows[number], values[len(columns) :])
     }
@@ -50,8 +50,7 @@ def read_csv(path: str, classes: Sequence[str] = ()) -> list[tuple[str, str, str
             'need names: set dataset.classes="[first,second]", '
             'or write names into the file.'
         )
-    problems |= _wrong_labels(good, classes, numbers)
-    _refuse(path, problems)
+    _refuse(problems | _wrong_labels(path, good, classes, numbers))
     if len({bool(row.get('split')) for row in rows.values()}) > 1:
         raise ValueError(f'{path!r} names a split in some lines only; name it in all or in none.')
     return [
@@ -128,29 +127,33 @@ def _is_number(label: str) -> bool:
     return label.isascii() and label.isdecimal()
 
 
-def _wrong_labels(rows: dict[int, dict], classes: Sequence[str], numbers: bool) -> dict[int, str]:
+def _wrong_labels(
+    path: str, rows: dict[int, dict], classes: Sequence[str], numbers: bool
+) -> dict[int, str]:
     known = {plain_name(name) for name in classes}
     found = {}
     for line, row in rows.items():
         label = row['label']
         if numbers and (len(label) > 9 or int(label) >= len(classes)):
             found[line] = (
-                f'has the label {label[:30]}, but classes has {len(classes)} names, from 0 to '
-                f'{len(classes) - 1}'
+                f'Line {line} of {path!r} has the label {label[:30]}, but '
+                f'classes has {len(classes)} names, from 0 to {len(classes) - 1}'
             )
         elif classes and not numbers and plain_name(label) not in known:
             near = nearest(label, classes) if len(found) < SHOWN else ''
             names = ', '.join(classes[:20]) + (', ...' if len(classes) > 20 else '')
-            found[line] = f'has the class {label!r}, which is not in classes: {names}{near}'
+            found[line] = (
+                f'Line {line} of {path!r} has the class {label!r}, '
+                f'which is not in classes: {names}{near}'
+            )
     return found
 
 
-def _refuse(path: str, problems: dict[int, str]) -> None:
+def _refuse(problems: dict[int, str]) -> None:
     if not problems:
         return
-    first, *others = sorted(problems)
-    text = f'Line {first} of {path!r} {problems[first]}'
-    text += ''.join(f'; line {line} {problems[line]}' for line in others[: SHOWN - 1])
-    if len(problems) > SHOWN:
-        text += f'; and {len(problems) - SHOWN} more lines up to {others[-1]}'
+    lines = sorted(problems)
+    text = '; '.join(problems[line] for line in lines[:SHOWN])
+    if len(lines) > SHOWN:
+        text += f'; and {len(lines) - SHOWN} more lines up to {lines[-1]}'
     raise ValueError(f'{text}.')
