@@ -29,8 +29,10 @@ SWEEP = ['submitit>=1.5']  # tools/sweep.py
 EXPORT = ['onnx', 'onnxscript', 'onnxruntime']
 # tokenizers of SigLIP and other text towers that read no byte pairs
 HF = ['transformers', 'sentencepiece']
+# tools/check_dataset.py --deep: pictures that look alike
+ALIKE = ['imagehash']
 # mkdocs 1.5: validation of links
-TEST = ['mkdocs>=1.5', 'pytest', 'pytest-xdist', 'tensorboard', *SWEEP, *EXPORT, *HF]
+TEST = ['mkdocs>=1.5', 'pytest', 'pytest-xdist', 'tensorboard', *SWEEP, *EXPORT, *HF, *ALIKE]
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
 # Tools of our developers, which no wheel holds.
@@ -52,6 +54,7 @@ EXTRAS = {
     'sweep': SWEEP,
     'export': EXPORT,
     'hf': HF,
+    'alike': ALIKE,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
     'dev': TEST + ['ruff', 'mypy', 'import-linter'],
 }

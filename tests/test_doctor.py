@@ -1,12 +1,17 @@
 """tools/check_dataset.py: good trees, and every kind of damage."""
 
 import json
+import sys
+from unittest import mock
 
+import numpy as np
 import pytest
 from helpers.tools import tool
 from helpers.trees import DISK, write_photos, write_tree
+from mmengine.logging import MMLogger
+from PIL import Image
 
-from mmdpt.datasets import BENCHMARKS, get_layout
+from mmdpt.datasets import BENCHMARKS, FewShotDataset, get_layout, own_benchmark
 from mmdpt.datasets.doctor import check_dataset, missing_images
 
 
@@ -128,3 +133,59 @@ def test_unknown_name():
 
 def test_missing_images_in_missing_folders(tmp_path):
     assert missing_images(str(tmp_path), ['b/2.jpg', 'a/1.jpg']) == ['a/1.jpg', 'b/2.jpg']
+
+
+def notes(place, **options):
+    findings = check_dataset(get_layout(own_benchmark(), str(place)), **options)
+    assert all(f.ok for f in findings)
+    return [f.text for f in findings if f.note]
+
+
+def test_files_that_are_not_read_are_told(tmp_path, caplog):
+    folder = write_photos(tmp_path / 'photos')
+    assert notes(folder) == []
+    for name in ('cup/a.heic', 'fork/b.HEIC', 'fork/c.avif', 'cup/.hidden.heic', 'list.txt'):
+        (folder / name).write_text('x')
+    (folder / 'cup/more').mkdir()
+    (told,) = notes(folder)
+    for words in ('5 files', '2 .heic', '1 .avif', '1 .txt', '1 folders below'):
+        assert words in told
+    logger = MMLogger.get_current_instance()
+    with mock.patch.object(logger, 'log') as log:
+        FewShotDataset({}, data_root=str(folder))
+    assert any('5 files or folders are not read' in str(call) for call in log.call_args_list)
+
+
+def test_folder_with_lists_tells_too(tmp_path):
+    for part in ('train', 'test'):
+        write_photos(tmp_path / part)
+        (tmp_path / part / 'cup/a.heic').write_text('x')
+    (told,) = notes(tmp_path)
+    assert '2 files' in told and '2 .heic' in told
+
+
+def test_few_images_of_a_class(tmp_path):
+    folder = write_photos(tmp_path / 'photos', ('bird', 'fork'), 30)
+    write_photos(folder, ('brid',), 3)
+    (told,) = notes(folder)
+    assert "'brid' has 3 (nearest: 'bird')" in told and "'fork'" not in told
+    write_photos(folder, ('brid',), 4)
+    write_photos(folder, ('bird', 'fork', 'more', 'cup'), 60)
+    write_photos(folder, ('spoon',), 6)
+    (told,) = notes(folder)
+    assert "'spoon' has 6" in told and "'brid' has 4" in told and "'cup'" not in told
+
+
+def test_pictures_that_look_alike(tmp_path, monkeypatch):
+    folder = tmp_path
+    for part in ('train', 'test'):
+        write_photos(folder / part, count=5)
+    assert notes(folder, deep=True) == []
+    pixels = np.asarray(Image.open(folder / 'train/cup/0.jpg').resize((200, 200)))
+    for part, quality in dict(train=95, test=40).items():
+        Image.fromarray(pixels).save(folder / part / 'cup/saved.jpg', quality=quality)
+    (told,) = notes(folder, deep=True)
+    assert 'look alike' in told and "'train/cup/saved.jpg' (train)" in told
+    monkeypatch.setitem(sys.modules, 'imagehash', None)
+    (told,) = notes(folder, deep=True)
+    assert 'pip install imagehash' in told

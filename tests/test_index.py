@@ -70,6 +70,75 @@ def test_damaged_index_is_made_again(folder, damage):
     assert len(list(folder.parent.glob('*'))) == 2  # no leftovers
 
 
+def forged(folder, change):
+    """An index whose content is changed and whose checksum is right again."""
+    file = folder.parent / 'index'
+    good = file.read_bytes()
+    content = json.loads(good.split(b'\n', 1)[1])
+    content = change(content) or content
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    file.write_bytes(index._checksum(body) + b'\n' + body)
+    return file, good
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda c: c['names'].pop(),
+        lambda c: c['names'].append('1.JPEG'),
+        lambda c: c['names'].__setitem__(0, '../../x.JPEG'),
+        lambda c: c['names'].__setitem__(0, '..'),
+        lambda c: c['names'].__setitem__(0, '1.JPEG//2.JPEG'),
+        lambda c: c['names'].__setitem__(0, '2.JPEG/1.JPEG'),
+        lambda c: c['names'].__setitem__(0, '1.JPEG/1.JPEG'),
+        lambda c: c['names'].__setitem__(0, '1.JPEG/notes.txt'),
+        lambda c: c['names'].__setitem__(0, '.1.JPEG'),
+        lambda c: c['names'].__setitem__(0, '1\0.JPEG'),
+        lambda c: c['names'].__setitem__(0, ['1.JPEG']),
+        lambda c: c['names'].__setitem__(0, None),
+        lambda c: c.update(names=dict(b='1.JPEG', a='1.JPEG')),
+        lambda c: c.update(names=3),
+        lambda c: c.update(more=1),
+        lambda c: c.pop('names') and None,
+        lambda c: [c],
+        lambda c: b'null',
+        lambda c: b'[' * 100000,
+        lambda c: b'\xff',
+    ],
+)
+def test_forged_index_is_not_believed(folder, change):
+    listed(folder)
+    file, good = forged(folder, change)
+    assert file.read_bytes() != good
+    assert listed(folder) == WANTED and file.read_bytes() == good
+
+
+@pytest.mark.parametrize('kind', ['pipe', 'device', 'folder', 'huge'])
+def test_index_that_is_no_file(folder, kind, monkeypatch):
+    """Never opened; the list goes beside the user's caches or is made each time."""
+    file = folder.parent / 'index'
+    if kind == 'pipe':
+        os.mkfifo(file)
+        monkeypatch.setattr(index, 'write_atomically', lambda *args: None)
+    elif kind == 'device':
+        file.symlink_to('/dev/zero')
+        monkeypatch.setattr(index, 'write_atomically', lambda *args: None)
+    elif kind == 'folder':
+        file.mkdir()
+    else:
+        with open(file, 'wb') as stream:
+            stream.truncate(2**40)
+    assert listed(folder) == WANTED
+
+
+def test_name_with_a_line_end(folder):
+    put(folder / 'a' / 'one\ntwo.JPEG')
+    put(folder / 'b' / 'caf\udce9.JPEG')  # no UTF-8
+    first = listed(folder)
+    assert 'one\ntwo.JPEG' in first['a'] and 'caf\udce9.JPEG' in first['b']
+    assert listed(folder) == first == list_images(str(folder), ['b', 'a'])
+
+
 def test_read_only_data(folder, monkeypatch):
     real = index.write_atomically
 

@@ -1,12 +1,14 @@
 """Own photos: folder, folder with lists, CSV, split file; wrong ones."""
 
 import json
+import re
 
 import pytest
 from helpers.trees import put, write_photos
 
 from mmdpt.datasets import FewShotDataset, Item, own_benchmark, resolve_classes
-from mmdpt.datasets.own_files import divide, read_csv
+from mmdpt.datasets.own_csv import read_csv
+from mmdpt.datasets.own_files import divide
 
 NAMES = ('big plate', 'cup', 'fork')
 CSV = 'path,label\n' + ''.join(f'{name}/{i}.jpg,{name}\n' for name in NAMES for i in range(10))
@@ -216,6 +218,53 @@ def test_wrong_csv(tmp_path, text, words):
     file.write_text(text)
     with pytest.raises(ValueError, match=words):
         read_csv(str(file), ('cup', 'pan'))
+
+
+@pytest.mark.parametrize(
+    'text, words',
+    [
+        ('image,class\na.jpg,cup\nb.jpg,pan\n', 'Line 1 .*seems to name columns: call them path'),
+        ('file name,kind,list\na.jpg,cup,train\n', 'Line 1 .*seems to name columns'),
+        ('path,label,spilt\na.jpg,cup,train\n', "'spilt' is unknown .nearest: 'split'"),
+        ('path,label,label\na.jpg,cup,pan\n', "'one' is there twice"),
+        ('a.jpg,cup,train,more\n', 'Line 1 .*more.* expected path'),
+        ('path,label\na.jpg,cup,pan\n', 'Line 2 .* expected path'),
+        ('a.jpg,cpu\n', "'cpu', which is not in classes: cup, pan .nearest: 'cup'"),
+        ('a.jpg,0\nb.jpg,1000000000\n', 'Line 2 .* label 1000000000, but classes has 2'),
+        ('a.jpg,0\nb.jpg,1' + '0' * 9000, 'Line 2 .* label 10+, but classes has 2'),
+        ('a.jpg,cup\nb\x00.jpg,cup\n', 'Line 2 .* expected path'),
+    ],
+)
+def test_slips_in_a_csv(tmp_path, text, words):
+    file = tmp_path / 'list.csv'
+    file.write_text(text)
+    with pytest.raises(ValueError, match=words) as error:
+        read_csv(str(file), ('cup', 'pan'))
+    assert len(str(error.value).splitlines()) == 1 and len(str(error.value)) < 1000
+
+
+def test_all_problems_of_a_csv_at_once(tmp_path):
+    file = tmp_path / 'list.csv'
+    rows = ['path,label', 'a.jpg,cup', 'b.jpg', '', '/c.jpg,cup', 'd.jpg,cpu', 'e.jpg,pan']
+    file.write_text('\n'.join(rows + [f'{i}.jpg' for i in range(100)]))
+    with pytest.raises(ValueError) as error:
+        read_csv(str(file), ('cup', 'pan'))
+    for words in ('Line 3 of', "Line 5 of .* is '/c.jpg,cup'", "Line 6 of .* has the class 'cpu'"):
+        assert re.search(words, str(error.value))
+    assert 'and 98 more lines up to 107' in str(error.value)
+
+
+def test_columns_in_another_order(tmp_path):
+    file = tmp_path / 'list.csv'
+    file.write_text('Label,width,Path\ncup,3,a.jpg\npan,4,b.jpg\n')
+    assert read_csv(str(file)) == [('a.jpg', 'cup', None), ('b.jpg', 'pan', None)]
+
+
+def test_rare_class_is_a_slip(tmp_path):
+    file = tmp_path / 'list.csv'
+    file.write_text(CSV + 'cup/99.jpg,cpu\n')
+    with pytest.raises(ValueError, match="class 'cpu' has 1 image.*nearest: 'cup'"):
+        FewShotDataset({}, data_root=str(file))
 
 
 def test_wrong_places(photos, tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmdpt.datasets import check_classes, read_split
+from mmdpt.datasets import Item, Split, check_classes, check_paths, read_split
 
 CLASSES = ('ant', 'bee', 'cat')
 
@@ -65,3 +65,60 @@ def test_classes_of_a_split_file_are_checked(tmp_path, split, words):
     path.write_text(json.dumps(split))
     with pytest.raises(ValueError, match=words):
         check_classes(read_split(str(path)), str(path), CLASSES)
+
+
+def test_huge_label_costs_nothing(tmp_path):
+    """A set of all labels up to it would fill the memory."""
+    for label in (10**9, 10**30):
+        path = tmp_path / 'split.json'
+        path.write_text(json.dumps(split_of('ant', 'bee', labels=(0, label))))
+        with pytest.raises(ValueError, match=f'label {label}, but 6 images; labels must run'):
+            check_classes(read_split(str(path)), str(path))
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        '[' * 10**6,
+        '{"train":' * 10**5,
+        '{"train": [], "train": [], "val": [], "test": []}',
+        '{"train": [[' + '[' * 900 + ']' * 900 + ', 0, "ant"]], "val": [], "test": []}',
+        '{"train": [["a.jpg", 1' + '0' * 5000 + ', "ant"]], "val": [], "test": []}',
+        '{"train": [["a.jpg", NaN, "ant"]], "val": [], "test": []}',
+        '{"train": [["a.jpg", 1e999, "ant"]], "val": [], "test": []}',
+        '{"train": [["a.jpg", true, "ant"]], "val": [], "test": []}',
+        '{"train": [["a\\u0000.jpg", 0, "ant"]], "val": [], "test": []}',
+        '{"train": [["a\\ud800.jpg", 0, "ant"]], "val": [], "test": []}',
+        '{"train": [["' + 'a' * 10**6 + '", -1, "ant"]], "val": [], "test": []}',
+    ],
+)
+def test_hostile_split_file(tmp_path, text):
+    path = tmp_path / 'split.json'
+    path.write_text(text)
+    with pytest.raises(ValueError) as error:
+        read_split(str(path))
+    assert str(path) in str(error.value)
+    assert len(str(error.value)) < 800 and len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize('name', ['', ' ', 'a\nb', '\x1b[31mred', 'x' * 301, '\ud800'])
+def test_class_names_can_be_shown(tmp_path, name):
+    path = tmp_path / 'split.json'
+    path.write_text(json.dumps(split_of('ant', name)))
+    with pytest.raises(ValueError, match='class name .*Rename it'):
+        check_classes(read_split(str(path)), str(path))
+
+
+def test_huge_split_file(tmp_path):
+    path = tmp_path / 'split.json'
+    with open(path, 'wb') as file:
+        file.truncate(2**40)
+    with pytest.raises(ValueError, match='1048576 MiB, 256 are the most'):
+        read_split(str(path))
+
+
+@pytest.mark.parametrize('other', ['./0.png', 'b/../0.png', '0.png', './/0.png'])
+def test_same_path_in_another_spelling(other):
+    split = Split([Item('0.png', 0, 'ant')], [], [Item(other, 0, 'ant')])
+    with pytest.raises(ValueError, match='stands twice .* train list and in the test list'):
+        check_paths(split, 'list.json')

@@ -6,7 +6,8 @@ configs/datasets and configs/trainers/CoOp/*.yaml. A leaf sets
 
 ``dataset`` says once what the model and the three datasets share: the
 benchmark's ``name``, ``data_root``, and which classes, ``subset`` 'all',
-'base' or 'new'. So one option moves them all:
+'base' or 'new'; and perhaps ``background``, the colour on which transparent
+pictures are put (white). So one option moves them all:
 
     --cfg-options dataset.data_root=/where/my/data/are
 """

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,10 +11,12 @@ from mmengine.dataset import Compose, default_collate
 from mmengine.device import get_device
 from mmpretrain.apis import ImageClassificationInferencer
 from mmpretrain.registry import TRANSFORMS
+from mmpretrain.visualization import UniversalVisualizer
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from mmdpt.datasets.transforms import as_rgb, read_image
+from mmdpt.datasets.pictures import as_rgb, background_of
+from mmdpt.datasets.transforms import read_image
 
 from .photos import Photos, collate, find_images
 from .plan import Plan, build, plan_of_checkpoint, zero_shot_plan
@@ -43,6 +46,8 @@ class PromptInferencer(ImageClassificationInferencer):
         classes (list[str]): Names, in the order of the scores.
         model (nn.Module): The model.
         device (torch.device): Where it is.
+        background (tuple[int]): What transparent pictures are put on, as in
+            the training.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -97,6 +102,7 @@ class PromptInferencer(ImageClassificationInferencer):
 
     def _start(self, plan: Plan, model, device, upright: bool) -> None:
         self.upright = upright
+        self.background = background_of(plan.pipeline)
         # where the base class looks for the transforms
         model._config = Config(
             dict(model=plan.model, test_dataloader=dict(dataset=dict(pipeline=plan.pipeline)))
@@ -124,9 +130,10 @@ class PromptInferencer(ImageClassificationInferencer):
             TypeError: If it is not an image.
         """
         if isinstance(image, (str, os.PathLike)):
-            image = read_image(os.fspath(image), upright=self.upright)
+            image = read_image(os.fspath(image), upright=self.upright, background=self.background)
         elif isinstance(image, Image.Image):
-            image = np.asarray(as_rgb(image, self.upright))[..., ::-1].copy()
+            image = np.asarray(as_rgb(image, self.upright, self.background))
+            image = image[..., ::-1].copy()
         if (
             not isinstance(image, np.ndarray)
             or image.ndim != 3
@@ -144,17 +151,34 @@ class PromptInferencer(ImageClassificationInferencer):
             return find_images(os.fspath(inputs))
         return list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
 
-    def visualize(self, ori_inputs: list, preds: list, **kwargs):
-        """Draw the predictions; the base class takes names, and arrays as RGB."""
-        if not kwargs.get('show') and kwargs.get('show_dir') is None:
+    def visualize(
+        self, ori_inputs: list, preds: list, show: bool = False, show_dir=None, **kwargs
+    ) -> list | None:
+        """Draw the predictions on what the model saw; the base class opens files its own way."""
+        if not show and show_dir is None:
             return None
-        shown = [
-            os.fspath(image)
-            if isinstance(image, (str, os.PathLike))
-            else self.load(image)['img'][..., ::-1]
-            for image in ori_inputs
-        ]
-        return super().visualize(shown, preds, **kwargs)
+        self.visualizer: UniversalVisualizer = self.visualizer or UniversalVisualizer()
+        drawn = []
+        for i, (image, sample) in enumerate(zip(ori_inputs, preds)):
+            name = Path(image).stem if isinstance(image, (str, os.PathLike)) else str(i)
+            out_file = None
+            if show_dir is not None:
+                Path(show_dir).mkdir(exist_ok=True)
+                out_file = str((Path(show_dir) / name).with_suffix('.png'))
+            self.visualizer.visualize_cls(
+                self.load(image)['img'][..., ::-1],
+                sample,
+                classes=self.classes,
+                show=show,
+                draw_gt=False,
+                name=name,
+                out_file=out_file,
+                **kwargs,
+            )
+            drawn.append(self.visualizer.get_image())
+        if show:
+            self.visualizer.close()
+        return drawn
 
     def preprocess(self, inputs: list, batch_size: int = 32) -> Iterator[dict]:
         """Yield batches of loaded and transformed images."""

@@ -2,6 +2,7 @@
 
 import os
 import os.path as osp
+import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -9,6 +10,12 @@ from mmengine.dataset import default_collate
 from torch.utils.data import Dataset
 
 from mmdpt.datasets.index import SUFFIXES
+
+# of photos that are not read, so that they are not left out in silence
+UNREAD = {
+    f'.{end}'
+    for end in 'heic heif hif avif jxl jp2 j2k jfif tga psd dng cr2 cr3 nef arw raf orf rw2'.split()
+}
 
 
 def find_images(paths: str | Sequence[str]) -> list[str]:
@@ -54,6 +61,14 @@ def _in_folder(folder: str) -> list[str]:
         raise ValueError(
             f'no image in the folder {folder} (there is {there}): names of images '
             f'end in {", ".join(SUFFIXES)}'
+        )
+    unread = {kind: n for kind, n in others.items() if kind.lower() in UNREAD}
+    if unread:
+        kinds = ', '.join(f'{n} {kind}' for kind, n in unread.items())
+        warnings.warn(
+            f'{sum(unread.values())} photos in {folder} are not read ({kinds}): convert them to '
+            'JPEG or PNG',
+            stacklevel=3,
         )
     return found
 

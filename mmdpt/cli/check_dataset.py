@@ -70,7 +70,8 @@ def main(argv: list[str] | None = None) -> None:
                 'memory runs out: try --workers 1'
             )
         for finding in findings:
-            print(f'  {"ok   " if finding.ok else "WRONG"} {finding.text}')
+            mark = 'WRONG' if not finding.ok else 'NOTE ' if finding.note else 'ok   '
+            print(f'  {mark} {finding.text}')
         result[name] = dict(
             ok=all(f.ok for f in findings), findings=[f._asdict() for f in findings]
         )

@@ -29,6 +29,8 @@ class Benchmark:
         num_classes (int, optional): The published number of classes.
         fractions (tuple[float], optional): Shares of train, val and test of
             data that have no lists of their own.
+        allow_leaks (bool): Whether the same picture may be in more than one
+            list of your own data.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Benchmark:
     layout: str = 'split'
     num_classes: int | None = None
     fractions: tuple[float, float, float] | None = None
+    allow_leaks: bool = False
 
     @property
     def evaluation_only(self) -> bool:

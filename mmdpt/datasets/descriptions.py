@@ -17,6 +17,7 @@ def own_benchmark(
     templates: None | str | Sequence[str] = None,
     image_dir: str = '',
     fractions: Sequence[float] = FRACTIONS,
+    allow_leaks: bool = False,
 ) -> Benchmark:
     """Describe your own data; their place is the dataset's ``data_root``.
 
@@ -39,6 +40,8 @@ def own_benchmark(
         fractions (Sequence[float]): Shares of each class's photos for train,
             val and test where the data do not say. Defaults to the public
             benchmark's: 0.5, 0.2, 0.3.
+        allow_leaks (bool): Whether to train although the same picture is in
+            more than one list. Defaults to False.
 
     Raises:
         FileNotFoundError: If a .txt file is missing.
@@ -46,7 +49,7 @@ def own_benchmark(
             ``{}`` or no spaces, or the shares do not add up to 1.
     """
     fractions = tuple(float(x) for x in fractions)
-    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6:
+    if len(fractions) != 3 or min(fractions) < 0 or not abs(sum(fractions) - 1) <= 1e-6:
         raise ValueError(
             f'fractions must be three shares (train, val, test) that add up to 1, got {fractions}.'
         )
@@ -64,6 +67,7 @@ def own_benchmark(
         source=f'Your own data may be {FORMS}.',
         layout='own',
         fractions=fractions,
+        allow_leaks=allow_leaks,
     )
 
 

@@ -3,25 +3,24 @@
 import logging
 import os
 import os.path as osp
-import sys
-import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from multiprocessing import get_context
+from contextlib import contextmanager
+from statistics import median
 from typing import NamedTuple
 
+import numpy as np
 from mmengine.logging import MMLogger
-from mmengine.utils import ProgressBar
-from PIL import Image
 
 from .benchmarks import repeated
 from .layouts import Layout
+from .looks import Look, read_all
+from .own_files import nearest, told_skipped
 from .split_files import Split
-from .transforms import read_image
+from .twins import Place, contradictions, find_alike, find_twins, leaks, places, told
 
-SHOWN = 5  # this many bad images are named
+SHOWN = 5  # so many bad images are named
+FEW = 5  # images of a class
 
 
 class Finding(NamedTuple):
@@ -29,6 +28,7 @@ class Finding(NamedTuple):
 
     ok: bool
     text: str
+    note: bool = False  # not wrong, but to be known
 
 
 def check_dataset(layout: Layout, deep: bool = False, workers: int = 1) -> list[Finding]:
@@ -57,17 +57,28 @@ def check_dataset(layout: Layout, deep: bool = False, workers: int = 1) -> list[
     except (ValueError, OSError) as error:
         return findings + [Finding(False, str(error))]
     findings += check_classes_and_counts(benchmark, names, split)
-    paths = [item.path for items in unique_lists(split) for item in items]
-    return findings + check_images(layout.images, paths, deep, workers)
+    if layout.skipped:
+        findings.append(Finding(True, told_skipped(layout.skipped), note=True))
+    pictures = places(split)
+    findings += check_balance(pictures)
+    images, looks = check_images(layout.images, [p.path for p in pictures], deep, workers)
+    findings += images + check_twins(layout, pictures)
+    return findings + (check_alike(pictures, looks) if deep else [])
 
 
 def _quietly(layout: Layout):
     """Names and lists; what reading would warn of, the report says."""
+    with _silent():
+        return layout.class_names(), layout.read()
+
+
+@contextmanager
+def _silent():
     logger = MMLogger.get_current_instance()
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        return layout.class_names(), layout.read()
+        yield
     finally:
         logger.setLevel(level)
 
@@ -101,8 +112,14 @@ def check_classes_and_counts(benchmark, names: Sequence[str], split: Split) -> l
     return findings
 
 
-def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) -> list[Finding]:
-    """Look for images that are missing, empty or do not decode."""
+def check_images(
+    folder: str, paths: Sequence[str], deep: bool, workers: int
+) -> tuple[list[Finding], dict[str, Look]]:
+    """Look for images that are missing, empty or do not decode.
+
+    Returns:
+        tuple: Findings, and what each path that is there looks like.
+    """
     missing = missing_images(folder, paths)
     findings = [
         _summary(
@@ -113,8 +130,11 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
         )
     ]
     gone = set(missing)
-    there = [osp.join(folder, path) for path in paths if path not in gone]
-    bad = [path for path in read_all(there, deep, workers) if path]
+    there = [path for path in paths if path not in gone]
+    with _silent():
+        found = read_all([osp.join(folder, path) for path in there], deep, workers)
+        looks = dict(zip(there, found))
+    bad = [look.bad for look in looks.values() if look.bad]
     how = 'decode' if deep else 'have an image header (--deep decodes them)'
     findings.append(
         _summary(
@@ -124,7 +144,56 @@ def check_images(folder: str, paths: Sequence[str], deep: bool, workers: int) ->
             sorted(bad),
         )
     )
+    clear = sum(look.clear for look in looks.values())
+    if clear:
+        how = 'have transparent parts, which show' if deep else 'may (--deep tells) show'
+        findings.append(
+            Finding(True, f'{clear} images {how} dataset.background, white by default', note=True)
+        )
+    return findings, looks
+
+
+def check_balance(pictures: list[Place]) -> list[Finding]:
+    """Tell of classes with few images; a slip of the pen makes such ones."""
+    counts = Counter(place.name for place in pictures)
+    usual = median(counts.values())
+    few = [name for name, n in counts.items() if n < FEW or n * 10 <= usual]
+    if not few:
+        return []
+    words = ', '.join(f'{name!r} has {counts[name]}{nearest(name, counts)}' for name in few[:SHOWN])
+    more = f' and {len(few) - SHOWN} more' if len(few) > SHOWN else ''
+    text = f'classes with few images (fewer than {FEW}, or a tenth of the usual {usual:g}): '
+    return [Finding(True, f'{text}{words}{more}', note=True)]
+
+
+def check_twins(layout: Layout, pictures: list[Place]) -> list[Finding]:
+    """Look for the same picture in two lists or two classes."""
+    twins = find_twins(layout.images, pictures)
+    own = layout.benchmark.layout == 'own'
+    findings = []
+    for groups, where, allowed in (
+        (leaks(twins), 'list', not own or layout.benchmark.allow_leaks),
+        (contradictions(twins), 'class', not own),
+    ):
+        if groups:
+            text = f'{len(groups)} pictures are in more than one {where}: {told(groups)}'
+            remedy = '' if not own else '; remove the copies'
+            findings.append(Finding(allowed, text + remedy, note=allowed))
     return findings
+
+
+def check_alike(pictures: list[Place], looks: dict[str, Look]) -> list[Finding]:
+    """Tell of pictures in two lists that look alike, perhaps one saved twice."""
+    seen = [place for place in pictures if place.path in looks]
+    known = [place for place in seen if looks[place.path].hash is not None]
+    if not known:
+        text = 'pictures that look alike are not looked for: pip install imagehash'
+        return [Finding(True, text, note=True)] if seen else []
+    pairs = find_alike(known, np.array([looks[place.path].hash for place in known]))
+    if not pairs:
+        return [Finding(True, 'no pictures of two lists look alike')]
+    text = f'{len(pairs)} pairs of pictures in two lists look alike, see for yourself: '
+    return [Finding(True, text + told(pairs), note=True)]
 
 
 def _summary(ok: bool, good: str, bad: str, examples: list[str]) -> Finding:
@@ -145,39 +214,3 @@ def missing_images(folder: str, paths: Iterable[str]) -> list[str]:
         found = set(os.listdir(place)) if osp.isdir(place) else set()
         missing += [p for p in group if osp.basename(p) not in found]
     return sorted(missing)
-
-
-def read_all(paths: Sequence[str], deep: bool, workers: int):
-    """Yield the path of each image that cannot be read and why, else ''.
-
-    Raises:
-        BrokenProcessPool: If a reading process is killed.
-    """
-    read = partial(_read, deep=deep)
-    if not paths:
-        return
-    steps = 100
-    bar, done = ProgressBar(steps, file=sys.stderr), 0
-    # unlike multiprocessing's pool, it raises if a process is killed
-    with ProcessPoolExecutor(max(workers, 1), get_context('fork')) as pool:
-        for i, bad in enumerate(pool.map(read, paths, chunksize=64), 1):
-            if i * steps // len(paths) > done:  # a line of percentages
-                bar.update(i * steps // len(paths) - done)
-                done = i * steps // len(paths)
-            yield bad
-    print(file=sys.stderr)
-
-
-def _read(path: str, deep: bool) -> str:
-    try:
-        if deep:
-            read_image(path)
-        else:
-            with warnings.catch_warnings():
-                warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-                with Image.open(path):
-                    pass
-    except Exception as error:  # Pillow raises nearly anything on damaged files
-        text = str(error).replace(repr(path), '').replace('The image ', '').strip()
-        return f'{path} ({text or type(error).__name__})'
-    return ''

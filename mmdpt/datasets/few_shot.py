@@ -83,6 +83,8 @@ class FewShotDataset(BaseFewShotDataset):
         super().full_init()
         paths = [self.get_data_info(i)['img_path'] for i in range(len(self))]
         check_files(paths, self.layout.remedy())
+        if self.split == 'train':
+            self.layout.check_leaks()
         if self.cache_images or (
             self.cache_images is None and self.split == 'train' and self.shots
         ):

@@ -1,15 +1,17 @@
 """Lists of the images in class folders, kept in an index file."""
 
+import hashlib
 import json
+import operator
 import os
 import os.path as osp
-import zlib
 from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
-from mmdpt.utils.files import write_atomically
+from mmdpt.utils.files import read_regular, write_atomically
 
+MAX_BYTES = 2**30
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.gif', '.tif', '.tiff', '.ppm', '.pgm')
 
 
@@ -69,28 +71,53 @@ def _fallback(index_file: str) -> str:
 
 def _read_index(path: str, key: list):
     """The listing, or None if there is no intact one of this key."""
-    if not osp.isfile(path):
+    if not osp.exists(path):
         return None
-    with open(path, 'rb') as file:
-        checksum, _, body = file.read().partition(b'\n')
-    if checksum != _checksum(body):
-        print_log(f'The index {path} is damaged and is made again.', logger='current')
+    try:
+        checksum, _, body = read_regular(path, MAX_BYTES).partition(b'\n')
+        if checksum != _checksum(body):
+            raise ValueError('its checksum is another')
+        content = json.loads(body)
+        if not isinstance(content, dict) or content.keys() != {'key', 'names'}:
+            raise ValueError('it has another form')
+        if content['key'] != key:
+            return None
+        return _listing(key, content['names'])
+    except (OSError, ValueError, RecursionError) as error:
+        print_log(
+            f'The index {path} is damaged or of another version ({error}) and is made again.',
+            logger='current',
+        )
         return None
-    content = json.loads(body)
-    if content['key'] != key:
-        return None
-    return {
-        name: names.split('\n') if names else [] for (name, _), names in zip(key, content['names'])
-    }
+
+
+def _listing(key: list, texts: list[str]) -> dict[str, list[str]]:
+    """The names by folder, as :func:`image_names` would give them."""
+    if not isinstance(texts, list) or len(texts) != len(key):
+        raise ValueError('it has other folders')
+    found = {}
+    for (folder, _), text in zip(key, texts):
+        if not isinstance(text, str) or '\0' in text:
+            raise ValueError('it has another form')
+        names = text.split('/') if text else []  # so that none leads elsewhere
+        # counted in the whole text: one by one, a million names take seconds
+        ends = f'{text.lower()}/'
+        images = sum(ends.count(f'{suffix}/') for suffix in SUFFIXES) if text else 0
+        ordered = all(map(operator.lt, names, names[1:]))
+        if images != len(names) or not ordered or '/.' in f'/{text}':
+            raise ValueError('it has names that no listing gives')
+        found[folder] = names
+    return found
 
 
 def _checksum(body: bytes) -> bytes:
-    return b'%08x' % zlib.crc32(body)
+    return hashlib.sha256(body).hexdigest().encode()
 
 
 def _write_index(path: str, key: list, listing: dict[str, list[str]]) -> None:
-    # one string per folder: 1.28 million JSON strings would take seconds
-    names = ['\n'.join(listing[name]) for name, _ in key]
+    # one string a folder: 1.28 million JSON strings would take seconds; the sign
+    # between them is the one that no file name can have
+    names = ['/'.join(listing[name]) for name, _ in key]
     body = json.dumps(dict(key=key, names=names)).encode()
     for place in (path, _fallback(path)):
         try:

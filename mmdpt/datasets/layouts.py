@@ -6,6 +6,7 @@ questions: what must be there, what are the classes, what are the lists.
 
 import logging
 import os.path as osp
+from collections import Counter
 from collections.abc import Sequence
 
 from mmengine.logging import print_log
@@ -37,9 +38,11 @@ class Layout:
 
     Attributes:
         val_is_test (bool): Whether the test list doubles as the val list.
+        skipped (Counter): Files of own data that are not read, by ending.
     """
 
     val_is_test = False
+    skipped: Counter = Counter()
 
     def __init__(self, benchmark: Benchmark, data_root: str) -> None:
         self.benchmark = benchmark
@@ -99,6 +102,9 @@ class Layout:
     def extra_remedy(self, kind: str) -> str:
         """A further remedy, by the kind of what is missing."""
         return ''
+
+    def check_leaks(self) -> None:
+        """Refuse to train on pictures that are tested on; published lists are as they are."""
 
     def read(self) -> Split:
         """The lists, after :meth:`check`, with a warning if they are not the

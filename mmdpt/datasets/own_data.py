@@ -1,5 +1,6 @@
 """Your own photos: a folder, a folder with lists, a CSV, a split file."""
 
+import logging
 import os.path as osp
 from collections.abc import Sequence
 
@@ -7,9 +8,11 @@ from mmengine.logging import print_log
 
 from .descriptions import FRACTIONS
 from .layouts import Layout, layout
-from .own_files import PARTS, divide, plain_name, read_csv, read_folder
+from .own_csv import read_csv
+from .own_files import PARTS, divide, plain_name, read_folder, skipped_files, told_skipped
 from .sampling import draw_hash
-from .split_files import Item, Split, check_classes, check_paths, read_split
+from .split_files import Item, Split, check_classes, check_names, check_paths, read_split
+from .twins import find_twins, leaks, places, told
 
 
 @layout('own')
@@ -42,6 +45,8 @@ class OwnData(Layout):
 
     def read(self):
         split = super().read()
+        if self.skipped:
+            print_log(f'{self.benchmark.name}: {told_skipped(self.skipped)}', logger='current')
         if self._divided:
             print_log(
                 f'{self.benchmark.name}: the data name no lists; '
@@ -51,6 +56,24 @@ class OwnData(Layout):
                 logger='current',
             )
         return split
+
+    def check_leaks(self) -> None:
+        """Refuse the same picture in more than one list, whatever it is called.
+
+        Raises:
+            ValueError: Unless ``allow_leaks`` is set, which is told.
+        """
+        found = leaks(find_twins(self.images, places(self.lists())))
+        if not found:
+            return
+        text = (
+            f'{self.benchmark.name}: {len(found)} picture(s) are in more than one list of '
+            f'{self.data_root!r}: {told(found)}. The accuracy on pictures that were learnt says '
+            'nothing'
+        )
+        if not self.benchmark.allow_leaks:
+            raise ValueError(f'{text}: remove the copies, or set dataset.allow_leaks=True.')
+        print_log(f'{text}; they are allowed.', logger='current', level=logging.WARNING)
 
     def lists(self) -> Split:
         if self._split is None:
@@ -68,6 +91,7 @@ class OwnData(Layout):
             found = read_csv(self.data_root, self.benchmark.classes)
         elif not self.is_file:
             found = read_folder(self.data_root)
+            self.skipped = skipped_files(self.data_root)
         else:
             raise ValueError(
                 f'{self.benchmark.name}: {self.data_root!r} is '
@@ -81,7 +105,8 @@ class OwnData(Layout):
 
     def _class_order(self, found: set) -> tuple[str, ...]:
         """The class names in label order, checked against the data."""
-        # in the spelling of the data: a command line removes spaces
+        check_names(sorted(found), self.data_root)
+        # in the spelling of the data: a command line takes spaces away
         spelt = {plain_name(name): name for name in sorted(found)}
         names = tuple(
             spelt.get(plain_name(name), name) for name in self.benchmark.classes

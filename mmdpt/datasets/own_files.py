@@ -1,11 +1,13 @@
 """Own photos: read a folder or a CSV file, divide images into lists."""
 
-import csv
+import os
 import os.path as osp
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
-from .index import class_folders, image_names
+from .index import SUFFIXES, class_folders, image_names
 from .sampling import group_by_label
 from .split_files import Item, Split
 
@@ -54,76 +56,47 @@ def read_folder(folder: str) -> list[tuple[str, str, str | None]]:
     return found
 
 
-def read_csv(path: str, classes: Sequence[str] = ()) -> list[tuple[str, str, str | None]]:
-    """Read a CSV file of path, label and perhaps split.
+def skipped_files(folder: str) -> Counter:
+    """What :func:`read_folder` does not read, by ending; hidden things are left out.
 
-    A first line that starts with "path" names the columns; without one they
-    are path, label, split. Numbers as labels count ``classes`` from 0.
-
-    Returns:
-        list: (path, class name, 'train' | 'val' | 'test' | None), as listed.
-
-    Raises:
-        ValueError: If a line has another form, an absolute path, or a label
-            that does not fit ``classes``; the message names the line.
+    Folders below the class folders count as '/'.
     """
-    try:
-        with open(path, encoding='utf-8-sig', newline='') as file:
-            lines = [
-                (i, [x.strip() for x in line]) for i, line in enumerate(csv.reader(file), 1) if line
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path!r} is not a CSV file in UTF-8 ({error}).') from None
-    columns = ['path', 'label', 'split']
-    if lines and lines[0][1][0].lower() == 'path':
-        columns = [name.lower() for name in lines.pop(0)[1]]
-    if not lines or 'label' not in columns:
-        raise ValueError(
-            f'{path!r} has no images: expected lines of path, '
-            'label and perhaps split (train, val, test).'
-        )
-    rows = [_csv_row(path, *line, columns) for line in lines]
-    known = {plain_name(name) for name in classes}
-    numbers = all(row['label'].isdigit() for row in rows)
-    if numbers and not classes:
-        raise ValueError(
-            f'The labels of {path!r} are numbers. The prompts '
-            'need names: set dataset.classes="[first,second]", '
-            'or write names into the file.'
-        )
-    for (number, _), row in zip(lines, rows):
-        if numbers and int(row['label']) >= len(classes):
-            raise ValueError(
-                f'Line {number} of {path!r} has the label {row["label"]}, but '
-                f'classes has {len(classes)} names, from 0 to '
-                f'{len(classes) - 1}.'
-            )
-        if numbers:
-            row['label'] = classes[int(row['label'])]
-        elif classes and plain_name(row['label']) not in known:
-            raise ValueError(
-                f'Line {number} of {path!r} has the class {row["label"]!r}, '
-                f'which is not in classes: {", ".join(classes)}.'
-            )
-    if len({row['split'] is None for row in rows}) > 1:
-        raise ValueError(f'{path!r} names a split in some lines only; name it in all or in none.')
-    return [(row['path'], row['label'], row['split']) for row in rows]
+    names = class_folders(folder)
+    if 'train' in names and set(names) <= set(PARTS):
+        below = [skipped_files(osp.join(folder, part)) for part in names]
+    else:
+        below = [_others(osp.join(folder, name), SUFFIXES) for name in names]
+    here = _others(folder, ())
+    del here['/']  # the class folders
+    return sum(below, here)
 
 
-def _csv_row(path: str, number: int, values: list[str], columns: list[str]) -> dict:
-    row: dict = dict(zip(columns, values))
-    row['split'] = row.get('split') or None
-    if (
-        not row.get('path')
-        or not row.get('label')
-        or osp.isabs(row['path'])
-        or row['split'] not in (None, *PARTS)
-    ):
-        raise ValueError(
-            f'Line {number} of {path!r} is {",".join(values)!r}, expected '
-            'path (relative), label and perhaps split (train, val, test).'
+def told_skipped(skipped: Counter) -> str:
+    """How many are not read, in words."""
+    kinds = ', '.join(
+        f'{n} {"folders below the class folders" if kind == "/" else kind[:20]}'
+        for kind, n in skipped.most_common(5)
+    )
+    return (
+        f'{skipped.total()} files or folders are not read ({kinds}): photos lie in class folders '
+        f'and end in {", ".join(SUFFIXES)}; convert others.'
+    )
+
+
+def _others(folder: str, read: tuple[str, ...]) -> Counter:
+    with os.scandir(folder) as entries:
+        return Counter(
+            '/' if entry.is_dir() else osp.splitext(entry.name)[1].lower() or entry.name
+            for entry in entries
+            if not entry.name.startswith('.')
+            and (entry.is_dir() or not entry.name.lower().endswith(read or '/'))
         )
-    return row
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A hint at the name that a slip of the pen may have meant, or ''."""
+    found = get_close_matches(name, [other for other in names if other != name], 1)
+    return f' (nearest: {found[0]!r})' if found else ''
 
 
 def divide(items: Sequence[Item], fractions: Sequence[float], seed: int = 1) -> Split:
@@ -151,6 +124,7 @@ def divide(items: Sequence[Item], fractions: Sequence[float], seed: int = 1) -> 
             raise ValueError(
                 f'The class {same[0].name!r} has {len(same)} image(s); train '
                 f'and test need at least {least}. Add images.'
+                f'{nearest(same[0].name, {item.name for item in items})}'
             )
         train = min(max(round(len(same) * fractions[0]), 1), len(same) - least + 1)
         val = min(round(len(same) * fractions[1]), len(same) - train - least + 1)

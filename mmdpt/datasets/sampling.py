@@ -116,7 +116,7 @@ def draw_hash(train: Sequence, val: Sequence) -> str:
     for start, items in (('{"train":[', train), ('],"val":[', val)):
         for item in items:  # one by one: a list may have a million
             text = json.dumps(list(item), ensure_ascii=False, separators=(',', ':'))
-            digest.update(f'{start}{text}'.encode())
+            digest.update(f'{start}{text}'.encode(errors='surrogateescape'))  # any file name
             start = ','
         if start != ',':
             digest.update(start.encode('utf-8'))

@@ -12,7 +12,8 @@ REFUSAL = (
     'tools/train.py (or RUNNERS.build(cfg) of mmengine.registry), not with '
     'Runner.from_cfg.'
 )
-OWN = ('classes', 'templates', 'image_dir', 'fractions')
+LOADING = ('LoadPILImage', 'mmpretrain.LoadPILImage')
+OWN = ('classes', 'templates', 'image_dir', 'fractions', 'allow_leaks')
 
 
 def share_dataset(cfg: Config) -> Config:
@@ -27,7 +28,8 @@ def share_dataset(cfg: Config) -> Config:
     Args:
         cfg (Config): Changed in place. ``cfg.dataset`` may hold ``name`` (of
             a benchmark, or of your own data if ``own`` is True),
-            ``data_root``, ``subset``, and for your own data the other
+            ``data_root``, ``subset``, ``background`` (of transparent pictures,
+            for all loaders), and for your own data the other
             arguments of :func:`own_benchmark`.
 
     Returns:
@@ -42,6 +44,7 @@ def share_dataset(cfg: Config) -> Config:
         dataset = (cfg.get(name) or {}).get('dataset')
         for inner in innermost(dataset):
             _fill(inner, values, before)
+            _fill_loaders(inner, shared)
     if cfg.get('model'):
         _fill_model(cfg.model, values, before)
     # so that a dumped config follows a changed ``dataset``, too
@@ -96,6 +99,14 @@ def _fill(dataset: ConfigDict, values: dict, before: dict) -> None:
     for key, value in values.items():
         if key not in dataset or dataset[key] == before.get(key):
             dataset[key] = value
+
+
+def _fill_loaders(dataset: ConfigDict, shared: dict) -> None:
+    """One background for all that the model sees, in training and later."""
+    if 'background' in shared:
+        for step in dataset.get('pipeline') or ():
+            if step['type'] in LOADING:
+                step['background'] = shared['background']
 
 
 def _fill_model(model: ConfigDict, values: dict, before: dict) -> None:

@@ -3,10 +3,23 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from io import StringIO
+from reprlib import Repr
 from typing import NamedTuple
 
 from mmengine.logging import print_log
+
+from mmdpt.utils.files import read_regular
+
+MAX_BYTES = 2**28  # of a file with lists; ImageNet's would have 90 MB
+MAX_NAME = 300  # letters of a class name; ImageNet's longest has 121
+CONTROLS = re.compile('[\x00-\x1f\x7f-\x9f\ud800-\udfff]')
+
+_short = Repr()  # of what a file holds, however long and deep it is
+_short.maxstring, _short.maxother = 120, 120
 
 
 class Item(NamedTuple):
@@ -43,9 +56,8 @@ def read_split(path: str) -> Split:
     if not os.path.isfile(path):
         raise FileNotFoundError(f'The split file {path!r} does not exist.')
     try:
-        with open(path, encoding='utf-8') as file:
-            lists = json.load(file)
-    except ValueError as error:  # also text that is not UTF-8
+        lists = json.loads(read_lists(path), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:  # also text that is not UTF-8
         raise ValueError(
             f'The split file {path!r} is not valid JSON ({error}). '
             'Download it again; links often save a web page instead.'
@@ -64,6 +76,23 @@ def read_split(path: str) -> Split:
     return Split(*(_read_list(path, lists, key) for key in Split._fields))
 
 
+def read_lists(path: str) -> str:
+    """The text of a file that lists images or names.
+
+    Raises:
+        OSError: If there is no such file.
+        ValueError: If it is no regular file, too large, or no UTF-8 text.
+    """
+    return read_regular(path, MAX_BYTES).decode('utf-8-sig')
+
+
+def _once(pairs: list) -> dict:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError(f'a key of {_short.repr(list(found))} stands twice')
+    return found
+
+
 def read_text(path: str) -> list[str]:
     """The lines of a text file, without empty ones.
 
@@ -74,10 +103,11 @@ def read_text(path: str) -> list[str]:
     if not os.path.isfile(path):
         raise FileNotFoundError(f'The file {path!r} does not exist.')
     try:
-        with open(path, encoding='utf-8') as file:
-            lines = [line.strip() for line in file]
+        lines = [line.strip() for line in StringIO(read_lists(path), newline=None)]
     except UnicodeDecodeError:
-        raise ValueError(f'The file {path!r} is not UTF-8 text. Download it again.') from None
+        raise ValueError(f'The file {path!r} is no UTF-8 text. Download it again.') from None
+    except ValueError as error:
+        raise ValueError(f'The file {path!r} {error}.') from None
     lines = [line for line in lines if line]
     if not lines:
         raise ValueError(f'The file {path!r} is empty. Download it again.')
@@ -90,7 +120,7 @@ def _read_list(path: str, lists: dict, key: str) -> list[Item]:
     for i, item in enumerate(lists[key]):
         if not _is_item(item):
             raise ValueError(
-                f'{key}[{i}] of the split file {path!r} is {item!r}, expected '
+                f'{key}[{i}] of the split file {path!r} is {_short.repr(item)}, expected '
                 '[relative image path, label from 0, class name].'
             )
     return [Item(*item) for item in lists[key]]
@@ -105,6 +135,7 @@ def _is_item(item) -> bool:
         and type(item[1]) is int
         and item[1] >= 0
         and isinstance(item[2], str)
+        and not CONTROLS.search(item[0])
     )
 
 
@@ -118,13 +149,29 @@ def check_paths(split: Split, path: str) -> None:
     seen: dict = {}
     for part, items in split._asdict().items():
         for item in items:
-            if item.path in seen:
+            name = posixpath.normpath(item.path)  # ./a.png and b/../a.png are a.png
+            if name in seen:
                 raise ValueError(
-                    f'The image {item.path!r} appears twice in {path!r}, in '
-                    f'the {seen[item.path]} list and in the {part} list. '
+                    f'The image {item.path!r} stands twice in {path!r}, in '
+                    f'the {seen[name]} list and in the {part} list. '
                     'Remove one of the two.'
                 )
-            seen[item.path] = part
+            seen[name] = part
+
+
+def check_names(names: Iterable[str], source: str) -> None:
+    """Refuse class names that cannot be shown.
+
+    Raises:
+        ValueError: If one is empty, longer than :data:`MAX_NAME`, or has line
+            ends or other control characters.
+    """
+    for name in names:
+        if not name.strip() or len(name) > MAX_NAME or CONTROLS.search(name):
+            raise ValueError(
+                f'{source!r} has the class name {_short.repr(name)}: a name has 1 to {MAX_NAME} '
+                'letters and no control characters. Rename it.'
+            )
 
 
 def check_classes(split: Split, path: str, classes: Sequence[str] | None = None) -> tuple[str, ...]:
@@ -155,7 +202,14 @@ def check_classes(split: Split, path: str, classes: Sequence[str] | None = None)
         raise ValueError(
             f'{path!r} has too few classes: {list(names.values())}; a classifier needs at least 2.'
         )
+    check_names(names.values(), path)
     total = max(max(names) + 1, len(classes or ()))
+    images = sum(map(len, split))
+    if total > max(images, len(classes or ())):
+        raise ValueError(
+            f'{path!r} has the label {_short.repr(total - 1)}, but {images} images; labels must '
+            'run from 0 without gaps.'
+        )
     gaps = sorted(set(range(total)) - {item.label for item in split.train})
     if gaps:
         raise ValueError(

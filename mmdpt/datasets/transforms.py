@@ -1,30 +1,44 @@
-"""Image loading that equals ``PIL.Image.open(path).convert('RGB')``."""
+"""Image loading that equals ``PIL.Image.open(path).convert('RGB')`` where all is opaque."""
 
 import io
-import warnings
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine import fileio
 from mmpretrain.registry import TRANSFORMS
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from mmdpt.utils.files import read_regular
+
+from .pictures import MAX_BYTES, MAX_PIXELS, WHITE, as_rgb, colour, opened
 
 MAX_RATIO = 1000  # of the sides: resized to 224 the longer has 224,000 pixels
 REMEDY = 'It may be damaged or not an image at all; replace it with an intact copy.'
 
 
-def read_image(path: str, backend_args: dict | None = None, upright: bool = False) -> np.ndarray:
+def read_image(
+    path: str,
+    backend_args: dict | None = None,
+    upright: bool = False,
+    background: Sequence[int] = WHITE,
+    pixels: float = MAX_PIXELS,
+) -> np.ndarray:
     """Decode an image as the reference does: by Pillow, EXIF rotation ignored.
 
-    Transparency is dropped, only the first frame of an animation is read, and the
-    file's name says nothing about its format. Unlike there, 16 bits per pixel
-    are scaled to 8 (Pillow cuts at 255, which leaves a white image).
+    Of an animation the first frame counts, and the file's name says nothing
+    about its format. Unlike there, 16 bits a pixel are scaled to 8 (Pillow
+    cuts at 255, which leaves a white image), and transparent parts show a
+    background (Pillow shows the colours that are hidden under them).
 
     Args:
-        path (str): The file.
+        path (str): The file; a regular one, unless ``backend_args`` says
+            where else.
         backend_args (dict, optional): See :func:`mmengine.fileio.get`.
         upright (bool): Rotate as EXIF says, as viewers show the image.
+        background (Sequence[int]): Red, green and blue, 0 to 255.
+        pixels (float): The most that it may have.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 in BGR order, as mmcv's loaders give it.
@@ -35,16 +49,10 @@ def read_image(path: str, backend_args: dict | None = None, upright: bool = Fals
             179 million pixels, or is a thousand times as long as wide; the
             message names the file.
     """
+    content = _content(path, backend_args)
     try:
-        content = fileio.get(path, backend_args=backend_args)
-    except FileNotFoundError:
-        raise FileNotFoundError(f'The image {path!r} does not exist.') from None
-    try:
-        with warnings.catch_warnings():
-            # from half its limit on, Pillow warns, without a name
-            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                rgb = np.asarray(as_rgb(image, upright))
+        with opened(io.BytesIO(content), pixels) as image:
+            rgb = np.asarray(as_rgb(image, upright, background))
     # Pillow's decoders raise nearly anything on damaged files
     except Exception as error:
         raise ValueError(_why_not(path, content, error)) from error
@@ -57,18 +65,16 @@ def read_image(path: str, backend_args: dict | None = None, upright: bool = Fals
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # a tenth of the time of [..., ::-1]
 
 
-def as_rgb(image: Image.Image, upright: bool) -> Image.Image:
-    """Eight bits per channel, RGB; ValueError where that would be a guess."""
-    if upright:
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith('I'):  # 16 bits, or 16 in 32
-        pixels = np.asarray(image)
-        if pixels.min() < 0 or pixels.max() > 65535:
-            raise ValueError('32 bits per pixel: convert it to 8')
-        image = Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
-    elif image.mode == 'F':
-        raise ValueError('fractions as pixels: convert it to 8 bits')
-    return image.convert('RGB')
+def _content(path: str, backend_args: dict | None) -> bytes:
+    try:
+        if backend_args:
+            return fileio.get(path, backend_args=backend_args)
+        # a name from a list must not choose where it is read ("x:http://...")
+        return read_regular(path, MAX_BYTES)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'The image {path!r} does not exist.') from None
+    except ValueError as error:
+        raise ValueError(f'The image {path!r} {error}. {REMEDY}') from None
 
 
 def _why_not(path: str, content: bytes, error: Exception) -> str:
@@ -101,11 +107,23 @@ class LoadPILImage(BaseTransform):
             :func:`mmengine.fileio.get`. Defaults to None.
         upright (bool): Rotate as EXIF says. The public benchmark does not;
             for your own photos it may help. Defaults to False.
+        background (str | Sequence[int]): What transparent parts are put on:
+            a colour's name, or red, green and blue. A config's
+            ``dataset.background`` gives it. Defaults to white.
+
+    Raises:
+        ValueError: If ``background`` is no colour.
     """
 
-    def __init__(self, backend_args: dict | None = None, upright: bool = False) -> None:
+    def __init__(
+        self,
+        backend_args: dict | None = None,
+        upright: bool = False,
+        background: str | Sequence[int] = WHITE,
+    ) -> None:
         self.backend_args = backend_args
         self.upright = upright
+        self.background = colour(background)
 
     def transform(self, results: dict) -> dict:
         """Add the image; raises as :func:`read_image`."""
@@ -117,8 +135,11 @@ class LoadPILImage(BaseTransform):
 
     def read(self, path: str) -> np.ndarray:
         """The image of a file; see :func:`read_image`."""
-        return read_image(path, self.backend_args, self.upright)
+        return read_image(path, self.backend_args, self.upright, self.background)
 
     def __repr__(self) -> str:
         upright = ', upright=True' if self.upright else ''
-        return f'{type(self).__name__}(backend_args={self.backend_args}{upright})'
+        return (
+            f'{type(self).__name__}(backend_args={self.backend_args}{upright}, '
+            f'background={self.background})'
+        )

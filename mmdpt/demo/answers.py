@@ -28,8 +28,9 @@ def classify(
     Raises:
         ValueError: In words for the page.
     """
-    image = read_photo(photo, limits)
-    inferencer = models.get(name, parse_names(text, models.choice(name).classes, limits))
+    choice = models.choice(name)
+    image = read_photo(photo, limits, choice.background)
+    inferencer = models.get(name, parse_names(text, choice.classes, limits))
     # as inferencer(image), without the progress bar on the screen
     batch = next(inferencer.preprocess([image]))
     scores = inferencer.postprocess(inferencer.forward(batch), None)[0]['pred_scores']
@@ -54,8 +55,9 @@ def attend(
         tuple: RGB pixels (H, W, 3) uint8, or None, and a line about what is
         shown or why not.
     """
-    image = read_photo(photo, limits)
-    inferencer = models.get(name, parse_names(text, models.choice(name).classes, limits))
+    choice = models.choice(name)
+    image = read_photo(photo, limits, choice.background)
+    inferencer = models.get(name, parse_names(text, choice.classes, limits))
     model = inferencer.model
     batch = next(inferencer.preprocess([image]))
     inputs = model.data_preprocessor(batch)['inputs']

@@ -1,16 +1,15 @@
 """What comes from the page is checked before anything is computed with it."""
 
-import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from mmdpt.datasets import repeated
+from mmdpt.datasets.pictures import MAX_BYTES, WHITE, opened
 from mmdpt.datasets.transforms import read_image
-
-# Pillow knows more, some of which it hands to other programs (EPS).
-FORMATS = ('JPEG', 'PNG', 'WEBP', 'BMP', 'GIF', 'TIFF', 'PPM')
+from mmdpt.utils.files import open_regular
 
 
 class Limits(NamedTuple):
@@ -23,7 +22,9 @@ class Limits(NamedTuple):
     total_megabytes: float = 200  # of all uploads and figures together
 
 
-def read_photo(path: str | None, limits: Limits = Limits()) -> np.ndarray:
+def read_photo(
+    path: str | None, limits: Limits = Limits(), background: Sequence[int] = WHITE
+) -> np.ndarray:
     """Read an uploaded photo, upright as EXIF says.
 
     Its size is read from the header, so that a small file which would fill
@@ -32,6 +33,7 @@ def read_photo(path: str | None, limits: Limits = Limits()) -> np.ndarray:
     Args:
         path (str, optional): Where the server put the upload.
         limits (Limits): The most that is accepted.
+        background (Sequence[int]): The model's, for transparent parts.
 
     Returns:
         np.ndarray: (H, W, 3) uint8 in BGR order.
@@ -50,17 +52,15 @@ def read_photo(path: str | None, limits: Limits = Limits()) -> np.ndarray:
             'hundred pixels per side.'
         )
     try:
-        return read_image(path, upright=True)
+        return read_image(path, upright=True, background=background)
     except ValueError as error:
         raise ValueError(str(error).replace(f'The image {path!r}', 'The photo')) from error
 
 
 def _size(path: str):
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore', Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
-                return image.size
+        with open_regular(path, MAX_BYTES) as file, opened(file) as image:
+            return image.size
     except UnidentifiedImageError as error:
         raise ValueError(
             'This file is not a photo that can be read: choose a JPEG, PNG, WebP, '

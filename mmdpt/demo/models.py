@@ -13,6 +13,7 @@ import torch.nn as nn
 
 from mmdpt.apis import PromptInferencer
 from mmdpt.apis.plan import plan_of_checkpoint
+from mmdpt.datasets.pictures import WHITE, background_of
 
 KEPT = 4  # models with their text features
 
@@ -24,12 +25,14 @@ class Choice(NamedTuple):
         classes (list[str]): Its own class names.
         make (Callable): Builds a :class:`PromptInferencer` for other class
             names, or with None for its own.
-        path (str): Its file, which no message on the page reveals.
+        path (str): Its file, which no message on the page tells.
+        background (tuple[int]): What it wants under transparent parts.
     """
 
     classes: list[str]
     make: Callable[[Sequence[str] | None], PromptInferencer]
     path: str = ''
+    background: tuple[int, int, int] = WHITE
 
 
 def checkpoint_choice(
@@ -44,11 +47,14 @@ def checkpoint_choice(
         ValueError: If the checkpoint is damaged, or carries no recipe or no
             class names.
     """
-    classes = plan_of_checkpoint(path, config).classes
+    plan = plan_of_checkpoint(path, config)
+    classes = plan.classes
     if not classes:
         raise ValueError(f'{path} does not name its classes: choose a checkpoint that mmdpt wrote')
     make = partial(PromptInferencer, path, config=config, pretrained=pretrained, device=device)
-    return Choice(classes, lambda names: make(classes=names), osp.abspath(path))
+    return Choice(
+        classes, lambda names: make(classes=names), osp.abspath(path), background_of(plan.pipeline)
+    )
 
 
 def zero_shot_choice(classes: Sequence[str], **kwargs) -> Choice:

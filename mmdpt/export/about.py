@@ -3,13 +3,14 @@
 import json
 from collections.abc import Sequence
 
+from ..datasets.pictures import background_of
 from ..engine.provenance import now, versions
 from .classifier import normalisation
 
 ELSEWHERE = ('LoadPILImage', 'LoadImageFromFile', 'PackInputs')  # files and tensors
 INPUT = (
     'image: uint8 (batch, 3, height, width), RGB, 0 to 255, resized and cropped; '
-    'normalisation is inside'
+    'normalisation is inside; transparent parts put on background'
 )
 OUTPUT = 'probabilities: float32 (batch, classes), in the order of classes'
 
@@ -33,7 +34,8 @@ def describe(
     Returns:
         dict: ``classes``, ``clip`` (arch, pretrained, fingerprint), ``size``
         (height, width), ``mean`` and ``std`` (of 255, applied inside),
-        ``resize`` (transforms to be applied before), and more.
+        ``resize`` (transforms to be applied before), ``background`` (red,
+        green, blue, under transparent parts), and more.
     """
     mean, std = (
         [round(float(x), 7) for x in part] for part in normalisation(model.data_preprocessor)
@@ -48,6 +50,7 @@ def describe(
         mean=mean,
         std=std,
         resize=steps,
+        background=list(background_of(pipeline or ())),
         batch=batch,
         method=[type(part).__name__ for part in parts if part is not None],
         checkpoint=checkpoint,

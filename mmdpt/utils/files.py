@@ -4,9 +4,58 @@ import json
 import os
 import os.path as osp
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from typing import Any
+
+KINDS = {
+    stat.S_IFIFO: 'a named pipe',
+    stat.S_IFCHR: 'a device',
+    stat.S_IFBLK: 'a device',
+    stat.S_IFSOCK: 'a socket',
+    stat.S_IFDIR: 'a folder',
+}
+
+
+def open_regular(path: str, most: int) -> BufferedReader:
+    """Open a file for reading, if it is a regular one and not too large.
+
+    Whatever else bears a file's name may block for ever, never end, or do
+    something when it is opened.
+
+    Args:
+        path (str): The file, or a link to it.
+        most (int): The most bytes it may have.
+
+    Raises:
+        OSError: If there is no such file, or it cannot be opened.
+        ValueError: If it is a folder, a pipe, a device or a socket, or too
+            large. The message does not tell the path.
+    """
+    _check_regular(os.stat(path), most)
+    # it may have been replaced meanwhile; a pipe must not block even then
+    file = open(path, 'rb', opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    try:
+        _check_regular(os.fstat(file.fileno()), most)
+    except ValueError:
+        file.close()
+        raise
+    return file
+
+
+def read_regular(path: str, most: int) -> bytes:
+    """The bytes of a file; see :func:`open_regular`."""
+    with open_regular(path, most) as file:
+        return file.read(os.fstat(file.fileno()).st_size)
+
+
+def _check_regular(found: os.stat_result, most: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError(f'is {KINDS.get(stat.S_IFMT(found.st_mode), "something else")}, no file')
+    if found.st_size > most:
+        raise ValueError(f'has {found.st_size >> 20} MiB, {most >> 20} are the most')
 
 
 def write_atomically(data: bytes, path: str) -> None:
