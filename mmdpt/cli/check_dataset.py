@@ -19,6 +19,7 @@ from ..datasets.doctor import check_dataset
 from ..paths import spoken
 from ..utils.files import write_json
 from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.text import printable
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -70,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
                 'memory runs out: try --workers 1'
             )
         for finding in findings:
-            print(f'  {"ok   " if finding.ok else "WRONG"} {finding.text}')
+            print(f'  {"ok   " if finding.ok else "WRONG"} {printable(finding.text)}')
         result[name] = dict(
             ok=all(f.ok for f in findings), findings=[f._asdict() for f in findings]
         )
