@@ -251,3 +251,20 @@ def test_replacing():
     assert Path('x.txt').read_text() == 'new' and os.path.islink('link')
     write_text(json.dumps(ODD, ensure_ascii=False), 'odd.json')
     assert json.loads(Path('odd.json').read_bytes()) == ODD
+
+
+def test_names_of_a_split_file_on_the_screen(capsys):
+    items = [[f'{i}.png', 0, 'a\x1b[2J\nb\u202e'] for i in range(4)]
+    Path('split.json').write_text(json.dumps(dict(train=items, val=items, test=items)))
+    tool('few_shot', 'split.json', '--shots', 2, '--seed', 1)
+    out = capsys.readouterr().out
+    assert 'a\\x1b[2J\\nb\\u202e' in out
+    assert all(line.replace('\t', ' ').isprintable() for line in out.splitlines())
+
+
+def test_names_in_an_error(capsys):
+    from mmdpt.engine.cli import friendly_errors
+
+    with pytest.raises(SystemExit), friendly_errors():
+        raise ValueError('no class \x1b[31mred\x07')
+    assert 'error: no class \\x1b[31mred\\x07\n' in capsys.readouterr().err

@@ -70,6 +70,7 @@ def figures(config, checkpoint, protocol, *args):
         protocol,
         '--json',
         'figures.json',
+        '--overwrite',
         '--work-dir',
         'tested',
         *args,

@@ -19,6 +19,7 @@ from ..datasets.doctor import check_dataset
 from ..paths import spoken
 from ..utils.files import write_json
 from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.text import printable
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -71,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
             )
         for finding in findings:
             mark = 'WRONG' if not finding.ok else 'NOTE ' if finding.note else 'ok   '
-            print(f'  {mark} {finding.text}')
+            print(f'  {mark} {printable(finding.text)}')
         result[name] = dict(
             ok=all(f.ok for f in findings), findings=[f._asdict() for f in findings]
         )

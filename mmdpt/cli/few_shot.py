@@ -14,6 +14,7 @@ from ..datasets.split_files import read_split
 from ..paths import spoken
 from ..utils.files import write_json
 from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.text import printable
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -76,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     for key in ('train', 'val'):
         for item in result[key]:
-            print(key, *item, sep='\t')
+            print(key, *(printable(str(part)) for part in item), sep='\t')
     print('hash', result['hash'], sep='\t')
     if args.json:
         write_json(result, args.json, ensure_ascii=False, indent=1)

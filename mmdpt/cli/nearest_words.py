@@ -10,6 +10,7 @@ from ..apis import PromptInferencer
 from ..engine.cli import friendly_errors
 from ..utils.files import write_json
 from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.text import printable
 from ..visualization import nearest_words
 
 
@@ -50,7 +51,7 @@ def show(rows):
     for row in rows:
         if row['class_name'] != before:
             before = row['class_name']
-            print(before)
+            print(printable(str(before)))
         words = (f'{word["text"]} {word["distance"]:.4f}' for word in row['words'])
         print(f'{row["position"]:>4}  {"  ".join(words)}')
 

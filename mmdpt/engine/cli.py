@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from mmdpt.datasets import innermost
 
 from ..paths import find_config, spoken
+from ..utils.text import visible
 from .config_check import check_config
 from .explain import explain, first_cause, without_worker
 from .interrupts import Stopped, status_of, stop_signals
@@ -193,7 +194,8 @@ def friendly_errors(debug=False, if_interrupted=''):
         if debug:
             traceback.print_exc()
         hint = '' if debug else '\n(--debug shows where it was raised)'
-        print(f'error{whose()}: {text}{hint}', file=sys.stderr)
+        shown = '\n'.join(map(visible, text.split('\n')))  # names from outside do nothing here
+        print(f'error{whose()}: {shown}{hint}', file=sys.stderr)
         sys.exit(1)
 
 

@@ -29,6 +29,11 @@ from .part_schema import (
 VERSION = 1
 MOST_PARAMETERS = 3e9  # of an architecture that a file describes
 Sides = Size | Annotated[list[Size], Field(min_length=2, max_length=2)]
+Byte = Annotated[int, Field(ge=0, le=255)]
+Background = (
+    Annotated[str, StringConstraints(pattern=r'^[#a-zA-Z0-9(),% ]+$', max_length=100)]
+    | Annotated[list[Byte], Field(min_length=3, max_length=3)]
+)
 Factor = Annotated[float, Field(gt=0, le=4)]
 Pixel = Annotated[float, Field(ge=-1e4, le=1e4)]
 Deviation = Annotated[float, Field(ge=1e-3, le=1e4)]
@@ -39,6 +44,7 @@ Template = Annotated[str, Field(max_length=1000)]
 class LoadPILImage(Closed):
     type: Literal['LoadPILImage']
     upright: bool = False
+    background: Background = 'white'
 
 
 class Resize(Closed):
