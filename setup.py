@@ -19,9 +19,8 @@ REQUIREMENTS = [
     'open_clip_torch>=3.3.0',
     'numpy',
     'pillow',
-    'pydantic>=2.7',
     'safetensors',
-    'pydantic>=2',  # what comes from a file is parsed into closed schemas
+    'pydantic>=2.7',  # what comes from a file is parsed into closed schemas
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
 SWEEP = ['submitit>=1.5']  # tools/sweep.py
