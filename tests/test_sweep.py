@@ -224,7 +224,7 @@ def test_two_sweeps_in_one_folder(sweep, capfd):
     with pytest.raises(FileNotFoundError):
         sweep([1])
     lock.close()
-    assert 'another sweep is running' in capfd.readouterr().err
+    assert 'another sweep is at work' in capfd.readouterr().err
 
 
 def test_slurm(sweep, tmp_path, monkeypatch):

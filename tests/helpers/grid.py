@@ -38,6 +38,7 @@ def write_run(
         epoch=50,
         work_dir=str(folder),
         model=SimpleNamespace(identity=lambda: identity),
+        hooks=[],
         train_dataloader=SimpleNamespace(dataset=dataset),
         test_dataloader=SimpleNamespace(dataset=range(100)),
         message_hub=SimpleNamespace(runtime_info={}),
