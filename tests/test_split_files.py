@@ -120,5 +120,5 @@ def test_huge_split_file(tmp_path):
 @pytest.mark.parametrize('other', ['./0.png', 'b/../0.png', '0.png', './/0.png'])
 def test_same_path_in_another_spelling(other):
     split = Split([Item('0.png', 0, 'ant')], [], [Item(other, 0, 'ant')])
-    with pytest.raises(ValueError, match='stands twice .* train list and in the test list'):
+    with pytest.raises(ValueError, match='appears twice .* train list and in the test list'):
         check_paths(split, 'list.json')

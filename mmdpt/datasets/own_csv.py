@@ -68,7 +68,7 @@ def _lines(path: str) -> list[tuple[int, list[str]]]:
         reader = csv.reader(StringIO(read_lists(path), newline=''))
         return [(reader.line_num, [value.strip() for value in line]) for line in reader if line]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path!r} is no CSV file in UTF-8 ({error}).') from None
+        raise ValueError(f'{path!r} is not a CSV file in UTF-8 ({error}).') from None
     except ValueError as error:
         raise ValueError(f'{path!r} {error}.') from None
 

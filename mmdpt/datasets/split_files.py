@@ -89,7 +89,7 @@ def read_lists(path: str) -> str:
 def _once(pairs: list) -> dict:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError(f'a key of {_short.repr(list(found))} stands twice')
+        raise ValueError(f'a key of {_short.repr(list(found))} appears twice')
     return found
 
 
@@ -152,7 +152,7 @@ def check_paths(split: Split, path: str) -> None:
             name = posixpath.normpath(item.path)  # ./a.png and b/../a.png are a.png
             if name in seen:
                 raise ValueError(
-                    f'The image {item.path!r} stands twice in {path!r}, in '
+                    f'The image {item.path!r} appears twice in {path!r}, in '
                     f'the {seen[name]} list and in the {part} list. '
                     'Remove one of the two.'
                 )
