@@ -30,7 +30,7 @@ def config():
         ('clip_lora', dict(position='left'), "position='left'"),
         ('clip_lora', dict(dropout_rate=0.1), 'masks are random'),
         ('clip_lora', dict(scaling=0.5), 'scaling=0.5'),
-        ('cocoop', dict(ctx_init=True), 'no words'),
+        ('cocoop', dict(ctx_init=True), 'not words'),
         ('maple', dict(ctx_init='a photo', n_ctx=3), 'from the class name'),
         ('kgcoop', dict(class_specific_context=True), 'class_specific_context'),
         ('prograd_conflict', dict(class_token_position='middle'), "'middle'"),

@@ -98,7 +98,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image
     pixels = np.asarray(image)  # 16 bits, or 16 in 32
     if pixels.min() < 0 or pixels.max() > 65535:
-        raise ValueError('32 bits a pixel: convert it to 8')
+        raise ValueError('32 bits per pixel: convert it to 8')
     return Image.fromarray((pixels.astype(np.uint16) >> 8).astype(np.uint8))
 
 
