@@ -77,6 +77,7 @@ def test_train_test_predict(weights, data, tmp_path):
     ]
     code, log = tool('train', CONFIG, '--work-dir', tmp_path, *options)
     assert code == 0, log
+    assert f'--pretrained {weights}' in log  # in the command that it prints
     results = json.loads((tmp_path / 'results.json').read_text())
     assert 0 <= results['few_shot']['accuracy/top1'] <= 100
     assert results['shots'] == 1 and results['benchmark'] == 'EuroSAT'
@@ -104,7 +105,8 @@ def test_train_test_predict(weights, data, tmp_path):
     assert metrics['accuracy/top1'] == pytest.approx(results['few_shot']['accuracy/top1'])
 
     photo = next((data / 'eurosat/2750/River').glob('*.jpg'))
-    code, log = tool('predict', file, photo, '--top-k', 3, '--json', tmp_path / 'prediction.json')
+    options = ['--pretrained', weights, '--top-k', 3, '--json', tmp_path / 'prediction.json']
+    code, log = tool('predict', file, photo, *options)
     assert code == 0, log
     (prediction,) = json.loads((tmp_path / 'prediction.json').read_text())
     scores = [c['probability'] for c in prediction['classes']]

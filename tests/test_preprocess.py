@@ -53,10 +53,19 @@ def make_image(mode):
     return pixels.convert(mode)
 
 
-@pytest.mark.parametrize('mode, ending', [
-    ('RGB', 'png'), ('L', 'png'), ('P', 'png'), ('P', 'gif'), ('1', 'png'),
-    ('RGBA', 'png'), ('LA', 'png'), ('CMYK', 'jpg'),
-    ('L', 'jpg'), ('RGB', 'jpg')])  # yapf: disable
+@pytest.mark.parametrize(
+    'mode, ending',
+    [
+        ('RGB', 'png'),
+        ('L', 'png'),
+        ('P', 'png'),
+        ('P', 'gif'),
+        ('1', 'png'),
+        ('CMYK', 'jpg'),
+        ('L', 'jpg'),
+        ('RGB', 'jpg'),
+    ],
+)
 def test_decoding_equals_pillow(tmp_path, mode, ending):
     path = str(tmp_path / f'image.{ending}')
     make_image(mode).save(path)

@@ -132,7 +132,11 @@ class FewShotReportHook(Hook):
         if checkpoint:
             config, file = shlex.quote(results['config']), shlex.quote(_short(checkpoint['path']))
             # what carries no recipe, such as MMPretrain's own classifiers
-            how = f' --config {config}' if 'missing' in make_recipe(runner.cfg) else ''
+            how, weights = '', runner.cfg.model.get('pretrained')
+            if 'missing' in make_recipe(runner.cfg):
+                how = f' --config {config}'
+            elif weights and osp.isfile(weights):  # a checkpoint's own paths are never opened
+                how = f' --pretrained {shlex.quote(weights)}'
             lines += [
                 f'  checkpoint: {file} ({checkpoint["bytes"] / 1e6:.2f} MB)',
                 spoken(f'  test again:  python tools/test.py {config} {file}'),
