@@ -246,7 +246,8 @@ def first_fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False, include_context=True)[0]
     place = '.'.join(str(step)[:50] for step in fault['loc']) or 'it'
     if fault['type'] == 'union_tag_invalid':
-        return f'{place}: {fault["ctx"]["tag"][:80]!r} is not one of the parts that a checkpoint may name'
+        name = fault['ctx']['tag'][:80]
+        return f'{place}: {name!r} is not one of the parts that a checkpoint may name'
     if fault['type'] == 'extra_forbidden':
         return f'{place} is none of the settings that a checkpoint may have'
     return f'{place}: {fault["msg"]}'
