@@ -236,6 +236,15 @@ def test_what_cannot_come_into_force_is_refused(trained, tmp_path, options, word
     assert 'load_from=CHECKPOINT' in str(error.value)
 
 
+@pytest.mark.parametrize('wrong', [dict(optimizer=[1]), dict(param_schedulers=[1])])
+def test_state_is_checked_before_changes_go_into_it(trained, tmp_path, wrong):
+    checkpoint = torch.load(trained / 'epoch_2.pth', weights_only=True)
+    torch.save({**checkpoint, **wrong}, tmp_path / 'epoch_2.pth')
+    options = {'optim_wrapper.optimizer.lr': 0.5}
+    with pytest.raises(CheckpointError, match=f'cannot resume: .*{next(iter(wrong))}'):
+        train(tmp_path / 'run', tmp_path / 'epoch_2.pth', allow=True, options=options)
+
+
 def test_another_seed_stays_refused(trained, tmp_path):
     """MMEngine would take the checkpoint's."""
     with pytest.raises(CheckpointError, match='seed 1, now it is 7'):

@@ -74,12 +74,12 @@ class PromptCheckpointHook(CheckpointHook):
         self.settings, self.changed = None, []
 
     def before_run(self, runner):
-        """Locks the work directory of a training."""
+        """Lock the work directory of a training."""
         if is_main_process() and isinstance(runner._train_loop, BaseLoop):
             self.locks = [lock_work_dir(runner.work_dir)]
 
     def after_run(self, runner):
-        """Lets other trainings into the folders."""
+        """Let other trainings into the folders."""
         self.locks = []
 
     def before_train(self, runner):
@@ -123,13 +123,13 @@ class PromptCheckpointHook(CheckpointHook):
         meta, settings = checkpoint['meta'], self._settings(runner)
         changed = check_same_training(meta, runner, settings, self.allow_changes)
         self.changed = changes_so_far(meta, changed)
-        if changed:
-            runner.logger.warning(f'Resuming with changes: {spell(changed)}')
-            take_over(checkpoint, runner, changed)
         folder = self.out_dir or runner.work_dir
         if folder != runner.work_dir:  # as the base class does it, later
             folder = osp.join(folder, osp.basename(runner.work_dir.rstrip(osp.sep)))
-        forget_places(checkpoint, folder)
+        forget_places(checkpoint, folder)  # and check the state that changes go into
+        if changed:
+            runner.logger.warning(f'Resuming with changes: {spell(changed)}')
+            take_over(checkpoint, runner, changed)
 
     def _settings(self, runner):
         """What shapes this training, as it was at the start."""
