@@ -1,6 +1,5 @@
 """Pictures that are the same though their names differ, and ones that look alike."""
 
-import hashlib
 import os
 import os.path as osp
 import stat
@@ -11,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mmdpt.utils.files import open_regular
+from mmdpt.utils.files import open_regular, sha256_of
 
 from .pictures import MAX_BYTES
 from .split_files import Split
@@ -100,8 +99,7 @@ def _sample(path: str) -> bytes:
 
 
 def _digest(path: str) -> bytes:
-    with open_regular(path, MAX_BYTES) as file:
-        return hashlib.file_digest(file, 'sha256').digest()
+    return sha256_of(path, MAX_BYTES).digest()
 
 
 def perceptual_hash(pixels: np.ndarray) -> np.ndarray | None:

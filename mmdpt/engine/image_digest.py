@@ -6,6 +6,8 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
+from mmdpt.utils.files import sha256_of
+
 from .hooks import inner_datasets
 
 READ_ALL = 64 * 2**20  # bytes; so many are read in no time, at the latest with the first epoch
@@ -51,7 +53,7 @@ def image_digests(dataset: Any, contents: bool = True) -> dict[str, str | None]:
 
 
 def _images(dataset: Any) -> Iterator[tuple[str, Any, Any]]:
-    """Yields path, label, and what lies in memory, of each image."""
+    """Yield path, label, and what lies in memory, of each image."""
     for inner in inner_datasets(dataset):
         wraps = len(list(inner_datasets(inner))) > 1
         if wraps or not hasattr(inner, 'get_data_info'):
@@ -78,5 +80,4 @@ def _content(path: str) -> bytes:
     """SHA-256 of a file, or nothing."""
     if _look(path)[0] < 0:
         return b'-'
-    with open(path, 'rb') as file:
-        return hashlib.sha256(file.read()).digest()
+    return sha256_of(path).digest()

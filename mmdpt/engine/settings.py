@@ -8,13 +8,14 @@ import os.path as osp
 import re
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.runner import Runner
+
+from mmdpt.utils.files import sha256_of
 
 from .image_digest import image_digests
 from .recipe import model_of
@@ -92,8 +93,7 @@ def config_settings(cfg: Config, with_tests: bool = False) -> dict[str, Any]:
     found = {name: value for name, value in _flat(content) if not free.match(name)}
     teacher = found.get('model.teacher.checkpoint')
     if teacher and osp.isfile(teacher):
-        digest = hashlib.sha256(Path(teacher).read_bytes()).hexdigest()
-        found['model.teacher.checkpoint'] = f'sha256 {digest}'
+        found['model.teacher.checkpoint'] = f'sha256 {sha256_of(teacher).hexdigest()}'
     return found
 
 
@@ -144,7 +144,7 @@ def shown(*values: Any) -> list[str]:
 
 
 def _flat(value: Any, name: str = '') -> Iterator[tuple[str, Any]]:
-    """Yields dotted names and values; lists of plain values are values."""
+    """Yield dotted names and values; lists of plain values are values."""
     if value in ({}, [], ()):  # as if it was not given
         return
     if isinstance(value, dict):

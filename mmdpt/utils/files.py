@@ -1,10 +1,12 @@
 """Files that are either complete or not there."""
 
+import hashlib
 import json
 import os
 import os.path as osp
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
@@ -58,6 +60,12 @@ def _check_regular(found: os.stat_result, most: int) -> None:
         raise ValueError(f'has {found.st_size >> 20} MiB, {most >> 20} are the most')
 
 
+def sha256_of(path: str, most: int = sys.maxsize) -> 'hashlib._Hash':
+    """The SHA-256 of a file's bytes; see :func:`open_regular`."""
+    with open_regular(path, most) as file:
+        return hashlib.file_digest(file, 'sha256')
+
+
 def write_atomically(data: bytes, path: str) -> None:
     """Write bytes so that ``path`` never holds a part of them.
 
@@ -73,33 +81,21 @@ def write_atomically(data: bytes, path: str) -> None:
         OSError: If the file cannot be written (disk full, no permission); the
             temporary file is removed, and the error names ``path``.
     """
-    if osp.exists(path) and not osp.isfile(path) and not osp.isdir(path):
-        with open(path, 'wb') as stream:  # /dev/stdout, a pipe: nothing to put in its place
+    if _is_stream(path):
+        with open(path, 'wb') as stream:
             stream.write(data)
         return
-    folder, name = osp.split(osp.realpath(path))  # a link stays a link
-    # two containers that share a folder may have one process number
-    temporary = osp.join(folder, f'.{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp')
     try:
-        os.makedirs(folder, exist_ok=True)
-        with open(temporary, 'wb') as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, osp.join(folder, name))
-        _flush_folder(folder)
+        os.makedirs(osp.dirname(osp.realpath(path)), exist_ok=True)
+        with _in_place_of(path, '.{name}.{mark}.tmp') as temporary:
+            with open(temporary, 'wb') as file:
+                file.write(data)
     except OSError as error:
-        with suppress(OSError):
-            os.remove(temporary)
         raise type(error)(
             error.errno,
             f'cannot write {path} ({error.strerror}). A former file of that name is unchanged; '
             'free some space or choose another folder (--work-dir)',
         ) from error
-    except BaseException:
-        with suppress(OSError):
-            os.remove(temporary)
-        raise
 
 
 @contextmanager
@@ -116,11 +112,25 @@ def replacing(path: str) -> Iterator[str]:
         OSError: If it cannot take the place; as after any other error, it is removed, and
             ``path`` unchanged.
     """
-    if osp.exists(path) and not osp.isfile(path) and not osp.isdir(path):
+    if _is_stream(path):
         yield path
         return
-    folder, name = osp.split(osp.realpath(path))
-    temporary = osp.join(folder, f'.{os.getpid()}.tmp.{name}')
+    with _in_place_of(path, '.{mark}.tmp.{name}') as temporary:
+        yield temporary
+
+
+def _is_stream(path: str) -> bool:
+    """Whether it is /dev/stdout, a pipe: nothing to put in its place."""
+    return osp.exists(path) and not osp.isfile(path) and not osp.isdir(path)
+
+
+@contextmanager
+def _in_place_of(path: str, form: str) -> Iterator[str]:
+    """A temporary name in a file's folder; what is written there is flushed and takes its place."""
+    folder, name = osp.split(osp.realpath(path))  # a link stays a link
+    # two containers that share a folder may have one process number
+    mark = f'{os.getpid()}.{secrets.token_hex(4)}'
+    temporary = osp.join(folder, form.format(name=name, mark=mark))
     try:
         yield temporary
         with open(temporary, 'rb') as file:
