@@ -6,7 +6,7 @@ import os
 import os.path as osp
 
 from ..engine import read_checkpoint
-from ..engine.entry import read_recipe
+from ..engine.entry import read_entry, read_recipe
 from ..engine.published import CARD, CONFIG, WEIGHTS, folder_content
 from ..utils.files import write_atomically, write_text
 from ..utils.seal import in_bounds, read_sealed
@@ -36,7 +36,7 @@ def publish(
     """
     content = read_checkpoint(checkpoint)
     read_recipe(content['meta'], checkpoint)
-    weights, config = folder_content(content)
+    weights, config = folder_content(content, read_entry(content['meta']))
     card = model_card(config, results_beside(checkpoint, config), license)
     check_folder(folder, checkpoint, overwrite)
     paths = [osp.join(folder, name) for name in (WEIGHTS, CONFIG, CARD)]

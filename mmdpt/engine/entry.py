@@ -11,6 +11,7 @@ in its course.
 
 from mmengine.runner import Runner
 
+from mmdpt.models.learnt_state import KEY
 from mmdpt.utils.unwrap import unwrapped
 
 from ..version import __version__
@@ -18,8 +19,6 @@ from .checkpoint import CHOOSE_OTHER, CheckpointError
 from .meta_schema import Entry, Meta, read_as
 from .recipe import check_recipe, make_recipe
 from .settings import Changes, changes, settings_hash, spell
-
-KEY = 'mmdpt'
 
 
 def write_entry(meta: dict, runner: Runner, settings: dict, changed: list[dict]) -> None:

@@ -11,39 +11,37 @@ from typing import Annotated, Any, Literal
 
 import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 
+from ..models.learnt_state import KEY
 from ..utils.seal import read_sealed, sealed
+from .part_schema import Closed
 
 WEIGHTS, CONFIG, CARD = 'model.safetensors', 'config.json', 'README.md'
-KEY = 'mmdpt'  # of the entry, and of the identity in a state dict's metadata
 LARGEST = 2**31  # bytes of the weights
 Text = Annotated[str, Field(max_length=1000)]
 
 
-class Clip(BaseModel):
+class Clip(Closed):
     """The frozen model."""
 
-    model_config = ConfigDict(strict=True, extra='forbid')
     arch: Text
     pretrained: Text | None
     fingerprint: Text
 
 
-class Recipe(BaseModel):
+class Recipe(Closed):
     """See :mod:`mmdpt.engine.recipe`, which checks what model and pipeline name."""
 
-    model_config = ConfigDict(strict=True, extra='forbid')
     version: int
     model: dict[str, Any]
     pipeline: Annotated[list[dict[str, Any]], Field(max_length=100)]
 
 
-class Config(BaseModel):
+class Config(Closed):
     """``config.json``."""
 
-    model_config = ConfigDict(strict=True, extra='forbid')
     format: Literal['mmdpt']
     format_version: Annotated[int, Field(ge=1, le=1)]
     classes: Annotated[list[Text], Field(min_length=1, max_length=100_000)]
@@ -57,15 +55,19 @@ class Config(BaseModel):
     checksum: Text
 
 
-def folder_content(checkpoint: dict) -> tuple[bytes, dict]:
+def folder_content(checkpoint: dict, entry: dict) -> tuple[bytes, dict]:
     """What a checkpoint becomes: ``model.safetensors`` and ``config.json``.
 
     The same checkpoint gives the same bytes.
 
+    Args:
+        checkpoint (dict): With ``state_dict`` and ``meta``.
+        entry (dict): What it says about itself, see :mod:`mmdpt.engine.entry`.
+
     Raises:
         ValueError: If it does not say what it belongs to.
     """
-    entry, meta = checkpoint['meta'].get(KEY, {}), checkpoint['meta']
+    meta = checkpoint['meta']
     tensors = {n: t.detach().clone().contiguous() for n, t in checkpoint['state_dict'].items()}
     weights = safetensors.torch.save(dict(sorted(tensors.items())))
     config = sealed(
