@@ -1,7 +1,6 @@
 """One forward pass: frozen pass, choice of the K classes, prompted pass."""
 
 from collections.abc import Set
-from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +9,7 @@ import torch.nn.functional as F
 from .clip.image_pass import ImageFeatures
 from .heads.match import Match, similarity
 from .prompts.base import VisualPrompt
-from .tuning.base import Tuning
+from .tuning.base import Tuning, frozen_towers
 
 
 class Sides(NamedTuple):
@@ -96,8 +95,3 @@ def forward_pass(
         None if given is None else given.to(scale.dtype),
         sides.teacher(images) if 'teacher' in required else None,
     )
-
-
-def frozen_towers(tuning: Tuning | None):
-    """A context in which the towers are frozen CLIP's."""
-    return nullcontext() if tuning is None else tuning.off()

@@ -1,7 +1,7 @@
 """Text features of learnt and hand-written prompts, kept while they hold."""
 
 from collections.abc import Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,7 @@ from .clip.text_tower import TextTower
 from .prompts.base import TextPrompt
 from .prompts.templates import TemplatePrompt
 from .text_cache import TextCache
-from .tuning.base import Tuning
+from .tuning.base import Tuning, frozen_towers
 
 IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
 
@@ -80,7 +80,7 @@ class TextFeatures:
         if self._pretended is not None:
             return self._pretended
         place = self.tower.token_embedding.weight[:0]  # device and type
-        with nullcontext() if self.tuning is None else self.tuning.off():
+        with frozen_towers(self.tuning):
             return self._frozen.get([place], compute)
 
     @contextmanager

@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from mmdpt.models.classifier import PromptedCLIP
 from mmdpt.models.clip.blocks import run_block
 from mmdpt.models.clip.image_tower import ImageTower
-from mmdpt.models.forward import frozen_towers
 from mmdpt.models.heads.match import similarity
 from mmdpt.models.prompts.class_aware import CAVPT
+from mmdpt.models.tuning.base import frozen_towers
 
 from .recorder import class_token_attention
 

@@ -144,7 +144,7 @@ def match(model, images, filled):
         Match: As the model's own.
     """
     from mmdpt.models import Match
-    from mmdpt.models.forward import frozen_towers
+    from mmdpt.models.tuning.base import frozen_towers
 
     with torch.no_grad(), frozen_towers(model.tuning):
         frozen, _, _ = encode_image(model.backbone, images)

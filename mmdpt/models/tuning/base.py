@@ -1,7 +1,7 @@
 """What a tuning is: the part of the towers themselves that learns."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from mmengine.model import BaseModule
@@ -41,3 +41,8 @@ class Tuning(Part, BaseModule):
     def off(self) -> AbstractContextManager:
         """The towers are the frozen ones inside this context."""
         raise NotImplementedError
+
+
+def frozen_towers(tuning: Tuning | None) -> AbstractContextManager:
+    """A context in which the towers are frozen CLIP's."""
+    return nullcontext() if tuning is None else tuning.off()
