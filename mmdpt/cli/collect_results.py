@@ -53,7 +53,7 @@ def write(path, text):
 
 
 def check_files(args, sources):
-    """Refuses outputs that would cost a file."""
+    """Refuse outputs that would cost a file."""
     check_outputs(
         [
             Output('--csv', args.csv, 'runs'),

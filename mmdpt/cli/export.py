@@ -92,7 +92,7 @@ def prefix(args):
 
 
 def check_files(args):
-    """Refuses outputs that would cost a file."""
+    """Refuse outputs that would cost a file."""
     outputs = [Output('--json', args.json, 'json')]
     if os.path.isdir(os.path.dirname(os.path.abspath(prefix(args)))):  # else it will be made
         forms = dict.fromkeys(args.format)

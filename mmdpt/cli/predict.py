@@ -110,7 +110,7 @@ def check_arguments(args):
 
 
 def check_files(args, images):
-    """Refuses outputs that would cost a file."""
+    """Refuse outputs that would cost a file."""
     lines = 'jsonl' if (args.json or '').lower().endswith('.jsonl') else 'json'
     check_outputs(
         [Output('--json', args.json, lines), Output('--csv', args.csv, 'predictions')],

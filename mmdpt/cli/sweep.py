@@ -16,7 +16,7 @@ import sys
 from functools import partial
 
 from .. import sweep
-from ..engine.cli import OptionAction, friendly_errors
+from ..engine.cli import CFG_OPTIONS, friendly_errors
 from ..engine.provenance import package_commit, versions
 from ..sweep import job, local, slurm
 from ..sweep.board import Board
@@ -48,14 +48,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar='PATTERN',
         help="runs whose name fits, for example 'dpt_*_seed1'",
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=OptionAction,
-        default={},
-        metavar='KEY=VALUE',
-        help='override settings of all runs',
-    )
+    parser.add_argument('--cfg-options', **CFG_OPTIONS, help='override settings of all runs')
     parser.add_argument(
         '--work-dir', default='work_dirs/sweep', help='results go into its subfolders, one per run'
     )

@@ -198,7 +198,7 @@ def write_predictions(runner, path):
 
 
 def write_metrics(metrics, path):
-    """Writes the figures, in the form that the name's ending says."""
+    """Write the figures, in the form that the name's ending says."""
     kind = path.rpartition('.')[2]
     text = mmengine.dump(metrics, file_format=kind)
     (write_atomically if kind == 'pkl' else write_text)(text, path)

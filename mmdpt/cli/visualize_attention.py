@@ -78,7 +78,7 @@ def output_files(images, out):
 
 
 def check_files(args, files):
-    """Refuses outputs that would cost a file."""
+    """Refuse outputs that would cost a file."""
     outputs = [Output('--out', str(file), file.suffix[1:].lower()) for file in files]
     if files[0].parent.is_dir():  # else it will be made
         check_outputs(outputs, [args.checkpoint, args.config, *args.images], args.overwrite)

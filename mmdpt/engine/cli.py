@@ -10,6 +10,7 @@ import sys
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config, DictAction
@@ -70,6 +71,11 @@ class OptionAction(DictAction):
                 )
 
 
+CFG_OPTIONS: dict[str, Any] = dict(
+    nargs='+', action=OptionAction, default={}, metavar='KEY=VALUE'
+)  # of --cfg-options
+
+
 def add_common_arguments(parser):
     """Add the arguments that both tools have."""
     parser.add_argument(
@@ -81,10 +87,7 @@ def add_common_arguments(parser):
     parser.add_argument('--seed', type=int, help='seed of the few-shot draw and of the training')
     parser.add_argument(
         '--cfg-options',
-        nargs='+',
-        action=OptionAction,
-        default={},
-        metavar='KEY=VALUE',
+        **CFG_OPTIONS,
         help='override settings of the config, for example train_cfg.max_epochs=10 or key="[a,b]"',
     )
     parser.add_argument(

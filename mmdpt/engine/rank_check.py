@@ -25,7 +25,7 @@ REMEDY = 'Give all processes the same config, data, weights and software'
 
 @HOOKS.register_module()
 class SameTrainingHook(Hook):
-    """Compares the processes before the first step: settings, versions, images, classes, weights.
+    """Compare the processes before the first step: settings, versions, images, classes, weights.
 
     One that differs would train on, and only the first one's figures would be
     told.
@@ -37,7 +37,7 @@ class SameTrainingHook(Hook):
     priority = 'VERY_HIGH'  # before anything that they do together
 
     def before_train(self, runner):
-        """Compares what is trained, on which images, from which weights."""
+        """Compare what is trained, on which images, from which weights."""
         if get_world_size() == 1:
             return
         facts = {**process_facts(runner.cfg, unwrapped(runner.model)), **_images(runner)}

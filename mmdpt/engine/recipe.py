@@ -2,7 +2,7 @@
 
 A recipe is ``dict(version, model, pipeline)``: the config of the model, without
 the class names (they are in the identity), and of the test transforms. A config
-file is Python code, and running one that came by mail is unsafe; a recipe only
+file is Python code, and running one from elsewhere is unsafe; a recipe only
 names parts, and only those of :mod:`mmdpt.engine.recipe_schema`.
 """
 
@@ -101,7 +101,7 @@ def _pruned(value):
 
 
 def check_recipe(recipe):
-    """Refuses a recipe that names anything but the known parts, options and values.
+    """Refuse a recipe that names anything but the known parts, options and values.
 
     Args:
         recipe (dict): From a checkpoint, perhaps from elsewhere.

@@ -93,7 +93,7 @@ def check_outputs(
 
 
 def _check_place(output: Output) -> None:
-    """Raises OSError if nothing can be written there."""
+    """Raise OSError if nothing can be written there."""
     path = str(output.path)
     folder = osp.dirname(osp.realpath(path))
     if osp.isdir(path):
@@ -105,7 +105,7 @@ def _check_place(output: Output) -> None:
 
 
 def _check_content(output: Output, files: set, folders: list[str], overwrite: bool) -> None:
-    """Raises if there is a file that must stay."""
+    """Raise if there is a file that must stay."""
     path, option = str(output.path), output.option
     if not osp.exists(path):
         return
