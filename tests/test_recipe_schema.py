@@ -4,6 +4,7 @@ import inspect
 import json
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import mmpretrain.datasets  # noqa: F401  registers the transforms
@@ -13,11 +14,16 @@ from helpers.checkpoints import METHODS, saved
 from helpers.tools import ROOT
 from mmengine.config import Config
 from mmpretrain.registry import MODELS, TRANSFORMS
+from pydantic import ValidationError
 
 from mmdpt.apis import PromptInferencer
-from mmdpt.engine import CheckpointError, part_schema, recipe_schema
+from mmdpt.engine import CheckpointError, recipe_schema
 from mmdpt.engine.entry import read_recipe
+from mmdpt.engine.part_schema import AnyOf, schema_of
 from mmdpt.engine.recipe import make_recipe
+from mmdpt.models import CoOp
+from mmdpt.models.part import Part
+from mmdpt.utils.values import Share, Size
 
 EVIL = "from pathlib import Path\nPath('hacked').write_text('run')\n"
 TOWERS = dict(
@@ -217,14 +223,14 @@ def options(built):
     return found - {'self', 'about', 'init_cfg', 'backend_args'}
 
 
-def schemas(*modules):
-    for module in modules:
-        for name, schema in inspect.getmembers(module, inspect.isclass):
-            if schema.__module__ == module.__name__ and 'type' in schema.model_fields:
-                yield name, schema
+def schemas():
+    yield from AnyOf(Part).schemas().items()
+    for name, schema in inspect.getmembers(recipe_schema, inspect.isclass):
+        if schema.__module__ == recipe_schema.__name__ and 'type' in schema.model_fields:
+            yield name, schema
 
 
-@pytest.mark.parametrize('name, schema', list(schemas(part_schema, recipe_schema)))
+@pytest.mark.parametrize('name, schema', list(schemas()))
 def test_options_are_those_of_the_part(name, schema):
     if name in ('Model', 'Preprocessor'):
         return
@@ -232,17 +238,73 @@ def test_options_are_those_of_the_part(name, schema):
     assert set(schema.model_fields) - {'type'} == options(built)
 
 
-def test_no_part_is_forgotten():
-    """Each prompt, tuning and head of ours has its place in the schema."""
-    from mmdpt.models.part import Part
+class Hinted(CoOp):
+    """A part as a user may write it."""
 
-    known = {name for name, _ in schemas(part_schema)} | {'TemplatePrompt'}
-    ours = {
-        n
-        for n, c in MODELS.module_dict.items()
-        if c.__module__.startswith('mmdpt.models') and issubclass(c, Part)
-    }
-    assert ours and not ours - known
+    def __init__(
+        self,
+        about,
+        depth: int,
+        weights: Sequence[float] = (),
+        share: Share = 0.5,
+        width: Size | None = None,
+        init_cfg=None,
+        **kwargs,
+    ):
+        super().__init__(about, **kwargs)
+
+
+HINTED = dict(type='Hinted', depth=2)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [{}, dict(weights=[0.5, 1]), dict(share=1), dict(width=None), dict(position='front')],
+    ids=str,
+)
+def test_hints_become_a_schema(options):
+    config = dict(HINTED, **options)
+    assert schema_of(Hinted)(**config).model_dump(exclude_unset=True) == config
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(type='CoOp'),
+        dict(depth='2'),
+        dict(depth=True),
+        dict(depth=-1),
+        dict(depth=10**9),
+        dict(depth=None),
+        dict(weights=0.5),
+        dict(weights=[float('nan')]),
+        dict(weights=[0.0] * 129),
+        dict(share=1.5),
+        dict(width=0),
+        dict(position='elsewhere'),
+        dict(init_words='x' * 1001),
+        dict(about=None),
+        dict(init_cfg=dict(type='Pretrained', checkpoint='/etc/passwd')),
+    ],
+    ids=str,
+)
+def test_what_the_hints_forbid_is_refused(options):
+    with pytest.raises(ValidationError):
+        schema_of(Hinted)(**dict(HINTED, **options))
+
+
+def test_a_part_without_usable_hints_is_named():
+    class Bare(CoOp):
+        def __init__(self, about, depth=2):
+            super().__init__(about)
+
+    class Odd(CoOp):
+        def __init__(self, about, function: Callable = print):
+            super().__init__(about)
+
+    for part, option in ((Bare, 'depth'), (Odd, 'function')):
+        with pytest.raises(TypeError, match=rf'{part.__name__}\({option}\): no usable type hint'):
+            schema_of(part)
 
 
 @pytest.mark.parametrize('config', sorted(Path(ROOT, 'configs').glob('*/*_tiny_digits_16shot.py')))

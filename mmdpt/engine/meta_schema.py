@@ -4,7 +4,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from .part_schema import Closed
+from mmdpt.utils.values import Closed
+
 from .recipe_schema import first_fault
 
 Step = Annotated[int, Field(ge=0, le=10**9)]

@@ -1,113 +1,25 @@
-"""The parts that a checkpoint may name, each with its options, their types and ranges.
+"""What a checkpoint may ask of a part: the options of its constructor, typed and bounded.
 
-The options are those of the constructor, but for ``about`` and ``init_cfg``.
+The schema of a prompt, a tuning or a head is made from the type hints of its constructor, but
+for ``about`` and ``init_cfg``. So a new part needs no entry here.
 """
 
-from typing import Annotated, Literal
+import inspect
+from collections.abc import Sequence
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field
+from mmpretrain.registry import MODELS
+from pydantic import Field, create_model
 
-Count = Annotated[int, Field(ge=0, le=10_000)]
-Size = Annotated[int, Field(ge=1, le=4096)]
-Number = Annotated[float, Field(ge=-1e6, le=1e6)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Words = Annotated[str, Field(max_length=1000)]
-Layers = Annotated[list[Count], Field(max_length=128)]
-Names = Annotated[list[Words], Field(max_length=50)]
+from mmdpt.models.heads.base import SimilarityHead
+from mmdpt.models.part import Part
+from mmdpt.utils.values import Closed, Count, Number, NumClasses, Share, Size, Words
+
+OURS = 'mmdpt.models.'
+GIVEN = {'self', 'about', 'init_cfg'}
+BOUNDED = {int: Count, float: Number, str: Words, bool: bool, NoneType: NoneType}
 PerClass = Annotated[list[Number], Field(max_length=50_000)]
-
-
-class Closed(BaseModel):
-    """Base of what is read from a file: no other keys, no conversion, no NaN."""
-
-    model_config = ConfigDict(strict=True, extra='forbid', allow_inf_nan=False)
-
-
-# ---- text prompts
-
-
-class CoOp(Closed):
-    type: Literal['CoOp']
-    num_tokens: Count | None = None
-    position: Literal['end', 'middle', 'front'] = 'end'
-    class_specific: bool = False
-    init_words: Words | None = None
-    zero_fill: bool = False
-    frozen_words: Words | None = None
-
-
-class CoCoOp(Closed):
-    type: Literal['CoCoOp']
-    num_tokens: Count | None = None
-    init_words: Words | None = None
-    reduction: Size = 16
-
-
-class DeepCoOp(Closed):
-    type: Literal['DeepCoOp']
-    num_layers: Count = 9
-    num_tokens: Count | None = None
-    init_words: Words | None = None
-    frozen_words: Words | None = None
-    surplus: bool = False
-
-
-class TCP(Closed):
-    type: Literal['TCP']
-    template: Words = 'X X X X {}.'
-    num_tokens: Count | None = None
-    init_words: Words | None = None
-    layers: Layers = [8]
-    weights: Annotated[list[Number], Field(max_length=128)] | None = None
-    reduction: Size = 4
-
-
-class RepresentationText(Closed):
-    type: Literal['RepresentationText']
-    num_tokens: Count = 5
-    space_dim: Size = 512
-    layers: Layers = [6, 7, 8, 9, 10, 11, 12]
-    rank: Size | None = None
-    mix: Number = 1.0
-
-
-# ---- visual prompts, tuning
-
-
-class CAVPT(Closed):
-    type: Literal['CAVPT']
-    num_tokens: Count = 10
-    num_layers: Count = 1
-    top_k: Count = 10
-
-
-class MaPLe(Closed):
-    type: Literal['MaPLe']
-
-
-class VPT(Closed):
-    type: Literal['VPT']
-    num_tokens: Count = 10
-    deep: bool = True
-    num_layers: Count | None = None
-    pre_norm: bool = False
-
-
-class RepresentationImage(Closed):
-    type: Literal['RepresentationImage']
-
-
-class LoRA(Closed):
-    type: Literal['LoRA']
-    rank: Size = 2
-    alpha: Number = 1.0
-    dropout: Share = 0.25
-    parts: Annotated[str, Field(max_length=3)] | Names = ['q', 'k', 'v']
-    towers: Names = ['image', 'text']
-    blocks: dict[Literal['image', 'text'], Layers] | None = None
-
-
-# ---- heads
 
 
 class CrossEntropyLoss(Closed):
@@ -123,7 +35,7 @@ class CrossEntropyLoss(Closed):
 class LabelSmoothLoss(Closed):
     type: Literal['LabelSmoothLoss']
     label_smooth_val: Share
-    num_classes: Annotated[int, Field(ge=1, le=50_000)] | None = None
+    num_classes: NumClasses | None = None
     use_sigmoid: bool | None = None
     mode: Literal['original', 'classy_vision', 'multi_label'] = 'original'
     reduction: Literal['none', 'mean', 'sum'] = 'mean'
@@ -140,8 +52,8 @@ class FocalLoss(Closed):
     loss_weight: Number = 1.0
 
 
-class HeadOptions(Closed):
-    """Of every head."""
+class OfEveryHead(Closed):
+    """Options of MMPretrain's ``ClsHead``."""
 
     loss: Annotated[CrossEntropyLoss | LabelSmoothLoss | FocalLoss, Field(discriminator='type')] = (
         CrossEntropyLoss(type='CrossEntropyLoss')
@@ -150,78 +62,80 @@ class HeadOptions(Closed):
     cal_acc: bool = False
 
 
-class SimilarityHead(HeadOptions):
-    type: Literal['SimilarityHead']
+def bounded(hint: Any) -> Any:
+    """A constructor's hint as a type of plain, bounded values.
+
+    Raises:
+        TypeError: If no value of a file can be of that type.
+    """
+    if hint in BOUNDED:
+        return BOUNDED[hint]
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Annotated, Literal):
+        return hint
+    if origin in (Union, UnionType):
+        return Union[tuple(bounded(kind) for kind in inner)]  # noqa: UP007
+    if origin in (Sequence, list):
+        return Annotated[list[bounded(inner[0])], Field(max_length=128)]  # type: ignore[misc]
+    if origin is dict:
+        key, value = map(bounded, inner)
+        return Annotated[dict[key, value], Field(max_length=128)]  # type: ignore[valid-type]
+    raise TypeError(f'{hint} is not a type that a config file can give')
 
 
-class LinearProbeHead(HeadOptions):
-    type: Literal['LinearProbeHead']
+def schema_of(part: type[Part]) -> type[Closed]:
+    """The schema of a part's config.
+
+    Args:
+        part (type): A prompt, a tuning or a head.
+
+    Raises:
+        TypeError: If a hint is missing, or not of a plain type.
+    """
+    fields: dict[str, Any] = dict(type=(Literal[part.__name__], ...))
+    for kind in part.__mro__:
+        constructor = vars(kind).get('__init__')
+        if constructor is None:
+            continue
+        hints = get_type_hints(constructor, include_extras=True)
+        options = inspect.signature(constructor).parameters
+        for name, option in options.items():
+            if name in GIVEN | set(fields) or option.kind is option.VAR_KEYWORD:
+                continue
+            try:
+                hint = bounded(hints[name])
+            except (KeyError, TypeError) as error:
+                raise TypeError(f'{kind.__name__}({name}): no usable type hint: {error}') from None
+            fields[name] = (hint, ... if option.default is option.empty else option.default)
+        hands_on = any(option.kind is option.VAR_KEYWORD for option in options.values())
+        if not hands_on or kind is SimilarityHead:  # which hands on to MMPretrain's
+            break
+    base = OfEveryHead if issubclass(part, SimilarityHead) else Closed
+    return create_model(part.__name__, __base__=base, **fields)
 
 
-class CLIPAdapterHead(HeadOptions):
-    type: Literal['CLIPAdapterHead']
-    ratio: Number = 0.2
-    reduction: Size = 4
+class AnyOf:
+    """One of the package's parts, as an annotation of a schema's field.
 
+    Args:
+        base (type): What the part is: a text prompt, a head, ...
+    """
 
-class TipAdapterHead(HeadOptions):
-    type: Literal['TipAdapterHead']
-    num_keys: Annotated[int, Field(ge=1, le=1_000_000)]
-    alpha: Number = 1.0
-    beta: Number = 1.0
+    def __init__(self, base: type[Part]):
+        self.base = base
 
+    def schemas(self) -> dict[str, type[Closed]]:
+        """Schemas by the parts' names."""
+        return {
+            name: schema_of(kind)
+            for name, kind in sorted(MODELS.module_dict.items())
+            if inspect.isclass(kind)
+            and issubclass(kind, self.base)
+            and kind.__module__.startswith(OURS)
+        }
 
-class GuidedHead(HeadOptions):
-    type: Literal['GuidedHead']
-    guided_epochs: Number
-    logits_weight: Number = 0.1
-
-
-class DPTHead(HeadOptions):
-    type: Literal['DPTHead']
-    guided_epochs: Number
-    logits_weight: Number = 0.1
-    aux_weight: Number = 0.3
-
-
-class KgCoOpHead(HeadOptions):
-    type: Literal['KgCoOpHead']
-    weight: Number = 8.0
-
-
-class ProGradHead(HeadOptions):
-    type: Literal['ProGradHead']
-    temperature: Number = 1.0
-
-
-class PromptSRCHead(HeadOptions):
-    type: Literal['PromptSRCHead']
-    text_weight: Number = 25.0
-    image_weight: Number = 10.0
-
-
-class MMRLHead(HeadOptions):
-    type: Literal['MMRLHead']
-    alpha: Number = 0.7
-    weight: Number = 0.5
-    fusion: Literal['trained', 'always', 'never'] = 'trained'
-    rank: Size | None = None
-
-
-TextPrompt = Annotated[
-    CoOp | CoCoOp | DeepCoOp | TCP | RepresentationText, Field(discriminator='type')
-]
-VisualPrompt = Annotated[CAVPT | MaPLe | VPT | RepresentationImage, Field(discriminator='type')]
-Head = Annotated[
-    SimilarityHead
-    | LinearProbeHead
-    | CLIPAdapterHead
-    | TipAdapterHead
-    | GuidedHead
-    | DPTHead
-    | KgCoOpHead
-    | ProGradHead
-    | PromptSRCHead
-    | MMRLHead,
-    Field(discriminator='type'),
-]
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        kinds = tuple(self.schemas().values())
+        if len(kinds) == 1:
+            return handler.generate_schema(kinds[0])
+        return handler.generate_schema(Annotated[Union[kinds], Field(discriminator='type')])  # noqa: UP007

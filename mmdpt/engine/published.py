@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 
 from ..models.learnt_state import KEY
 from ..utils.seal import read_sealed, sealed
-from .part_schema import Closed
+from ..utils.values import Closed
 
 WEIGHTS, CONFIG, CARD = 'model.safetensors', 'config.json', 'README.md'
 LARGEST = 2**31  # bytes of the weights

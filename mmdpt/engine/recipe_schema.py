@@ -11,20 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
 from mmdpt.models.clip.config import is_known
+from mmdpt.models.heads.base import SimilarityHead
+from mmdpt.models.prompts.base import TextPrompt, VisualPrompt
+from mmdpt.models.tuning.base import Tuning
+from mmdpt.utils.values import Closed, Count, Names, Number, NumClasses, Share, Size
 
-from .part_schema import (
-    Closed,
-    Count,
-    Head,
-    LoRA,
-    Names,
-    Number,
-    Share,
-    SimilarityHead,
-    Size,
-    TextPrompt,
-    VisualPrompt,
-)
+from .part_schema import AnyOf
 
 VERSION = 1
 MOST_PARAMETERS = 3e9  # of an architecture that a file describes
@@ -199,7 +191,7 @@ class Preprocessor(Closed):
     pad_value: Pixel = 0.0
     to_rgb: bool = False
     to_onehot: bool = False
-    num_classes: Annotated[int, Field(ge=1, le=50_000)] | None = None
+    num_classes: NumClasses | None = None
 
 
 class Model(Closed):
@@ -210,10 +202,10 @@ class Model(Closed):
     pretrained: Annotated[str, Field(max_length=4096)] | None = None
     templates: Annotated[list[Template], Field(min_length=1, max_length=256)]
     normalise_templates: bool = True
-    text_prompt: TextPrompt | None = None
-    visual_prompt: VisualPrompt | None = None
-    head: Head = SimilarityHead(type='SimilarityHead')
-    tuning: LoRA | None = None
+    text_prompt: Annotated[Any, AnyOf(TextPrompt)] | None = None
+    visual_prompt: Annotated[Any, AnyOf(VisualPrompt)] | None = None
+    head: Annotated[Any, AnyOf(SimilarityHead)] = dict(type='SimilarityHead')
+    tuning: Annotated[Any, AnyOf(Tuning)] | None = None
     logit_scale: Annotated[float, Field(gt=0, le=1000)] | None = None
     precision: Literal['fp64', 'fp32', 'bf16', 'fp16'] = 'fp32'
     tokenizer: None = None  # a path: from one's own config only

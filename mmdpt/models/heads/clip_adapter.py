@@ -5,6 +5,7 @@ import torch.nn as nn
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.values import Size
 
 from ..part import ModelInfo
 from .base import SimilarityHead
@@ -30,7 +31,7 @@ class CLIPAdapterHead(SimilarityHead):
         ValueError: If a value is out of range.
     """
 
-    def __init__(self, about: ModelInfo, ratio: float = 0.2, reduction: int = 4, **kwargs):
+    def __init__(self, about: ModelInfo, ratio: float = 0.2, reduction: Size = 4, **kwargs):
         super().__init__(about, **kwargs)
         check_weight('ratio', ratio)
         if ratio > 1:

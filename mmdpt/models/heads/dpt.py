@@ -28,7 +28,7 @@ class GuidedHead(TermsHead):
         ValueError: If a number is negative.
     """
 
-    def __init__(self, guided_epochs: int, logits_weight: float = 0.1, **kwargs):
+    def __init__(self, guided_epochs: float, logits_weight: float = 0.1, **kwargs):
         super().__init__(**kwargs)
         check_weight('guided_epochs', guided_epochs)
         check_weight('logits_weight', logits_weight)
@@ -92,7 +92,7 @@ class DPTHead(GuidedHead):
 
     takes_soft_labels = False  # the class-aware loss: is *the* label selected?
 
-    def __init__(self, guided_epochs: int, aux_weight: float = 0.3, **kwargs):
+    def __init__(self, guided_epochs: float, aux_weight: float = 0.3, **kwargs):
         super().__init__(guided_epochs, **kwargs)
         check_weight('aux_weight', aux_weight)
         self.aux_weight = aux_weight

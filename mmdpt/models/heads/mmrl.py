@@ -1,6 +1,7 @@
 """MMRL's two similarities: of the class token and of the learnt tokens."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn as nn
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.values import Size
 
 from ..part import ModelInfo
 from .base import TermsHead
@@ -48,8 +50,8 @@ class MMRLHead(TermsHead):
         about: ModelInfo,
         alpha: float = 0.7,
         weight: float = 0.5,
-        fusion: str = 'trained',
-        rank: int | None = None,
+        fusion: Literal['trained', 'always', 'never'] = 'trained',
+        rank: Size | None = None,
         **kwargs,
     ):
         super().__init__(about, **kwargs)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.values import Many
 
 from ..part import ModelInfo
 from .base import SimilarityHead
@@ -47,7 +48,7 @@ class TipAdapterHead(SimilarityHead):
     saved_buffers = ('labels', 'alpha', 'beta')
 
     def __init__(
-        self, about: ModelInfo, num_keys: int, alpha: float = 1.0, beta: float = 1.0, **kwargs
+        self, about: ModelInfo, num_keys: Many, alpha: float = 1.0, beta: float = 1.0, **kwargs
     ):
         super().__init__(about, **kwargs)
         check_count('num_keys', num_keys, 1, 10**7, 'training images')

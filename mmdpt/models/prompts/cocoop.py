@@ -7,6 +7,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
+from mmdpt.utils.values import Size
+
 from ..part import ModelInfo
 from .coop import CoOp
 
@@ -39,7 +41,7 @@ class CoCoOp(CoOp):
         about: ModelInfo,
         num_tokens: int | None = None,
         init_words: str | None = None,
-        reduction: int = 16,
+        reduction: Size = 16,
         init_cfg: dict | None = None,
     ):
         super().__init__(about, num_tokens, init_words=init_words, init_cfg=init_cfg)

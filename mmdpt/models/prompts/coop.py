@@ -1,6 +1,7 @@
 """CoOp: learnt context around the class name."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn as nn
@@ -46,7 +47,7 @@ class CoOp(TextPrompt):
         self,
         about: ModelInfo,
         num_tokens: int | None = None,
-        position: str = 'end',
+        position: Literal['end', 'middle', 'front'] = 'end',
         class_specific: bool = False,
         init_words: str | None = None,
         zero_fill: bool = False,

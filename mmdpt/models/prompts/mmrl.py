@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count
+from mmdpt.utils.values import Size
 
 from ..clip.edits import Edit
 from ..part import ModelInfo
@@ -88,9 +89,9 @@ class RepresentationText(TextPrompt):
         self,
         about: ModelInfo,
         num_tokens: int = 5,
-        space_dim: int = 512,
+        space_dim: Size = 512,
         layers: Sequence[int] = tuple(range(6, 13)),
-        rank: int | None = None,
+        rank: Size | None = None,
         mix: float = 1.0,
         init_cfg: dict | None = None,
     ):

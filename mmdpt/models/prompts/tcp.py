@@ -8,6 +8,7 @@ import torch.nn as nn
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count
+from mmdpt.utils.values import Size
 
 from ..clip.edits import Edit
 from ..clip.text_tower import TextTower
@@ -61,7 +62,7 @@ class TCP(TextPrompt):
         init_words: str | None = None,
         layers: Sequence[int] = (8,),
         weights: Sequence[float] | None = None,
-        reduction: int = 4,
+        reduction: Size = 4,
         init_cfg: dict | None = None,
     ):
         super().__init__(about, init_cfg)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 import torch.nn as nn
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.values import Share, Size
 
 from ..part import ModelInfo
 from .base import Tuning
@@ -104,12 +106,12 @@ class LoRA(Tuning):
     def __init__(
         self,
         about: ModelInfo,
-        rank: int = 2,
+        rank: Size = 2,
         alpha: float = 1.0,
-        dropout: float = 0.25,
-        parts: Sequence[str] = ('q', 'k', 'v'),
+        dropout: Share = 0.25,
+        parts: str | Sequence[str] = ('q', 'k', 'v'),
         towers: Sequence[str] = ('image', 'text'),
-        blocks: dict[str, Sequence[int]] | None = None,
+        blocks: dict[Literal['image', 'text'], Sequence[int]] | None = None,
         init_cfg: dict | None = None,
     ):
         super().__init__(about, init_cfg)
