@@ -75,6 +75,7 @@ METHODS = [
     'promptsrc',
     'tcp',
     'tip_adapter_f',
+    'twosfs',
     'vlp',
     'vpt',
     'vpt_shallow',

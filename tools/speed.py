@@ -29,7 +29,7 @@ def build(count: int, arch: str, device: str, dtype: str, method: dict):
     method = copy.deepcopy(dict(method))
     if (method.get('visual_prompt') or {}).get('top_k'):
         method['visual_prompt']['top_k'] = min(10, count)
-    if method.get('tuning'):  # the plain path merges, and merged has no dropout
+    if 'dropout' in (method.get('tuning') or {}):  # the plain path merges: merged has none
         method['tuning']['dropout'] = 0.0
     model = MODELS.build(
         dict(method, arch=arch, pretrained=None, precision=dtype, classes=class_names(count))

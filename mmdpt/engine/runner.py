@@ -33,7 +33,7 @@ class FewShotRunner(Runner):
         stages = self.cfg.get('stages')
         if stages and isinstance(loop, dict) and loop.get('by_epoch'):
             loop = {k: v for k, v in loop.items() if k != 'by_epoch'}
-            loop = dict(loop, type='StagedTrainLoop', stages=stages)
+            loop = dict(loop, type='mmpretrain.StagedTrainLoop', stages=stages)
         return super().build_train_loop(loop)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:

@@ -169,6 +169,7 @@ def whole_run(golden: Golden, model) -> dict:
             param_scheduler=schedule,
             default_hooks=dict(checkpoint=None, logger=None, sampler_seed=None, timer=None),
             custom_hooks=[record],
+            default_scope='mmpretrain',
             log_level='ERROR',
             experiment_name=f'parity_{folder.rpartition("/")[2]}',
             cfg=Config(dict(stages=learn_all)),

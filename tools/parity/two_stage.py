@@ -28,6 +28,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
     model.head.started.fill_(stage == 2)
     learn(model, stage)
     check_learnable(golden, model, 'learnable' if alone else 'learnable_stage1')
+    model.frozen_text_features()  # kept: what is watched is the tuned tower alone
     found = methods.forward(golden, model)
     found['tok/template_prompts'] = methods.template_tokens(model)[0]
     found.update(methods.losses(golden, model, 'loss', 'grad', 0))
