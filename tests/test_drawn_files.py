@@ -99,7 +99,7 @@ def test_too_many_images_of_a_class(root):
     split = lists(root)
     write(root, [row(i) for i in drawn(split.train, 3)])
     write(root, [row(i) for i in drawn(split.val)], 'val')
-    with pytest.raises(ValueError, match='has 3 images of class 0.*expected 1 to 2'):
+    with pytest.raises(ValueError, match='has 3 images of class 2.*expected 1 to 2'):
         len(dataset(root))
 
 

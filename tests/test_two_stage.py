@@ -3,11 +3,17 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers.classifier import build
+from helpers import classifier
 from helpers.plain import CLASSES, encode_text
 
 from mmdpt.models import LoRA, Match
 from mmdpt.models.tuning.base import frozen_towers
+
+
+def build(method='layer_norms', **options):
+    """Stage 1 begins in block 1 of the image tower."""
+    head = dict(head=dict(type='TextStartHead')) if method == 'layer_norms' else {}
+    return classifier.build(method, **{**head, **options})
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def perturb(model):
 
 def started(**options):
     """A model in stage 2, its rows moved and of other lengths."""
-    model = build('twosfs', **options)
+    model = build(**options)
     perturb(model)
     with torch.no_grad():
         model.eval().head.begin_stage(True, False, model.text_features)
@@ -34,7 +40,7 @@ def started(**options):
 
 
 def test_starts_as_clip(images):
-    model = build('twosfs').eval()
+    model = build().eval()
     with torch.no_grad():
         tuned = model(images)
         with model.zero_shot():
@@ -42,7 +48,7 @@ def test_starts_as_clip(images):
 
 
 def test_the_frozen_towers_stay(images):
-    model = build('twosfs').eval()
+    model = build().eval()
     frozen = model.frozen_text_features().clone(), model.clip_features(images)
     perturb(model)
     with torch.no_grad(), frozen_towers(model.tuning):
@@ -55,7 +61,7 @@ def test_the_frozen_towers_stay(images):
 @pytest.mark.parametrize('towers', [['image'], ['text'], ['image', 'text']])
 def test_what_learns(towers):
     first = {t: 2 for t in towers}
-    model = build('twosfs', tuning=dict(type='LayerNorms', towers=towers, first=first))
+    model = build(tuning=dict(type='LayerNorms', towers=towers, first=first))
     learnt = {n: p for n, p in model.named_parameters() if p.requires_grad}
     assert {n.rpartition('.')[0] for n in learnt} == {
         f'tuning.{t}.2.{ln}' for t in towers for ln in ('ln_1', 'ln_2')
@@ -64,7 +70,7 @@ def test_what_learns(towers):
 
 
 def test_text_below_the_first_learnt_block_is_computed_once(images):
-    model = build('twosfs', tuning=dict(type='LayerNorms', first=dict(text=2)))
+    model = build(tuning=dict(type='LayerNorms', first=dict(text=2)))
     perturb(model)
     ran = []
     for depth, block in enumerate(model.text_tower.blocks):
@@ -79,7 +85,7 @@ def test_text_below_the_first_learnt_block_is_computed_once(images):
 
 def test_text_is_not_encoded_where_it_does_not_learn(images):
     """Stage 2, and a tuning of the image tower alone."""
-    for model in (started(), build('twosfs', tuning=dict(type='LayerNorms', towers=['image']))):
+    for model in (started(), build(tuning=dict(type='LayerNorms', towers=['image']))):
         if model.head.started:
             model.tuning.requires_grad_(False)
             model.head.weight.requires_grad_(True)
@@ -94,7 +100,7 @@ def test_text_is_not_encoded_where_it_does_not_learn(images):
 
 
 def test_before_its_stage_the_text_classifies(images):
-    model = build('twosfs').train()
+    model = build().train()
     match = model.match(images)
     assert torch.equal(model.head.classifier(match.text), match.text)
     model.eval()
@@ -104,7 +110,7 @@ def test_before_its_stage_the_text_classifies(images):
 
 
 def test_rows_start_at_the_adapted_text(images):
-    model = build('twosfs')
+    model = build()
     perturb(model)
     with torch.no_grad():
         model.eval().head.begin_stage(False, False, model.text_features)
@@ -122,7 +128,7 @@ def test_rows_start_at_the_adapted_text(images):
 )
 def test_selective_inference(classes, images):
     old = started()
-    new = build('twosfs', classes=classes, transfer=True)
+    new = build(classes=classes, transfer=True)
     new.load_state_dict(old.state_dict())
     prompts = [p[0] for p in new.templates[0]().unpack()]
     with torch.no_grad():
@@ -139,7 +145,7 @@ def test_selective_inference(classes, images):
 
 
 def test_names_are_compared_exactly(images):
-    new = build('twosfs', classes=['Cat', 'ox'], transfer=True)
+    new = build(classes=['Cat', 'ox'], transfer=True)
     new.load_state_dict(started().state_dict())
     assert new.head.rows.tolist() == [-1, 3]
 
@@ -165,12 +171,12 @@ def test_length_of_a_row_does_not_matter():
 )
 def test_refusals(options, message):
     with pytest.raises(ValueError, match=message):
-        build('twosfs', tuning=dict(type='LayerNorms', **options))
+        build(tuning=dict(type='LayerNorms', **options))
 
 
 def test_head_needs_a_shared_text():
     with pytest.raises(ValueError, match='TextStartHead needs text features that all images share'):
-        build('twosfs', text_prompt=dict(type='CoCoOp', num_tokens=2), tuning=None)
+        build(text_prompt=dict(type='CoCoOp', num_tokens=2), tuning=None)
 
 
 def test_beside_a_prompt_that_enters_a_middle_block(images):

@@ -77,15 +77,15 @@ class FewShotDataset(BaseFewShotDataset):
         """Read the lists and check them against the benchmark."""
         return self.layout.read()
 
-    def draw(self, train: Sequence[Item], val: Sequence[Item]) -> tuple[list, list]:
+    def draw(self, train: Sequence[Item], val: Sequence[Item], shots: int) -> tuple[list, list]:
         """Draw, or read what others have drawn."""
         if self.draws is None:
-            return super().draw(train, val)
+            return super().draw(train, val, shots)
         benchmark = self.layout.benchmark
         prefixes = [f'{benchmark.folder}/{benchmark.image_dir}'.strip('/'), benchmark.image_dir]
         lists = dict(train=train, val=val) if val else dict(train=train)
         folder = osp.join(self.layout.folder, self.draws)
-        drawn = read_draw(folder, self.shots, self.seed, lists, [p for p in prefixes if p])
+        drawn = read_draw(folder, shots, self.seed, lists, [p for p in prefixes if p])
         return drawn['train'], drawn.get('val', [])
 
     def image_path(self, item: Item) -> str:

@@ -57,10 +57,10 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         if any(isinstance(hook, EMAHook) for hook in runner.hooks):
             raise ValueError('EMAHook averages one training, not stages: take out one of both.')
         self.stages, self.stage = stages, -1
-        self.steps = steps_of(stages, max_steps or self._max_iters)
-        self._max_iters = sum(self.steps)
         length = len(self.dataloader)
-        self.passes = [-(-steps // length) for steps in self.steps]
+        self.steps = steps_of(stages, max_steps or (max_epochs or 1) * length)
+        self._max_iters = sum(self.steps)
+        self.passes: list[int] = [-(-steps // length) for steps in self.steps]
         self._max_epochs = sum(self.passes)
         self._optimizer = copy.deepcopy(runner.optim_wrapper)  # configs, not yet built
         self._schedules = copy.deepcopy(runner.param_schedulers)
@@ -175,7 +175,7 @@ def steps_of(stages: Sequence[dict], total: int) -> list[int]:
     unknown = {key for stage in stages for key in stage} - {'learns', 'share'}
     if unknown:
         raise ValueError(f'stages: a stage has learns and share, but not {sorted(unknown)}.')
-    shares = [stage.get('share') for stage in stages]
+    shares: list[Any] = [stage.get('share') for stage in stages]
     if not shares or None in shares[:-1] or shares[-1] is not None:
         raise ValueError(f'stages: all but the last need a share of the steps, not {shares!r}.')
     steps = [int(share * total) for share in shares[:-1]]

@@ -54,9 +54,7 @@ METHODS = dict(
         visual_prompt=dict(type='RepresentationImage'),
         head=dict(type='MMRLHead', rank=4),
     ),
-    twosfs=dict(
-        tuning=dict(type='LayerNorms', first=dict(image=1)), head=dict(type='TextStartHead')
-    ),
+    layer_norms=dict(tuning=dict(type='LayerNorms', first=dict(image=1))),
     prograd=dict(text_prompt=COOP, head=dict(type='ProGradHead')),
     dpt=dict(text_prompt=COOP, visual_prompt=CAVPT, head=dict(type='DPTHead', guided_epochs=2)),
 )

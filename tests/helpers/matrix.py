@@ -16,6 +16,7 @@ from helpers.plain import CLASSES, small_clip
 PARTS = dict(
     adapter=dict(head=dict(type='CLIPAdapterHead', ratio=0.4)),
     tip=dict(head=dict(type='TipAdapterHead', num_keys=8)),
+    twosfs=dict(tuning=dict(type='LayerNorms'), head=dict(type='TextStartHead')),
     lora=dict(tuning=dict(type='LoRA', dropout=0.0)),
 )
 
