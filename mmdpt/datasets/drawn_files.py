@@ -3,7 +3,7 @@
 import json
 import os.path as osp
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .sampling import MAX_VAL_SHOTS, group_by_label
 from .split_files import Item, _once, _short, read_text
@@ -61,7 +61,7 @@ def _rows(path: str) -> list[dict]:
 
 
 def _found(
-    path: str, rows: list[dict], groups: dict[int, Sequence], prefixes: Sequence[str]
+    path: str, rows: list[dict], groups: Mapping[int, Sequence], prefixes: Sequence[str]
 ) -> list[Item]:
     """The items of the benchmark's list that rows name, in their order."""
     found: list = [None] * len(rows)
@@ -90,7 +90,7 @@ def _names(path: str, prefixes: Sequence[str]):
             yield rest
 
 
-def _check_counts(path: str, items: list[Item], groups: dict, most: int) -> None:
+def _check_counts(path: str, items: list[Item], groups: Mapping, most: int) -> None:
     counts = Counter(item.label for item in items)
     if len(set(items)) < len(items):
         twice = next(item.path for item, n in Counter(items).items() if n > 1)
