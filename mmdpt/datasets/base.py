@@ -102,6 +102,10 @@ class BaseFewShotDataset(BaseDataset):
         """Give the benchmark's three lists."""
         raise NotImplementedError
 
+    def draw(self, train: Sequence[Item], val: Sequence[Item]) -> tuple[list, list]:
+        """Draw the few images per class."""
+        return sample_few_shot(train, val, self.shots, self.seed)
+
     def image_path(self, item: Item) -> str:
         """Give the ``img_path`` of an item."""
         raise NotImplementedError
@@ -117,7 +121,7 @@ class BaseFewShotDataset(BaseDataset):
         drawn_val = [] if val is test else val
         if self.shots is not None and not self.benchmark.evaluation_only:
             self._check_enough(train if self.split == 'train' else drawn_val)
-            train, drawn_val = sample_few_shot(train, drawn_val, self.shots, self.seed)
+            train, drawn_val = self.draw(train, drawn_val)
         val = test if val is test else drawn_val
         # the first list defines the halves
         split = Split(*select_classes((train or test, train, val, test), self.subset)[1:])

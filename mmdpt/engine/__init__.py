@@ -14,6 +14,7 @@ from .rank_check import SameTrainingHook
 from .report import FewShotReportHook
 from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
+from .stages import StagedTrainLoop
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     'PromptCheckpointHook',
     'PromptOptimWrapperConstructor',
     'SameTrainingHook',
+    'StagedTrainLoop',
     'StopOnNaNHook',
     'TipAdapterHook',
     'constant_warmup_cosine',

@@ -2,7 +2,7 @@
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import RUNNERS
 from torch import nn
 
@@ -15,8 +15,8 @@ from .rank_check import check_processes, process_facts
 @RUNNERS.register_module()
 class FewShotRunner(Runner):
     """MMEngine's Runner for configs with a ``dataset``, see
-    :func:`share_dataset`. Configs name it by ``runner_type``, which
-    MMPretrain's tools follow as well."""
+    :func:`share_dataset`, and perhaps ``stages``, see :class:`StagedTrainLoop`.
+    Configs name it by ``runner_type``, which MMPretrain's tools follow as well."""
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
@@ -27,6 +27,14 @@ class FewShotRunner(Runner):
         """
         check_config(cfg)
         return super().from_cfg(share_dataset(cfg))
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the training loop, in stages where the config has some; see the base class."""
+        stages = self.cfg.get('stages')
+        if stages and isinstance(loop, dict) and loop.get('by_epoch'):
+            loop = {k: v for k, v in loop.items() if k != 'by_epoch'}
+            loop = dict(loop, type='StagedTrainLoop', stages=stages)
+        return super().build_train_loop(loop)
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Join the processes' models, if they are the same; see the base class.

@@ -13,6 +13,7 @@ from .heads.match import Match
 from .heads.mmrl import MMRLHead
 from .heads.prograd import ProGradHead
 from .heads.promptsrc import PromptSRCHead
+from .heads.text_start import TextStartHead
 from .heads.tip_adapter import TipAdapterHead
 from .mmpretrain.clip_backbone import PromptedCLIPBackbone
 from .mmpretrain.vit import PromptedVisionTransformer
@@ -26,6 +27,7 @@ from .prompts.mmrl import RepresentationImage, RepresentationText
 from .prompts.tcp import TCP
 from .prompts.templates import TemplatePrompt
 from .prompts.vpt import VPT
+from .tuning.layer_norms import LayerNorms
 from .tuning.lora import LoRA
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     'GuidedHead',
     'ImageTower',
     'KgCoOpHead',
+    'LayerNorms',
     'LinearProbeHead',
     'LoRA',
     'MMRLHead',
@@ -55,6 +58,7 @@ __all__ = [
     'TCP',
     'TemplatePrompt',
     'TextPrompt',
+    'TextStartHead',
     'TextTower',
     'TimmTower',
     'TipAdapterHead',

@@ -50,6 +50,17 @@ class Part:
     requires: frozenset[str] = frozenset()
     gives: frozenset[str] = frozenset()
 
+    def begin_stage(
+        self, learns: bool, before: bool, text: Callable[[], torch.Tensor]
+    ) -> None:
+        """Get ready for a stage of a training in stages, before its optimizer is made.
+
+        Args:
+            learns (bool): Whether it learns in this stage.
+            before (bool): Whether it has learnt in an earlier one.
+            text (Callable): Gives the learnt text features, (C, E), not normalised.
+        """
+
     def transfer(self, old: Sequence[str]) -> set[str]:
         """What becomes of a checkpoint that was trained for other classes.
 

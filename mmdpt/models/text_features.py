@@ -96,8 +96,9 @@ class TextFeatures:
     def learnt(self, image: torch.Tensor | None = None) -> torch.Tensor:
         """Features of the learnt prompts, not normalised.
 
-        In evaluation they are computed once and kept until something learnt
-        changes, unless they depend on the image.
+        In evaluation, and where nothing learns that they depend on, they are
+        computed once and kept until something learnt changes, unless they depend on
+        the image.
 
         Args:
             image (Tensor, optional): Frozen image features (B, E), where the
@@ -114,11 +115,12 @@ class TextFeatures:
             some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
             parts = [self.tower(self.prompt(part)).to(self.dtype) for part in image.split(some)]
             return torch.cat(parts)
-        if torch.is_grad_enabled():
-            return self._encode()
         sources = list(self.prompt.parameters())
         if self.tuning is not None:
-            sources += self.tuning.parameters()
+            sources += self.tuning.text_parameters()
+        if torch.is_grad_enabled() and any(s.requires_grad for s in sources):
+            return self._encode()
+        sources.append(self.tower.token_embedding.weight[:0])  # device and type
         return self._learnt.get(sources, self._encode)
 
     def _encode(self) -> torch.Tensor:

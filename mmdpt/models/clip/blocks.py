@@ -21,6 +21,14 @@ def check_blocks(blocks: nn.ModuleList, tower: str) -> None:
             )
 
 
+def first_tuned(blocks: nn.ModuleList) -> int:
+    """The first block that itself learns; the number of blocks if none does."""
+    for depth, block in enumerate(blocks):
+        if getattr(block, 'tuned', False) or getattr(block.attn, 'low_rank', None) is not None:
+            return depth
+    return len(blocks)
+
+
 def add_mlp(block: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     """The second half of a block: tokens + MLP(LayerNorm(tokens)).
 

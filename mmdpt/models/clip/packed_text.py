@@ -16,7 +16,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import add_mlp, project, split_heads
+from .blocks import add_mlp, first_tuned, project, split_heads
 from .edits import Edit, apply_edit, check_text_edit
 from .packing import Layout, PackedPrompts, Packing
 
@@ -35,8 +35,8 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     packing = prompts.packing
     layout = packing.layout()
     first = prompts.constant_below
-    if first and any(getattr(block.attn, 'low_rank', None) is not None for block in tower.blocks):
-        first = 0  # the tower itself learns
+    if first:
+        first = min(first, first_tuned(tower.blocks))
     x = constant_states(tower, prompts, first) if first else embed(tower, prompts)
     for depth, block in enumerate(tower.blocks):
         if depth < first:
