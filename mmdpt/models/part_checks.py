@@ -11,7 +11,7 @@ from .forward import Sides
 from .heads.base import SimilarityHead
 from .heads.match import Match
 
-ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text'})
+ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text', 'second_image'})
 KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text'}
 REMEDIES = dict(  # what a part lacks, and what to do
     evidence='needs class evidence, but visual_prompt is {visual}: use CAVPT, or GuidedHead.',

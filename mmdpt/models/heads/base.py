@@ -1,5 +1,7 @@
 """From similarities to logits, losses and predictions."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmpretrain.evaluation import Accuracy
@@ -9,6 +11,8 @@ from mmpretrain.structures import DataSample
 
 from ..part import ModelInfo, Part
 from .match import Match, similarity
+
+Chooser = Callable[[torch.Tensor, torch.Tensor], Sequence[int]]
 
 
 @MODELS.register_module()
@@ -45,6 +49,11 @@ class SimilarityHead(Part, ClsHead):
 
     def set_epoch(self, epoch: int) -> None:
         """Learn which epoch of the training begins, from 0."""
+
+    def chooser(self, data_samples: list[DataSample]) -> Chooser | None:
+        """What chooses the classes of a training step, see
+        :func:`forward_pass`; None: all are in it."""
+        return None
 
     def check_soft_labels(self) -> None:
         """Raise ValueError unless labels may be mixed."""
