@@ -160,9 +160,7 @@ class PromptedCLIP(ImageClassifier):
         ``classes`` and ``clip`` (arch, pretrained, fingerprint)."""
         return dict(classes=list(self.classes), clip=dict(self.clip_identity))
 
-    def match(
-        self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None
-    ) -> Match:
+    def match(self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None) -> Match:
         """One forward pass.
 
         Args:

@@ -75,7 +75,9 @@ def forward_pass(
     if adapted and visual is not None:
         required = required | visual.requires
     adapts = adapted and sides.adapts_images
-    tokens, first = (images, sides.constant_below) if images.dim() == 3 else (tower.embed(images), 0)
+    tokens, first = (
+        (images, sides.constant_below) if images.dim() == 3 else (tower.embed(images), 0)
+    )
     frozen_image = frozen_text = class_ids = classes = None
     if not adapts or required & {'frozen_image', 'class_ids'}:
         with torch.no_grad(), frozen_towers(sides.tuning):

@@ -28,6 +28,17 @@ FLOAT32_PEERS = (
     ('traj/final/', (2e-6, 0.0)),
     ('traj/last/', (2e-6, 0.0)),
 ) + FLOAT32
+# The fourth set; all limits are relative to the largest entry.
+FLOAT32_TWO_STAGE = (
+    ('grad', (0.0, 2e-4)),
+    ('traj/lr', (0.0, 1e-9)),
+    ('traj/final_logits', (0.0, 5e-5)),
+    ('traj/final_test_logits', (0.0, 5e-5)),
+    ('traj/final', (0.0, 3e-6)),
+    ('', (0.0, 2e-5)),
+)
+OF_TABLE = dict(SkipTuning=FLOAT32_TWO_STAGE)
+OF_TABLE['CoPrompt'] = (('traj/final/', (0.0, 1e-5)), *FLOAT32_TWO_STAGE)
 FIRST_SET = ('ZeroshotCLIP', 'ZeroshotCLIP2', 'CoOp', 'CoCoOp', 'VPT', 'VLP', 'DPT', None)
 
 
@@ -37,6 +48,7 @@ def tolerance(key: str, dtype: str, method: str | None = None) -> tuple:
         # The file keeps these gradients in single precision.
         return (0.0, 1e-6) if key.startswith('allmiss/grad') else FLOAT64
     table = FLOAT32 if method in FIRST_SET else FLOAT32_PEERS
+    table = OF_TABLE.get(method or '', table)
     return next(limits for start, limits in table if key.startswith(start))
 
 

@@ -46,12 +46,7 @@ class ClassSkippingHead(SimilarityHead):
     takes_soft_labels = False
 
     def __init__(
-        self,
-        about: ModelInfo,
-        keep: float = 0.5,
-        most: int = 50,
-        decay: float = 0.3,
-        **kwargs,
+        self, about: ModelInfo, keep: float = 0.5, most: int = 50, decay: float = 0.3, **kwargs
     ):
         super().__init__(about, **kwargs)
         count = len(about.classes)
@@ -59,7 +54,7 @@ class ClassSkippingHead(SimilarityHead):
             check_weight(name, value)
             if not value:
                 raise ValueError(f'{name} must be above 0, but is {value!r}.')
-        check_count('most', most, 1, 10**6, 'classes that are always kept')
+        check_count('most', most, 1, 10_000, 'classes that are always kept')
         always = count if keep == 1 else min(math.ceil(keep * count if keep < 1 else keep), most)
         self.always = min(always, count)
         drawn = torch.rand(count) < chances(count, self.always, decay)

@@ -40,7 +40,7 @@ class UpperBlocks(Tuning):
         for name, tower in dict(image=about.image_tower, text=about.text_tower).items():
             if not getattr(tower, 'takes_lora', True):
                 raise ValueError(
-                    f"UpperBlocks tunes the blocks of open_clip, but those of the {name} tower are "
+                    f'UpperBlocks tunes the blocks of open_clip, but those of the {name} tower are '
                     "timm's: use a CLIP ViT such as ViT-B-16-quickgelu."
                 )
             depth = len(tower.blocks)
