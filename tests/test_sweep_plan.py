@@ -75,6 +75,8 @@ def test_composed_configs(method, tmp_path):
         ('clip_adapter', 'dtd', 1, 50, 'publish none'),
         ('clip_lora', 'eurosat', 4, 2000, '1 step per epoch'),
         ('clip_lora', 'eurosat', 16, 1600, '5 steps per epoch'),
+        ('twosfs', 'eurosat', 16, 960, '5 steps per epoch'),
+        ('twosfs', 'oxfordpets', 16, 253, '19 steps per epoch'),
         ('tip_adapter_f', 'eurosat', 1, 100, 'for this dataset'),
         ('promptsrc', 'ucf101', 4, 50, 'few-shot setting'),
     ],

@@ -14,11 +14,7 @@ TYPES = dict(_impath=str, _label=int, _domain=int, _classname=str)
 
 
 def read_draw(
-    folder: str,
-    shots: int,
-    seed: int,
-    lists: dict[str, Sequence[Item]],
-    prefixes: Sequence[str],
+    folder: str, shots: int, seed: int, lists: dict[str, Sequence[Item]], prefixes: Sequence[str]
 ) -> dict[str, list[Item]]:
     """Read the draws of a number of shots and a seed.
 
@@ -59,9 +55,7 @@ def _rows(path: str) -> list[dict]:
             or not {'_impath', '_label', '_classname'} <= set(row) <= set(TYPES)
             or any(type(value) is not TYPES[key] for key, value in row.items())
         ):
-            raise ValueError(
-                f'Line {number} of {path!r} is {_short.repr(row)}, expected {FORM}.'
-            )
+            raise ValueError(f'Line {number} of {path!r} is {_short.repr(row)}, expected {FORM}.')
         rows.append(row)
     return rows
 

@@ -31,7 +31,8 @@ PLACES = {
     'train_dataloader': LOADER,
     'val_dataloader': LOADER,
     'test_dataloader': LOADER,
-    'train_cfg': {*inspect.signature(EpochBasedTrainLoop).parameters} | {'by_epoch', 'type', 'max_steps'},
+    'train_cfg': {*inspect.signature(EpochBasedTrainLoop).parameters}
+    | {'by_epoch', 'type', 'max_steps'},
     'val_cfg': LOOP | {'type'},
     'test_cfg': LOOP | {'type'},
     'param_scheduler': {'convert_to_iter_based'},

@@ -107,7 +107,9 @@ class StagedTrainLoop(EpochBasedTrainLoop):
         """Configs of the stage's schedules, each with its end."""
         if self._schedules is None:
             return None
-        several = self._schedules if isinstance(self._schedules, (list, tuple)) else [self._schedules]
+        several = (
+            self._schedules if isinstance(self._schedules, (list, tuple)) else [self._schedules]
+        )
         ends = {True: self.passes[self.stage], False: self.steps[self.stage]}
         return [dict(dict(end=ends[s.get('by_epoch', True)]), **s) for s in several]
 

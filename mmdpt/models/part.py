@@ -50,9 +50,7 @@ class Part:
     requires: frozenset[str] = frozenset()
     gives: frozenset[str] = frozenset()
 
-    def begin_stage(
-        self, learns: bool, before: bool, text: Callable[[], torch.Tensor]
-    ) -> None:
+    def begin_stage(self, learns: bool, before: bool, text: Callable[[], torch.Tensor]) -> None:
         """Get ready for a stage of a training in stages, before its optimizer is made.
 
         Args:

@@ -95,6 +95,12 @@ RULES['MMRL++'] = (
 RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight') for i in (0, 2)]
 RULES['Tip-Adapter-F'] = [('adapter.weight', 'head.keys')]
 RULES['CLIP-LoRA'] = list(_LORA.items())
+RULES['2SFS (two-stage few-shot adaptation)'] = [('classifier', 'head.weight')] + [
+    (f'{theirs}transformer.resblocks.{{}}.{ln}.{kind}', f'tuning.{ours}.{{}}.{ln}.{kind}')
+    for theirs, ours in (('visual.', 'image'), ('', 'text'))
+    for ln in ('ln_1', 'ln_2')
+    for kind in ('weight', 'bias')
+]
 
 _BLOCK = [f'{m}.{kind}' for m in ('ln_1', 'ln_2', 'attn.out_proj') for kind in ('weight', 'bias')]
 _BLOCK += [f'mlp.{m}.{kind}' for m in ('c_fc', 'c_proj') for kind in ('weight', 'bias')]

@@ -48,6 +48,7 @@ TITLES = dict(
     vpt_shallow='VPT-shallow',
     clip_adapter='CLIP-Adapter',
     clip_lora='CLIP-LoRA',
+    twosfs='2SFS',
     tip_adapter='Tip-Adapter',
     tip_adapter_f='Tip-Adapter-F',
     zeroshot='Zero-shot CLIP',
@@ -136,6 +137,7 @@ def _training(method, name, dataset, shots):
     found = settings(method, dataset, shots)
     more = ''.join(f', {key}={_code(value)}' for key, value in found.model.items())
     batch = f'batch_size={found.batch_size}, ' if found.batch_size else ''
+    batch += 'batch_sampler=dict(keep_last=True), ' if found.keep_last else ''
     loop = f'max_epochs={found.epochs}' if found.epochs else found.loop
     return f"""model = dict(arch='{name}', classes=_base_.dataset.name{more})
 train_dataloader = dict({batch}dataset=dict(shots={shots}))

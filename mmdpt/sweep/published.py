@@ -41,6 +41,7 @@ class Settings:
         source (str): Where the number comes from.
         notes (str): Further sentences for the docstring.
         batch_size (int, optional): None: that of ``_base_/few_shot.py``, 32.
+        keep_last (bool): Keep an incomplete last batch.
         model (dict): Further settings of the model.
         lines (str): Further lines of the config.
         loop (str): What ``train_cfg`` says instead of epochs.
@@ -50,6 +51,7 @@ class Settings:
     source: str
     notes: str = ''
     batch_size: int | None = None
+    keep_last: bool = False
     model: dict = field(default_factory=dict)
     lines: str = ''
     loop: str = "_delete_=True, type='CacheTrainLoop'"
@@ -129,7 +131,7 @@ def _prograd(dataset, shots):
 def _kgcoop(dataset, shots):
     model = dict(templates='a photo of a {}, a type of texture.') if dataset == 'dtd' else {}
     notes = ' Batch 128: theirs.' + (' Their own template of DTD.' if model else '')
-    return Settings(100, "the authors' setting for all shots", notes, 128, model)
+    return Settings(100, "the authors' setting for all shots", notes, 128, model=model)
 
 
 def _cocoop(dataset, shots):
@@ -176,7 +178,11 @@ def _tip_adapter_f(dataset, shots):
     model, notes = _cache(dataset, shots)
     number = 100 if dataset == 'eurosat' else 20
     return Settings(
-        number, "the authors' setting for this dataset", notes + ' Batch 256: theirs.', 256, model
+        number,
+        "the authors' setting for this dataset",
+        notes + ' Batch 256: theirs.',
+        256,
+        model=model,
     )
 
 
@@ -196,6 +202,16 @@ def _clip_lora(dataset, shots):
     return Settings(
         round(500 * shots / steps),
         f"the authors' 500 steps times the shots, {steps} step{'s' if steps > 1 else ''} per epoch",
+    )
+
+
+def _twosfs(dataset, shots):
+    steps = -(-shots * num_classes(dataset) // 32)
+    return Settings(
+        round(300 * shots / steps),
+        f"the authors' 300 steps times the shots, {steps} step{'s' if steps > 1 else ''} per epoch",
+        ' An incomplete last batch is kept: theirs.',
+        keep_last=True,
     )
 
 
@@ -309,6 +325,7 @@ METHODS = dict(
     vpt_shallow=_vpt,
     clip_adapter=_clip_adapter,
     clip_lora=_clip_lora,
+    twosfs=_twosfs,
     tip_adapter=_tip_adapter,
     tip_adapter_f=_tip_adapter_f,
     linear_probe=_linear_probe,

@@ -54,6 +54,9 @@ METHODS = dict(
         visual_prompt=dict(type='RepresentationImage'),
         head=dict(type='MMRLHead', rank=4),
     ),
+    twosfs=dict(
+        tuning=dict(type='LayerNorms', first=dict(image=1)), head=dict(type='TextStartHead')
+    ),
     prograd=dict(text_prompt=COOP, head=dict(type='ProGradHead')),
     dpt=dict(text_prompt=COOP, visual_prompt=CAVPT, head=dict(type='DPTHead', guided_epochs=2)),
 )

@@ -128,6 +128,7 @@ def config(name, work_dir, **options):
 
 RUNS = {
     'lora': ('clip_lora/clip_lora_tiny_digits_16shot.py', {}),
+    'twosfs': ('twosfs/twosfs_tiny_digits_16shot.py', {'train_cfg.max_epochs': 3}),
     'tip': (
         'tip_adapter/tip_adapter_tiny_digits_16shot.py',
         {

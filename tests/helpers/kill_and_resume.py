@@ -54,6 +54,7 @@ METHODS = (
     'tip_adapter',
     'tip_adapter_f',
     'clip_lora',
+    'twosfs',
 )
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings

@@ -24,14 +24,27 @@ def small_clip(layers=3, width=64, **text):
 
 
 def run_block(block, x, **kwargs):
-    """A block of a tower, low-rank updates merged into its weights."""
+    """A block of a tower, what learns in it merged into its weights."""
+    merged, learnt = {}, []
     update = getattr(block.attn, 'low_rank', None)
-    if update is None or not update.enabled:
-        return block(x, **kwargs)
-    parts = [update.parts[p] for p in 'qkv']
-    delta = torch.cat([p.scaling * p.B @ p.A for p in parts])
-    merged = {'attn.in_proj_weight': block.attn.in_proj_weight + delta}
-    return torch.func.functional_call(block, merged, (x,), kwargs)
+    if update is not None and update.enabled:
+        parts = [update.parts[p] for p in 'qkv']
+        delta = torch.cat([p.scaling * p.B @ p.A for p in parts])
+        merged['attn.in_proj_weight'] = block.attn.in_proj_weight + delta
+    for name in ('ln_1', 'ln_2'):
+        affine = getattr(getattr(block, name), 'learnt', None)
+        if affine is not None and affine.enabled:
+            learnt.append(affine)
+            for kind, value in affine.named_parameters():
+                merged[f'{name}.frozen.{kind}'] = value
+    for affine in learnt:
+        affine.enabled = False  # open_clip's own LayerNorm, with the learnt values
+    result = (
+        torch.func.functional_call(block, merged, (x,), kwargs) if merged else block(x, **kwargs)
+    )
+    for affine in learnt:
+        affine.enabled = True
+    return result
 
 
 def edited(x, edit, start):

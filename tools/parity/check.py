@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import coprompt, methods, protocol, skiptuning
+from . import coprompt, methods, protocol, skiptuning, two_stage
 from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
@@ -23,6 +23,8 @@ INPUTS = (
     'train/',
     'val/',
     'test/',
+    'test_new/',
+    'fixed/',
     'cache/labels',
     'cache/images',
     'skip/reserve_mask',
@@ -30,7 +32,11 @@ INPUTS = (
     'traj/description_index',
 )
 
-OWN_RUNS = dict(SkipTuning=skiptuning.recompute, CoPrompt=coprompt.recompute)
+OWN_RUNS = {
+    'SkipTuning': skiptuning.recompute,
+    'CoPrompt': coprompt.recompute,
+    two_stage.METHOD: two_stage.recompute,
+}
 
 
 def check_folder(
@@ -145,7 +151,8 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
         raise NotImplementedCase(f'settings that nothing here reads: {", ".join(unread)}')
     tensors = _compare_all(found, arrays, dtype, meta.get('method'))
     plan = meta.get('trajectory', {})
-    if ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
+    judged = meta.get('method') != two_stage.METHOD  # whose own limits are of each tensor
+    if judged and ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))

@@ -44,9 +44,7 @@ class TextStartHead(SimilarityHead):
         self.classes = list(about.classes)
         self.register_buffer('rows', None, persistent=False)
 
-    def begin_stage(
-        self, learns: bool, before: bool, text: Callable[[], torch.Tensor]
-    ) -> None:
+    def begin_stage(self, learns: bool, before: bool, text: Callable[[], torch.Tensor]) -> None:
         """Start the rows at the text features where the head begins to learn."""
         if before:
             return

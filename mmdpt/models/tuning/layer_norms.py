@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 import torch.nn as nn
@@ -80,7 +81,7 @@ class LayerNorms(Tuning):
         self,
         about: ModelInfo,
         towers: Sequence[str] = ('image', 'text'),
-        first: dict[str, int] | None = None,
+        first: dict[Literal['image', 'text'], int] | None = None,
         init_cfg: dict | None = None,
     ):
         super().__init__(about, init_cfg)
