@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from helpers.classifier import SENTENCES
 from helpers.matrix import METHODS
 from helpers.plain import small_clip
 from mmdpt.engine import MeanLossHook
@@ -33,6 +34,10 @@ CASES = {
         text_prompt=dict(type='CoOp', num_tokens=4, class_specific=True),
     ),
 }
+CASES['coprompt'] = dict(
+    METHODS['coprompt'],
+    head=dict(METHODS['coprompt']['head'], sentences=SENTENCES.replace('.json', '_five.json')),
+)
 STEPS = [(6, 0), (5, 0), (5, 5)]  # images in all, epoch
 
 
@@ -61,7 +66,7 @@ def build(case):
 def labels(model, images):
     """One image has its label among the selected classes, the others not."""
     if getattr(model.visual_prompt, 'top_k', 0) == 0:
-        return [i % 5 for i in range(len(images))]
+        return [i % getattr(model.head, 'always', 5) for i in range(len(images))]
     with torch.no_grad():
         ids = model.match(images.double()).class_ids.tolist()
     missed = [next(c for c in range(5) if c not in row) for row in ids]
@@ -95,6 +100,8 @@ def train(case):
             DataSample(metainfo=dict(sample_idx=3 * i)).set_gt_label(label)
             for i, label in enumerate(labels(inner, images))
         ]
+        for sample, image in zip(samples, images):
+            sample.set_field(image.flip(0), 'img2')
         logs = model.train_step(dict(inputs=images[share], data_samples=samples[share]), optim)
         MeanLossHook().after_train_iter(None, step, outputs=logs)
         losses.append({n: v.detach().clone() for n, v in logs.items()})

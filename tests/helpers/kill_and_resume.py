@@ -55,6 +55,8 @@ METHODS = (
     'tip_adapter_f',
     'clip_lora',
     'twosfs',
+    'skiptuning',
+    'coprompt',
 )
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
