@@ -31,7 +31,7 @@ def build(count: int, arch: str, device: str, dtype: str, method: dict):
     method = copy.deepcopy(dict(method))
     if (method.get('visual_prompt') or {}).get('top_k'):
         method['visual_prompt']['top_k'] = min(10, count)
-    if method.get('tuning'):  # the plain path merges, and merged has no dropout
+    if (method.get('tuning') or {}).get('dropout'):  # the plain path merges, and merged has no dropout
         method['tuning']['dropout'] = 0.0
     if method['head']['type'] == 'CoPromptHead':
         method['head']['sentences'] = written(class_names(count))
