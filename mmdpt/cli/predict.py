@@ -12,11 +12,13 @@ import os
 import sys
 import time
 from contextlib import ExitStack, closing
+from functools import partial
 
 from mmengine.utils import ProgressBar
 
 from ..apis import PromptInferencer, find_images
 from ..apis.outputs import CsvFile, JsonFile, Table, best
+from ..apis.transductive import together
 from ..datasets.split_files import read_text
 from ..engine.cli import friendly_errors
 from ..paths import spoken
@@ -64,6 +66,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         'open_clip; by default those of the training, else openai',
     )
     parser.add_argument('--top-k', type=int, default=1, metavar='K', help='classes to show')
+    parser.add_argument(
+        '--transductive',
+        action='store_true',
+        help='classify all photos together (TransCLIP): each depends on the others, and all are '
+        'looked at before the first is told',
+    )
     parser.add_argument('--batch-size', type=int, default=32, metavar='B', help='images at once')
     parser.add_argument(
         '--workers',
@@ -184,7 +192,8 @@ def predict(args):
     with ExitStack() as stack:
         outputs = [stack.enter_context(closing(o)) for o in open_outputs(args, paths, inferencer)]
         bar = progress(args, len(paths))
-        for result in inferencer.stream(paths, args.batch_size, workers):
+        look = partial(together, inferencer) if args.transductive else inferencer.stream
+        for result in look(paths, args.batch_size, workers):
             row = best(result, inferencer.classes, args.top_k)
             for output in outputs:
                 output.write(row)
@@ -193,7 +202,8 @@ def predict(args):
             if bar:
                 bar.update()
     seconds = time.perf_counter() - start
-    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second', file=sys.stderr)
+    how = ', classified together (TransCLIP)' if args.transductive else ''
+    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second{how}', file=sys.stderr)
     report(bad, paths, named)
 
 

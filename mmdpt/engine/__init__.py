@@ -15,6 +15,7 @@ from .report import FewShotReportHook
 from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
+from .transductive_loop import TransductiveTestLoop
 
 __all__ = [
     'AtomicBackend',
@@ -37,6 +38,7 @@ __all__ = [
     'SameTrainingHook',
     'StopOnNaNHook',
     'TipAdapterHook',
+    'TransductiveTestLoop',
     'constant_warmup_cosine',
     'gaussian_weights',
     'latest_checkpoint',

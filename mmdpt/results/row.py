@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 METRIC = 'accuracy/top1'
+TRANSDUCTIVE = 'transductive'  # a protocol, and
+NOTE = 'sees the test images without labels'
 REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
 
 
@@ -13,8 +15,8 @@ class Row:
     """One figure and where it comes from.
 
     Attributes:
-        protocol: 'few-shot', 'base-to-new', 'cross-dataset' or
-            'domain-generalisation'.
+        protocol: 'few-shot', 'base-to-new', 'cross-dataset',
+            'domain-generalisation' or 'transductive'.
         method, arch, dataset, subset: What was trained on what; ``arch`` is
             CLIP's, ``subset`` 'all' or 'base' classes.
         shots: Training images per class; 0 for zero-shot, None for whole lists.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import methods, protocol
+from . import methods, protocol, transclip
 from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
@@ -128,6 +128,8 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
         found, dtype = protocol.preprocess(arrays, config), 'float32'
     elif meta.get('method') == 'linear probe':
         found = protocol.linear_probe(arrays, meta)
+    elif meta.get('method') == 'TransCLIP':
+        found = transclip.recompute(Golden(path.parent, meta, arrays, dtype))
     elif meta.get('method') in methods.METHODS:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
     else:
