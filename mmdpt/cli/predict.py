@@ -54,6 +54,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='hand-written prompts such as "a photo of a {}.", or a .txt file with one per line',
     )
     parser.add_argument(
+        '--descriptions',
+        metavar='FILE',
+        help='sentences of each class in place of templates, a .json or .csv file',
+    )
+    parser.add_argument(
         '--config',
         help='config file of the training, for checkpoints that do '
         'not carry theirs; it is run as Python',
@@ -127,6 +132,7 @@ def check_files(args, images):
             args.config,
             args.pretrained,
             args.classes,
+            args.descriptions,
             *(args.templates or ()),
             *(path for path in images if not os.path.isdir(path)),
         ],
@@ -158,6 +164,7 @@ def build_inferencer(args):
     common = dict(
         classes=texts(args.classes, ','),
         templates=texts(args.templates),
+        descriptions=args.descriptions,
         device=args.device,
         upright=not args.no_upright,
     )

@@ -60,7 +60,7 @@ def read_sentences(path: str, classes: Sequence[str]) -> dict[str, list[str]]:
         raise ValueError(f'The descriptions {path!r} must be {FORM}: {told}.') from None
     except (ValueError, csv.Error, RecursionError) as error:
         raise ValueError(f'The descriptions {path!r} must be {FORM}: {error}.') from None
-    return _of_classes(path, pairs, classes)
+    return check_sentences(pairs, classes, f'The descriptions {path!r}')
 
 
 def _from_json(text: str) -> list[tuple[str, list[str]]]:
@@ -89,8 +89,19 @@ def _from_csv(text: str) -> list[tuple[str, list[str]]]:
     return list(SCHEMA.validate_python(found).items())
 
 
-def _of_classes(path: str, pairs: list, classes: Sequence[str]) -> dict[str, list[str]]:
-    """The sentences in the order of the classes; every fault is told."""
+def check_sentences(
+    pairs: Sequence[tuple[str, Sequence[str]]], classes: Sequence[str], source: str
+) -> dict[str, list[str]]:
+    """Put sentences into the order of the classes.
+
+    Args:
+        pairs (Sequence): Names and sentences.
+        classes (Sequence[str]): The class names.
+        source (str): What to call them in an error.
+
+    Raises:
+        ValueError: Tells every fault.
+    """
     found: dict[str, list[list[str]]] = {}
     for name, given in pairs:
         sentences = [' '.join(sentence.split()) for sentence in given]
@@ -116,8 +127,8 @@ def _of_classes(path: str, pairs: list, classes: Sequence[str]) -> dict[str, lis
     ]
     if faults:
         raise ValueError(
-            f'The descriptions {path!r} do not fit the {len(classes)} classes. '
-            f'{"; ".join(faults)}. Correct the file, or the class names.'
+            f'{source} do not fit the {len(classes)} classes. {"; ".join(faults)}. Correct them, '
+            'or the class names.'
         )
     return {name: found[plain_name(name)][0] for name in classes}
 

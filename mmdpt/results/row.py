@@ -98,13 +98,16 @@ def reference(method):
     return REFERENCES.index(kind) if kind in REFERENCES else len(REFERENCES)
 
 
-def zero_shot_name(templates):
+def zero_shot_name(templates, described=False):
     """str: What zero-shot CLIP is called.
 
     Args:
         templates (str | list[str] | None): The config's; None for the
             benchmark's own. Other templates give other figures.
+        described (bool): Whether sentences of each class take their place.
     """
+    if described:
+        return 'zero_shot_descriptions'
     if templates is None:
         return 'zero_shot'
     count = 1 if isinstance(templates, str) else len(templates)
