@@ -245,11 +245,12 @@ def _check_templates(model: dict, templates: Sequence[str]) -> None:
 def _with_few_classes(model: dict, count: int) -> dict:
     """Limit the class-aware prompts to the number of classes."""
     visual = model.get('visual_prompt') or {}
-    if visual.get('type') != 'CAVPT' or visual.get('top_k', 10) <= count:
+    top_k = visual.get('top_k', 10)
+    if visual.get('type') != 'CAVPT' or top_k == 'all' or top_k <= count:
         return model
     print_log(
         f'Class-aware prompts for all {count} classes, instead of the '
-        f'{visual.get("top_k", 10)} most likely ones as in the training.',
+        f'{top_k} most likely ones as in the training.',
         logger='current',
     )
-    return dict(model, visual_prompt=dict(visual, top_k=count))
+    return dict(model, visual_prompt=dict(visual, top_k='all'))

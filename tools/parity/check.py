@@ -152,6 +152,8 @@ def _compare_all(found: dict, arrays: dict, dtype: str, method: str | None) -> d
     for key, theirs in arrays.items():
         if key.startswith(INPUTS):
             tensors[key] = dict(skipped='an input of the computation')
+        elif not theirs.size:
+            tensors[key] = dict(skipped='empty: no block takes plain prompts')
         elif key in found:
             tensors[key] = compare(key, found[key], theirs, dtype, method)
         else:
