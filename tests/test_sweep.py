@@ -86,6 +86,13 @@ def test_list_starts_nothing(sweep, capfd):
     assert '2 runs: 2 new' in capfd.readouterr().out and not (sweep.out / 'seed1').exists()
 
 
+def test_list_alone_tells_the_names(sweep, capfd):
+    TOOL.main(['--list'])
+    lines = dict(line.split(maxsplit=1) for line in capfd.readouterr().out.splitlines())
+    assert 'dpt' in lines['--methods'].split() and 'zeroshot' in lines['--methods'].split()
+    assert 'vitb16' in lines['--archs'].split() and 'eurosat' in lines['--datasets'].split()
+
+
 def test_failure_is_told_kept_and_retried(sweep, capfd):
     code, table = sweep([13, 1])
     told = capfd.readouterr().err

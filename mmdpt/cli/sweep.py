@@ -21,6 +21,7 @@ from ..engine.provenance import package_commit, versions
 from ..sweep import job, local, slurm
 from ..sweep.board import Board
 from ..sweep.check import check_runs
+from ..sweep.compose import choices
 from ..sweep.plan import plan_file, plan_grid, select
 from ..sweep.runs import find_tool
 from ..sweep.state import claim, forget_failure
@@ -57,7 +58,8 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--dry-run',
         action='store_true',
         dest='list',
-        help='show what would run, what is finished, and what failed and why',
+        help='show what would run, what is finished, and what failed and why; '
+        'alone: the names that --methods, --archs and --datasets know',
     )
     parser.add_argument('--retry-failed', action='store_true', help='run failed ones again')
     parser.add_argument('--json', metavar='FILE', help='write the table of states')
@@ -190,6 +192,9 @@ def main(argv: list[str] | None = None) -> None:
     args.work_dir = osp.abspath(args.work_dir)
     with friendly_errors(args.debug, '; the same command goes on'):
         check_outputs([Output('--json', args.json, 'json')], [args.file], args.overwrite)
+        if args.list and not args.file and not any(getattr(args, name) for name in GRID):
+            print('\n'.join(f'{option:10}  {" ".join(names)}' for option, names in choices()))
+            return
         runs = plan(args)
         if args.list:
             check_runs(runs, files=False)

@@ -31,7 +31,7 @@ Sentences = Annotated[
 SCHEMA = TypeAdapter(Sentences, config=ConfigDict(strict=True))
 
 
-def read_sentences(path: str, classes: Sequence[str]) -> dict[str, list[str]]:
+def read_sentences(path: str, classes: Sequence[str], others: bool = False) -> dict[str, list[str]]:
     """Read the sentences of each class.
 
     Args:
@@ -40,6 +40,8 @@ def read_sentences(path: str, classes: Sequence[str]) -> dict[str, list[str]]:
             sentence per line; in UTF-8.
         classes (Sequence[str]): The class names. Spaces and underscores make
             no difference.
+        others (bool): Accept descriptions of other classes, such as those of
+            the other half of a benchmark; they are not read further.
 
     Returns:
         dict[str, list[str]]: In the order of ``classes`` and of the file.
@@ -60,7 +62,10 @@ def read_sentences(path: str, classes: Sequence[str]) -> dict[str, list[str]]:
         raise ValueError(f'The descriptions {path!r} must be {FORM}: {told}.') from None
     except (ValueError, csv.Error, RecursionError) as error:
         raise ValueError(f'The descriptions {path!r} must be {FORM}: {error}.') from None
-    return _of_classes(path, pairs, classes)
+    if others:
+        wanted = {plain_name(name) for name in classes}
+        pairs = [pair for pair in pairs if plain_name(pair[0]) in wanted]
+    return check_sentences(pairs, classes, f'The descriptions {path!r}')
 
 
 def _from_json(text: str) -> list[tuple[str, list[str]]]:
@@ -89,8 +94,19 @@ def _from_csv(text: str) -> list[tuple[str, list[str]]]:
     return list(SCHEMA.validate_python(found).items())
 
 
-def _of_classes(path: str, pairs: list, classes: Sequence[str]) -> dict[str, list[str]]:
-    """The sentences in the order of the classes; every fault is told."""
+def check_sentences(
+    pairs: Sequence[tuple[str, Sequence[str]]], classes: Sequence[str], source: str
+) -> dict[str, list[str]]:
+    """Put sentences into the order of the classes.
+
+    Args:
+        pairs (Sequence): Names and sentences.
+        classes (Sequence[str]): The class names.
+        source (str): What to call them in an error.
+
+    Raises:
+        ValueError: Tells every fault.
+    """
     found: dict[str, list[list[str]]] = {}
     for name, given in pairs:
         sentences = [' '.join(sentence.split()) for sentence in given]
@@ -116,8 +132,8 @@ def _of_classes(path: str, pairs: list, classes: Sequence[str]) -> dict[str, lis
     ]
     if faults:
         raise ValueError(
-            f'The descriptions {path!r} do not fit the {len(classes)} classes. '
-            f'{"; ".join(faults)}. Correct the file, or the class names.'
+            f'{source} do not fit the {len(classes)} classes. {"; ".join(faults)}. Correct them, '
+            'or the class names.'
         )
     return {name: found[plain_name(name)][0] for name in classes}
 

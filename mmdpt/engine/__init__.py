@@ -17,6 +17,7 @@ from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
 from .stages import StagedTrainLoop
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
+from .transductive_loop import TransductiveTestLoop
 
 __all__ = [
     'AtomicBackend',
@@ -41,6 +42,7 @@ __all__ = [
     'StagedTrainLoop',
     'StopOnNaNHook',
     'TipAdapterHook',
+    'TransductiveTestLoop',
     'constant_warmup_cosine',
     'gaussian_weights',
     'latest_checkpoint',

@@ -151,6 +151,15 @@ def _code(value):
     return repr(value)
 
 
+def choices() -> list[tuple[str, list[str]]]:
+    """What can be composed: option of the command line, names."""
+    return [
+        ('--methods', [*METHODS, *EVALUATION_ONLY]),
+        ('--archs', list(ARCHS)),
+        ('--datasets', [*DATASETS, *VARIANTS]),
+    ]
+
+
 def check_names(method, arch, dataset):
     """Raise ValueError unless the three can be composed."""
     _check('method', method, [*METHODS, *EVALUATION_ONLY])

@@ -1,4 +1,10 @@
-"""What has become of a run, read from its folder alone."""
+"""What has become of a run, read from its folder alone.
+
+A lock, not submitit's job state, says whether a run is alive: submitit's local executor knows
+only the jobs of the driver that started them, and SLURM forgets a job after a while. A driver
+that follows a killed one must still see a training that goes on, and a lock ends with the
+process that holds it.
+"""
 
 import fcntl
 import os

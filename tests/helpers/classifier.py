@@ -70,6 +70,11 @@ METHODS = dict(
     ),
     prograd=dict(text_prompt=COOP, head=dict(type='ProGradHead')),
     dpt=dict(text_prompt=COOP, visual_prompt=CAVPT, head=dict(type='DPTHead', guided_epochs=2)),
+    dpt_all=dict(
+        text_prompt=COOP,
+        visual_prompt=dict(type='CAVPT', num_layers='all', top_k='all'),
+        head=dict(type='DPTHead', guided_epochs=2),
+    ),
 )
 
 

@@ -98,10 +98,7 @@ def train_save_load_predict(method, tower, precision):
     )
     start = {n: t.clone() for n, t in model.state_dict().items()}
     frozen = [p.clone() for p in model.parameters() if not p.requires_grad]
-    batch = dict(
-        inputs=torch.randn(3, 3, 32, 32),
-        data_samples=samples(count=3),
-    )
+    batch = dict(inputs=torch.randn(3, 3, 32, 32), data_samples=samples(count=3))
     for _ in range(2):
         logs = model.train().train_step(batch, optim)
         assert torch.isfinite(logs['loss'])

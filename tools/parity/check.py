@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import coprompt, methods, protocol, skiptuning, two_stage
+from . import coprompt, methods, protocol, skiptuning, transclip, two_stage
 from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
@@ -35,6 +35,7 @@ INPUTS = (
 OWN_RUNS = {
     'SkipTuning': skiptuning.recompute,
     'CoPrompt': coprompt.recompute,
+    'TransCLIP': transclip.recompute,
     two_stage.METHOD: two_stage.recompute,
 }
 
@@ -165,6 +166,8 @@ def _compare_all(found: dict, arrays: dict, dtype: str, method: str | None) -> d
     for key, theirs in arrays.items():
         if key.startswith(INPUTS):
             tensors[key] = dict(skipped='an input of the computation')
+        elif not theirs.size:
+            tensors[key] = dict(skipped='empty: no block takes plain prompts')
         elif key in found:
             tensors[key] = compare(key, found[key], theirs, dtype, method)
         else:

@@ -54,7 +54,8 @@ class CoPromptHead(TermsHead):
     Args:
         about (ModelInfo): The model.
         sentences (str, optional): Path of a .json or .csv file, see
-            :func:`read_sentences`. Only the training needs it.
+            :func:`read_sentences`, which may describe other classes as well.
+            Only the training needs it.
         weight (float): Of both terms.
         image_share (float): Share of the adapted image feature.
         text_share (float): Share of the adapted text feature.
@@ -90,7 +91,7 @@ class CoPromptHead(TermsHead):
         self.weight = weight
         self.image_adapter = Adapter(dim, reduction, image_share)
         self.text_adapter = Adapter(dim, reduction, text_share)
-        given = read_sentences(sentences, about.classes) if sentences else {}
+        given = read_sentences(sentences, about.classes, others=True) if sentences else {}
         tower = about.text_tower
         if first_tuned(tower.blocks) < len(tower.blocks):
             raise ValueError(
