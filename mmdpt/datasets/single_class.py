@@ -38,7 +38,7 @@ class SingleClassBatchSampler(BatchSampler):
                 '"DefaultSampler", shuffle=True) and leave drop_last out.'
             )
         super().__init__(sampler, batch_size, drop_last)
-        self.size = batch_size * sampler.world_size
+        self.source, self.size = sampler, batch_size * sampler.world_size
         self.classes: dict[int, list[int]] = defaultdict(list)
         dataset = sampler.dataset
         for index in range(len(dataset)):
@@ -56,7 +56,7 @@ class SingleClassBatchSampler(BatchSampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         """Indices of this process's share of one batch after another."""
-        sampler = self.sampler
+        sampler = self.source
         draw = np.random.default_rng((sampler.seed, sampler.epoch))
         left = []
         for label in sorted(self.classes):

@@ -1,6 +1,7 @@
 """Train on states that nothing learnt reaches, computed for many images at once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
 import torch
 from mmengine.runner import EpochBasedTrainLoop
@@ -64,7 +65,7 @@ class KeptStatesTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def run_iter(self, idx: int, data_batch: Sequence[dict]) -> None:
+    def run_iter(self, idx: int, data_batch: Any) -> None:
         """One step on states, which the data preprocessor must not see."""
         runner, model = self.runner, self.runner.model
         runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)

@@ -50,6 +50,11 @@ def check_parts(sides: Sides, head: SimilarityHead, text_prompt: nn.Module | Non
             given.discard('prompt_tokens')
     if sides.teacher is not None:
         given.add('teacher')
+    if visual is not None and 'class_ids' in visual.requires and head.skips_classes:
+        raise ValueError(
+            f'{type(head).__name__} leaves out classes, whose text {type(visual).__name__} may '
+            'need: use VPT.'
+        )
     for part in (text_prompt, visual, sides.tuning, head):
         required = frozenset() if part is None else part.requires
         if 'class_ids' in required:

@@ -120,7 +120,7 @@ class TextFeatures:
             templates' if nothing is learnt.
         """
         if self.prompt is None:
-            return self.frozen()
+            return self.frozen() if classes is None else self.frozen()[list(classes)]
         if self.by_image:
             # In evaluation a few images at a time: memory grows with B * C.
             some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE

@@ -31,11 +31,13 @@ class SimilarityHead(Part, ClsHead):
             :class:`Part`.
         takes_soft_labels (bool): Whether its loss is defined for the mixed
             labels of batch augmentations.
+        skips_classes (bool): Whether its :meth:`chooser` leaves out classes.
         second_loss (str, optional): Name of a loss that is not added to the
             others but handed to the optimizer's wrapper as well.
     """
 
     takes_soft_labels = True
+    skips_classes = False
     second_loss: str | None = None
 
     def __init__(self, about: ModelInfo | None = None, **kwargs):

@@ -44,6 +44,7 @@ class ClassSkippingHead(SimilarityHead):
     requires = frozenset({'frozen_text', 'shared_text'})
     saved_buffers = ('drawn',)
     takes_soft_labels = False
+    skips_classes = True
 
     def __init__(
         self, about: ModelInfo, keep: float = 0.5, most: int = 50, decay: float = 0.3, **kwargs
