@@ -108,7 +108,7 @@ def train(case):
     return losses, gradients, {n: p.detach().clone() for n, p in learnt.items()}
 
 
-def config(name, work_dir, **options):
+def config(name, work_dir, images=32, **options):
     """Config: A short training on 15 digits, tested on 201, in double precision."""
     cfg = Config.fromfile(os.path.join(ROOT, 'configs', name))
     world = get_world_size()
@@ -121,7 +121,7 @@ def config(name, work_dir, **options):
             'train_dataloader.dataset.shots': 3,
             'train_cfg.max_epochs': 2,
             'default_hooks.report.baselines': [],
-            'train_dataloader.batch_size': 32 // world,
+            'train_dataloader.batch_size': images // world,
             'test_dataloader.batch_size': 64,
             'experiment_name': os.path.basename(str(work_dir)),
             **options,
@@ -134,6 +134,9 @@ def config(name, work_dir, **options):
 
 
 RUNS = {
+    # two images of one class a step, of which there are three
+    'skiptuning': ('skiptuning/skiptuning_tiny_digits_16shot.py', dict(images=2)),
+    'coprompt': ('coprompt/coprompt_tiny_digits_16shot.py', {}),
     'lora': ('clip_lora/clip_lora_tiny_digits_16shot.py', {}),
     'twosfs': ('twosfs/twosfs_tiny_digits_16shot.py', {'train_cfg.max_epochs': 3}),
     'tip': (

@@ -33,6 +33,7 @@ SHORT = [
 ALSO = dict(
     dpt=['model.head.guided_epochs=3'],
     promptsrc=['default_hooks.aggregation.mean=4'],
+    skiptuning=['train_dataloader.batch_size=2'],  # of one class, which has four
     tip_adapter=['model.head.num_keys=40'],
     tip_adapter_f=['model.head.num_keys=40'],
 )
