@@ -11,7 +11,8 @@ the number of vectors, the layers and the weight depend on the dataset:
 ImageNet 4, 12, 8; Caltech101 4, 12, 4; pets 2, 12, 0.1; cars 4, 12, 4; flowers
 4, 9, 8; food 4, 9, 0.5; aircraft 4, 9, 2; SUN397 4, 12, 8; DTD 2, 12, 8;
 EuroSAT 2, 12, 0.1; UCF101 4, 12, 2. A leaf sets ``model.head.sentences``, the
-file with sentences per class, and the pipeline that makes two views.
+file with sentences per class, and takes ``two_views`` as its pipeline: two
+RandAugments (torchvision's default strength) of the whole picture at 224 x 224.
 """
 
 _base_ = ['../runtime.py', '../sgd.py']
@@ -25,3 +26,16 @@ model = dict(
 )
 
 optim_wrapper = dict(optimizer=dict(lr=0.0035))
+
+view = [
+    dict(type='NumpyToPIL', to_rgb=True),
+    dict(type='torchvision/RandAugment'),
+    dict(type='PILToNumpy', to_bgr=True),
+]
+two_views = [
+    dict(type='LoadPILImage'),
+    dict(type='Resize', scale=(224, 224), interpolation='bicubic', backend='pillow'),
+    dict(type='KeyMapper', remapping=dict(img='img2'), transforms=view),
+    *view,
+    dict(type='PackInputs', algorithm_keys=['img2']),
+]
