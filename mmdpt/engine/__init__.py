@@ -7,6 +7,7 @@ from .class_check import CheckClassesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
+from .kept_states import KeptStatesTrainLoop
 from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
@@ -16,6 +17,7 @@ from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
 from .stages import StagedTrainLoop
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
+from .transductive_loop import TransductiveTestLoop
 
 __all__ = [
     'AtomicBackend',
@@ -28,6 +30,7 @@ __all__ = [
     'FewShotRunner',
     'FrozenFeatureTestLoop',
     'GaussianAggregationHook',
+    'KeptStatesTrainLoop',
     'LearntEMA',
     'LinearProbeHook',
     'MainProcessLoggerHook',
@@ -39,6 +42,7 @@ __all__ = [
     'StagedTrainLoop',
     'StopOnNaNHook',
     'TipAdapterHook',
+    'TransductiveTestLoop',
     'constant_warmup_cosine',
     'gaussian_weights',
     'latest_checkpoint',

@@ -133,7 +133,8 @@ class FewShotReportHook(Hook):
             config, file = shlex.quote(results['config']), shlex.quote(_short(checkpoint['path']))
             # what carries no recipe, such as MMPretrain's own classifiers
             how, weights = '', runner.cfg.model.get('pretrained')
-            if 'missing' in make_recipe(runner.cfg):
+            sentences = getattr(unwrapped(runner.model), 'descriptions', None)
+            if 'missing' in make_recipe(runner.cfg, sentences):
                 how = f' --config {config}'
             elif weights and osp.isfile(weights):  # a checkpoint's own paths are never opened
                 how = f' --pretrained {shlex.quote(weights)}'
@@ -161,6 +162,7 @@ class FewShotReportHook(Hook):
             epochs=runner.epoch,
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
+            described=bool(getattr(unwrapped(runner.model), 'descriptions', None)),
             baselines=self.compared,
             few_shot=self.final,
             train_seconds=round(seconds, 3),

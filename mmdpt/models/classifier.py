@@ -9,20 +9,22 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmdpt.datasets.model_classes import classes_and_templates
+from mmdpt.datasets.model_classes import classes_and_templates, resolve_descriptions
 
 from .build import build_parts
 from .clip.image_tower import build_image_tower
 from .clip.load import load_clip
 from .clip.normalisation import preprocessing
 from .clip.text_tower import TextTower
-from .forward import Sides, forward_pass
+from .forward import Sides, forward_pass, states
 from .heads.base import SimilarityHead, batch_share, check_head
 from .heads.match import Match
 from .learnt_state import keep_learnt_only
 from .part import ModelInfo
 from .part_checks import check_model
+from .prompts.sentences import ClassSentences
 from .prompts.templates import TemplatePrompt
+from .second_view import second_view
 from .teacher import Teacher
 from .text_features import TextFeatures
 
@@ -51,6 +53,10 @@ class PromptedCLIP(ImageClassifier):
             'a photo of a {}.' where ``classes`` are names.
         normalise_templates (bool): Average the normalised features of the
             templates; False: the features as they are (PromptSRC).
+        descriptions (str | dict, optional): Sentences of each class, or a file
+            of them (:func:`mmdpt.datasets.sentences.read_sentences`). They take
+            the place of the templates in zero-shot classification, and wherever
+            a method compares with frozen text features.
         text_prompt (dict, optional): Config of the learnt text prompt. None:
             the templates classify.
         visual_prompt (dict, optional): Config of the visual prompt.
@@ -93,6 +99,7 @@ class PromptedCLIP(ImageClassifier):
         classes: str | Sequence[str] | dict,
         templates: None | str | Sequence[str] = None,
         normalise_templates: bool = True,
+        descriptions: None | str | dict = None,
         text_prompt: dict | None = None,
         visual_prompt: dict | None = None,
         head: dict = dict(type='SimilarityHead'),  # noqa: B006  never changed
@@ -109,7 +116,9 @@ class PromptedCLIP(ImageClassifier):
         init_cfg: dict | None = None,
     ):
         check_head(head)
-        classes, templates = classes_and_templates(classes, templates)
+        source = classes
+        classes, templates = classes_and_templates(source, templates)
+        sentences = resolve_descriptions(descriptions, source, classes)
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or tuning
         tower = build_image_tower(clip, prompting and prompting['type'])
@@ -121,6 +130,7 @@ class PromptedCLIP(ImageClassifier):
             init_cfg=init_cfg,
         )
         self.classes, self._other_meta = classes, {}
+        self.descriptions = sentences
         self.clip_identity, self.transfer = clip.identity, transfer
         self.text_tower = TextTower(clip, text_checkpointing)
         scale = clip.logit_scale
@@ -129,8 +139,9 @@ class PromptedCLIP(ImageClassifier):
         self.register_buffer('scale', scale, persistent=False)
         about = ModelInfo(tower, classes, self.text_tower, templates, self.frozen_text_features)
         self.templates = nn.ModuleList(TemplatePrompt(about, t) for t in templates)
+        self.sentences = sentences and ClassSentences(about, sentences)
         self.text = TextFeatures(
-            self.text_tower, self.templates, normalise_templates, shard_classes
+            self.text_tower, self.templates, normalise_templates, shard_classes, self.sentences
         )
         configs = (text_prompt, visual_prompt, tuning, head)
         for name, part in build_parts(about, self.templates, scale.dtype, *configs).items():
@@ -159,17 +170,30 @@ class PromptedCLIP(ImageClassifier):
         ``classes`` and ``clip`` (arch, pretrained, fingerprint)."""
         return dict(classes=list(self.classes), clip=dict(self.clip_identity))
 
-    def match(self, inputs: torch.Tensor) -> Match:
+    def match(self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None) -> Match:
         """One forward pass.
 
         Args:
-            inputs (Tensor): Normalised images, (B, 3, H, W).
+            inputs (Tensor): Normalised images, (B, 3, H, W); or :meth:`states`
+                of them.
+            data_samples (list[DataSample], optional): In a training step, for
+                heads that read a second view or choose among the classes.
 
         Returns:
             Match: Features, and what else the head needs.
         """
         required = self.head.requires if self.training else frozenset()
-        return forward_pass(self.sides, inputs, required, adapted=not self._zero_shot)
+        second = choose = None
+        if self.training and data_samples is not None:
+            choose = self.head.chooser(data_samples)
+            if 'second_image' in required:
+                second = second_view(self.data_preprocessor, data_samples)
+        return forward_pass(self.sides, inputs, required, not self._zero_shot, second, choose)
+
+    def states(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What of images (B, 3, H, W) no learnt value reaches: the tokens that
+        enter block ``sides.constant_below``, (B, N, D)."""
+        return states(self.sides, inputs)
 
     def text_features(self, image: torch.Tensor | None = None) -> torch.Tensor:
         """Features of the learnt prompts, see :meth:`TextFeatures.learnt`."""
@@ -268,7 +292,7 @@ class PromptedCLIP(ImageClassifier):
         have different numbers of images."""
         if self.tuning is not None:
             self.tuning.begin_step(data_samples, inputs.device, self.text.by_image)
-        losses = self.head.loss(self.match(inputs), data_samples)
+        losses = self.head.loss(self.match(inputs, data_samples), data_samples)
         share = batch_share(len(inputs), self.scale)
         return {name: value * share for name, value in losses.items()}
 

@@ -37,7 +37,7 @@ def result_rows(results: dict, path: Path) -> list[Row]:
         rows.append(
             replace(
                 own,
-                method=zero_shot_name(results.get('templates')),
+                method=zero_shot_name(results.get('templates'), results.get('described')),
                 shots=0,
                 seed=None,
                 draw_hash='',
