@@ -200,6 +200,18 @@ def test_two_processes_find_what_one_finds(tmp_path):
     )
 
 
+def test_it_takes_the_place_of_another_test_loop(tmp_path):
+    config = tmp_path / 'kept.py'
+    config.write_text(
+        f"_base_ = '{ROOT}/configs/{ZERO_SHOT}.py'\n"
+        "test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='cache')\n"
+        'test_dataloader = dict(dataset=dict(indices=50))\n'
+    )
+    out = tmp_path / 'm.json'
+    tool('test', config, '--work-dir', tmp_path / 'w', '--transductive', '--amp', '--out', out)
+    assert list(json.loads(out.read_text())) == ['transductive/accuracy/top1']
+
+
 @pytest.mark.parametrize('options', [('--tta',), ('--show-dir', 'x'), ('--show',)])
 def test_what_looks_at_one_image_is_refused(options, capsys):
     assert 'all images together' in refused(capsys, 'test', ZERO_SHOT, '--transductive', *options)

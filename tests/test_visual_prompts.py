@@ -125,3 +125,15 @@ def test_all_blocks_and_all_classes(tower):
     assert len(prompt.layers) == tower.depth and prompt.top_k == 6
     assert prompt.tokens is None and 'tokens' not in prompt.state_dict()
     assert prompt.transfer([]) == {f'layers.{i}.evidence.weight' for i in range(tower.depth)}
+
+
+def test_the_command_line_takes_all_and_no_other_word():
+    from mmengine.config import Config
+
+    from mmdpt.engine.options import check_options
+
+    cfg = Config.fromfile('configs/dpt/dpt_tiny_digits_16shot.py')
+    for key in ('top_k', 'num_layers'):
+        check_options(cfg, {f'model.visual_prompt.{key}': 'all'})
+        with pytest.raises(ValueError, match=f"{key} must be a number, but is 'some'"):
+            check_options(cfg, {f'model.visual_prompt.{key}': 'some'})

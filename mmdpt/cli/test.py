@@ -107,7 +107,10 @@ def configure(args):
     if args.show or args.show_dir is not None:
         draw(cfg, args)
     if args.transductive:
-        cfg.test_cfg.update(type='TransductiveTestLoop', support=args.with_training_images)
+        fp16 = cfg.test_cfg.get('fp16', False)
+        cfg.test_cfg = dict(
+            type='TransductiveTestLoop', support=args.with_training_images, fp16=fp16
+        )
     if args.tta:
         augment(cfg)
     set_loader_defaults(

@@ -86,7 +86,9 @@ def training_of(args, cfg, meta, subset):
             print(f'warning: {beside} does not count: {error}', file=sys.stderr)
             results = {}
         if results and results.get('draw_hash') == identity.get('draw_hash'):
-            return {key: results.get(key) for key in TRAINING}
+            best = osp.basename(args.checkpoint).startswith('best_')
+            selected = dict(selected=results.get('selected') if best else None)
+            return {**{key: results.get(key) for key in TRAINING}, **selected}
     report = cfg.get('default_hooks', {}).get('report') or {}
     return dict(
         config=args.config,

@@ -181,6 +181,8 @@ def check_value(option, place, key, new):
     if hasattr(place, 'keys') and isinstance(place.get('type'), str):
         for built in registered(place['type']):
             parameter = signature(built)[0].get(key)
+            if parameter is not None and new in _words(parameter.annotation):
+                return
             if parameter is not None and _plain_kinds(parameter.annotation):
                 check_type(option, new, parameter.annotation)
                 return
@@ -217,6 +219,12 @@ def check_type(name, value, annotation):
     if not fits or isinstance(value, bool) and bool not in kinds:
         wanted = ' or '.join(sorted(WORDS[kind] for kind in kinds))
         raise ValueError(f'{name} must be {wanted}, but is {value!r}')
+
+
+def _words(annotation):
+    """list: The values of a ``Literal`` that an argument may have instead of a number."""
+    kinds = [kind for kind in typing.get_args(annotation) if typing.get_origin(kind)]
+    return [v for k in kinds if typing.get_origin(k) is typing.Literal for v in typing.get_args(k)]
 
 
 def _plain_kinds(annotation):

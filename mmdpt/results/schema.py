@@ -31,11 +31,19 @@ class Commit(Part):
     dirty: bool | None = None
 
 
+class Selected(Part):
+    """The epoch that was best on validation images."""
+
+    epoch: Count
+    val_accuracy: Percent
+
+
 class Described(Part):
     """Which training it was."""
 
     config: Text | None = None
     method: Text | None = None
+    selected: Selected | None = None
     benchmark: Text | None = None
     subset: Text | None = None
     shots: Count | None
