@@ -30,7 +30,7 @@ class FewShotDataset(BaseFewShotDataset):
             start and keep them (a forked worker shares them). None does so
             for few-shot training, up to 1 GiB. Defaults to None.
         **kwargs: ``split``, ``shots``, ``seed``, ``subset``, ``allow_fewer``,
-            ``pipeline``, see :class:`BaseFewShotDataset`.
+            ``unlabelled``, ``pipeline``, see :class:`BaseFewShotDataset`.
 
     Raises:
         FileNotFoundError: If a folder, the split file or images are missing;

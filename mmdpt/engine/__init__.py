@@ -7,6 +7,7 @@ from .class_check import CheckClassesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
+from .kept_teacher import KeptTeacherHook
 from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
@@ -28,6 +29,7 @@ __all__ = [
     'FrozenFeatureTestLoop',
     'GaussianAggregationHook',
     'LearntEMA',
+    'KeptTeacherHook',
     'LinearProbeHook',
     'MainProcessLoggerHook',
     'MeanLossHook',

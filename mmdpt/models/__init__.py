@@ -12,6 +12,7 @@ from .heads.linear_probe import LinearProbeHead
 from .heads.match import Match
 from .heads.mmrl import MMRLHead
 from .heads.prograd import ProGradHead
+from .heads.promptkd import PromptKDHead
 from .heads.promptsrc import PromptSRCHead
 from .heads.tip_adapter import TipAdapterHead
 from .mmpretrain.clip_backbone import PromptedCLIPBackbone
@@ -45,6 +46,7 @@ __all__ = [
     'MaPLe',
     'Match',
     'ProGradHead',
+    'PromptKDHead',
     'PromptSRCHead',
     'PromptedCLIP',
     'PromptedCLIPBackbone',

@@ -35,6 +35,13 @@ ALSO = dict(
     promptsrc=['default_hooks.aggregation.mean=4'],
     tip_adapter=['model.head.num_keys=40'],
     tip_adapter_f=['model.head.num_keys=40'],
+    promptkd=[
+        'train_dataloader.dataset.shots=None',
+        'train_dataloader.dataset.indices=40',
+        'default_hooks.kept.type=KeptTeacherHook',
+        f'default_hooks.kept.cache_dir={tempfile.gettempdir()}/mmdpt_kept_{os.getpid()}',
+        'default_hooks.kept.views=2',
+    ],
 )
 METHODS = (
     'coop',
@@ -54,6 +61,7 @@ METHODS = (
     'tip_adapter',
     'tip_adapter_f',
     'clip_lora',
+    'promptkd',
 )
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
@@ -62,7 +70,8 @@ TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
 def config_of(method):
     """str: The config file of a method on the built-in example."""
     folder = {'vpt_shallow': 'vpt', 'tip_adapter_f': 'tip_adapter'}.get(method, method)
-    return osp.join(ROOT, 'configs', folder, f'{method}_tiny_digits_16shot.py')
+    shots = '' if method == 'promptkd' else '_16shot'
+    return osp.join(ROOT, 'configs', folder, f'{method}_tiny_digits{shots}.py')
 
 
 def options_of(method, epochs):

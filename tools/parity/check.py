@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import methods, protocol
+from . import methods, promptkd, protocol
 from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
@@ -24,6 +24,8 @@ INPUTS = (
     'val/',
     'test/',
     'cache/labels',
+    'teacher/',
+    'buffer/',
 )
 
 
@@ -128,6 +130,8 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
         found, dtype = protocol.preprocess(arrays, config), 'float32'
     elif meta.get('method') == 'linear probe':
         found = protocol.linear_probe(arrays, meta)
+    elif meta.get('method') == 'PromptKD':
+        found = promptkd.recompute(Golden(path.parent, meta, arrays, dtype))
     elif meta.get('method') in methods.METHODS:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
     else:
@@ -139,6 +143,8 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
     plan = meta.get('trajectory', {})
     if ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
+    if meta.get('method') == 'PromptKD':
+        tensors.update(promptkd.zero_gradient(found, arrays, dtype))
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors
