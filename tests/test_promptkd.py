@@ -393,7 +393,7 @@ def test_own_dataset_reads_no_label(tmp_path):
     write_photos(tmp_path / 'photos')
     options = dict(
         type='FewShotDataset',
-        benchmark=dict(own=True),
+        benchmark=dict(name='Own'),
         data_root=str(tmp_path / 'photos'),
         split='train',
     )
