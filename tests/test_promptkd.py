@@ -11,7 +11,6 @@ import torch.nn as nn
 import torch.nn.functional as F
 from helpers.clip_files import save
 from helpers.matrix import METHODS
-from helpers.matrix import build as build_row
 from helpers.plain import CLASSES, encode_image, small_clip
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -382,9 +381,14 @@ def test_batch_norm_needs_two_images():
     assert norm.eval()(torch.ones(1, 3)).shape == (1, 3)
 
 
-def test_resumes_with_another_head_of_the_matrix():
-    """The row is in the matrix that all methods go through."""
-    assert build_row('promptkd', 'small', 'fp32').head.text.shape == (4, 24)
+def test_the_teacher_of_a_checkpoint():
+    """Prompts that another teacher taught are not trained on."""
+    model, other = build(), build()
+    other.head.text.neg_()
+    model.load_state_dict(other.state_dict())
+    with pytest.raises(ValueError, match='text features of another teacher than model.teacher'):
+        model.head.set_epoch(0)
+    build().head.set_epoch(0)
 
 
 def test_own_dataset_reads_no_label(tmp_path):
@@ -401,3 +405,48 @@ def test_own_dataset_reads_no_label(tmp_path):
     paths = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (labelled, without)]
     assert paths[0] == paths[1] and len(without) > 3
     assert 'gt_label' not in without.get_data_info(0)
+
+
+def test_the_checkpoint_says_what_the_teacher_is(tmp_path):
+    """A PromptSRC training teaches the digits; base and new classes of the student."""
+    cfg = Config.fromfile(ROOT / 'configs/promptsrc/promptsrc_tiny_digits_16shot.py')
+    cfg.merge_from_dict(
+        {
+            'work_dir': str(tmp_path / 'promptsrc'),
+            'log_level': 'ERROR',
+            'experiment_name': str(random.random()),
+            'train_cfg.max_epochs': 1,
+            'train_dataloader.dataset.shots': 2,
+            'default_hooks.report.enable': False,
+        }
+    )
+    FewShotRunner.from_cfg(cfg).train()
+    checkpoint = str(tmp_path / 'promptsrc/epoch_1.pth')
+    teacher = {'model.teacher': dict(_delete_=True, checkpoint=checkpoint)}
+    found = runner(tmp_path / 'student', **teacher)
+    (built,) = found.model._teacher
+    assert type(built.model.text_prompt).__name__ == 'DeepCoOp'
+    state = torch.load(checkpoint, weights_only=False)['state_dict']
+    assert torch.equal(built.model.text_prompt.context, state['text_prompt.context'])
+    found.train()
+
+    from mmdpt.cli.test_protocol import main
+
+    main(
+        [
+            found.cfg.filename,
+            str(tmp_path / 'student/epoch_2.pth'),
+            '--protocol',
+            'base-to-new',
+            '--cfg-options',
+            'model.teacher._delete_=True',
+            f'model.teacher.checkpoint={checkpoint}',
+            f'work_dir={tmp_path}/protocol',
+        ]
+    )
+    results = json.loads((tmp_path / 'student/protocol_base-to-new.json').read_text())
+    assert set(results['accuracy']) == {'base', 'new'}
+    assert results['unlabelled_images']['images'] == IMAGES
+    other = {'model.teacher.model': dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny')}
+    with pytest.raises(ValueError, match='holds tensors that this model does not learn'):
+        runner(tmp_path / 'other', **teacher, **other)

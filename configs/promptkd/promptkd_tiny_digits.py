@@ -2,17 +2,10 @@
 
     python tools/train.py configs/promptkd/promptkd_tiny_digits.py
 
-The teacher has the same weights and no prompts. With the prompts of
-promptsrc_tiny_digits_16shot.py:
+The teacher has the same weights and no prompts. With those of a training of ours:
 
-    --cfg-options model.teacher.checkpoint=work_dirs/promptsrc/epoch_30.pth \\
-        model.teacher.model.text_prompt.type=DeepCoOp \\
-        model.teacher.model.text_prompt.num_layers=3 \\
-        "model.teacher.model.text_prompt.init_words=a photo of the digit" \\
-        model.teacher.model.visual_prompt.type=VPT \\
-        model.teacher.model.visual_prompt.num_tokens=4 \\
-        model.teacher.model.visual_prompt.num_layers=3 \\
-        model.teacher.model.visual_prompt.pre_norm=True
+    --cfg-options model.teacher._delete_=True \\
+        model.teacher.checkpoint=work_dirs/promptsrc_tiny_digits_16shot/epoch_30.pth
 
 All values are our own.
 """

@@ -3,18 +3,10 @@
     python tools/train.py configs/promptkd/promptkd_vitb16_eurosat.py
 
 The teacher is frozen CLIP. The authors' has PromptSRC's prompts, trained on
-16 shots of the base classes; with the file of such a training of ours:
+16 shots of the base classes. With the checkpoint of such a training of ours:
 
-    --cfg-options model.teacher.checkpoint=work_dirs/promptsrc/epoch_50.pth \\
-        model.teacher.model.text_prompt.type=DeepCoOp \\
-        model.teacher.model.text_prompt.num_layers=9 \\
-        "model.teacher.model.text_prompt.init_words=a photo of a" \\
-        model.teacher.model.visual_prompt.type=VPT \\
-        model.teacher.model.visual_prompt.num_tokens=4 \\
-        model.teacher.model.visual_prompt.num_layers=9 \\
-        model.teacher.model.visual_prompt.pre_norm=True
-
-(and ``model.teacher.model.transfer=True`` where it was trained for other classes).
+    --cfg-options model.teacher._delete_=True model.teacher.checkpoint=FILE \\
+        model.teacher.model.transfer=True
 """
 
 _base_ = ['../_base_/methods/promptkd.py', '../_base_/datasets/eurosat.py']

@@ -10,6 +10,7 @@ from mmdpt.datasets import share_dataset
 
 from .config_check import check_config
 from .rank_check import check_processes, process_facts
+from .teacher_recipe import complete_teacher
 
 
 @RUNNERS.register_module()
@@ -26,6 +27,7 @@ class FewShotRunner(Runner):
             ValueError: If a setting does not exist, see :func:`check_config`.
         """
         check_config(cfg)
+        complete_teacher(cfg)
         return super().from_cfg(share_dataset(cfg))
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:

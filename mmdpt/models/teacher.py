@@ -20,7 +20,9 @@ class Teacher(nn.Module):
 
     Args:
         model (dict): Config of a :class:`PromptedCLIP`, without ``type`` and
-            ``classes``: ``arch``, ``pretrained``, ``text_prompt`` ...
+            ``classes``: ``arch``, ``pretrained``, ``text_prompt`` ... A
+            training takes it from the checkpoint where this is left out, see
+            :func:`mmdpt.engine.teacher_recipe.complete_teacher`.
         classes (Sequence[str]): The student's classes.
         templates (Sequence[str]): The student's templates, where ``model``
             has none.
@@ -126,8 +128,12 @@ class Teacher(nn.Module):
 
     def fingerprint(self) -> str:
         """Hash of all that its logits depend on, besides the images: 64 hex digits."""
-        about = dict(self.model.identity(), config=self.config)
-        about['precision'] = str(next(self.model.backbone.parameters()).dtype)
+        about = dict(
+            classes=self.model.classes,
+            clip=self.model.clip_identity['fingerprint'],
+            precision=str(next(self.model.backbone.parameters()).dtype),
+            config={k: v for k, v in self.config.items() if k != 'pretrained'},
+        )
         digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=repr).encode())
         for name, tensor in sorted(self.model.state_dict().items()):
             digest.update(f'{name} {tensor.dtype} {tuple(tensor.shape)}'.encode())

@@ -13,7 +13,7 @@ batch 8, 20 epochs, rate 0.005, 1 epoch of warm-up at 1e-5: the authors' code
 Theirs deploys the checkpoint that is best on test images; ours takes the last.
 
 The teacher: ``model.teacher.checkpoint`` is the file of a PromptSRC training
-of ours; without it and the prompts, frozen CLIP teaches. The images:
+of ours; without it frozen CLIP teaches, ``model.teacher.model``. The images:
 ``train_dataloader.dataset.unlabelled``, True for the train list or a folder.
 """
 

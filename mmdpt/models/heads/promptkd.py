@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.values import Size
 
 from ..part import ModelInfo
 from .base import TermsHead
@@ -43,7 +44,7 @@ class PromptKDHead(TermsHead):
     def __init__(
         self,
         about: ModelInfo | None = None,
-        size: int = 768,
+        size: Size = 768,
         weight: float = 1000.0,
         temperature: float = 1.0,
         **kwargs,
@@ -67,9 +68,9 @@ class PromptKDHead(TermsHead):
             nn.Linear(size, size),
         )
         self._classes = list(about.classes)
-        self._taught = about.teacher is not None
+        self._teacher = (about.teacher,)  # not a submodule
         text = torch.zeros(len(about.classes), size)
-        if self._taught:
+        if about.teacher is not None:
             if about.teacher.embed_dim != size:
                 raise ValueError(
                     f"The teacher's joint space has the size {about.teacher.embed_dim}, but "
@@ -77,6 +78,22 @@ class PromptKDHead(TermsHead):
                 )
             text = about.teacher.text_features()
         self.register_buffer('text', text.clone())
+
+    def set_epoch(self, epoch: int) -> None:
+        """Refuse to go on from a checkpoint that another teacher taught.
+
+        Raises:
+            ValueError: If its text features are not the teacher's.
+        """
+        (teacher,) = self._teacher
+        if teacher is None:
+            return
+        theirs = teacher.text_features().to(self.text)
+        if not torch.allclose(self.text, theirs, atol=1e-3):
+            raise ValueError(
+                'The checkpoint has the text features of another teacher than model.teacher: set '
+                'it to the one of that training, or start without the checkpoint.'
+            )
 
     def check_soft_labels(self) -> None:
         raise ValueError(
@@ -88,16 +105,18 @@ class PromptKDHead(TermsHead):
         """With a teacher its text features are those of the new classes; without one the new
         classes are some of the old."""
         unknown = [name for name in self._classes if name not in old]
-        if unknown and not self._taught:
+        if unknown and self._teacher == (None,):
             raise ValueError(
                 f"the checkpoint has the teacher's text features of its {len(old)} classes alone, "
                 f'and {unknown[0]!r} is not among them: set model.teacher, which gives those of '
                 'other classes.'
             )
-        return {'text'} if self._taught else set()
+        return set() if self._teacher == (None,) else {'text'}
 
     def rows(self, old: Sequence[str]) -> dict[str, list[int]]:
-        return {} if self._taught else dict(text=[old.index(name) for name in self._classes])
+        if self._teacher != (None,):
+            return {}
+        return dict(text=[old.index(name) for name in self._classes])
 
     def forward(self, match):
         return similarity(self.projector(match.image), self.text, match.scale)
