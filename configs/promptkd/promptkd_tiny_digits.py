@@ -4,8 +4,7 @@
 
 The teacher has the same weights and no prompts. With those of a training of ours:
 
-    --cfg-options model.teacher._delete_=True \\
-        model.teacher.checkpoint=work_dirs/promptsrc_tiny_digits_16shot/epoch_30.pth
+    --cfg-options model.teacher.checkpoint=work_dirs/promptsrc_tiny_digits_16shot/epoch_30.pth
 
 All values are our own.
 """
@@ -16,7 +15,9 @@ model = dict(
     **_base_.pop('tiny'),
     visual_prompt=dict(num_layers=3),
     head=dict(size=128, weight=100.0),
-    teacher=dict(model=dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny')),
+    teacher=dict(
+        model=dict(arch='mmdpt-tiny', pretrained='mmdpt-tiny', transfer=False), checkpoint=None
+    ),
 )
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-3))
 train_dataloader = dict(dataset=dict(shots=None, unlabelled=True))

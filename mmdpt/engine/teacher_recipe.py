@@ -1,4 +1,4 @@
-"""The teacher of a config that names only its checkpoint."""
+"""The teacher of a config that names its checkpoint, but not the prompts in it."""
 
 from mmengine.config import Config
 
@@ -8,11 +8,14 @@ from mmdpt.models.clip.weights import is_tag
 from .checkpoint import read_checkpoint
 from .entry import read_recipe
 
+LEARNT = {'text_prompt', 'visual_prompt', 'tuning', 'head'}
+
 
 def complete_teacher(cfg: Config) -> None:
-    """Take the model of ``model.teacher`` from its checkpoint, unless the config says its ``arch``.
+    """Take the prompts of ``model.teacher`` from its checkpoint, unless the config names them.
 
-    What the config says besides, such as ``transfer``, counts.
+    What the config says of the teacher's model, such as ``arch``, ``pretrained`` and
+    ``transfer``, counts.
 
     Args:
         cfg (Config): Changed in place.
@@ -27,7 +30,7 @@ def complete_teacher(cfg: Config) -> None:
     if not isinstance(teacher, dict) or not teacher.get('checkpoint'):
         return
     said = teacher.get('model') or {}
-    if 'arch' in said:
+    if LEARNT & set(said):
         return
     path = teacher['checkpoint']
     recipe, _ = read_recipe(read_checkpoint(path)['meta'], path)

@@ -21,8 +21,8 @@ class Teacher(nn.Module):
     Args:
         model (dict): Config of a :class:`PromptedCLIP`, without ``type`` and
             ``classes``: ``arch``, ``pretrained``, ``text_prompt`` ... A
-            training takes it from the checkpoint where this is left out, see
-            :func:`mmdpt.engine.teacher_recipe.complete_teacher`.
+            training takes the prompts from the checkpoint where they are left
+            out, see :func:`mmdpt.engine.teacher_recipe.complete_teacher`.
         classes (Sequence[str]): The student's classes.
         templates (Sequence[str]): The student's templates, where ``model``
             has none.
