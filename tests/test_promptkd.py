@@ -362,6 +362,8 @@ def test_the_key_of_kept_answers(tmp_path):
 def test_hooks_that_have_nothing_to_keep(tmp_path):
     with pytest.raises(ValueError, match='views must be at least 1, got 0'):
         runner(tmp_path, **kept(tmp_path, views=0))
+    with pytest.raises(ValueError, match='views are for answers that are kept: set cache_dir'):
+        runner(tmp_path, **{'default_hooks.kept.views': 2})
     found = runner(
         tmp_path,
         **kept(tmp_path),

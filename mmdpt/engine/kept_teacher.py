@@ -20,27 +20,34 @@ class KeptTeacherHook(Hook):
     student) or one with fewer views than epochs runs no teacher.
 
     Args:
-        cache_dir (str): Folder of the kept logits, see
-            :func:`mmdpt.evaluation.teacher_logits.teacher_logits`.
+        cache_dir (str, optional): Folder of the kept logits, see
+            :func:`mmdpt.evaluation.teacher_logits.teacher_logits`. None: the
+            hook does nothing.
         views (int, optional): Epoch e shows view e modulo this. None: each
             epoch its own, which is the training without this hook.
         batch_size (int): Images per pass of the teacher.
 
     Raises:
-        ValueError: Before the training, if there is no teacher, or the
+        ValueError: If there are views, but no folder; before the training, if there is no teacher, or the
             dataset is not a few-shot dataset without a wrapper.
     """
 
     priority = 'HIGH'  # after the epoch was told to the dataset
 
-    def __init__(self, cache_dir: str, views: int | None = None, batch_size: int = 100):
+    def __init__(
+        self, cache_dir: str | None = None, views: int | None = None, batch_size: int = 100
+    ):
         for name, value in dict(views=views, batch_size=batch_size).items():
             if value is not None:
                 check_least(name, value, 1)
+        if views is not None and cache_dir is None:
+            raise ValueError('views are for answers that are kept: set cache_dir to a folder.')
         self.cache_dir, self.views, self.batch_size = cache_dir, views, batch_size
 
     def before_train(self, runner):
         """Refuse what has no teacher, or images whose views are not fixed."""
+        if self.cache_dir is None:
+            return
         if getattr(unwrapped(runner.model), '_teacher', (None,)) == (None,):
             raise ValueError('KeptTeacherHook keeps the logits of a teacher: set model.teacher.')
         dataset = runner.train_dataloader.dataset
@@ -55,6 +62,8 @@ class KeptTeacherHook(Hook):
         """Show the epoch's view, and hand its logits to the teacher."""
         from mmdpt.evaluation.teacher_logits import teacher_logits
 
+        if self.cache_dir is None:
+            return
         loader, model = runner.train_dataloader, unwrapped(runner.model)
         view = runner.epoch if self.views is None else runner.epoch % self.views
         loader.dataset.set_epoch(view)
@@ -71,7 +80,8 @@ class KeptTeacherHook(Hook):
 
     def after_train(self, runner):
         """Let the teacher run again."""
-        unwrapped(runner.model)._teacher[0].keep(None)
+        if self.cache_dir is not None:
+            unwrapped(runner.model)._teacher[0].keep(None)
 
 
 def unlabelled_images(runner: Runner) -> dict:

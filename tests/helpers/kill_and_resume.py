@@ -38,7 +38,6 @@ ALSO = dict(
     promptkd=[
         'train_dataloader.dataset.shots=None',
         'train_dataloader.dataset.indices=40',
-        'default_hooks.kept.type=KeptTeacherHook',
         f'default_hooks.kept.cache_dir={tempfile.gettempdir()}/mmdpt_kept_{os.getpid()}',
         'default_hooks.kept.views=2',
     ],

@@ -27,3 +27,5 @@ model = dict(
 )
 
 optim_wrapper = dict(optimizer=dict(lr=0.005))
+# with a folder, the teacher's answers are kept there
+default_hooks = dict(kept=dict(type='KeptTeacherHook', cache_dir=None, views=None))
