@@ -28,8 +28,9 @@ class KeptTeacherHook(Hook):
         batch_size (int): Images per pass of the teacher.
 
     Raises:
-        ValueError: If there are views, but no folder; before the training, if there is no teacher, or the
-            dataset is not a few-shot dataset without a wrapper.
+        ValueError: If there are views, but no folder; before the training, if
+            there is no teacher, or the dataset is not a few-shot dataset
+            without a wrapper.
     """
 
     priority = 'HIGH'  # after the epoch was told to the dataset

@@ -35,12 +35,7 @@ ALSO = dict(
     promptsrc=['default_hooks.aggregation.mean=4'],
     tip_adapter=['model.head.num_keys=40'],
     tip_adapter_f=['model.head.num_keys=40'],
-    promptkd=[
-        'train_dataloader.dataset.shots=None',
-        'train_dataloader.dataset.indices=40',
-        f'default_hooks.kept.cache_dir={tempfile.gettempdir()}/mmdpt_kept_{os.getpid()}',
-        'default_hooks.kept.views=2',
-    ],
+    promptkd=['train_dataloader.dataset.shots=None', 'train_dataloader.dataset.indices=40'],
 )
 METHODS = (
     'coop',
