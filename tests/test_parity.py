@@ -42,6 +42,8 @@ CASES = (
     'mmrl_gap',
     'mmrlpp',
     'mmrlpp_gap',
+    'promptkd_base2novel',
+    'promptkd_cross',
     'zeroshot_ensemble',
     'preprocess',
     'lr_schedule',

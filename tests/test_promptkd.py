@@ -1,9 +1,7 @@
-"""PromptKD: no label enters, the teacher's answers may be kept, all processes share statistics."""
+"""PromptKD: the head, its teacher, and what predicts without one."""
 
 import json
-import os
 import random
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,20 +10,16 @@ import torch.nn.functional as F
 from helpers.clip_files import save
 from helpers.matrix import METHODS
 from helpers.plain import CLASSES, encode_image, small_clip
+from helpers.promptkd_runs import IMAGES, ROOT, runner
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmpretrain.registry import DATASETS, MODELS
+from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
-from PIL import Image
 
-from mmdpt.datasets.digits import DigitsDataset
+from mmdpt.cli import test_protocol
 from mmdpt.engine import FewShotRunner
 from mmdpt.models.clip.load import load_clip
 from mmdpt.models.heads.batch_norm import BatchNorm
-
-ROOT = Path(__file__).resolve().parents[1]
-CONFIG = ROOT / 'configs/promptkd/promptkd_tiny_digits.py'
-IMAGES = 40
 
 
 def build(**options):
@@ -41,31 +35,6 @@ def build(**options):
         **METHODS['promptkd'],
     )
     return MODELS.build({**model, **options})
-
-
-def runner(work_dir, **options):
-    cfg = Config.fromfile(CONFIG)
-    cfg.merge_from_dict(
-        {
-            'work_dir': str(work_dir),
-            'log_level': 'ERROR',
-            'experiment_name': os.path.basename(str(work_dir)) + str(random.random()),
-            'train_cfg.max_epochs': 2,
-            'train_dataloader.batch_size': 8,
-            'train_dataloader.dataset.indices': IMAGES,
-            'test_dataloader.dataset.indices': 20,
-            'val_dataloader.dataset.indices': 20,
-            **options,
-        }
-    )
-    return FewShotRunner.from_cfg(cfg)
-
-
-def trained(work_dir, **options):
-    """What a short training learnt."""
-    found = runner(work_dir, **options)
-    found.train()
-    return {n: t.clone() for n, t in found.model.state_dict().items()}
 
 
 def test_equals_the_plain_path():
@@ -100,34 +69,6 @@ def test_equals_the_plain_path():
         assert name == 'head.projector.0.bias' or b.abs().max() > 1e-6
     for name in norm.saved_buffers:
         torch.testing.assert_close(getattr(norm, name), getattr(plain, name).to(norm.weight))
-
-
-def test_no_label_enters(tmp_path, monkeypatch):
-    """Shuffled labels, none at all, or no draw: the same training, bit for bit."""
-    wanted = trained(tmp_path / 'none')
-    assert (wanted['head.projector.1.running_mean'] != 0).any()
-    labelled = {'train_dataloader.dataset.unlabelled': False}
-    with_labels = trained(tmp_path / 'labels', **labelled)
-    load = DigitsDataset.load_split
-
-    def shuffled(self):
-        split, rng = load(self), random.Random(5)
-        labels = [item.label for item in split.train]
-        rng.shuffle(labels)
-        train = [item._replace(label=label) for item, label in zip(split.train, labels)]
-        assert train != split.train
-        return split._replace(train=train)
-
-    monkeypatch.setattr(DigitsDataset, 'load_split', shuffled)
-    for state in (with_labels, trained(tmp_path / 'shuffled', **labelled)):
-        assert state.keys() == wanted.keys()
-        assert all(torch.equal(state[n], wanted[n]) for n in wanted)
-
-
-def test_no_label_is_even_loaded():
-    dataset = DigitsDataset(unlabelled=True)
-    assert len(dataset) == len(DigitsDataset(split='train')) > 400
-    assert all('gt_label' not in dataset.get_data_info(i) for i in range(len(dataset)))
 
 
 def test_predicts_without_the_teacher(tmp_path):
@@ -244,135 +185,6 @@ def test_training_needs_a_teacher(tmp_path):
         found.train()
 
 
-@pytest.mark.parametrize(
-    'options, message',
-    [
-        (dict(shots=4), 'needs shots=None, got 4'),
-        (dict(split='val'), "needs split='train', got 'val'"),
-        (dict(subset='base'), "needs subset='all', got 'base'"),
-        (dict(unlabelled=3), 'unlabelled must be True, False or a folder, got 3'),
-        (dict(unlabelled='nowhere'), "folder of unlabelled images 'nowhere' does not exist"),
-        (dict(unlabelled='.'), 'no image in the folder .: give another'),
-    ],
-)
-def test_what_needs_labels(options, message, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=message):
-        DigitsDataset(**{'unlabelled': True, **options})
-
-
-def test_a_folder_of_images(tmp_path):
-    """All images below it, hidden ones left out; the results name it; a table of its own."""
-    for i, name in enumerate(('b.png', 'a/c.png', 'a/d/e.png', '.h/f.png', 'a/.g.png', 'x.txt')):
-        path = tmp_path / 'images' / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new('RGB', (8, 8), (40 * i, 10, 99)).save(path, 'png')
-    folder = str(tmp_path / 'images')
-    found = runner(
-        tmp_path / 'work',
-        **{
-            'train_dataloader.dataset.unlabelled': folder,
-            'train_dataloader.dataset.indices': None,
-            'train_cfg.max_epochs': 1,
-        },
-    )
-    dataset = found.train_dataloader.dataset
-    paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
-    assert [os.path.relpath(p, folder) for p in paths] == ['a/c.png', 'a/d/e.png', 'b.png']
-    found.train()
-    results = json.loads((tmp_path / 'work/results.json').read_text())
-    assert results['unlabelled_images'] == dict(images=3, source=f'the folder {folder}')
-
-    from mmdpt.results import all_tables, collect, find_runs
-
-    rows, _ = collect(find_runs([str(tmp_path / 'work')]))
-    tables, _ = all_tables(rows)
-    rows = {t.title: [labels[0] for labels, _ in t.rows] for t in tables}
-    assert rows['Digits by shots, unlabelled images'] == ['zero_shot', 'promptkd']
-    assert rows['Digits by shots'] == ['zero_shot']
-
-
-def test_baselines_need_labels(tmp_path):
-    found = runner(tmp_path, **{'default_hooks.report.baselines': ['raw_pixels']})
-    with pytest.raises(ValueError, match='raw_pixels learn from labels, and the training images'):
-        found.train()
-
-
-def kept(folder, **options):
-    return {
-        'model.precision': 'fp64',
-        'model.teacher.model.precision': 'fp64',
-        'default_hooks.kept': dict(type='KeptTeacherHook', cache_dir=str(folder), **options),
-    }
-
-
-def test_kept_answers_are_those_of_the_teacher(tmp_path, monkeypatch):
-    """Each epoch's own view: the stock training, up to rounding; then no teacher runs."""
-    double = {k: v for k, v in kept('').items() if 'kept' not in k}
-    wanted = trained(tmp_path / 'stock', **double)
-    first = trained(tmp_path / 'first', **kept(tmp_path / 'cache'))
-    for name in wanted:
-        torch.testing.assert_close(first[name], wanted[name], rtol=1e-7, atol=1e-9)
-    files = sorted((tmp_path / 'cache').iterdir())
-    assert len(files) == 2  # views
-    found = runner(tmp_path / 'again', **kept(tmp_path / 'cache'))
-
-    def never(*_):
-        raise AssertionError('the teacher ran')
-
-    found.model._teacher[0].model.backbone.register_forward_pre_hook(never)
-    found.train()
-    again = found.model.state_dict()
-    assert all(torch.equal(again[n], first[n]) for n in first)
-    files[0].write_bytes(files[0].read_bytes()[:-1] + b'\0')
-    repaired = trained(tmp_path / 'repaired', **kept(tmp_path / 'cache'))
-    assert all(torch.equal(repaired[n], first[n]) for n in first)
-
-
-def test_fewer_views_are_told(tmp_path):
-    found = runner(tmp_path / 'work', **kept(tmp_path / 'cache', views=1))
-    found.train()
-    assert len(list((tmp_path / 'cache').iterdir())) == 1
-    results = json.loads((tmp_path / 'work/results.json').read_text())
-    assert results['unlabelled_images']['views'] == 1
-    assert found.train_dataloader.dataset._epoch == 0
-
-
-def test_the_key_of_kept_answers(tmp_path):
-    """Another seed, view, transform or teacher: another file."""
-    from mmdpt.evaluation.teacher_logits import teacher_logits
-
-    found = runner(tmp_path / 'work')
-    model, dataset, folder = found.model, found.train_dataloader.dataset, tmp_path / 'cache'
-
-    def files(view=0):
-        logits = teacher_logits(model, dataset, view, 100, 0, str(folder))
-        assert logits.shape == (IMAGES, 10)
-        return len(list(folder.iterdir()))
-
-    assert [files(), files(), files(view=1)] == [1, 1, 2]
-    dataset.seed = 9
-    assert files() == 3
-    dataset.pipeline.transforms.pop(3)  # the affine one
-    assert files() == 4
-    model._teacher[0].config['templates'] = ['{}']
-    assert files() == 5
-
-
-def test_hooks_that_have_nothing_to_keep(tmp_path):
-    with pytest.raises(ValueError, match='views must be at least 1, got 0'):
-        runner(tmp_path, **kept(tmp_path, views=0))
-    with pytest.raises(ValueError, match='views are for answers that are kept: set cache_dir'):
-        runner(tmp_path, **{'default_hooks.kept.views': 2})
-    found = runner(
-        tmp_path,
-        **kept(tmp_path),
-        **{'model.teacher': None, 'model.head': dict(_delete_=True, type='SimilarityHead')},
-    )
-    with pytest.raises(ValueError, match='keeps the logits of a teacher: set model.teacher'):
-        found.train()
-
-
 def test_batch_norm_needs_two_images():
     norm = BatchNorm(3)
     with pytest.raises(ValueError, match='needs at least 2 images in a batch, but there is 1'):
@@ -388,22 +200,6 @@ def test_the_teacher_of_a_checkpoint():
     with pytest.raises(ValueError, match='text features of another teacher than model.teacher'):
         model.head.set_epoch(0)
     build().head.set_epoch(0)
-
-
-def test_own_dataset_reads_no_label(tmp_path):
-    from helpers.trees import write_photos
-
-    write_photos(tmp_path / 'photos')
-    options = dict(
-        type='FewShotDataset',
-        benchmark=dict(name='Own'),
-        data_root=str(tmp_path / 'photos'),
-        split='train',
-    )
-    labelled, without = (DATASETS.build(dict(options, unlabelled=u)) for u in (False, True))
-    paths = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (labelled, without)]
-    assert paths[0] == paths[1] and len(without) > 3
-    assert 'gt_label' not in without.get_data_info(0)
 
 
 def test_the_checkpoint_says_what_the_teacher_is(tmp_path):
@@ -429,9 +225,7 @@ def test_the_checkpoint_says_what_the_teacher_is(tmp_path):
     assert torch.equal(built.model.text_prompt.context, state['text_prompt.context'])
     found.train()
 
-    from mmdpt.cli.test_protocol import main
-
-    main(
+    test_protocol.main(
         [
             found.cfg.filename,
             str(tmp_path / 'student/epoch_2.pth'),
