@@ -46,6 +46,8 @@ CASES = (
     'twosfs_stage2',
     'twosfs_base2new',
     'twosfs_all2all',
+    'promptkd_base2novel',
+    'promptkd_cross',
     'zeroshot_ensemble',
     'skiptuning',
     'skiptuning_few_shot',

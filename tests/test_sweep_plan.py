@@ -14,7 +14,7 @@ from mmdpt.sweep import CONFIGS, fewer_shots
 from mmdpt.sweep.check import check_runs
 from mmdpt.sweep.compose import TITLES, leaf
 from mmdpt.sweep.plan import plan_file, plan_grid, select
-from mmdpt.sweep.published import EVALUATION_ONLY, METHODS, settings
+from mmdpt.sweep.published import EVALUATION_ONLY, METHODS, UNLABELLED, settings
 from mmdpt.sweep.runs import Run, resolve
 
 COOP = CONFIGS / 'coop/coop_tiny_digits_16shot.py'
@@ -28,7 +28,9 @@ def grid(
 
 def test_every_method_is_known():
     files = {p.stem for p in (CONFIGS / '_base_/methods').glob('*.py')}
-    assert files == {*METHODS, *EVALUATION_ONLY} == set(TITLES)
+    assert files - {*UNLABELLED} == {*METHODS, *EVALUATION_ONLY} == set(TITLES)
+    with pytest.raises(ValueError, match='promptkd learns from images without labels'):
+        leaf('promptkd', 'vitb16', 'eurosat', 4)
 
 
 def test_grid_takes_files_and_composes_the_rest(tmp_path):

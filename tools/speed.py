@@ -31,7 +31,9 @@ def build(count: int, arch: str, device: str, dtype: str, method: dict):
     method = copy.deepcopy(dict(method))
     if (method.get('visual_prompt') or {}).get('top_k'):
         method['visual_prompt']['top_k'] = min(10, count)
-    if (method.get('tuning') or {}).get('dropout'):  # the plain path merges, and merged has no dropout
+    if (method.get('tuning') or {}).get(
+        'dropout'
+    ):  # the plain path merges, and merged has no dropout
         method['tuning']['dropout'] = 0.0
     if method['head']['type'] == 'CoPromptHead':
         method['head']['sentences'] = written(class_names(count))
@@ -47,7 +49,9 @@ def build(count: int, arch: str, device: str, dtype: str, method: dict):
 def written(names: list[str]) -> str:
     """A file with ten sentences per class."""
     with tempfile.NamedTemporaryFile('w', suffix='.json', delete=False) as file:
-        json.dump({name: [f'sentence {k} of the {name}.' for k in range(10)] for name in names}, file)
+        json.dump(
+            {name: [f'sentence {k} of the {name}.' for k in range(10)] for name in names}, file
+        )
     return file.name
 
 

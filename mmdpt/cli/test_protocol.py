@@ -35,7 +35,17 @@ from ..utils.files import write_json
 from ..utils.outputs import OVERWRITE, Output, check_outputs
 from ..utils.seal import read_sealed, sealed
 
-TRAINING = ('config', 'method', 'benchmark', 'subset', 'shots', 'seed', 'draw_hash', 'clip')
+TRAINING = (
+    'config',
+    'method',
+    'benchmark',
+    'subset',
+    'shots',
+    'seed',
+    'draw_hash',
+    'clip',
+    'unlabelled_images',
+)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -65,10 +75,17 @@ def test(cfg, title, change):
     """float: Accuracy in per cent on one target."""
     cfg = deepcopy(cfg)
     cfg.dataset.update(change)
+    if unlabelled(cfg) and 'subset' in change and 'name' not in change:
+        cfg.model.pop('teacher', None)  # the checkpoint has its text features of all classes
     cfg.model.transfer = True  # nothing is left out where the classes are the same
     cfg.experiment_name = f'{cfg.get("experiment_name") or "protocol"}_{title}'
     metrics = build_runner(cfg).test()
     return float(metrics['accuracy/top1'])
+
+
+def unlabelled(cfg):
+    """bool: Whether the training read no labels."""
+    return bool(cfg.train_dataloader.dataset.get('unlabelled'))
 
 
 def training_of(args, cfg, meta, subset):
@@ -117,9 +134,10 @@ def run(args):
         )
     parts = targets(args.protocol, cfg.dataset, args.datasets)
     meta = read_checkpoint(args.checkpoint)['meta']
-    check_training(args.protocol, cfg.dataset, read_entry(meta).get('classes', []))
-    base = args.protocol == 'base-to-new'
-    training = training_of(args, cfg, meta, 'base' if base else cfg.dataset.get('subset'))
+    trained = read_entry(meta).get('classes', [])
+    check_training(args.protocol, cfg.dataset, trained, unlabelled(cfg))
+    base_only = args.protocol == 'base-to-new' and not unlabelled(cfg)
+    training = training_of(args, cfg, meta, 'base' if base_only else cfg.dataset.get('subset'))
     commit = package_commit()
     accuracies = {title: test(cfg, title, change) for title, change in parts.items()}
     figures = summary(args.protocol, accuracies)

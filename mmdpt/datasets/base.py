@@ -20,6 +20,7 @@ from .sampling import (
     subset_labels,
 )
 from .split_files import Item, Split
+from .unlabelled import check_unlabelled, images_below
 
 
 class BaseFewShotDataset(BaseDataset):
@@ -43,6 +44,9 @@ class BaseFewShotDataset(BaseDataset):
         allow_fewer (bool): Whether a class may have fewer images than asked
             for. The public benchmark then takes them all, silently; here it
             is an error unless it is allowed. Defaults to False.
+        unlabelled (bool | str): Train without labels: True: on the images of
+            the train list; a folder: on the images in it and in the folders
+            below, whatever they show. Defaults to False.
         pipeline (Sequence): The transforms. Defaults to none.
         **kwargs: ``indices``, ``serialize_data``, ``lazy_init`` of
             :class:`mmengine.dataset.BaseDataset`.
@@ -60,6 +64,7 @@ class BaseFewShotDataset(BaseDataset):
         seed: int = 1,
         subset: str = 'all',
         allow_fewer: bool = False,
+        unlabelled: bool | str = False,
         pipeline: Sequence = (),
         **kwargs,
     ) -> None:
@@ -75,7 +80,9 @@ class BaseFewShotDataset(BaseDataset):
                 f'{split!r} list. Train on ImageNet, test on it.'
             )
         benchmark = with_classes(benchmark, self.load_classes(benchmark))
+        check_unlabelled(unlabelled, split, shots, subset)
         self.benchmark = benchmark
+        self.unlabelled = unlabelled
         self.split = split
         self.shots = shots
         self.seed = seed
@@ -116,6 +123,8 @@ class BaseFewShotDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Draw, select the classes, and list the images of this split."""
+        if self.unlabelled:
+            return self._without_labels()
         train, val, test = self.load_split()
         # where the val list is the test list (ImageNet), only train is drawn
         drawn_val = [] if val is test else val
@@ -140,6 +149,27 @@ class BaseFewShotDataset(BaseDataset):
             draw_hash=self.draw_hash,
         )
         return [dict(img_path=self.image_path(item), gt_label=item.label) for item in items]
+
+    def _without_labels(self) -> list[dict]:
+        """The images to learn from without labels."""
+        if isinstance(self.unlabelled, str):
+            source, names = f'the folder {self.unlabelled}', images_below(self.unlabelled)
+            paths = [os.path.join(os.path.expanduser(self.unlabelled), name) for name in names]
+        else:
+            source, items = f'the train list of {self.benchmark.name}', self.load_split().train
+            names, paths = [i.path for i in items], [self.image_path(i) for i in items]
+        if not paths:
+            raise ValueError(f'There is no image in {source}: give another one, or add images.')
+        self.draw_hash = draw_hash([Item(name, 0, '') for name in names], [])
+        self._metainfo.update(
+            benchmark=self.benchmark.name,
+            shots=None,
+            seed=self.seed,
+            subset=self.subset,
+            draw_hash=self.draw_hash,
+            unlabelled=source,
+        )
+        return [dict(img_path=path) for path in paths]
 
     def _check_enough(self, items: Sequence[Item]) -> None:
         """Refuse a class with fewer images than are to be drawn."""

@@ -34,7 +34,7 @@ class FewShotDataset(BaseFewShotDataset):
             benchmark's folder, such as 'split_fewshot' with 2SFS's; see :func:`read_draw`.
             None draws by ``shots`` and ``seed``.
         **kwargs: ``split``, ``shots``, ``seed``, ``subset``, ``allow_fewer``,
-            ``pipeline``, see :class:`BaseFewShotDataset`.
+            ``unlabelled``, ``pipeline``, see :class:`BaseFewShotDataset`.
 
     Raises:
         FileNotFoundError: If a folder, the split file or images are missing;

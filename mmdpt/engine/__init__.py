@@ -8,6 +8,7 @@ from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
 from .kept_states import KeptStatesTrainLoop
+from .kept_teacher import KeptTeacherHook
 from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
@@ -32,6 +33,7 @@ __all__ = [
     'GaussianAggregationHook',
     'KeptStatesTrainLoop',
     'LearntEMA',
+    'KeptTeacherHook',
     'LinearProbeHook',
     'MainProcessLoggerHook',
     'MeanLossHook',

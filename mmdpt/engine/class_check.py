@@ -40,6 +40,9 @@ class CheckClassesHook(Hook):
         """Check all images before the training, not hours later."""
         if not runner._resume:
             self.trained = None  # a start for any other classes
+        model = unwrapped(runner.model)
+        if hasattr(model, 'check_trainable'):
+            model.check_trainable()
         self._check(runner, runner.train_dataloader)
         if runner.val_loop is not None:
             self._check(runner, runner.val_dataloader)

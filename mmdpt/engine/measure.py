@@ -50,8 +50,14 @@ def measure_zero_shot(model, loop):
         return evaluate(model, loop)
 
 
-def check_baselines(names, model):
-    """Raise ValueError if a baseline needs features that a model does not have."""
+def check_baselines(names, model, dataset=None):
+    """Raise ValueError if a baseline needs features that a model does not have, or labels of a
+    training set that has none."""
+    if names and getattr(dataset, 'unlabelled', False):
+        raise ValueError(
+            f'the baselines {", ".join(names)} learn from labels, and the training images have '
+            'none: take them out of default_hooks.report.baselines'
+        )
     if 'linear_probe' in names and not hasattr(model, 'clip_features'):
         raise ValueError(
             f"the baseline 'linear_probe' needs a model with clip_features, which "

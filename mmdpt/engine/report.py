@@ -17,6 +17,7 @@ from ..paths import spoken
 from .best_on_val import check_lists, load_best
 from .checkpoint_hook import PromptCheckpointHook
 from .entry import belongs_to
+from .kept_teacher import unlabelled_images
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .provenance import now, package_commit, versions
@@ -79,7 +80,7 @@ class FewShotReportHook(Hook):
             check_lists(runner)
         self.commit = package_commit()  # now: the checkout may change during the training
         model = unwrapped(runner.model)
-        check_baselines(self.baselines, model)
+        check_baselines(self.baselines, model, runner.train_dataloader.dataset)
         if hasattr(model, 'zero_shot'):
             runner.logger.info(
                 f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images'
@@ -132,6 +133,9 @@ class FewShotReportHook(Hook):
         lines = [f'Few-shot result: {_title(results)}']
         lines += [f'  zero-shot CLIP: {_metrics(self.zero_shot)}'] if self.zero_shot else []
         lines += [f'  {NAMES[k]}: {v:.2f} %' for k, v in self.compared.items()]
+        used = results.get('unlabelled_images')
+        if used:
+            lines += [f'  learnt from {used["images"]} unlabelled images: {used["source"]}']
         lines += [
             f'  learnt{self._which()}: {_metrics(self.final)}',
             f'  training took {seconds:.1f} s, without these tests',
@@ -187,6 +191,7 @@ class FewShotReportHook(Hook):
             commit=self.commit,
             finished=now(),
             **({'resumed_with_changes': changed[0]} if changed and changed[0] else {}),
+            **unlabelled_images(runner),
         )
 
 

@@ -11,6 +11,7 @@ from mmdpt.datasets import share_dataset
 from .best_on_val import select_on_val
 from .config_check import check_config
 from .rank_check import check_processes, process_facts
+from .teacher_recipe import complete_teacher
 
 
 @RUNNERS.register_module()
@@ -27,6 +28,7 @@ class FewShotRunner(Runner):
             ValueError: If a setting does not exist, see :func:`check_config`.
         """
         check_config(cfg)
+        complete_teacher(cfg)
         return super().from_cfg(share_dataset(select_on_val(cfg)))
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:

@@ -14,6 +14,7 @@ from .heads.linear_probe import LinearProbeHead
 from .heads.match import Match
 from .heads.mmrl import MMRLHead
 from .heads.prograd import ProGradHead
+from .heads.promptkd import PromptKDHead
 from .heads.promptsrc import PromptSRCHead
 from .heads.text_start import TextStartHead
 from .heads.tip_adapter import TipAdapterHead
@@ -53,6 +54,7 @@ __all__ = [
     'MaPLe',
     'Match',
     'ProGradHead',
+    'PromptKDHead',
     'PromptSRCHead',
     'PromptedCLIP',
     'PromptedCLIPBackbone',

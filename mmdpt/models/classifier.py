@@ -21,7 +21,7 @@ from .heads.base import SimilarityHead, batch_share, check_head
 from .heads.match import Match
 from .learnt_state import keep_learnt_only
 from .part import ModelInfo
-from .part_checks import check_model
+from .part_checks import check_model, check_parts
 from .prompts.sentences import ClassSentences
 from .prompts.templates import TemplatePrompt
 from .second_view import second_view
@@ -137,7 +137,10 @@ class PromptedCLIP(ImageClassifier):
         if logit_scale is not None:
             scale = torch.full_like(scale, logit_scale)
         self.register_buffer('scale', scale, persistent=False)
-        about = ModelInfo(tower, classes, self.text_tower, templates, self.frozen_text_features)
+        second = teacher and Teacher(**teacher, classes=classes, templates=templates)
+        about = ModelInfo(
+            tower, classes, self.text_tower, templates, self.frozen_text_features, teacher=second
+        )
         self.templates = nn.ModuleList(TemplatePrompt(about, t) for t in templates)
         self.sentences = sentences and ClassSentences(about, sentences)
         self.text = TextFeatures(
@@ -148,7 +151,7 @@ class PromptedCLIP(ImageClassifier):
             setattr(self, name, part)
         self.text.prompt, self.text.tuning = self.text_prompt, self.tuning
         self._plain_head = SimilarityHead(about)  # of zero-shot CLIP
-        self._teacher = (teacher and Teacher(**teacher, classes=classes, templates=templates),)
+        self._teacher = (second,)
         self._zero_shot = False
         check_model(self)
         keep_learnt_only(self)
@@ -169,6 +172,10 @@ class PromptedCLIP(ImageClassifier):
         """What a checkpoint of this model belongs to, in plain Python:
         ``classes`` and ``clip`` (arch, pretrained, fingerprint)."""
         return dict(classes=list(self.classes), clip=dict(self.clip_identity))
+
+    def check_trainable(self) -> None:
+        """Raise ValueError if a part lacks what its training, unlike its predicting, requires."""
+        check_parts(self.sides, self.head, self.text_prompt)
 
     def match(self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None) -> Match:
         """One forward pass.
@@ -292,6 +299,10 @@ class PromptedCLIP(ImageClassifier):
         have different numbers of images."""
         if self.tuning is not None:
             self.tuning.begin_step(data_samples, inputs.device, self.text.by_image)
+        if self.sides.teacher is not None:
+            self.sides.teacher.begin_step(data_samples)
+        elif self.head.keeps:
+            self.check_trainable()
         losses = self.head.loss(self.match(inputs, data_samples), data_samples)
         share = batch_share(len(inputs), self.scale)
         return {name: value * share for name, value in losses.items()}

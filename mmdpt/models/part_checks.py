@@ -30,14 +30,17 @@ def check_model(model: nn.Module) -> None:
     """Raise ValueError unless the parts of a :class:`PromptedCLIP` fit."""
     if getattr(model.data_preprocessor, 'batch_augments', None):
         model.head.check_soft_labels()
-    check_parts(model.sides, model.head, model.text_prompt)
+    check_parts(model.sides, model.head, model.text_prompt, training=False)
     check_edits(model.sides, len(model.classes))
     if model.sides.teacher is not None:
         model.sides.teacher.check_images(model)
 
 
-def check_parts(sides: Sides, head: SimilarityHead, text_prompt: nn.Module | None) -> None:
-    """Raise ValueError unless every part gets what it requires."""
+def check_parts(
+    sides: Sides, head: SimilarityHead, text_prompt: nn.Module | None, training: bool = True
+) -> None:
+    """Raise ValueError unless every part gets what it requires; ``training`` is whether that
+    includes what a part keeps for predicting."""
     visual, tower = sides.visual_prompt, sides.image_tower
     given = set(ALWAYS)
     if text_prompt is not None:
@@ -57,6 +60,8 @@ def check_parts(sides: Sides, head: SimilarityHead, text_prompt: nn.Module | Non
         )
     for part in (text_prompt, visual, sides.tuning, head):
         required = frozenset() if part is None else part.requires
+        if part is not None and not training:
+            required -= part.keeps
         if 'class_ids' in required:
             required |= {'shared_text'}
         for name in sorted(required - given):

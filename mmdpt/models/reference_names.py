@@ -92,6 +92,15 @@ RULES['MMRL++'] = (
         for kind in ('A', 'B', 'bias')
     ]
 )
+RULES['PromptKD'] = RULES['PromptSRC'][2:] + [
+    (f'VPT_image_trans.conv1.{i}.{kind}', f'head.projector.{i}.{kind}')
+    for i, kinds in {
+        '0': ('weight', 'bias'),
+        '1': ('weight', 'bias', 'running_mean', 'running_var'),
+        '3': ('weight', 'bias'),
+    }.items()
+    for kind in kinds
+]
 RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight') for i in (0, 2)]
 RULES['Tip-Adapter-F'] = [('adapter.weight', 'head.keys')]
 RULES['CLIP-LoRA'] = list(_LORA.items())

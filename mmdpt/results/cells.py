@@ -124,7 +124,7 @@ def average(cells: dict[str, Cell]) -> Cell:
 
 def draw_of(row: Row) -> tuple:
     """What determines a few-shot draw."""
-    return row.dataset, row.subset, row.shots, row.seed
+    return row.dataset, row.subset, row.shots, row.seed, row.data
 
 
 def doubtful_draws(rows: Sequence[Row], warnings: list[str]) -> set:
@@ -142,7 +142,7 @@ def doubtful_draws(rows: Sequence[Row], warnings: list[str]) -> set:
     for draw, same in by(drawn, draw_of).items():
         hashes = by(same, lambda row: row.draw_hash)
         if len(hashes) > 1:
-            dataset, subset, shots, seed = draw
+            dataset, subset, shots, seed, _ = draw
             told = ', '.join(
                 f'{h[:12] or "no hash"} in {group[0].source}' for h, group in hashes.items()
             )

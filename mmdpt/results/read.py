@@ -9,6 +9,7 @@ from pathlib import Path
 from .row import METRIC, Row, parse_name, zero_shot_name
 from .schema import says_what_it_is
 
+UNLABELLED = 'unlabelled images'
 VERSIONS = ('mmdpt', 'torch', 'mmengine', 'mmpretrain')
 
 
@@ -31,7 +32,7 @@ def result_rows(results: dict, path: Path) -> list[Row]:
         ]
     own.accuracy = results['few_shot'][METRIC]
     own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
-    other: dict = dict(epochs=None, train_seconds=None)
+    other: dict = dict(epochs=None, train_seconds=None, data='')
     rows = [own]
     if results.get('zero_shot'):
         rows.append(
@@ -115,6 +116,7 @@ def _described(results: dict, path: Path) -> Row:
         commit=commit.get('commit', ''),
         dirty=commit.get('dirty'),
         finished=results.get('finished') or _changed(path),
+        data=UNLABELLED if results.get('unlabelled_images') else '',
         source=str(path),
     )
 
@@ -142,6 +144,7 @@ def _of_config(folder: Path) -> Row:
         subset=shared.get('subset') or 'all',
         shots=train.get('shots'),
         seed=(cfg.get('randomness') or {}).get('seed'),
+        data=UNLABELLED if train.get('unlabelled') else '',
     )
 
 

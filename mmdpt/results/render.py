@@ -74,12 +74,12 @@ def made_of(rows: Sequence[Row]) -> list[str]:
 
 
 def draws(rows: Sequence[Row]) -> list[tuple]:
-    """Dataset, subset, shots, seed and hash of all draws."""
+    """Dataset, subset, shots (or what was learnt from instead), seed and hash of all draws."""
     drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
     found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
     return [
-        (dataset, subset, 'all' if shots is None else shots, seed, draw)
-        for dataset, subset, shots, seed, draw in found
+        (dataset, subset, data or ('all' if shots is None else shots), seed, draw)
+        for dataset, subset, shots, seed, data, draw in found
     ]
 
 

@@ -21,6 +21,8 @@ class Row:
             CLIP's, ``subset`` 'all' or 'base' classes.
         shots: Training images per class; 0 for zero-shot, None for whole lists.
         seed: None for zero-shot.
+        data: What was learnt from, where it is not labelled images alone:
+            'unlabelled images'.
         target: What was tested: '' (few-shot: the same classes), 'base',
             'new' or another dataset.
         status: 'ok', 'unfinished' (training started, no results), 'damaged'
@@ -40,6 +42,7 @@ class Row:
     shots: int | None = None
     seed: int | None = None
     target: str = ''
+    data: str = ''
     status: str = 'ok'
     accuracy: float | None = None
     draw_hash: str = ''
@@ -68,6 +71,7 @@ class Row:
             self.subset,
             self.shots,
             self.seed,
+            self.data,
         )
 
     @property

@@ -38,6 +38,14 @@ class Selected(Part):
     val_accuracy: Percent
 
 
+class Unlabelled(Part):
+    """What a training without labels used."""
+
+    images: Count
+    source: Text
+    views: Count | None = None
+
+
 class Described(Part):
     """Which training it was."""
 
@@ -50,6 +58,7 @@ class Described(Part):
     seed: Count | None
     draw_hash: Text | None = None
     clip: Clip | None = None
+    unlabelled_images: Unlabelled | None = None
     versions: Annotated[dict[Name, Text], Field(max_length=20)] = {}
     commit: Commit | None = None
     finished: Text | None = None

@@ -36,20 +36,27 @@ def all_tables(rows: Sequence[Row]) -> tuple[list[Table], list[str]]:
     doubtful = doubtful_draws(rows, warnings)
     name = namer(rows)
     for same in by(
-        rows, lambda r: (name(r), r.protocol, r.target, r.dataset, r.subset, r.shots)
+        rows, lambda r: (name(r), r.protocol, r.target, r.dataset, r.subset, r.shots, r.data)
     ).values():
         first = same[0]
         warning = mixed_code(same, f'{name(first)}, {first.dataset}, {first.shots} shots')
         if warning and warning not in warnings:
             warnings.append(warning)
     tables = []
-    for (protocol, subset), some in by(rows, lambda r: (r.protocol, r.subset)).items():
+    for (protocol, subset, data), some in by(
+        rows, lambda r: (r.protocol, r.subset, r.data)
+    ).items():
+        if data and protocol == 'few-shot':  # with zero-shot CLIP to compare with
+            some = [r for r in rows if r.shots == 0 and r.subset == subset] + some
         if protocol == 'few-shot':
-            tables += few_shot_tables(some, subset, name, doubtful)
+            made = few_shot_tables(some, subset, name, doubtful)
         elif protocol == 'base-to-new':
-            tables += base_to_new_tables(some, name, doubtful)
+            made = base_to_new_tables(some, name, doubtful)
         else:
-            tables += transfer_tables(some, protocol, name, doubtful)
+            made = transfer_tables(some, protocol, name, doubtful)
+        for table in made:
+            table.title += f', {data}' if data else ''
+        tables += made
     return tables, warnings
 
 

@@ -3,7 +3,7 @@
 from textwrap import wrap
 
 from ..paths import root
-from .published import EVALUATION_ONLY, METHODS, settings
+from .published import EVALUATION_ONLY, METHODS, UNLABELLED, settings
 
 CONFIGS = root() / 'configs'
 DATASETS = dict(  # file name: title
@@ -164,6 +164,11 @@ def choices() -> list[tuple[str, list[str]]]:
 
 def check_names(method, arch, dataset):
     """Raise ValueError unless the three can be composed."""
+    if method in UNLABELLED:
+        raise ValueError(
+            f'{method} learns from images without labels, which are not drawn by shots: name its '
+            'config file in the plan instead of composing one'
+        )
     _check('method', method, [*METHODS, *EVALUATION_ONLY])
     _check('architecture', arch, ARCHS)
     _check('dataset', dataset, DATASETS | VARIANTS)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ..datasets.benchmarks import get_benchmark
 
 EVALUATION_ONLY = ('zeroshot', 'zeroshot_ensemble', 'zeroshot_ensemble80')  # nothing to train
+UNLABELLED = ('promptkd',)  # learns from images without labels, so there are no shots
 
 CITED_SHOTS = (1, 2, 4, 8, 16)  # of the public benchmark
 OTHER_SHOTS = (

@@ -151,6 +151,15 @@ RUNS = {
         'promptsrc/promptsrc_tiny_digits_16shot.py',
         {'custom_hooks': [dict(type='GaussianAggregationHook', mean=2, deviation=1)]},
     ),
+    'promptkd': (
+        'promptkd/promptkd_tiny_digits.py',
+        {
+            'model.teacher.model.precision': 'fp64',
+            'dataset.subset': 'all',
+            'train_dataloader.dataset.shots': None,
+            'train_dataloader.dataset.indices': 15,
+        },
+    ),
 }
 
 
@@ -162,6 +171,10 @@ def run(name, folder):
             **options,
             'test_cfg': dict(type='FrozenFeatureTestLoop', cache_dir=f'{folder}/cache'),
         }
+    if name == 'promptkd':  # each number of processes keeps answers of its own
+        place = f'{folder}/answers{get_world_size()}'
+        hook = dict(type='KeptTeacherHook', cache_dir=place, batch_size=4)
+        options = {**options, 'default_hooks.kept': hook}
     cfg = config(file, f'{folder}/{name}_{get_world_size()}_{get_rank()}', **options)
     runner = build_runner(cfg)
     runner.train()

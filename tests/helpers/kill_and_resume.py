@@ -36,6 +36,7 @@ ALSO = dict(
     skiptuning=['train_dataloader.batch_size=2'],  # of one class, which has four
     tip_adapter=['model.head.num_keys=40'],
     tip_adapter_f=['model.head.num_keys=40'],
+    promptkd=['train_dataloader.dataset.shots=None', 'train_dataloader.dataset.indices=40'],
 )
 METHODS = (
     'coop',
@@ -58,6 +59,7 @@ METHODS = (
     'twosfs',
     'skiptuning',
     'coprompt',
+    'promptkd',
 )
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
@@ -66,7 +68,8 @@ TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
 def config_of(method):
     """str: The config file of a method on the built-in example."""
     folder = {'vpt_shallow': 'vpt', 'tip_adapter_f': 'tip_adapter'}.get(method, method)
-    return osp.join(ROOT, 'configs', folder, f'{method}_tiny_digits_16shot.py')
+    shots = '' if method == 'promptkd' else '_16shot'
+    return osp.join(ROOT, 'configs', folder, f'{method}_tiny_digits{shots}.py')
 
 
 def options_of(method, epochs):

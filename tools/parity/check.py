@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import coprompt, methods, protocol, skiptuning, transclip, two_stage
+from . import coprompt, methods, promptkd, protocol, skiptuning, transclip, two_stage
 from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
@@ -30,11 +30,14 @@ INPUTS = (
     'skip/reserve_mask',
     'traj/batch_index',
     'traj/description_index',
+    'teacher/',
+    'buffer/',
 )
 
 OWN_RUNS = {
     'SkipTuning': skiptuning.recompute,
     'CoPrompt': coprompt.recompute,
+    'PromptKD': promptkd.recompute,
     'TransCLIP': transclip.recompute,
     two_stage.METHOD: two_stage.recompute,
 }
@@ -155,6 +158,8 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
     judged = meta.get('method') != two_stage.METHOD  # whose own limits are of each tensor
     if judged and ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
+    if meta.get('method') == 'PromptKD':
+        tensors.update(promptkd.zero_gradient(found, arrays, dtype))
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors

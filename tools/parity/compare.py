@@ -34,6 +34,7 @@ FLOAT32_STAGES = (
     ('stage2/grad', (0.0, 2e-4)),
     ('traj/final_logits', (0.0, 5e-5)),
     ('traj/final_test_logits', (0.0, 5e-5)),
+    ('traj/final_eval_logits', (0.0, 5e-5)),
     ('traj/final', (0.0, 3e-6)),
     ('traj/after_stage1', (0.0, 3e-6)),
     ('traj/lr', (0.0, 1e-9)),
@@ -43,6 +44,7 @@ STAGES = '2SFS (two-stage few-shot adaptation)'
 OF_METHOD = {
     STAGES: FLOAT32_STAGES,
     'SkipTuning': FLOAT32_STAGES,
+    'PromptKD': FLOAT32_STAGES,
     'CoPrompt': (('traj/final/', (0.0, 1e-5)), *FLOAT32_STAGES),
 }
 FIRST_SET = ('ZeroshotCLIP', 'ZeroshotCLIP2', 'CoOp', 'CoCoOp', 'VPT', 'VLP', 'DPT', None)
