@@ -89,9 +89,10 @@ def measure_baselines(names, model, cfg, test_set):
     return found
 
 
-def few_shot_set(cfg, split, pipeline):
-    """Dataset: Another list of the training set's benchmark, same draw."""
-    dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'split': split, 'pipeline': pipeline})
+def few_shot_set(cfg, split, pipeline, **options):
+    """Dataset: Another list of the training set's benchmark, same draw unless options differ."""
+    about = dict(cfg.train_dataloader.dataset, split=split, pipeline=pipeline, **options)
+    dataset = DATASETS.build(about)
     dataset.full_init()
     return dataset
 

@@ -4,13 +4,19 @@ from .classifier import PromptedCLIP
 from .clip.image_tower import FrozenTower, ImageTower
 from .clip.text_tower import TextTower
 from .clip.timm_tower import TimmTower
+from .heads.ape import APEHead
 from .heads.base import SimilarityHead
+from .heads.clap import CLAPHead, CrossModalHead, ZSLPHead
 from .heads.clip_adapter import CLIPAdapterHead
 from .heads.dpt import DPTHead, GuidedHead
+from .heads.feature_space import FeatureHead
+from .heads.gda import GDAHead
 from .heads.kgcoop import KgCoOpHead
 from .heads.linear_probe import LinearProbeHead
+from .heads.lppp import LPPPHead
 from .heads.match import Match
 from .heads.mmrl import MMRLHead
+from .heads.prolip import ProLIPHead
 from .heads.prograd import ProGradHead
 from .heads.promptsrc import PromptSRCHead
 from .heads.tip_adapter import TipAdapterHead
@@ -29,22 +35,29 @@ from .prompts.vpt import VPT
 from .tuning.lora import LoRA
 
 __all__ = [
+    'APEHead',
     'CAVPT',
+    'CLAPHead',
     'CLIPAdapterHead',
     'CoCoOp',
     'CoOp',
+    'CrossModalHead',
     'DPTHead',
     'DeepCoOp',
+    'FeatureHead',
     'FrozenTower',
+    'GDAHead',
     'GuidedHead',
     'ImageTower',
     'KgCoOpHead',
+    'LPPPHead',
     'LinearProbeHead',
     'LoRA',
     'MMRLHead',
     'MaPLe',
     'Match',
     'ProGradHead',
+    'ProLIPHead',
     'PromptSRCHead',
     'PromptedCLIP',
     'PromptedCLIPBackbone',
@@ -60,4 +73,5 @@ __all__ = [
     'TipAdapterHead',
     'VPT',
     'VisualPrompt',
+    'ZSLPHead',
 ]

@@ -68,13 +68,14 @@ def forward_pass(
         required = required | visual.requires
     adapts = adapted and sides.adapts_images
     tokens, first = tower.embed(images), 0
-    frozen_image = frozen_text = class_ids = classes = None
+    frozen_image = frozen_text = class_ids = classes = pooled = None
     if not adapts or required & {'frozen_image', 'class_ids'}:
         with torch.no_grad(), frozen_towers(sides.tuning):
             if adapts and sides.constant_below:
                 first = sides.constant_below
                 tokens = tower.below(tokens, first)
-            frozen_image = tower(tokens, first=first).feature.to(scale.dtype)
+            frozen = tower(tokens, first=first)
+            frozen_image, pooled = frozen.feature.to(scale.dtype), frozen.pooled
     if not adapted or required & {'frozen_text', 'class_ids'}:
         frozen_text = text.frozen()
     learnt = text.learnt(frozen_image) if adapted else frozen_text  # (C, E) or (B, C, E)
@@ -94,4 +95,5 @@ def forward_pass(
         found.evidence,
         None if given is None else given.to(scale.dtype),
         sides.teacher(images) if 'teacher' in required else None,
+        pooled,
     )

@@ -26,6 +26,8 @@ class Match(NamedTuple):
         prompt_tokens (Tensor, optional): What became of the visual prompt's
             tokens, after the tower's last LayerNorm, (B, n, D).
         teacher (Tensor, optional): Logits of the teacher, (B, C).
+        pooled (Tensor, optional): What the projection to the joint space maps to
+            ``frozen_image``, (B, D), where the tower has one.
     """
 
     image: torch.Tensor
@@ -37,6 +39,7 @@ class Match(NamedTuple):
     evidence: torch.Tensor | None = None
     prompt_tokens: torch.Tensor | None = None
     teacher: torch.Tensor | None = None
+    pooled: torch.Tensor | None = None
 
 
 def similarity(image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
