@@ -32,7 +32,9 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
     Args:
         runner (Runner): The runner.
         dataloader (DataLoader | dict): The training images.
-        max_epochs (int): Epochs of steps; 0: the method takes none.
+        max_epochs (int): Epochs.
+        steps (bool): False: one epoch in which the optimizer takes no step, for methods
+            that are fitted only.
         views (int | str): Augmented views V per training image, those of
             epochs 0 to V - 1; epoch e uses view e mod V. 'epochs': each epoch its own, which is
             the training without this loop. 'plain': one, with the test
@@ -59,7 +61,8 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
         self,
         runner,
         dataloader,
-        max_epochs: int,
+        max_epochs: int = 1,
+        steps: bool = True,
         views: int | str = 'epochs',
         pool: bool = False,
         fit: dict | None = None,
@@ -70,9 +73,9 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
         val_interval: int = 1,
         by_epoch: bool = True,
     ):
-        self.takes_steps = max_epochs > 0
+        self.takes_steps, max_epochs = steps, max_epochs if steps else 1
         begin = NEVER if val_begin is None else val_begin
-        super().__init__(runner, dataloader, max(max_epochs, 1), begin, val_interval)
+        super().__init__(runner, dataloader, max_epochs, begin, val_interval)
         fit = dict(fit or {})
         self.views, self.pool = views, pool
         self.fit_views = fit.pop('views', views if isinstance(views, int) else 1)

@@ -20,7 +20,8 @@ class KeptViews:
         dataset (Dataset): The training images.
         views (int | str): A number, 'epochs' or 'plain'; see :class:`FeatureTrainLoop`.
         val (str): 'few' or 'whole'.
-        cache_dir (str, optional): Keep them on disk as well.
+        cache_dir (str, optional): Keep them on disk as well. (What no random
+            transform has changed goes where the test keeps its features.)
 
     Attributes:
         samples (list[DataSample]): Label and path of each training image.
@@ -84,14 +85,16 @@ class KeptViews:
         for inner in inner_datasets(dataset) if view is not None else ():
             if hasattr(type(inner), 'set_epoch'):
                 inner.set_epoch(view)
-        loader = self.cfg.test_dataloader
+        loader, cache_dir = self.cfg.test_dataloader, self.cache_dir
+        if view is None and cache_dir is None:
+            cache_dir = self.cfg.test_cfg.get('cache_dir')
         training = self.model.training
         found = frozen_features(
             self.model.eval(),
             dataset,
             batch_size=loader.batch_size,
             num_workers=loader.get('num_workers', 0),
-            cache_dir=self.cache_dir,
+            cache_dir=cache_dir,
             together=True,
             pooled=self.model.keeps_pooled,
             view=view,

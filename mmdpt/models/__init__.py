@@ -16,8 +16,8 @@ from .heads.linear_probe import LinearProbeHead
 from .heads.lppp import LPPPHead
 from .heads.match import Match
 from .heads.mmrl import MMRLHead
-from .heads.prolip import ProLIPHead
 from .heads.prograd import ProGradHead
+from .heads.prolip import ProLIPHead
 from .heads.promptsrc import PromptSRCHead
 from .heads.tip_adapter import TipAdapterHead
 from .mmpretrain.clip_backbone import PromptedCLIPBackbone

@@ -54,6 +54,13 @@ TITLES = dict(
     zeroshot_ensemble='Zero-shot CLIP with 8 templates',
     zeroshot_ensemble80='Zero-shot CLIP with 80 templates',
     linear_probe='Linear probe',
+    gda='GDA',
+    lppp='LP++',
+    zs_lp='ZS-LP',
+    clap='CLAP',
+    crossmodal_lp='Cross-modal linear probe',
+    prolip='ProLIP',
+    ape='APE',
 )
 
 
@@ -136,7 +143,8 @@ def _training(method, name, dataset, shots):
     found = settings(method, dataset, shots)
     more = ''.join(f', {key}={_code(value)}' for key, value in found.model.items())
     batch = f'batch_size={found.batch_size}, ' if found.batch_size else ''
-    loop = f'max_epochs={found.epochs}' if found.epochs else found.loop
+    epochs = f'max_epochs={found.epochs}' if found.epochs else ''
+    loop = ', '.join(filter(None, [found.loop, epochs]))
     return f"""model = dict(arch='{name}', classes=_base_.dataset.name{more})
 train_dataloader = dict({batch}dataset=dict(shots={shots}))
 train_cfg = dict({loop})

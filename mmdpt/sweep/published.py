@@ -4,7 +4,7 @@ What the authors published goes into a config as it is; where they published
 nothing, the choice is ours and the config says so.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..datasets.benchmarks import get_benchmark
 
@@ -28,6 +28,8 @@ TIP_ALPHA = dict(
     fgvcaircraft=5.0,
     flowers102=10.0,
 )
+KEPT_LOOP = "_base_.pop('loop')"  # the base config's, over kept features
+KEPT_TEST = "test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')\n"
 SRC_EARLY = ('imagenet', 'caltech101', 'oxfordpets', 'food101', 'ucf101', 'sun397')
 
 
@@ -36,14 +38,14 @@ class Settings:
     """What a composed config sets besides method, tower, dataset and shots.
 
     Args:
-        epochs (int, optional): None: no epochs, the method takes no step but
-            runs ``loop``.
+        epochs (int, optional): None: those of ``loop``, or none where the method
+            takes no step.
         source (str): Where the number comes from.
         notes (str): Further sentences for the docstring.
         batch_size (int, optional): None: that of ``_base_/few_shot.py``, 32.
         model (dict): Further settings of the model.
         lines (str): Further lines of the config.
-        loop (str): What ``train_cfg`` says instead of epochs.
+        loop (str): What ``train_cfg`` says besides epochs.
     """
 
     epochs: int | None
@@ -52,7 +54,7 @@ class Settings:
     batch_size: int | None = None
     model: dict = field(default_factory=dict)
     lines: str = ''
-    loop: str = "_delete_=True, type='CacheTrainLoop'"
+    loop: str = ''
 
 
 def settings(method, dataset, shots):
@@ -169,25 +171,43 @@ def _cache(dataset, shots):
 
 def _tip_adapter(dataset, shots):
     model, notes = _cache(dataset, shots)
-    return Settings(None, '', notes, model=model)
+    return Settings(None, '', notes, model=model, loop=KEPT_LOOP)
 
 
 def _tip_adapter_f(dataset, shots):
     model, notes = _cache(dataset, shots)
     number = 100 if dataset == 'eurosat' else 20
     return Settings(
-        number, "the authors' setting for this dataset", notes + ' Batch 256: theirs.', 256, model
+        number,
+        "the authors' setting for this dataset",
+        notes + ' Batch 256: theirs.',
+        256,
+        model,
+        loop=KEPT_LOOP,
     )
 
 
 def _linear_probe(dataset, shots):
     return Settings(
-        None,
-        '',
-        'All values are those of the public protocol.',
-        loop="_delete_=True, type='CacheTrainLoop', val_begin=2",  # tested once, at the end
-        lines="test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')\n",
+        None, '', 'All values are those of the public protocol.', lines=KEPT_TEST, loop=KEPT_LOOP
     )
+
+
+def _kept(dataset, shots):
+    return Settings(
+        None, '', 'All values are those of the base config.', lines=KEPT_TEST, loop=KEPT_LOOP
+    )
+
+
+def _clap(dataset, shots):
+    return Settings(
+        300, "the authors' setting", ' Batch 256: theirs.', 256, lines=KEPT_TEST, loop=KEPT_LOOP
+    )
+
+
+def _ape(dataset, shots):
+    head = dict(num_keys=shots * num_classes(dataset))
+    return replace(_kept(dataset, shots), model=dict(head=head))
 
 
 def _clip_lora(dataset, shots):
@@ -312,4 +332,11 @@ METHODS = dict(
     tip_adapter=_tip_adapter,
     tip_adapter_f=_tip_adapter_f,
     linear_probe=_linear_probe,
+    gda=_kept,
+    lppp=_kept,
+    prolip=_kept,
+    ape=_ape,
+    zs_lp=_clap,
+    clap=_clap,
+    crossmodal_lp=_clap,
 )

@@ -17,6 +17,7 @@ DESCRIPTIVE = {
     'parameters_without_gradient',
     'public_code',
     'conflicting',
+    'dassl_commit',
     'dataset_name',
     'dataset_name_for_template',
     'dtype_of_computation',

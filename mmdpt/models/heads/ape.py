@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.values import Many, Size
 
 from ..part import ModelInfo
 from .feature_space import (
@@ -30,10 +31,10 @@ class APEHead(FeatureHead):
     """Tip-Adapter in the channels that tell classes apart, its labels weighted.
 
     `Not All Features Matter <https://arxiv.org/abs/2304.01195>`_, training-free:
-    equations 3-6 choose the channels in which classes are least alike and
-    their texts differ most; logits = zero-shot + alpha exp(-beta (1 - f~ keys~))
+    the channels are kept in which classes are least alike and their texts
+    differ most; logits = zero-shot + alpha exp(-beta (1 - f~ keys~))
     (labels times exp(gamma d)), where d says how far a key's zero-shot answer
-    is from its label (equations 7-10).
+    is from its label.
 
     Args:
         about (ModelInfo): The model.
@@ -53,8 +54,8 @@ class APEHead(FeatureHead):
     def __init__(
         self,
         about: ModelInfo,
-        num_keys: int,
-        num_channels: int,
+        num_keys: Many,
+        num_channels: Size,
         similarity_weight: float = 0.7,
         variance_weight: float = 0.3,
         alpha: float = 1.0,
@@ -103,7 +104,9 @@ class APEHead(FeatureHead):
     def likeness(self, text: torch.Tensor) -> torch.Tensor:
         """How alike texts and keys of different classes are, by channel, (E,)."""
         counts = torch.bincount(self.labels, minlength=self.num_classes).to(text)
-        means = (text + class_sums(self.keys, self.labels, self.num_classes)) / (1 + counts)[:, None]
+        means = (text + class_sums(self.keys, self.labels, self.num_classes)) / (1 + counts)[
+            :, None
+        ]
         products = means.sum(0).square() - means.square().sum(0)  # of ordered pairs
         return products / (self.num_classes * (self.num_classes - 1))
 

@@ -18,7 +18,7 @@ class ZSLPHead(FeatureHead):
     """A linear probe that starts at the zero-shot classifier.
 
     `A Closer Look at the Few-Shot Adaptation of Large Vision-Language Models
-    <https://arxiv.org/abs/2312.12730>`_, section 3: logits = scale cos(f, P),
+    <https://arxiv.org/abs/2312.12730>`_: logits = scale cos(f, P),
     with one prototype P per class, at first the mean of the templates'
     features, nowhere normalised.
 
@@ -81,8 +81,8 @@ def text_samples(
 class CLAPHead(TermsHead, ZSLPHead):
     """ZS-LP whose prototypes are held near their start.
 
-    `CLAP <https://arxiv.org/abs/2312.12730>`_, equations 5-8: plus the mean over
-    classes of lambda_c |P_c - t_c|^2. lambda_c is the mean zero-shot
+    `CLAP <https://arxiv.org/abs/2312.12730>`_: plus the mean over classes of
+    lambda_c |P_c - t_c|^2. lambda_c is the mean zero-shot
     probability of the class's training images, so no validation images are
     needed.
 

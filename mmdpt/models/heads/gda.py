@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn as nn
@@ -9,6 +10,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.values import Many
 
 from ..part import ModelInfo
 from .feature_space import FeatureHead, FeatureSpace, Found, Labelled, best, class_means, percent
@@ -22,7 +24,7 @@ class GDAHead(FeatureHead):
     """A Gaussian per class, all with one covariance, added to the zero-shot logits.
 
     `A Hard-to-Beat Baseline for Training-free CLIP-based Adaptation
-    <https://arxiv.org/abs/2402.04087>`_, equations 3-7: with means mu of the
+    <https://arxiv.org/abs/2402.04087>`_: with means mu of the
     normalised features and precision P, logits = zero-shot + alpha (f P mu -
     mu P mu / 2 - log C). Nothing is trained.
 
@@ -31,7 +33,7 @@ class GDAHead(FeatureHead):
     that the number of images fixes, so it always has an inverse.
 
     With ``num_support`` the features of the training images go into the
-    checkpoint, and other classes can be made of them (section 3.3): of each
+    checkpoint, and other classes can be made of them: of each
     new class's nearest features and its text feature. As in the authors'
     code, the covariance is then the mean of the classes' own, with a
     pseudo-inverse and without shrinkage.
@@ -56,7 +58,7 @@ class GDAHead(FeatureHead):
         self,
         about: ModelInfo,
         alpha: float = 0.1,
-        num_support: int = 0,
+        num_support: Many | Literal[0] = 0,
         num_nearest: int = 64,
         text_copies: int = 16,
         **kwargs,
@@ -161,9 +163,7 @@ def shrunk_precision(centred: torch.Tensor) -> torch.Tensor:
     return size * torch.linalg.inv(scatter + shrinkage * torch.eye(size).to(scatter))
 
 
-def mean_covariance(
-    centred: torch.Tensor, labels: torch.Tensor, num_classes: int
-) -> torch.Tensor:
+def mean_covariance(centred: torch.Tensor, labels: torch.Tensor, num_classes: int) -> torch.Tensor:
     """The classes' own covariances, averaged, (E, E)."""
     counts = torch.bincount(labels, minlength=num_classes)
     if counts.min() < 2:

@@ -19,7 +19,7 @@ class LPPPHead(FeatureHead):
     """A linear probe and a learnt share of the text, per class.
 
     `LP++: A Surprisingly Strong Linear Probe for Few-Shot CLIP
-    <https://arxiv.org/abs/2404.02285>`_, equation 3: logits = f W + b + alpha
+    <https://arxiv.org/abs/2404.02285>`_: logits = f W + b + alpha
     cos(f, text), of normalised features. :meth:`fit` trains it.
 
     Args:
@@ -86,7 +86,7 @@ class LPPPHead(FeatureHead):
         W starts at the sum of each class's features, alpha at 250 times the
         mean, over classes, of the features' mean cosine with their own text.
         The rates are 4 N over the largest eigenvalue of X'X, and N over 4 times
-        the largest sum, over classes, of squared cosines (section 4.2).
+        the largest sum, over classes, of squared cosines.
         """
         (image, cosines), labels = parts(support.match), support.labels
         self.weight.copy_(class_sums(image, labels, len(self.bias)))

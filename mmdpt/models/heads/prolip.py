@@ -22,7 +22,7 @@ class ProLIPHead(FeatureHead):
     """The projection to the joint space, learnt further from where it stands.
 
     `CLIP's Visual Embedding Projector is a Few-shot Cornucopia
-    <https://arxiv.org/abs/2410.05270>`_, equations 4-5: logits = scale cos(x W,
+    <https://arxiv.org/abs/2410.05270>`_: logits = scale cos(x W,
     text) of the class token x before the projection; the loss is cross-entropy
     plus lambda times the sum of (W - W0)^2. :meth:`fit` trains it.
 
@@ -49,11 +49,7 @@ class ProLIPHead(FeatureHead):
         return similarity(image, match.text, match.scale)
 
     def fit(
-        self,
-        space: FeatureSpace,
-        epochs: int = 300,
-        lr: Choice = 1e-3,
-        penalty: Choice = '1/shots',
+        self, space: FeatureSpace, epochs: int = 300, lr: Choice = 1e-3, penalty: Choice = '1/shots'
     ) -> Found | None:
         """Train on the whole support set at once.
 
@@ -109,8 +105,7 @@ class ProLIPHead(FeatureHead):
         labels = labels[: views.shape[1]]
         learnt = torch.optim.Adam([self.proj], lr=rate, eps=1e-4)
         for epoch in range(epochs):
-            cosine = 1 + math.cos(math.pi * epoch / epochs)
-            learnt.param_groups[0]['lr'] = rate / 2 * cosine
+            learnt.param_groups[0]['lr'] = rate_of(epoch, epochs, rate)
             logits = self(match._replace(pooled=views[(epoch + 1) % len(views)]))
             loss = F.cross_entropy(logits, labels)
             distance = (self.proj - self.start).square().sum()
@@ -119,6 +114,11 @@ class ProLIPHead(FeatureHead):
             learnt.step()
             yield loss.detach(), distance.detach()
         self.zero_grad()
+
+
+def rate_of(epoch: int, epochs: int, rate: float) -> float:
+    """A cosine to 0."""
+    return rate / 2 * (1 + math.cos(math.pi * epoch / epochs))
 
 
 def lambda_of(rule: float | str, shots: float) -> float:
