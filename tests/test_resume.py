@@ -5,15 +5,7 @@ import shutil
 
 import pytest
 import torch
-from helpers.kill_and_resume import (
-    FITTED,
-    METHODS,
-    config_of,
-    differences,
-    options_of,
-    parts,
-    run,
-)
+from helpers.kill_and_resume import FITTED, METHODS, config_of, differences, options_of, parts, run
 from mmengine.config import Config, DictAction
 
 from mmdpt.cli.train import allow_changes

@@ -97,7 +97,7 @@ def few_shot_set(cfg, split, pipeline, **options):
     return dataset
 
 
-def features(name, model, dataset, cfg, cache=True, together=False):
+def features(name, model, dataset, cfg):
     """tuple[np.ndarray, np.ndarray]: Features (N, D) and labels (N,).
 
     Args:
@@ -105,8 +105,6 @@ def features(name, model, dataset, cfg, cache=True, together=False):
         model (nn.Module): With ``clip_features``.
         dataset (Dataset): The images.
         cfg (Config): Gives batch size, workers and cache of the test.
-        cache (bool): Whether they may be kept: not with random transforms.
-        together (bool): Whether all processes call this.
     """
     from ..evaluation import frozen_features, pixel_features, stored_images
 
@@ -120,8 +118,7 @@ def features(name, model, dataset, cfg, cache=True, together=False):
         dataset,
         batch_size=loader.batch_size,
         num_workers=loader.get('num_workers', 0),
-        cache_dir=cfg.test_cfg.get('cache_dir') if cache else None,
-        together=together,
+        cache_dir=cfg.test_cfg.get('cache_dir'),
     )
     labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
     return found.float().numpy(), np.array(labels)

@@ -159,6 +159,7 @@ class FewShotReportHook(Hook):
             draw_hash=identity.get('draw_hash'),
             clip=identity.get('clip'),
             epochs=runner.epoch,
+            views=getattr(runner.train_loop, 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
             baselines=self.compared,
@@ -184,6 +185,8 @@ def _title(results):
     parts = [osp.splitext(osp.basename(results['config'] or 'training'))[0]]
     parts += [results['benchmark']] if results['benchmark'] else []
     parts += [f'{results["shots"]} shots'] if results['shots'] else []
+    if isinstance(results['views'], int):
+        parts += [f'{results["views"]} views']
     return ', '.join(parts + [f'seed {results["seed"]}'])
 
 

@@ -61,7 +61,7 @@ def leaves_the_image_alone(method):
     return not {'visual_prompt', 'tuning'} & set(METHODS[method])
 
 
-def build(method, tower, precision):
+def build(method, tower, precision, **options):
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
     return MODELS.build(
@@ -69,10 +69,9 @@ def build(method, tower, precision):
             type='PromptedCLIP',
             arch=TOWERS[tower],
             pretrained=None,
-            classes=CLASSES,
             precision=precision,
             data_preprocessor=dict(mean=None, std=None),
-            **METHODS[method],
+            **{'classes': CLASSES, **METHODS[method], **options},
         )
     )
 
