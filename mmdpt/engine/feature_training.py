@@ -50,7 +50,6 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
         val_begin (int, optional): First epoch that is followed by a test on
             ``val_dataloader``. None: the report tests, at the end.
         val_interval (int): Epochs between two such tests.
-        by_epoch (bool): Must be True.
 
     Raises:
         ValueError: If image features depend on what is learnt, labels are
@@ -71,7 +70,6 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
         cache_dir: str | None = None,
         val_begin: int | None = None,
         val_interval: int = 1,
-        by_epoch: bool = True,
     ):
         self.takes_steps, max_epochs = steps, max_epochs if steps else 1
         begin = NEVER if val_begin is None else val_begin

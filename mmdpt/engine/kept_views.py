@@ -87,7 +87,7 @@ class KeptViews:
                 inner.set_epoch(view)
         loader, cache_dir = self.cfg.test_dataloader, self.cache_dir
         if view is None and cache_dir is None:
-            cache_dir = self.cfg.test_cfg.get('cache_dir')
+            cache_dir = (self.cfg.get('test_cfg') or {}).get('cache_dir')
         training = self.model.training
         found = frozen_features(
             self.model.eval(),

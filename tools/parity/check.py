@@ -7,7 +7,7 @@ from pathlib import Path
 from mmengine.config import Config
 
 from . import features, methods, protocol
-from .compare import compare, compare_lists, failed, judge_run, worst
+from .compare import compare, compare_lists, failed, judge_entries, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
 
@@ -145,6 +145,9 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
     plan = meta.get('trajectory', {})
     if ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
+    if meta.get('method') == 'ProLIP' and dtype == 'float32':
+        key = 'traj/final/proj'
+        tensors[key] = judge_entries(found[key], arrays[key], tensors[key])
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors

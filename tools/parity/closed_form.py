@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from mmdpt.models.heads.feature_space import class_means
-from mmdpt.models.heads.gda import mean_covariance, shrunk_precision
+from mmdpt.models.heads.gda import mean_covariance
 
 from .feature_space import accuracy, check_equal, common, labelled, model_of, space_of, unit
 from .golden import Golden
@@ -32,8 +31,8 @@ def gda(golden: Golden) -> dict:
     found['search/best_alpha'] = head.alpha
     found.update(common(model, query, space))
     rows = unit(match.image)
-    means = class_means(rows, labels, len(head.bias))
-    centred = rows - means[labels]
+    means, found['out/precision'] = head.estimate(rows, labels)
+    centred = rows.double() - means[labels]
     found['out/val_features'] = unit(val.match.image)
     found['out/class_means'] = means
     found['out/gda_logits'] = head.gaussian(query.match)
@@ -41,11 +40,9 @@ def gda(golden: Golden) -> dict:
     if not len(head.support):
         found['out/covariance'] = centred.t() @ centred / (len(rows) - 1)
         found['out/trace'] = found['out/covariance'].trace()
-        found['out/precision'] = shrunk_precision(centred)
         return found
     covariance = mean_covariance(centred, labels, len(head.bias))
     found['out/class_covariances_mean'] = covariance
-    found['out/precision'] = torch.linalg.pinv(covariance, hermitian=True)
     check_equal(
         meta,
         dimension_constant='512 in the code, replaced by the feature size',

@@ -116,10 +116,10 @@ def prolip_run(golden: Golden, head, space, plan) -> dict:
     found = {}
     epochs, rate, weight = plan
     for epoch, (loss, distance) in enumerate(head.descend(space, *plan)):
-        if epoch < 2:
+        if epoch < 2 and 'grad/proj_first' in golden.arrays:
             found[f'grad/proj_{("first", "second")[epoch]}'] = head.proj.grad.clone()
         rows['loss_ce'].append(loss)
-        rows['loss_penalty'].append(distance * weight)
+        rows['loss_penalty'].append(distance)
         rows['loss'].append(loss + weight * distance)
         rows['lr'].append(torch.tensor(rate_of(epoch, epochs, rate), dtype=torch.float64))
         if epoch in golden.meta.get('stored_steps', []):

@@ -95,7 +95,7 @@ class ImageTower(nn.Module):
             tokens after ``ln_post`` if it gives them.
         """
         by_token = self.visual.pool_type == 'tok'
-        tokens, evidence, given = through_blocks(
+        tokens, evidence, given, _ = through_blocks(
             self.blocks,
             tokens,
             prompt,

@@ -71,7 +71,7 @@ class APEHead(FeatureHead):
         self.num_classes = len(about.classes)
         for name, value in dict(alpha=alpha, beta=beta, gamma=gamma).items():
             check_weight(name, value)
-            self.register_buffer(name, torch.tensor(float(value)))
+            self.register_buffer(name, torch.tensor(float(value), dtype=torch.float64))
         self.register_buffer('channels', torch.arange(num_channels))
         self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
         self.keys = nn.Parameter(torch.zeros(num_keys, size))

@@ -70,7 +70,7 @@ class GDAHead(FeatureHead):
         check_count('text_copies', text_copies, 0, 10**6, 'copies of a text feature')
         size, count = about.image_tower.embed_dim, len(about.classes)
         self.num_nearest, self.text_copies = num_nearest, text_copies
-        self.register_buffer('alpha', torch.tensor(float(alpha)))
+        self.register_buffer('alpha', torch.tensor(float(alpha), dtype=torch.float64))
         self.register_buffer('support', torch.zeros(num_support, size))
         self.weight = nn.Parameter(torch.zeros(count, size))
         self.bias = nn.Parameter(torch.zeros(count))
@@ -106,24 +106,34 @@ class GDAHead(FeatureHead):
         """
         match, labels = space.support
         rows = F.normalize(match.image, dim=-1)
-        means = class_means(rows, labels, len(self.bias))
-        if not len(self.support):
-            self.take(means, shrunk_precision(rows - means[labels]))
-            return
-        if len(self.support) != len(rows):
+        if len(self.support) not in (0, len(rows)):
             raise ValueError(
                 f'GDAHead has room for {len(self.support)} features, but the training set has '
                 f'{len(rows)}: set model.head.num_support={len(rows)}.'
             )
-        self.support.copy_(rows)
-        covariance = mean_covariance(rows - means[labels], labels, len(self.bias))
-        self.take(means, torch.linalg.pinv(covariance, hermitian=True))
+        if len(self.support):
+            self.support.copy_(rows)
+        self.take(*self.estimate(rows, labels))
+
+    def estimate(
+        self, rows: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Means (C, E) and precision (E, E) of normalised features (N, E), in double precision."""
+        exact = rows.double()
+        means = class_means(exact, labels, len(self.bias))
+        centred = exact - means[labels]
+        if not len(self.support):
+            return means, shrunk_precision(centred)
+        covariance = mean_covariance(centred, labels, len(self.bias))
+        cut = rows.shape[1] * torch.finfo(rows.dtype).eps  # what is below is rounding
+        return means, torch.linalg.pinv(covariance, rtol=cut, hermitian=True)
 
     @torch.no_grad()
     def take(self, means: torch.Tensor, precision: torch.Tensor) -> None:
         """Become the classifier of means (C, E) and a precision (E, E)."""
-        self.weight.copy_(means @ precision)
-        self.bias.copy_(-math.log(len(means)) - (self.weight * means).sum(1) / 2)
+        weight = means @ precision
+        self.weight.copy_(weight)
+        self.bias.copy_(-math.log(len(means)) - (weight * means).sum(1) / 2)
 
     @torch.no_grad()
     def other_classes(self, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -133,7 +143,7 @@ class GDAHead(FeatureHead):
             text (Tensor): Their text features, (C, E).
         """
         text = F.normalize(text, dim=-1).to(self.support)
-        rows = self.support[self.nearest(text)]  # (C, k, E)
+        rows, text = self.support[self.nearest(text)].double(), text.double()  # (C, k, E)
         copies = self.text_copies
         means = (rows.sum(1) + copies * text) / (rows.shape[1] + copies)
         precisions = (shrunk_precision(r - t) for r, t in zip(rows, text))

@@ -25,19 +25,11 @@ class LPPPHead(FeatureHead):
     Args:
         about (ModelInfo): The model.
         **kwargs: See :class:`SimilarityHead`.
-
-    Raises:
-        ValueError: If there is only one class.
     """
 
     def __init__(self, about: ModelInfo, **kwargs):
         super().__init__(about, **kwargs)
         size, count = about.image_tower.embed_dim, len(about.classes)
-        if count < 2:
-            raise ValueError(
-                f'LP++ tells classes apart, but there is only {about.classes}: give at least two '
-                'classes.'
-            )
         self.weight = nn.Parameter(torch.zeros(count, size))
         self.bias = nn.Parameter(torch.empty(count).uniform_(-(size**-0.5), size**-0.5))
         self.alpha = nn.Parameter(torch.zeros(count))

@@ -45,8 +45,8 @@ class TipAdapterHead(FeatureHead):
         check_weight('alpha', alpha)
         check_weight('beta', beta)
         self.num_keys = num_keys
-        self.register_buffer('alpha', torch.tensor(float(alpha)))
-        self.register_buffer('beta', torch.tensor(float(beta)))
+        self.register_buffer('alpha', torch.tensor(float(alpha), dtype=torch.float64))
+        self.register_buffer('beta', torch.tensor(float(beta), dtype=torch.float64))
         self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
         self.num_classes = len(about.classes)
         self.keys = nn.Parameter(torch.zeros(num_keys, about.image_tower.embed_dim))
