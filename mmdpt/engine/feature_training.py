@@ -3,6 +3,7 @@ what they gave."""
 
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from mmengine.dist import get_rank, get_world_size
@@ -78,8 +79,8 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
         self.views, self.pool = views, pool
         self.fit_views = fit.pop('views', views if isinstance(views, int) else 1)
         self.fit, self.search, self.val, self.cache_dir = fit, search, val, cache_dir
-        self._kept: KeptViews | None = None
-        self._pool: tuple[torch.Tensor, list[DataSample]] | None = None
+        self._kept: Any = None  # KeptViews, from the first epoch on
+        self._pool: Any = None  # all rows and their samples
         self._check()
 
     def _check(self) -> None:
@@ -182,7 +183,7 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
             self._tell(head.fit(space, **self.fit))
         if self.pool:
             extra = head.extra_rows(space, self._generator(0))
-            features, samples = kept.several(self.views), kept.samples * self.views
+            features, samples = kept.several(int(self.views)), kept.samples * int(self.views)
             if extra is not None:
                 features = torch.cat([features, extra.match.image.to(features)])
                 samples = samples + [DataSample().set_gt_label(i) for i in extra.labels.tolist()]
