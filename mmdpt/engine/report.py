@@ -159,7 +159,7 @@ class FewShotReportHook(Hook):
             draw_hash=identity.get('draw_hash'),
             clip=identity.get('clip'),
             epochs=runner.epoch,
-            views=getattr(runner.train_loop, 'views', None),  # of kept features
+            views=getattr(getattr(runner, 'train_loop', None), 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
             baselines=self.compared,
