@@ -6,10 +6,10 @@ from .checkpoint_hook import AtomicBackend, PromptCheckpointHook
 from .class_check import CheckClassesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
+from .feature_training import FeatureTrainLoop
 from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
 from .kept_states import KeptStatesTrainLoop
 from .kept_teacher import KeptTeacherHook
-from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
 from .rank_check import SameTrainingHook
@@ -17,16 +17,15 @@ from .report import FewShotReportHook
 from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
 from .stages import StagedTrainLoop
-from .tip_adapter import CacheTrainLoop, TipAdapterHook
 from .transductive_loop import TransductiveTestLoop
 
 __all__ = [
     'AtomicBackend',
-    'CacheTrainLoop',
     'CheckClassesHook',
     'CheckpointError',
     'ConstantWarmupCosineLR',
     'EpochSeedHook',
+    'FeatureTrainLoop',
     'FewShotReportHook',
     'FewShotRunner',
     'FrozenFeatureTestLoop',
@@ -34,7 +33,6 @@ __all__ = [
     'KeptStatesTrainLoop',
     'LearntEMA',
     'KeptTeacherHook',
-    'LinearProbeHook',
     'MainProcessLoggerHook',
     'MeanLossHook',
     'ProGradOptimWrapper',
@@ -43,7 +41,6 @@ __all__ = [
     'SameTrainingHook',
     'StagedTrainLoop',
     'StopOnNaNHook',
-    'TipAdapterHook',
     'TransductiveTestLoop',
     'constant_warmup_cosine',
     'gaussian_weights',

@@ -179,6 +179,7 @@ class FewShotReportHook(Hook):
             clip=identity.get('clip'),
             epochs=runner.epoch,
             selected=self.selected,
+            views=getattr(getattr(runner, 'train_loop', None), 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
             described=bool(getattr(unwrapped(runner.model), 'descriptions', None)),
@@ -206,6 +207,8 @@ def _title(results):
     parts = [osp.splitext(osp.basename(results['config'] or 'training'))[0]]
     parts += [results['benchmark']] if results['benchmark'] else []
     parts += [f'{results["shots"]} shots'] if results['shots'] else []
+    if isinstance(results['views'], int):
+        parts += [f'{results["views"]} views']
     return ', '.join(parts + [f'seed {results["seed"]}'])
 
 

@@ -7,6 +7,7 @@ same features of a fixed test set in every evaluation.
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import safetensors.torch
@@ -39,13 +40,15 @@ def frozen_features(
     encode: Callable[[torch.Tensor], torch.Tensor] | None = None,
     width: int | None = None,
     also: str = '',
+    pooled: bool = False,
+    view: int | None = None,
 ) -> torch.Tensor:
     """Compute the features of a fixed set, or read them from the cache.
 
     Args:
         model (PromptedCLIP): Its ``clip_features`` and ``data_preprocessor``
             are used.
-        dataset (BaseDataset): A set without random transforms.
+        dataset (BaseDataset): A set without random transforms, or at the epoch ``view``.
         indices (Sequence[int], optional): Which images, in which order.
             Defaults to all.
         batch_size (int): Images per forward pass.
@@ -61,16 +64,19 @@ def frozen_features(
             (B, 3, H, W). Defaults to the model's ``clip_features``.
         width (int, optional): Its columns. Defaults to E.
         also (str): What ``encode`` depends on besides, for the file's name.
+        pooled (bool): Those before the last projection. Defaults to False.
+        view (int, optional): Which epoch's random transforms they come from.
 
     Returns:
-        Tensor: (N, E), not normalised, on the CPU.
+        Tensor: (N, E), or (N, D) if ``pooled``, not normalised, on the CPU.
     """
     indices = list(range(len(dataset))) if indices is None else list(indices)
     together = together and get_world_size() > 1
-    encode, width = encode or model.clip_features, width or model.backbone.embed_dim
+    encode = encode or partial(model.clip_features, pooled=pooled)
+    width = width or (model.backbone.width if pooled else model.backbone.embed_dim)
     path = kept = None
     if cache_dir is not None and (not together or is_main_process()):
-        key = cache_key(model, dataset, indices, also)
+        key = cache_key(model, dataset, indices, also, pooled, view)
         path = Path(cache_dir) / f'{key}.safetensors'
         kept = _read(path, key, (len(indices), width))
     if cache_dir is not None and together:
@@ -159,7 +165,14 @@ def _checksum(features: torch.Tensor, key: str) -> str:
     return digest.hexdigest()
 
 
-def cache_key(model, dataset, indices: list[int], also: str = '') -> str:
+def cache_key(
+    model,
+    dataset,
+    indices: list[int],
+    also: str = '',
+    pooled: bool = False,
+    view: int | None = None,
+) -> str:
     """Hash of all that the features depend on: 32 hex digits."""
     digest = hashlib.sha256(also.encode())
     clip, pre = model.clip_identity, model.data_preprocessor
@@ -173,6 +186,8 @@ def cache_key(model, dataset, indices: list[int], also: str = '') -> str:
         getattr(pre, 'std', None),
     ):
         digest.update(f'{part}\n'.encode())
+    if pooled or view is not None:
+        digest.update(f'{pooled} {view} {getattr(dataset, "seed", None)}\n'.encode())
     images = getattr(dataset, 'images', {})
     for i in indices:
         path = dataset.get_data_info(i)['img_path']

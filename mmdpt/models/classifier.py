@@ -181,14 +181,16 @@ class PromptedCLIP(ImageClassifier):
         """One forward pass.
 
         Args:
-            inputs (Tensor): Normalised images, (B, 3, H, W); or :meth:`states`
-                of them.
+            inputs (Tensor): Normalised images, (B, 3, H, W); or what
+                :meth:`states` or :meth:`clip_features` gave of them.
             data_samples (list[DataSample], optional): In a training step, for
                 heads that read a second view or choose among the classes.
 
         Returns:
             Match: Features, and what else the head needs.
         """
+        if inputs.dim() == 2:
+            return self.match_features(inputs)
         required = self.head.requires if self.training else frozenset()
         second = choose = None
         if self.training and data_samples is not None:
@@ -210,9 +212,16 @@ class PromptedCLIP(ImageClassifier):
         """Features of the templates, see :meth:`TextFeatures.frozen`."""
         return self.text.frozen()
 
-    def clip_features(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Frozen CLIP's image features, (B, E), not normalised."""
-        return forward_pass(self.sides, inputs, adapted=False).image
+    @property
+    def keeps_pooled(self) -> bool:
+        """Whether the head works from the image before its last projection."""
+        return 'pooled' in self.head.requires
+
+    def clip_features(self, inputs: torch.Tensor, pooled: bool = False) -> torch.Tensor:
+        """Frozen CLIP's image features, (B, E), not normalised; ``pooled``: what its
+        last projection maps to them, (B, D)."""
+        found = forward_pass(self.sides, inputs, adapted=False)
+        return found.pooled if pooled else found.image
 
     @torch.no_grad()
     def predict_features(
@@ -226,18 +235,33 @@ class PromptedCLIP(ImageClassifier):
         return self._active_head.predict(self.match_features(features), data_samples)
 
     def match_features(self, features: torch.Tensor) -> Match:
-        """As :meth:`match`, from what :meth:`clip_features` gave, (B, E).
+        """As :meth:`match`, from what :meth:`clip_features` gave, (B, E), or
+        (B, D) for a head that :attr:`keeps_pooled`.
 
         Raises:
-            ValueError: If the image would have to be prompted.
+            ValueError: If the image would have to be prompted, or shown to a teacher.
         """
         if not self._zero_shot and self.sides.adapts_images:
             raise ValueError(
                 'Visual prompts and low-rank updates need the images, not their frozen features.'
             )
-        image = features.to(self.scale)
-        text = self.text.frozen() if self._zero_shot else self.text.learnt(image)
-        return Match(image, text, self.scale)
+        image, pooled = features, None
+        if self.keeps_pooled:
+            image, pooled = image @ self.backbone.proj.to(image), image
+        image = image.to(self.scale)
+        if self._zero_shot:
+            return Match(image, self.text.frozen(), self.scale)
+        required = self.head.requires if self.training else frozenset()
+        if 'teacher' in required:
+            raise ValueError('A teacher needs the images, not their frozen features.')
+        return Match(
+            image,
+            self.text.learnt(image),
+            self.scale,
+            frozen_image=image,
+            frozen_text=self.text.frozen() if 'frozen_text' in required else None,
+            pooled=pooled,
+        )
 
     @property
     def _active_head(self) -> SimilarityHead:

@@ -78,13 +78,14 @@ def forward_pass(
     tokens, first = (
         (images, sides.constant_below) if images.dim() == 3 else (tower.embed(images), 0)
     )
-    frozen_image = frozen_text = class_ids = classes = None
+    frozen_image = frozen_text = class_ids = classes = pooled = None
     if not adapts or required & {'frozen_image', 'class_ids'}:
         with torch.no_grad(), frozen_towers(sides.tuning):
             if adapts and first < sides.constant_below:
                 first = sides.constant_below
                 tokens = tower.below(tokens, first)
-            frozen_image = tower(tokens, first=first).feature.to(scale.dtype)
+            frozen = tower(tokens, first=first)
+            frozen_image, pooled = frozen.feature.to(scale.dtype), frozen.pooled
     if not adapted or required & {'frozen_text', 'class_ids'}:
         frozen_text = text.frozen()
     found = kept = None
@@ -113,6 +114,7 @@ def forward_pass(
         sides.teacher(images) if 'teacher' in required else None,
         None if second is None else frozen_feature(sides, second),
         kept,
+        pooled,
     )
 
 

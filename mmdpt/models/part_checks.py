@@ -12,7 +12,7 @@ from .heads.base import SimilarityHead
 from .heads.match import Match
 
 ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text', 'second_image'})
-KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text'}
+KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text', 'fixed_image'}
 REMEDIES = dict(  # what a part lacks, and what to do
     evidence='needs class evidence, but visual_prompt is {visual}: use CAVPT, or GuidedHead.',
     class_ids='needs the likeliest classes of an image, but visual_prompt is {visual}: use CAVPT.',
@@ -23,6 +23,10 @@ REMEDIES = dict(  # what a part lacks, and what to do
     shared_text='needs text features that all images share, but those of {text} depend on the '
     'image: use CoOp.',
     teacher='learns from a teacher, but there is none: set model.teacher.',
+    fixed_image='works on kept features of the images, which visual prompts and low-rank updates '
+    'change: set model.visual_prompt=None and model.tuning=None, or use another head.',
+    pooled='learns the last projection of the image tower, but {tower} has none of its own: use a '
+    'CLIP ViT such as ViT-B-16-quickgelu.',
 )
 
 
@@ -58,6 +62,10 @@ def check_parts(
             f'{type(head).__name__} leaves out classes, whose text {type(visual).__name__} may '
             'need: use VPT.'
         )
+    if not sides.adapts_images:
+        given.add('fixed_image')
+    if tower.proj is not None:
+        given.add('pooled')
     for part in (text_prompt, visual, sides.tuning, head):
         required = frozenset() if part is None else part.requires
         if part is not None and not training:

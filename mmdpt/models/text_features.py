@@ -79,7 +79,7 @@ class TextFeatures:
         def compute():
             if self.sentences is not None:
                 return self.sentences.features(self.tower, self.dtype)
-            features = [self.tower(t())[0].to(self.dtype) for t in self.templates]
+            features = self.by_template()
             if self.normalise:
                 features = [F.normalize(f, dim=-1) for f in features]
             return F.normalize(sum(features) / len(features), dim=-1)
@@ -87,8 +87,13 @@ class TextFeatures:
         if self._pretended is not None:
             return self._pretended
         place = self.tower.token_embedding.weight[:0]  # device and type
+        return self._frozen.get([place], compute)
+
+    @torch.no_grad()
+    def by_template(self) -> list[torch.Tensor]:
+        """Features of the filled templates, (C, E) for each, not normalised."""
         with frozen_towers(self.tuning):
-            return self._frozen.get([place], compute)
+            return [self.tower(t())[0].to(self.dtype) for t in self.templates]
 
     @contextmanager
     def pretended(self, num_classes: int):

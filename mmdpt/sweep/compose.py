@@ -57,6 +57,13 @@ TITLES = dict(
     zeroshot_ensemble='Zero-shot CLIP with 8 templates',
     zeroshot_ensemble80='Zero-shot CLIP with 80 templates',
     linear_probe='Linear probe',
+    gda='GDA',
+    lppp='LP++',
+    zs_lp='ZS-LP',
+    clap='CLAP',
+    crossmodal_lp='Cross-modal linear probe',
+    prolip='ProLIP',
+    ape='APE',
 )
 
 
@@ -140,7 +147,8 @@ def _training(method, name, dataset, shots):
     more = ''.join(f', {key}={_code(value)}' for key, value in found.model.items())
     batch = f'batch_size={found.batch_size}, ' if found.batch_size else ''
     batch += 'batch_sampler=dict(keep_last=True), ' if found.keep_last else ''
-    loop = (found.loop or 'max_epochs={}').format(found.epochs)
+    epochs = f'max_epochs={found.epochs}' if found.epochs else ''
+    loop = ', '.join(filter(None, [found.loop, epochs]))
     return f"""model = dict(arch='{name}', classes=_base_.dataset.name{more})
 train_dataloader = dict({batch}{found.loader}dataset=dict(shots={shots}{found.data}))
 train_cfg = dict({loop})

@@ -4,7 +4,7 @@ What the authors published goes into a config as it is; where they published
 nothing, the choice is ours and the config says so.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..datasets.benchmarks import get_benchmark
 
@@ -29,6 +29,8 @@ TIP_ALPHA = dict(
     fgvcaircraft=5.0,
     flowers102=10.0,
 )
+KEPT_LOOP = "_base_.pop('loop')"  # the base config's, over kept features
+KEPT_TEST = "test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')\n"
 SRC_EARLY = ('imagenet', 'caltech101', 'oxfordpets', 'food101', 'ucf101', 'sun397')
 
 SKIP_TEMPLATE = dict(
@@ -63,15 +65,15 @@ class Settings:
     """What a composed config sets besides method, tower, dataset and shots.
 
     Args:
-        epochs (int, optional): None: no epochs, the method takes no step but
-            runs ``loop``.
+        epochs (int, optional): None: those of ``loop``, or none where the method
+            takes no step.
         source (str): Where the number comes from.
         notes (str): Further sentences for the docstring.
         batch_size (int, optional): None: that of ``_base_/few_shot.py``, 32.
         keep_last (bool): Keep an incomplete last batch.
         model (dict): Further settings of the model.
         lines (str): Further lines of the config.
-        loop (str): What ``train_cfg`` says; ``{}`` stands for the epochs.
+        loop (str): What ``train_cfg`` says besides epochs.
         loader (str): Further settings of the training's loader.
         data (str): Further settings of its dataset.
     """
@@ -202,7 +204,7 @@ def _cache(dataset, shots):
 
 def _tip_adapter(dataset, shots):
     model, notes = _cache(dataset, shots)
-    return Settings(None, '', notes, model=model, loop="_delete_=True, type='CacheTrainLoop'")
+    return Settings(None, '', notes, model=model, loop=KEPT_LOOP)
 
 
 def _tip_adapter_f(dataset, shots):
@@ -213,18 +215,32 @@ def _tip_adapter_f(dataset, shots):
         "the authors' setting for this dataset",
         notes + ' Batch 256: theirs.',
         256,
-        model=model,
+        model,
+        loop=KEPT_LOOP,
     )
 
 
 def _linear_probe(dataset, shots):
     return Settings(
-        None,
-        '',
-        'All values are those of the public protocol.',
-        loop="_delete_=True, type='CacheTrainLoop', val_begin=2",  # tested once, at the end
-        lines="test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')\n",
+        None, '', 'All values are those of the public protocol.', lines=KEPT_TEST, loop=KEPT_LOOP
     )
+
+
+def _kept(dataset, shots):
+    return Settings(
+        None, '', 'All values are those of the base config.', lines=KEPT_TEST, loop=KEPT_LOOP
+    )
+
+
+def _clap(dataset, shots):
+    return Settings(
+        300, "the authors' setting", ' Batch 256: theirs.', 256, lines=KEPT_TEST, loop=KEPT_LOOP
+    )
+
+
+def _ape(dataset, shots):
+    head = dict(num_keys=shots * num_classes(dataset))
+    return replace(_kept(dataset, shots), model=dict(head=head))
 
 
 def _clip_lora(dataset, shots):
@@ -349,7 +365,7 @@ def _skiptuning(dataset, shots):
         f' Batch 4: theirs.{mixed}' + (' Their own template.' if template else ''),
         4,
         model=dict(templates=template) if template else {},
-        loop="_delete_=True, type='KeptStatesTrainLoop', max_epochs={}, val_interval=1000000",
+        loop="_delete_=True, type='KeptStatesTrainLoop', val_interval=1000000",
         loader='' if mixed else "batch_sampler=dict(type='SingleClassBatchSampler'), ",
     )
 
@@ -394,4 +410,11 @@ METHODS = dict(
     tip_adapter=_tip_adapter,
     tip_adapter_f=_tip_adapter_f,
     linear_probe=_linear_probe,
+    gda=_kept,
+    lppp=_kept,
+    prolip=_kept,
+    ape=_ape,
+    zs_lp=_clap,
+    clap=_clap,
+    crossmodal_lp=_clap,
 )

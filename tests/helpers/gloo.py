@@ -143,10 +143,15 @@ RUNS = {
         'tip_adapter/tip_adapter_tiny_digits_16shot.py',
         {
             'model.head.num_keys': 15,
-            'default_hooks.tip_adapter.views': 2,
-            'default_hooks.tip_adapter.search_scale': (7, 3),
+            'train_cfg.views': 2,
+            'train_cfg.search': dict(scale=(7, 3), steps=(200, 20)),
         },
     ),
+    'clap': (
+        'clap/clap_tiny_digits_16shot.py',
+        {'model.head.adaptive': True, 'train_cfg.views': 3},
+    ),
+    'crossmodal': ('crossmodal_lp/crossmodal_lp_tiny_digits_16shot.py', {'train_cfg.views': 2}),
     'promptsrc': (
         'promptsrc/promptsrc_tiny_digits_16shot.py',
         {'custom_hooks': [dict(type='GaussianAggregationHook', mean=2, deviation=1)]},
@@ -166,7 +171,7 @@ RUNS = {
 def run(name, folder):
     """What a whole training learnt, and its log of losses."""
     file, options = RUNS[name]
-    if name == 'tip':
+    if name in ('tip', 'clap', 'crossmodal'):
         options = {
             **options,
             'test_cfg': dict(type='FrozenFeatureTestLoop', cache_dir=f'{folder}/cache'),

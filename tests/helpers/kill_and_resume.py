@@ -37,7 +37,16 @@ ALSO = dict(
     tip_adapter=['model.head.num_keys=40'],
     tip_adapter_f=['model.head.num_keys=40'],
     promptkd=['train_dataloader.dataset.shots=None', 'train_dataloader.dataset.indices=40'],
+    ape=['model.head.num_keys=40', 'train_cfg.views=2'],
+    clap=['model.head.adaptive=True', 'train_cfg.views=3'],
+    crossmodal_lp=['train_cfg.views=3'],
+    zs_lp=['train_cfg.views=3'],
+    gda=['train_cfg.views=2'],
+    lppp=['train_cfg.fit.epochs=20'],
+    prolip=['train_cfg.fit.epochs=20', 'train_cfg.views=3'],
 )
+FITTED = ('tip_adapter', 'linear_probe', 'gda', 'lppp', 'prolip', 'ape')  # one epoch, no step
+KEPT = {*ALSO, 'linear_probe'} - {'dpt', 'promptsrc', 'tip_adapter', 'tip_adapter_f'}
 METHODS = (
     'coop',
     'cocoop',
@@ -60,6 +69,14 @@ METHODS = (
     'skiptuning',
     'coprompt',
     'promptkd',
+    'linear_probe',
+    'gda',
+    'lppp',
+    'prolip',
+    'ape',
+    'zs_lp',
+    'clap',
+    'crossmodal_lp',
 )
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
@@ -74,7 +91,9 @@ def config_of(method):
 
 def options_of(method, epochs):
     """list[str]: What follows ``--cfg-options``."""
-    return [f'train_cfg.max_epochs={epochs}', *SHORT, *ALSO.get(method, [])]
+    cache = osp.join(tempfile.gettempdir(), 'mmdpt_features')
+    kept = [f'test_cfg.cache_dir={cache}'] if method in KEPT else []
+    return [f'train_cfg.max_epochs={epochs}', *SHORT, *ALSO.get(method, []), *kept]
 
 
 def differences(one, two, place='checkpoint'):
@@ -152,7 +171,7 @@ def run(method, folder, kills=2, epochs=6, seed=0):
     began = time.time()
     finish(start(method, whole, epochs), whole)
     seconds, killed = time.time() - began, []
-    last = 1 if method == 'tip_adapter' else epochs
+    last = 1 if method in FITTED else epochs
     pause = seconds / 4 / last  # about an epoch, with what a checkpoint takes
     for after in sorted(rng.choices(range(last), k=kills)):
         process = start(method, broken, epochs, '--resume')

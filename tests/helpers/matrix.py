@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 import mmdpt.engine  # noqa: F401
 from helpers.classifier import METHODS as PROMPTS
 from helpers.classifier import samples
+from helpers.kept import space
 from helpers.plain import CLASSES, small_clip
 
 PARTS = dict(
@@ -36,6 +37,14 @@ METHODS = {
     **{name: parts for name, parts in PROMPTS.items() if name != 'zeroshot'},
     **PARTS,
     'linear_probe': dict(head=dict(type='LinearProbeHead')),
+    'gda': dict(head=dict(type='GDAHead')),
+    'gda_new': dict(head=dict(type='GDAHead', num_support=16, num_nearest=4)),
+    'lppp': dict(head=dict(type='LPPPHead')),
+    'zs_lp': dict(head=dict(type='ZSLPHead')),
+    'clap': dict(head=dict(type='CLAPHead', adaptive=True)),
+    'crossmodal_lp': dict(head=dict(type='CrossModalHead')),
+    'prolip': dict(head=dict(type='ProLIPHead')),
+    'ape': dict(head=dict(type='APEHead', num_keys=8, num_channels=20)),
     'lora_dropout': dict(tuning=dict(type='LoRA', dropout=0.25)),
     'coop_lora': dict(text_prompt=dict(type='CoOp', num_tokens=4), tuning=dict(type='LoRA')),
 }
@@ -65,7 +74,7 @@ def leaves_the_image_alone(method):
     return not {'visual_prompt', 'tuning'} & set(METHODS[method])
 
 
-def build(method, tower, precision):
+def build(method, tower, precision, **options):
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
     return MODELS.build(
@@ -73,16 +82,19 @@ def build(method, tower, precision):
             type='PromptedCLIP',
             arch=TOWERS[tower],
             pretrained=None,
-            classes=CLASSES,
             precision=precision,
             data_preprocessor=dict(mean=None, std=None),
-            **METHODS[method],
+            **{'classes': CLASSES, **METHODS[method], **options},
         )
     )
 
 
 def on_resnet(method):
     """Carries what leaves the image alone, and says what it cannot."""
+    if method == 'prolip':
+        with pytest.raises(ValueError, match='ProLIPHead learns the last projection of the image'):
+            build(method, 'resnet', 'fp32')
+        return
     if leaves_the_image_alone(method):
         return train_save_load_predict(method, 'resnet', 'fp32')
     part = METHODS[method].get('visual_prompt') or METHODS[method]['tuning']
@@ -97,8 +109,8 @@ def on_resnet(method):
 def train_save_load_predict(method, tower, precision):
     model = build(method, tower, precision)
     model.head.set_epoch(0)
-    if hasattr(model.head, 'fill'):
-        model.head.fill(torch.randn(2, 8, model.backbone.embed_dim), torch.arange(8) % 4)
+    if hasattr(model.head, 'fit'):
+        model.head.fit(space(model))
     kind = 'ProGradOptimWrapper' if model.head.second_loss else 'OptimWrapper'
     optim = build_optim_wrapper(
         model,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import coprompt, methods, promptkd, protocol, skiptuning, transclip, two_stage
-from .compare import compare, compare_lists, failed, judge_run, worst
+from . import coprompt, features, methods, promptkd, protocol, skiptuning, transclip, two_stage
+from .compare import compare, compare_lists, failed, judge_entries, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
 
@@ -32,9 +32,14 @@ INPUTS = (
     'traj/description_index',
     'teacher/',
     'buffer/',
+    'pool/',
+    'new/',
+    'traj/permutation',
+    'traj/half_choice',
 )
 
 OWN_RUNS = {
+    **dict.fromkeys(features.METHODS, features.recompute),
     'SkipTuning': skiptuning.recompute,
     'CoPrompt': coprompt.recompute,
     'PromptKD': promptkd.recompute,
@@ -160,6 +165,9 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
     if meta.get('method') == 'PromptKD':
         tensors.update(promptkd.zero_gradient(found, arrays, dtype))
+    if meta.get('method') == 'ProLIP' and dtype == 'float32':
+        key = 'traj/final/proj'
+        tensors[key] = judge_entries(found[key], arrays[key], tensors[key])
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors
@@ -169,7 +177,7 @@ def _compare_all(found: dict, arrays: dict, dtype: str, method: str | None) -> d
     """Every key of the file is compared, or skipped with a reason."""
     tensors = {}
     for key, theirs in arrays.items():
-        if key.startswith(INPUTS):
+        if key.startswith(INPUTS) and key not in found:
             tensors[key] = dict(skipped='an input of the computation')
         elif not theirs.size:
             tensors[key] = dict(skipped='empty: no block takes plain prompts')

@@ -18,6 +18,7 @@ DESCRIPTIVE = {
     'public_code',
     'replaced',
     'conflicting',
+    'dassl_commit',
     'dataset_name',
     'dataset_name_for_template',
     'description_note',

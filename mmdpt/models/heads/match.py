@@ -31,6 +31,8 @@ class Match(NamedTuple):
             each image, (B, E).
         classes (Sequence[int], optional): Which classes ``text`` holds, where
             the head has chosen some, in ascending order.
+        pooled (Tensor, optional): What the projection to the joint space maps to
+            ``frozen_image``, (B, D), where the tower has one.
     """
 
     image: torch.Tensor
@@ -44,6 +46,7 @@ class Match(NamedTuple):
     teacher: torch.Tensor | None = None
     second_image: torch.Tensor | None = None
     classes: Sequence[int] | None = None
+    pooled: torch.Tensor | None = None
 
 
 def similarity(image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
