@@ -2,8 +2,7 @@
 
     python tools/train.py configs/twosfs/twosfs_tiny_digits_16shot.py
 
-All values are our own, chosen on the pool half of the digits, never on the
-test half.
+The benchmark's template; the rate is that of CLIP-LoRA's example, not searched.
 """
 
 _base_ = ['../_base_/methods/twosfs.py', '../_base_/tiny_clip_digits.py']
