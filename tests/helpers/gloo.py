@@ -144,7 +144,7 @@ RUNS = {
         {
             'model.head.num_keys': 15,
             'train_cfg.views': 2,
-            'train_cfg.search': dict(scale=(7, 3), steps=(200, 20)),
+            'train_cfg.search': dict(_delete_=True, scale=(7, 3), steps=(200, 20)),
         },
     ),
     'clap': (

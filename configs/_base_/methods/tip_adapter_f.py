@@ -20,4 +20,4 @@ param_scheduler = dict(
 )
 
 # the cache is filled with 10 views; each epoch sees one of its own
-loop = dict(max_epochs=20, views='epochs', fit=dict(views=10))
+loop = dict(steps=True, max_epochs=20, views='epochs', fit=dict(views=10))
