@@ -135,5 +135,7 @@ def test_the_command_line_takes_all_and_no_other_word():
     cfg = Config.fromfile('configs/dpt/dpt_tiny_digits_16shot.py')
     for key in ('top_k', 'num_layers'):
         check_options(cfg, {f'model.visual_prompt.{key}': 'all'})
-        with pytest.raises(ValueError, match=f"{key} must be a number, but is 'some'"):
+        with pytest.raises(
+            ValueError, match=f"{key} must be a whole number or 'all', but is 'some'"
+        ):
             check_options(cfg, {f'model.visual_prompt.{key}': 'some'})

@@ -181,8 +181,6 @@ def check_value(option, place, key, new):
     if hasattr(place, 'keys') and isinstance(place.get('type'), str):
         for built in registered(place['type']):
             parameter = signature(built)[0].get(key)
-            if parameter is not None and new in _words(parameter.annotation):
-                return
             if parameter is not None and _plain_kinds(parameter.annotation):
                 check_type(option, new, parameter.annotation)
                 return
@@ -204,7 +202,8 @@ def check_value(option, place, key, new):
 def check_type(name, value, annotation):
     """Raise ValueError if text or a fraction is given where a number is expected."""
     kinds = _plain_kinds(annotation)
-    if kinds is None or value is None or isinstance(value, (dict, list, tuple)):
+    words = _words(annotation)
+    if kinds is None or value is None or isinstance(value, (dict, list, tuple)) or value in words:
         return
     fits = (
         isinstance(value, kinds)
@@ -217,7 +216,7 @@ def check_type(name, value, annotation):
         and value in (0, 1)
     )
     if not fits or isinstance(value, bool) and bool not in kinds:
-        wanted = ' or '.join(sorted(WORDS[kind] for kind in kinds))
+        wanted = ' or '.join([*sorted(WORDS[kind] for kind in kinds), *map(repr, words)])
         raise ValueError(f'{name} must be {wanted}, but is {value!r}')
 
 
@@ -229,7 +228,11 @@ def _words(annotation):
 
 def _plain_kinds(annotation):
     """tuple | None: Of int, float, bool and str; None if others are allowed, too."""
-    kinds = [k for k in typing.get_args(annotation) or (annotation,) if k is not type(None)]
+    kinds = [
+        kind
+        for kind in typing.get_args(annotation) or (annotation,)
+        if kind is not type(None) and typing.get_origin(kind) is not typing.Literal
+    ]
     if not kinds or any(kind not in tuple(WORDS) for kind in kinds):
         return None
     return tuple(kinds)
