@@ -21,6 +21,7 @@ REQUIREMENTS = [
     'pillow',
     'safetensors',
     'pydantic>=2.7',  # what comes from a file is parsed into closed schemas
+    'scipy',  # intervals over seeds
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
 SWEEP = ['submitit>=1.5']  # tools/sweep.py

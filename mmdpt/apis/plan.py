@@ -97,6 +97,7 @@ def build(
     classes: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
     pretrained: str | None = None,
+    descriptions: str | None = None,
 ):
     """Build and load the model of a plan, perhaps for other classes.
 
@@ -105,6 +106,7 @@ def build(
         classes (Sequence[str], optional): Other class names.
         templates (Sequence[str], optional): Other hand-written prompts.
         pretrained (str, optional): Where CLIP's weights are now.
+        descriptions (str, optional): Other file of sentences per class.
 
     Returns:
         nn.Module: In evaluation mode, on the CPU.
@@ -116,12 +118,13 @@ def build(
     """
     model = dict(plan.model)
     if 'arch' not in model:
-        return _build_other(plan, classes, templates, pretrained)
+        return _build_other(plan, classes, templates, pretrained, descriptions)
     if plan.classes is None:
         raise CheckpointError(
             f'{plan.source} does not name its classes: choose a checkpoint that mmdpt wrote'
         )
     names = list(plan.classes if classes is None else classes)
+    _set_descriptions(model, names, descriptions, plan.source)
     if templates is not None:
         _check_templates(model, templates)
         model['templates'] = list(templates)
@@ -166,9 +169,11 @@ def _build_model(model: dict, source: str):
         ) from error
 
 
-def _build_other(plan: Plan, classes, templates, pretrained):
+def _build_other(plan: Plan, classes, templates, pretrained, descriptions):
     """One of MMPretrain's own classifiers, whose outputs are fixed."""
-    given = dict(classes=classes, templates=templates, pretrained=pretrained)
+    given = dict(
+        classes=classes, templates=templates, pretrained=pretrained, descriptions=descriptions
+    )
     for name, value in given.items():
         if value is not None:
             raise ValueError(
@@ -194,25 +199,58 @@ def _check_count(names: Sequence[str]) -> None:
         )
 
 
+def _set_descriptions(model: dict, names: list[str], file: str | None, source: str) -> None:
+    """Sentences of these classes: from a file, else those of the training."""
+    carried = model.get('descriptions')
+    if file is not None:
+        _check_of_use(model, '--descriptions', 'description')
+        model['descriptions'] = file
+    elif isinstance(carried, dict) and not _reads_frozen_text(model):
+        del model['descriptions']  # they served the training
+    elif isinstance(carried, dict):
+        strange = [name for name in names if name not in carried]
+        if strange:
+            raise ValueError(
+                f'{source} carries descriptions of its own classes, but none of {strange[0]!r}: '
+                'give --descriptions FILE with sentences of each class'
+            )
+        model['descriptions'] = {name: carried[name] for name in names}
+
+
+def _reads_frozen_text(model: dict) -> bool:
+    """Whether predicting takes features of templates or sentences."""
+    kinds = [(model.get(name) or {}).get('type') for name in ('text_prompt', 'visual_prompt')]
+    return kinds[0] in (None, 'TCP') or kinds[1] == 'CAVPT'
+
+
+def _check_of_use(model: dict, option: str, what: str) -> None:
+    if not _reads_frozen_text(model):
+        raise ValueError(
+            f'{option} would change nothing: the {model["text_prompt"]["type"]} '
+            f'prompts were learnt, and no {what} is used with them'
+        )
+
+
 def _check_templates(model: dict, templates: Sequence[str]) -> None:
     for template in templates:
         check_template(template)
-    visual = model.get('visual_prompt') or {}
-    if model.get('text_prompt') and not visual.get('type') == 'CAVPT':
+    _check_of_use(model, '--templates', 'template')
+    if model.get('descriptions'):
         raise ValueError(
-            f'--templates would change nothing: the {model["text_prompt"]["type"]} '
-            'prompts were learnt, and no template is used with them'
+            '--templates would change nothing: sentences describe the classes; give others with '
+            '--descriptions FILE'
         )
 
 
 def _with_few_classes(model: dict, count: int) -> dict:
     """Limit the class-aware prompts to the number of classes."""
     visual = model.get('visual_prompt') or {}
-    if visual.get('type') != 'CAVPT' or visual.get('top_k', 10) <= count:
+    top_k = visual.get('top_k', 10)
+    if visual.get('type') != 'CAVPT' or top_k == 'all' or top_k <= count:
         return model
     print_log(
         f'Class-aware prompts for all {count} classes, instead of the '
-        f'{visual.get("top_k", 10)} most likely ones as in the training.',
+        f'{top_k} most likely ones as in the training.',
         logger='current',
     )
-    return dict(model, visual_prompt=dict(visual, top_k=count))
+    return dict(model, visual_prompt=dict(visual, top_k='all'))

@@ -29,6 +29,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--markdown', metavar='FILE', help='write the tables here')
     parser.add_argument('--latex', metavar='FILE', help='the same for LaTeX with booktabs')
     parser.add_argument('--json', metavar='FILE', help='runs, tables and warnings')
+    parser.add_argument(
+        '--intervals',
+        action='store_true',
+        help="show half of the mean's 95 %% interval over the seeds instead of the deviation",
+    )
     parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--unsealed', **UNSEALED)
     parser.add_argument(
@@ -76,11 +81,11 @@ def main(argv: list[str] | None = None) -> None:
         rows, warnings = collect(found, args.seeds, args.latest)
         tables, more = all_tables(rows)
         warnings += more
-        text = markdown(tables, rows, warnings)
+        text = markdown(tables, rows, warnings, args.intervals)
         if args.csv:
             write_csv(rows, args.csv)
         write(args.markdown, text)
-        write(args.latex, latex(tables, rows, warnings) if args.latex else '')
+        write(args.latex, latex(tables, rows, warnings, args.intervals) if args.latex else '')
         write(args.json, json.dumps(as_json(tables, rows, warnings), indent=1))
     except (ValueError, OSError) as error:
         sys.exit(spoken(f'error: {error}'))

@@ -12,11 +12,13 @@ import os
 import sys
 import time
 from contextlib import ExitStack, closing
+from functools import partial
 
 from mmengine.utils import ProgressBar
 
 from ..apis import PromptInferencer, find_images
 from ..apis.outputs import CsvFile, JsonFile, Table, best
+from ..apis.transductive import together
 from ..datasets.split_files import read_text
 from ..engine.cli import friendly_errors
 from ..paths import spoken
@@ -52,6 +54,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='hand-written prompts such as "a photo of a {}.", or a .txt file with one per line',
     )
     parser.add_argument(
+        '--descriptions',
+        metavar='FILE',
+        help='sentences of each class in place of templates, a .json or .csv file',
+    )
+    parser.add_argument(
         '--config',
         help='config file of the training, for checkpoints that do '
         'not carry theirs; it is run as Python',
@@ -64,6 +71,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         'open_clip; by default those of the training, else openai',
     )
     parser.add_argument('--top-k', type=int, default=1, metavar='K', help='classes to show')
+    parser.add_argument(
+        '--transductive',
+        action='store_true',
+        help='classify all photos together (TransCLIP): each depends on the others, and all are '
+        'looked at before the first is told',
+    )
     parser.add_argument('--batch-size', type=int, default=32, metavar='B', help='images at once')
     parser.add_argument(
         '--workers',
@@ -119,6 +132,7 @@ def check_files(args, images):
             args.config,
             args.pretrained,
             args.classes,
+            args.descriptions,
             *(args.templates or ()),
             *(path for path in images if not os.path.isdir(path)),
         ],
@@ -150,6 +164,7 @@ def build_inferencer(args):
     common = dict(
         classes=texts(args.classes, ','),
         templates=texts(args.templates),
+        descriptions=args.descriptions,
         device=args.device,
         upright=not args.no_upright,
     )
@@ -184,7 +199,8 @@ def predict(args):
     with ExitStack() as stack:
         outputs = [stack.enter_context(closing(o)) for o in open_outputs(args, paths, inferencer)]
         bar = progress(args, len(paths))
-        for result in inferencer.stream(paths, args.batch_size, workers):
+        look = partial(together, inferencer) if args.transductive else inferencer.stream
+        for result in look(paths, args.batch_size, workers):
             row = best(result, inferencer.classes, args.top_k)
             for output in outputs:
                 output.write(row)
@@ -193,7 +209,8 @@ def predict(args):
             if bar:
                 bar.update()
     seconds = time.perf_counter() - start
-    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second', file=sys.stderr)
+    how = ', classified together (TransCLIP)' if args.transductive else ''
+    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second{how}', file=sys.stderr)
     report(bad, paths, named)
 
 

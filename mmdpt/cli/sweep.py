@@ -22,6 +22,7 @@ from ..sweep import job, local, slurm
 from ..sweep.board import Board
 from ..sweep.check import check_runs
 from ..sweep.compose import choices
+from ..sweep.interval import interval_lines
 from ..sweep.plan import plan_file, plan_grid, select
 from ..sweep.runs import find_tool
 from ..sweep.state import claim, forget_failure
@@ -60,6 +61,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         dest='list',
         help='show what would run, what is finished, and what failed and why; '
         'alone: the names that --methods, --archs and --datasets know',
+    )
+    parser.add_argument(
+        '--interval',
+        type=float,
+        metavar='X',
+        help='start nothing, but say from the finished runs how many seeds a 95 %% interval of the '
+        'mean of X points to each side needs',
     )
     parser.add_argument('--retry-failed', action='store_true', help='run failed ones again')
     parser.add_argument('--json', metavar='FILE', help='write the table of states')
@@ -196,7 +204,10 @@ def main(argv: list[str] | None = None) -> None:
             print('\n'.join(f'{option:10}  {" ".join(names)}' for option, names in choices()))
             return
         runs = plan(args)
-        if args.list:
+        if args.interval is not None:
+            board = Board(runs, args.work_dir)
+            print('\n'.join(interval_lines(board, args.interval)))
+        elif args.list:
             check_runs(runs, files=False)
             board = Board(runs, args.work_dir)
             print('\n'.join([*board.lines(), board.summary()]))

@@ -30,6 +30,7 @@ from ..engine.published import as_file, is_published
 from ..models.learnt_state import check_tensors
 from ..utils.files import replacing, write_atomically, write_text
 from ..utils.outputs import OVERWRITE, Output, check_outputs, kind_of
+from .transductive import check_transductive, tell_transductive
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -55,6 +56,17 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action='store_true',
         help='test-time augmentation: tta_model and '
         'tta_pipeline of the config, else the mean over an image and its mirror image',
+    )
+    parser.add_argument(
+        '--transductive',
+        action='store_true',
+        help='classify all images together (TransCLIP), which sees the test images without labels; '
+        'also written to protocol_transductive.json, for a table of its own',
+    )
+    parser.add_argument(
+        '--with-training-images',
+        action='store_true',
+        help='with --transductive: the few training images take part with their labels',
     )
     parser.add_argument('--show-dir', help='folder for images with their predictions')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
@@ -84,6 +96,7 @@ def what_to_write(args):
 
 def configure(args):
     """Config: The file, changed by the command line."""
+    check_transductive(args)
     cfg = load_config(args)
     if not args.work_dir:
         # the Runner leaves its config in there: not over that of the training
@@ -93,6 +106,11 @@ def configure(args):
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
         draw(cfg, args)
+    if args.transductive:
+        fp16 = cfg.test_cfg.get('fp16', False)
+        cfg.test_cfg = dict(
+            type='TransductiveTestLoop', support=args.with_training_images, fp16=fp16
+        )
     if args.tta:
         augment(cfg)
     set_loader_defaults(
@@ -187,6 +205,8 @@ def main(argv: list[str] | None = None) -> None:
             metrics = {k: float(v) for k, v in runner.test().items()}
             if item and is_main_process():
                 write_metrics(metrics, args.out)
+            if args.transductive and is_main_process():
+                tell_transductive(args, runner, checkpoint, metrics)
 
 
 def write_predictions(runner, path):

@@ -71,11 +71,11 @@ def test(cfg, title, change):
     return float(metrics['accuracy/top1'])
 
 
-def training_of(args, cfg, meta):
+def training_of(args, cfg, meta, subset):
     """dict: Which training the checkpoint is of.
 
     From its ``results.json``; without one beside the checkpoint, from what
-    the checkpoint and the config say.
+    the checkpoint, the config and ``subset`` say.
     """
     identity = read_entry(meta)
     beside = osp.join(osp.dirname(args.checkpoint), 'results.json')
@@ -86,13 +86,15 @@ def training_of(args, cfg, meta):
             print(f'warning: {beside} does not count: {error}', file=sys.stderr)
             results = {}
         if results and results.get('draw_hash') == identity.get('draw_hash'):
-            return {key: results.get(key) for key in TRAINING}
+            best = osp.basename(args.checkpoint).startswith('best_')
+            selected = dict(selected=results.get('selected') if best else None)
+            return {**{key: results.get(key) for key in TRAINING}, **selected}
     report = cfg.get('default_hooks', {}).get('report') or {}
     return dict(
         config=args.config,
         method=report.get('method'),
         benchmark=cfg.dataset.name,
-        subset='base' if args.protocol == 'base-to-new' else cfg.dataset.get('subset'),
+        subset=subset,
         shots=cfg.train_dataloader.dataset.get('shots'),
         seed=meta.get('seed'),
         draw_hash=identity.get('draw_hash'),
@@ -116,7 +118,8 @@ def run(args):
     parts = targets(args.protocol, cfg.dataset, args.datasets)
     meta = read_checkpoint(args.checkpoint)['meta']
     check_training(args.protocol, cfg.dataset, read_entry(meta).get('classes', []))
-    training = training_of(args, cfg, meta)
+    base = args.protocol == 'base-to-new'
+    training = training_of(args, cfg, meta, 'base' if base else cfg.dataset.get('subset'))
     commit = package_commit()
     accuracies = {title: test(cfg, title, change) for title, change in parts.items()}
     figures = summary(args.protocol, accuracies)

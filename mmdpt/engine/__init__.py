@@ -16,6 +16,7 @@ from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
 from .stages import StagedTrainLoop
 from .tip_adapter import CacheTrainLoop, TipAdapterHook
+from .transductive_loop import TransductiveTestLoop
 
 __all__ = [
     'AtomicBackend',
@@ -39,6 +40,7 @@ __all__ = [
     'StagedTrainLoop',
     'StopOnNaNHook',
     'TipAdapterHook',
+    'TransductiveTestLoop',
     'constant_warmup_cosine',
     'gaussian_weights',
     'latest_checkpoint',

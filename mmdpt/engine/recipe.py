@@ -26,11 +26,12 @@ LEFT_OUT = {
 }
 
 
-def make_recipe(cfg):
+def make_recipe(cfg, sentences=None):
     """The recipe of a training.
 
     Args:
         cfg (Config): The runner's.
+        sentences (dict, optional): What the model's file of descriptions held.
 
     Returns:
         dict: ``version``, ``model`` and ``pipeline``; or ``version`` and
@@ -38,7 +39,8 @@ def make_recipe(cfg):
         own. Then predicting takes the config file.
     """
     try:
-        recipe = plain(dict(version=VERSION, model=model_of(cfg), pipeline=pipeline_of(cfg)))
+        model = model_of(cfg) | ({'descriptions': sentences} if sentences else {})
+        recipe = plain(dict(version=VERSION, model=model, pipeline=pipeline_of(cfg)))
         check_recipe(recipe)
     except (ValueError, TypeError, OSError) as error:
         return dict(version=VERSION, missing=str(error))

@@ -8,6 +8,7 @@ from torch import nn
 
 from mmdpt.datasets import share_dataset
 
+from .best_on_val import select_on_val
 from .config_check import check_config
 from .rank_check import check_processes, process_facts
 
@@ -26,7 +27,7 @@ class FewShotRunner(Runner):
             ValueError: If a setting does not exist, see :func:`check_config`.
         """
         check_config(cfg)
-        return super().from_cfg(share_dataset(cfg))
+        return super().from_cfg(share_dataset(select_on_val(cfg)))
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop, in stages where the config has some; see the base class."""

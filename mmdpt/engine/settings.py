@@ -91,9 +91,9 @@ def config_settings(cfg: Config, with_tests: bool = False) -> dict[str, Any]:
         content['model'] = {**model, **model_of(cfg), 'data_preprocessor': preprocessor}
     free = _free(with_tests)
     found = {name: value for name, value in _flat(content) if not free.match(name)}
-    teacher = found.get('model.teacher.checkpoint')
-    if teacher and osp.isfile(teacher):
-        found['model.teacher.checkpoint'] = f'sha256 {sha256_of(teacher).hexdigest()}'
+    for name in ('model.teacher.checkpoint', 'model.descriptions'):
+        if found.get(name) and osp.isfile(found[name]):
+            found[name] = f'sha256 {sha256_of(found[name]).hexdigest()}'
     return found
 
 

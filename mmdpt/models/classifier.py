@@ -9,7 +9,7 @@ from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmdpt.datasets.model_classes import classes_and_templates
+from mmdpt.datasets.model_classes import classes_and_templates, resolve_descriptions
 
 from .build import build_parts
 from .clip.image_tower import build_image_tower
@@ -22,6 +22,7 @@ from .heads.match import Match
 from .learnt_state import keep_learnt_only
 from .part import ModelInfo
 from .part_checks import check_model
+from .prompts.sentences import ClassSentences
 from .prompts.templates import TemplatePrompt
 from .teacher import Teacher
 from .text_features import TextFeatures
@@ -51,6 +52,10 @@ class PromptedCLIP(ImageClassifier):
             'a photo of a {}.' where ``classes`` are names.
         normalise_templates (bool): Average the normalised features of the
             templates; False: the features as they are (PromptSRC).
+        descriptions (str | dict, optional): Sentences of each class, or a file
+            of them (:func:`mmdpt.datasets.sentences.read_sentences`). They take
+            the place of the templates in zero-shot classification, and wherever
+            a method compares with frozen text features.
         text_prompt (dict, optional): Config of the learnt text prompt. None:
             the templates classify.
         visual_prompt (dict, optional): Config of the visual prompt.
@@ -93,6 +98,7 @@ class PromptedCLIP(ImageClassifier):
         classes: str | Sequence[str] | dict,
         templates: None | str | Sequence[str] = None,
         normalise_templates: bool = True,
+        descriptions: None | str | dict = None,
         text_prompt: dict | None = None,
         visual_prompt: dict | None = None,
         head: dict = dict(type='SimilarityHead'),  # noqa: B006  never changed
@@ -109,7 +115,9 @@ class PromptedCLIP(ImageClassifier):
         init_cfg: dict | None = None,
     ):
         check_head(head)
-        classes, templates = classes_and_templates(classes, templates)
+        source = classes
+        classes, templates = classes_and_templates(source, templates)
+        sentences = resolve_descriptions(descriptions, source, classes)
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or tuning
         tower = build_image_tower(clip, prompting and prompting['type'])
@@ -121,6 +129,7 @@ class PromptedCLIP(ImageClassifier):
             init_cfg=init_cfg,
         )
         self.classes, self._other_meta = classes, {}
+        self.descriptions = sentences
         self.clip_identity, self.transfer = clip.identity, transfer
         self.text_tower = TextTower(clip, text_checkpointing)
         scale = clip.logit_scale
@@ -129,8 +138,9 @@ class PromptedCLIP(ImageClassifier):
         self.register_buffer('scale', scale, persistent=False)
         about = ModelInfo(tower, classes, self.text_tower, templates, self.frozen_text_features)
         self.templates = nn.ModuleList(TemplatePrompt(about, t) for t in templates)
+        self.sentences = sentences and ClassSentences(about, sentences)
         self.text = TextFeatures(
-            self.text_tower, self.templates, normalise_templates, shard_classes
+            self.text_tower, self.templates, normalise_templates, shard_classes, self.sentences
         )
         configs = (text_prompt, visual_prompt, tuning, head)
         for name, part in build_parts(about, self.templates, scale.dtype, *configs).items():

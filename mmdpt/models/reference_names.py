@@ -128,7 +128,8 @@ def from_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
         ValueError: If a name is unknown.
     """
     return _translate(
-        tensors,
+        # without the plain prompts of a DPT that has none: BOTTOMLIMIT 1
+        {name: tensor for name, tensor in tensors.items() if tensor.numel()},
         [_number(*rule) for rule in rules],
         'is not a learnt tensor of this method (default: CoOp, '
         'CoCoOp, VPT, DPT) that this version knows',

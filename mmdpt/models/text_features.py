@@ -10,6 +10,7 @@ from mmengine.dist import get_rank, get_world_size
 from .class_shards import ClassShards, use_shards
 from .clip.text_tower import TextTower
 from .prompts.base import TextPrompt
+from .prompts.sentences import ClassSentences
 from .prompts.templates import TemplatePrompt
 from .text_cache import TextCache
 from .tuning.base import Tuning, frozen_towers
@@ -27,6 +28,8 @@ class TextFeatures:
             False: the features as they are.
         shard (str | bool): Distribute the classes over the processes, see
             :func:`use_shards`.
+        sentences (ClassSentences, optional): Describe the classes, instead of
+            the templates.
 
     Attributes:
         prompt (TextPrompt, optional): The learnt text prompt; None: the
@@ -40,11 +43,12 @@ class TextFeatures:
         templates: Sequence[TemplatePrompt],
         normalise: bool,
         shard: str | bool = 'auto',
+        sentences: ClassSentences | None = None,
     ):
         if shard not in (True, False, 'auto'):
             raise ValueError(f"shard_classes must be True, False or 'auto', but is {shard!r}.")
         self.tower, self.templates, self.normalise = tower, templates, normalise
-        self.shard = shard
+        self.shard, self.sentences = shard, sentences
         self.prompt: TextPrompt | None = None
         self.tuning: Tuning | None = None
         self._learnt, self._frozen = TextCache(), TextCache()
@@ -69,9 +73,12 @@ class TextFeatures:
     @torch.no_grad()
     def frozen(self) -> torch.Tensor:
         """Features of the templates, (C, E), normalised: each template's
-        (normalised) features, averaged and normalised again."""
+        (normalised) features, averaged and normalised again; of the sentences
+        where there are some."""
 
         def compute():
+            if self.sentences is not None:
+                return self.sentences.features(self.tower, self.dtype)
             features = [self.tower(t())[0].to(self.dtype) for t in self.templates]
             if self.normalise:
                 features = [F.normalize(f, dim=-1) for f in features]

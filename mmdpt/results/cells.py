@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
+from ..utils.intervals import half_width
 from .row import Row
 
 # What is wrong with a cell, in the order of the marks.
@@ -45,6 +46,11 @@ class Cell:
     def n(self) -> int:
         """Number of seeds."""
         return len(self.values)
+
+    @property
+    def interval(self) -> float | None:
+        """Half the width of the mean's 95 % interval over the seeds."""
+        return None if self.std is None else half_width(self.std, self.n)
 
 
 def by(items: Sequence, key: Callable) -> dict:

@@ -37,7 +37,7 @@ def result_rows(results: dict, path: Path) -> list[Row]:
         rows.append(
             replace(
                 own,
-                method=zero_shot_name(results.get('templates')),
+                method=zero_shot_name(results.get('templates'), results.get('described')),
                 shots=0,
                 seed=None,
                 draw_hash='',
@@ -102,7 +102,8 @@ def _described(results: dict, path: Path) -> Row:
     clip, commit = results.get('clip') or {}, results.get('commit') or {}
     versions = {name: results.get('versions', {}).get(name, '') for name in VERSIONS}
     return Row(
-        method=results.get('method') or method,
+        method=(results.get('method') or method)
+        + (' (best on val)' if results.get('selected') else ''),
         arch=str(clip.get('arch') or arch),
         dataset=results.get('benchmark') or dataset or '?',
         subset=results.get('subset') or 'all',

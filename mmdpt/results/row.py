@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 METRIC = 'accuracy/top1'
+TRANSDUCTIVE = 'transductive'  # a protocol, and
+NOTE = 'sees the test images without labels'
 REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
 
 
@@ -13,8 +15,8 @@ class Row:
     """One figure and where it comes from.
 
     Attributes:
-        protocol: 'few-shot', 'base-to-new', 'cross-dataset' or
-            'domain-generalisation'.
+        protocol: 'few-shot', 'base-to-new', 'cross-dataset',
+            'domain-generalisation' or 'transductive'.
         method, arch, dataset, subset: What was trained on what; ``arch`` is
             CLIP's, ``subset`` 'all' or 'base' classes.
         shots: Training images per class; 0 for zero-shot, None for whole lists.
@@ -96,13 +98,16 @@ def reference(method):
     return REFERENCES.index(kind) if kind in REFERENCES else len(REFERENCES)
 
 
-def zero_shot_name(templates):
+def zero_shot_name(templates, described=False):
     """str: What zero-shot CLIP is called.
 
     Args:
         templates (str | list[str] | None): The config's; None for the
             benchmark's own. Other templates give other figures.
+        described (bool): Whether sentences of each class take their place.
     """
+    if described:
+        return 'zero_shot_descriptions'
     if templates is None:
         return 'zero_shot'
     count = 1 if isinstance(templates, str) else len(templates)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import harmonic_mean
 
 from .cells import Cell, average, by, cell, doubtful_draws, mixed_code, spread
-from .row import Row, reference
+from .row import NOTE, TRANSDUCTIVE, Row, reference
 
 AVERAGE = 'Average'
 PARTS = ('base', 'new')
@@ -153,9 +153,10 @@ def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
     for (source, shots), some in by(rows, lambda row: (row.dataset, row.shots)).items():
         groups = by(some, lambda row: (name(row), row.target))
         targets = unique(row.target for row in some if row.target)
-        table = Table(
-            f'{protocol} from {source}, {shot_name(shots)}', ['Method'], [*targets, AVERAGE]
-        )
+        head = f'{protocol} from {source}'
+        if protocol == TRANSDUCTIVE:
+            head = f'{protocol} ({NOTE}), {source}'
+        table = Table(f'{head}, {shot_name(shots)}', ['Method'], [*targets, AVERAGE])
         for method in method_order(some, name):
             found = {t: cell(groups.get((method, t), []), doubtful) for t in targets}
             table.rows.append(((method,), [*found.values(), average(found)]))

@@ -57,6 +57,11 @@ METHODS = dict(
     layer_norms=dict(tuning=dict(type='LayerNorms', first=dict(image=1))),
     prograd=dict(text_prompt=COOP, head=dict(type='ProGradHead')),
     dpt=dict(text_prompt=COOP, visual_prompt=CAVPT, head=dict(type='DPTHead', guided_epochs=2)),
+    dpt_all=dict(
+        text_prompt=COOP,
+        visual_prompt=dict(type='CAVPT', num_layers='all', top_k='all'),
+        head=dict(type='DPTHead', guided_epochs=2),
+    ),
 )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import methods, protocol, two_stage
+from . import methods, protocol, transclip, two_stage
 from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
@@ -132,6 +132,8 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
         found = protocol.linear_probe(arrays, meta)
     elif meta.get('method') == two_stage.METHOD:
         found = two_stage.recompute(Golden(path.parent, meta, arrays, dtype))
+    elif meta.get('method') == 'TransCLIP':
+        found = transclip.recompute(Golden(path.parent, meta, arrays, dtype))
     elif meta.get('method') in methods.METHODS:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
     else:
@@ -155,6 +157,8 @@ def _compare_all(found: dict, arrays: dict, dtype: str, method: str | None) -> d
     for key, theirs in arrays.items():
         if key.startswith(INPUTS):
             tensors[key] = dict(skipped='an input of the computation')
+        elif not theirs.size:
+            tensors[key] = dict(skipped='empty: no block takes plain prompts')
         elif key in found:
             tensors[key] = compare(key, found[key], theirs, dtype, method)
         else:

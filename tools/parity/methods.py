@@ -230,6 +230,8 @@ def all_miss(golden: Golden, model) -> dict:
     found = losses(golden, model, 'allmiss/loss', 'allmiss/grad', PLAIN, 'allmiss/labels')
     found['allmiss/loss_total'] = found.pop('allmiss/loss/total')
     for name in golden.meta.get('allmiss_parameters_without_gradient', []):
+        if not golden.arrays[f'param/{name}'].size:
+            continue  # no block takes plain prompts, and we have no such tensor
         if float(found[f'allmiss/grad/{name}'].abs().max()) == 0:
             del found[f'allmiss/grad/{name}']  # as it should be
     return {k: v for k, v in found.items() if not k.startswith('allmiss/loss/')}

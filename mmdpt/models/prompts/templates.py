@@ -41,7 +41,7 @@ def prompt_tokens(tower: TextTower, name: str, text: str, num_context: int = 0) 
         raise ValueError(
             f'The prompt of class {name!r}{context} has {count} tokens, but '
             f'the text tower takes {tower.context_length}: shorten the class '
-            'name or the template, or lower num_tokens.'
+            'name, the template or the sentence, or lower num_tokens.'
         )
     known = tower.token_embedding.num_embeddings
     if max(body, default=0) >= known:
