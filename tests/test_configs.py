@@ -62,6 +62,8 @@ def build(cfg, data):
             prompt.num_layers = 3  # the blocks of the small CLIP
         if prompt and 'layers' in prompt:
             prompt.layers = [layer for layer in prompt.layers if layer < 3] or [2]
+    if (cfg.model.get('tuning') or {}).get('type') == 'UpperBlocks':
+        cfg.model.tuning.first = 2
     share_dataset(cfg)
     model = MODELS.build(dict(cfg.model))
     if hasattr(model, 'classes'):

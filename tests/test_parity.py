@@ -47,6 +47,9 @@ CASES = (
     'twosfs_base2new',
     'twosfs_all2all',
     'zeroshot_ensemble',
+    'skiptuning',
+    'skiptuning_few_shot',
+    'coprompt',
     'preprocess',
     'lr_schedule',
 )

@@ -66,6 +66,7 @@ METHODS = [
     'clip_lora',
     'cocoop',
     'coop',
+    'coprompt',
     'dpt',
     'kgcoop',
     'maple',
@@ -73,6 +74,7 @@ METHODS = [
     'mmrlpp',
     'prograd',
     'promptsrc',
+    'skiptuning',
     'tcp',
     'tip_adapter_f',
     'twosfs',
@@ -91,6 +93,8 @@ def test_every_method_s_step_equals_its_plain_path(name):
             method[prompt].num_layers = 3  # the blocks of the tiny CLIP
         if method.get(prompt) and 'layers' in method[prompt]:
             method[prompt].layers = [2] if name == 'tcp' else [2, 3]
+    if name == 'skiptuning':
+        method.tuning.first = 1
     if name == 'promptsrc':
         method.templates = method.templates[:1]
     row = benchmark(

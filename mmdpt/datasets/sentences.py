@@ -31,7 +31,7 @@ Sentences = Annotated[
 SCHEMA = TypeAdapter(Sentences, config=ConfigDict(strict=True))
 
 
-def read_sentences(path: str, classes: Sequence[str]) -> dict[str, list[str]]:
+def read_sentences(path: str, classes: Sequence[str], others: bool = False) -> dict[str, list[str]]:
     """Read the sentences of each class.
 
     Args:
@@ -40,6 +40,8 @@ def read_sentences(path: str, classes: Sequence[str]) -> dict[str, list[str]]:
             sentence per line; in UTF-8.
         classes (Sequence[str]): The class names. Spaces and underscores make
             no difference.
+        others (bool): Accept descriptions of other classes, such as those of
+            the other half of a benchmark; they are not read further.
 
     Returns:
         dict[str, list[str]]: In the order of ``classes`` and of the file.
@@ -60,6 +62,9 @@ def read_sentences(path: str, classes: Sequence[str]) -> dict[str, list[str]]:
         raise ValueError(f'The descriptions {path!r} must be {FORM}: {told}.') from None
     except (ValueError, csv.Error, RecursionError) as error:
         raise ValueError(f'The descriptions {path!r} must be {FORM}: {error}.') from None
+    if others:
+        wanted = {plain_name(name) for name in classes}
+        pairs = [pair for pair in pairs if plain_name(pair[0]) in wanted]
     return check_sentences(pairs, classes, f'The descriptions {path!r}')
 
 

@@ -7,6 +7,7 @@ from .class_check import CheckClassesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
+from .kept_states import KeptStatesTrainLoop
 from .linear_probe import LinearProbeHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
@@ -29,6 +30,7 @@ __all__ = [
     'FewShotRunner',
     'FrozenFeatureTestLoop',
     'GaussianAggregationHook',
+    'KeptStatesTrainLoop',
     'LearntEMA',
     'LinearProbeHook',
     'MainProcessLoggerHook',

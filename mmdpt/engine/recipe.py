@@ -23,6 +23,7 @@ LEFT_OUT = {
     'backend_args',
     'batch_augments',
     'teacher',
+    'sentences',
 }
 
 

@@ -5,7 +5,9 @@ from .clip.image_tower import FrozenTower, ImageTower
 from .clip.text_tower import TextTower
 from .clip.timm_tower import TimmTower
 from .heads.base import SimilarityHead
+from .heads.class_skipping import ClassSkippingHead
 from .heads.clip_adapter import CLIPAdapterHead
+from .heads.coprompt import CoPromptHead
 from .heads.dpt import DPTHead, GuidedHead
 from .heads.kgcoop import KgCoOpHead
 from .heads.linear_probe import LinearProbeHead
@@ -29,12 +31,15 @@ from .prompts.templates import TemplatePrompt
 from .prompts.vpt import VPT
 from .tuning.layer_norms import LayerNorms
 from .tuning.lora import LoRA
+from .tuning.upper_blocks import UpperBlocks
 
 __all__ = [
     'CAVPT',
     'CLIPAdapterHead',
+    'ClassSkippingHead',
     'CoCoOp',
     'CoOp',
+    'CoPromptHead',
     'DPTHead',
     'DeepCoOp',
     'FrozenTower',
@@ -62,6 +67,7 @@ __all__ = [
     'TextTower',
     'TimmTower',
     'TipAdapterHead',
+    'UpperBlocks',
     'VPT',
     'VisualPrompt',
 ]

@@ -16,7 +16,7 @@ from .clip.image_tower import build_image_tower
 from .clip.load import load_clip
 from .clip.normalisation import preprocessing
 from .clip.text_tower import TextTower
-from .forward import Sides, forward_pass
+from .forward import Sides, forward_pass, states
 from .heads.base import SimilarityHead, batch_share, check_head
 from .heads.match import Match
 from .learnt_state import keep_learnt_only
@@ -24,6 +24,7 @@ from .part import ModelInfo
 from .part_checks import check_model
 from .prompts.sentences import ClassSentences
 from .prompts.templates import TemplatePrompt
+from .second_view import second_view
 from .teacher import Teacher
 from .text_features import TextFeatures
 
@@ -169,17 +170,30 @@ class PromptedCLIP(ImageClassifier):
         ``classes`` and ``clip`` (arch, pretrained, fingerprint)."""
         return dict(classes=list(self.classes), clip=dict(self.clip_identity))
 
-    def match(self, inputs: torch.Tensor) -> Match:
+    def match(self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None) -> Match:
         """One forward pass.
 
         Args:
-            inputs (Tensor): Normalised images, (B, 3, H, W).
+            inputs (Tensor): Normalised images, (B, 3, H, W); or :meth:`states`
+                of them.
+            data_samples (list[DataSample], optional): In a training step, for
+                heads that read a second view or choose among the classes.
 
         Returns:
             Match: Features, and what else the head needs.
         """
         required = self.head.requires if self.training else frozenset()
-        return forward_pass(self.sides, inputs, required, adapted=not self._zero_shot)
+        second = choose = None
+        if self.training and data_samples is not None:
+            choose = self.head.chooser(data_samples)
+            if 'second_image' in required:
+                second = second_view(self.data_preprocessor, data_samples)
+        return forward_pass(self.sides, inputs, required, not self._zero_shot, second, choose)
+
+    def states(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What of images (B, 3, H, W) no learnt value reaches: the tokens that
+        enter block ``sides.constant_below``, (B, N, D)."""
+        return states(self.sides, inputs)
 
     def text_features(self, image: torch.Tensor | None = None) -> torch.Tensor:
         """Features of the learnt prompts, see :meth:`TextFeatures.learnt`."""
@@ -278,7 +292,7 @@ class PromptedCLIP(ImageClassifier):
         have different numbers of images."""
         if self.tuning is not None:
             self.tuning.begin_step(data_samples, inputs.device, self.text.by_image)
-        losses = self.head.loss(self.match(inputs), data_samples)
+        losses = self.head.loss(self.match(inputs, data_samples), data_samples)
         share = batch_share(len(inputs), self.scale)
         return {name: value * share for name, value in losses.items()}
 

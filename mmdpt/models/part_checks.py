@@ -11,7 +11,7 @@ from .forward import Sides
 from .heads.base import SimilarityHead
 from .heads.match import Match
 
-ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text'})
+ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text', 'second_image'})
 KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text'}
 REMEDIES = dict(  # what a part lacks, and what to do
     evidence='needs class evidence, but visual_prompt is {visual}: use CAVPT, or GuidedHead.',
@@ -50,6 +50,11 @@ def check_parts(sides: Sides, head: SimilarityHead, text_prompt: nn.Module | Non
             given.discard('prompt_tokens')
     if sides.teacher is not None:
         given.add('teacher')
+    if visual is not None and 'class_ids' in visual.requires and head.skips_classes:
+        raise ValueError(
+            f'{type(head).__name__} leaves out classes, whose text {type(visual).__name__} may '
+            'need: use VPT.'
+        )
     for part in (text_prompt, visual, sides.tuning, head):
         required = frozenset() if part is None else part.requires
         if 'class_ids' in required:

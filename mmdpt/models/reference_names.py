@@ -102,6 +102,33 @@ RULES['2SFS (two-stage few-shot adaptation)'] = [('classifier', 'head.weight')] 
     for kind in ('weight', 'bias')
 ]
 
+_BLOCK = [f'{m}.{kind}' for m in ('ln_1', 'ln_2', 'attn.out_proj') for kind in ('weight', 'bias')]
+_BLOCK += [f'mlp.{m}.{kind}' for m in ('c_fc', 'c_proj') for kind in ('weight', 'bias')]
+_BLOCK += [f'attn.in_proj_{kind}' for kind in ('weight', 'bias')]
+RULES['SkipTuning'] = [
+    (f'{theirs}.transformer.resblocks.{{}}.{name}', f'tuning.{ours}.{{}}.{name}')
+    for theirs, ours in (
+        ('image_encoder', 'image.visual.transformer.resblocks'),
+        ('text_encoder', 'text.blocks'),
+    )
+    for name in _BLOCK
+] + [
+    (f'{theirs}.{name}', f'tuning.{ours}.{name}')
+    for theirs, ours, names in (
+        ('image_encoder', 'image.visual', ('ln_post.weight', 'ln_post.bias', 'proj')),
+        ('text_encoder', 'text', ('ln_final.weight', 'ln_final.bias', 'text_projection')),
+    )
+    for name in names
+]
+RULES['CoPrompt'] = [
+    *RULES['MaPLe'],
+    *(
+        (f'adapter_{side}.fc.{layer}.weight', f'head.{side}_adapter.layers.{layer}.weight')
+        for side in ('image', 'text')
+        for layer in (0, 2)
+    ),
+]
+
 
 def rules_of(method: str) -> Rules:
     """The rules of a method, by its name in the public code."""

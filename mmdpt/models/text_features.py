@@ -100,7 +100,9 @@ class TextFeatures:
         finally:
             self._pretended = None
 
-    def learnt(self, image: torch.Tensor | None = None) -> torch.Tensor:
+    def learnt(
+        self, image: torch.Tensor | None = None, classes: Sequence[int] | None = None
+    ) -> torch.Tensor:
         """Features of the learnt prompts, not normalised.
 
         In evaluation, and where nothing learns that they depend on, they are
@@ -110,18 +112,22 @@ class TextFeatures:
         Args:
             image (Tensor, optional): Frozen image features (B, E), where the
                 prompts depend on them.
+            classes (Sequence[int], optional): Only of these classes, in a
+                training step.
 
         Returns:
             Tensor: (C, E), or (B, C, E) where they depend on the image; the
             templates' if nothing is learnt.
         """
         if self.prompt is None:
-            return self.frozen()
+            return self.frozen() if classes is None else self.frozen()[list(classes)]
         if self.by_image:
             # In evaluation a few images at a time: memory grows with B * C.
             some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
             parts = [self.tower(self.prompt(part)).to(self.dtype) for part in image.split(some)]
             return torch.cat(parts)
+        if classes is not None:
+            return self._encode(classes)
         sources = list(self.prompt.parameters())
         if self.tuning is not None:
             sources += self.tuning.text_parameters()
@@ -130,10 +136,11 @@ class TextFeatures:
         sources.append(self.tower.token_embedding.weight[:0])  # device and type
         return self._learnt.get(sources, self._encode)
 
-    def _encode(self) -> torch.Tensor:
+    def _encode(self, classes: Sequence[int] | None = None) -> torch.Tensor:
         drops = self.tuning is not None and self.tuning.training and self.tuning.drops_text
-        if drops or not use_shards(self.shard, len(self.prompt.packing.order)):
-            features = self.tower(self.prompt())
+        some = drops or classes is not None
+        if some or not use_shards(self.shard, len(self.prompt.packing.order)):
+            features = self.tower(self.prompt()._replace(classes=classes))
         else:
             if self._shards is None:
                 self._shards = ClassShards(self.prompt.packing, get_rank(), get_world_size())

@@ -49,6 +49,8 @@ TITLES = dict(
     clip_adapter='CLIP-Adapter',
     clip_lora='CLIP-LoRA',
     twosfs='2SFS',
+    skiptuning='SkipTuning',
+    coprompt='CoPrompt',
     tip_adapter='Tip-Adapter',
     tip_adapter_f='Tip-Adapter-F',
     zeroshot='Zero-shot CLIP',
@@ -138,9 +140,9 @@ def _training(method, name, dataset, shots):
     more = ''.join(f', {key}={_code(value)}' for key, value in found.model.items())
     batch = f'batch_size={found.batch_size}, ' if found.batch_size else ''
     batch += 'batch_sampler=dict(keep_last=True), ' if found.keep_last else ''
-    loop = f'max_epochs={found.epochs}' if found.epochs else found.loop
+    loop = (found.loop or 'max_epochs={}').format(found.epochs)
     return f"""model = dict(arch='{name}', classes=_base_.dataset.name{more})
-train_dataloader = dict({batch}dataset=dict(shots={shots}))
+train_dataloader = dict({batch}{found.loader}dataset=dict(shots={shots}{found.data}))
 train_cfg = dict({loop})
 {found.lines}"""
 

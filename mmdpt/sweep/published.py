@@ -30,6 +30,32 @@ TIP_ALPHA = dict(
 )
 SRC_EARLY = ('imagenet', 'caltech101', 'oxfordpets', 'food101', 'ucf101', 'sun397')
 
+SKIP_TEMPLATE = dict(
+    imagenet='a photo of a {}.',
+    caltech101='itap of a {}.',
+    dtd='itap of a {}.',
+    fgvcaircraft='a bright photo of a {}, a type of aircraft.',
+    food101='a photo of the nice {}.',
+    flowers102='a close-up photo of a {}.',
+    oxfordpets='a bad photo of a {}, a type of pet.',
+    stanfordcars='a photo of the {}, a type of car.',
+    sun397='a photo of a {}.',
+    ucf101='a photo of a {}, a type of sport.',
+)
+COPROMPT = dict(  # vectors, layers, weight
+    imagenet=(4, 12, 8.0),
+    caltech101=(4, 12, 4.0),
+    oxfordpets=(2, 12, 0.1),
+    stanfordcars=(4, 12, 4.0),
+    flowers102=(4, 9, 8.0),
+    food101=(4, 9, 0.5),
+    fgvcaircraft=(4, 9, 2.0),
+    sun397=(4, 12, 8.0),
+    dtd=(2, 12, 8.0),
+    eurosat=(2, 12, 0.1),
+    ucf101=(4, 12, 2.0),
+)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -44,7 +70,9 @@ class Settings:
         keep_last (bool): Keep an incomplete last batch.
         model (dict): Further settings of the model.
         lines (str): Further lines of the config.
-        loop (str): What ``train_cfg`` says instead of epochs.
+        loop (str): What ``train_cfg`` says; ``{}`` stands for the epochs.
+        loader (str): Further settings of the training's loader.
+        data (str): Further settings of its dataset.
     """
 
     epochs: int | None
@@ -54,7 +82,9 @@ class Settings:
     keep_last: bool = False
     model: dict = field(default_factory=dict)
     lines: str = ''
-    loop: str = "_delete_=True, type='CacheTrainLoop'"
+    loop: str = ''
+    loader: str = ''
+    data: str = ''
 
 
 def settings(method, dataset, shots):
@@ -171,7 +201,7 @@ def _cache(dataset, shots):
 
 def _tip_adapter(dataset, shots):
     model, notes = _cache(dataset, shots)
-    return Settings(None, '', notes, model=model)
+    return Settings(None, '', notes, model=model, loop="_delete_=True, type='CacheTrainLoop'")
 
 
 def _tip_adapter_f(dataset, shots):
@@ -309,7 +339,41 @@ def _mmrlpp(dataset, shots):
     )
 
 
+def _skiptuning(dataset, shots):
+    mixed = ' Fewer than 4 shots: mixed batches.' if shots < 4 else ''
+    template = SKIP_TEMPLATE.get(dataset)
+    return Settings(
+        10 if dataset in ('imagenet', 'sun397', 'food101') else 40,
+        "the authors' few-shot setting",
+        f' Batch 4: theirs.{mixed}' + (' Their own template.' if template else ''),
+        4,
+        model=dict(templates=template) if template else {},
+        loop="_delete_=True, type='KeptStatesTrainLoop', max_epochs={}, val_interval=1000000",
+        loader='' if mixed else "batch_sampler=dict(type='SingleClassBatchSampler'), ",
+    )
+
+
+def _coprompt(dataset, shots):
+    tokens, layers, weight = COPROMPT[dataset]
+    text = dict(num_layers=layers)
+    if tokens == 4:
+        text.update(init_words='a photo of a', frozen_words=None)
+    return Settings(
+        5 if dataset == 'food101' else 8,
+        "the authors' setting; none is published for few-shot",
+        f' {tokens} vectors, {layers} layers, weight {weight:g}: theirs for this dataset. Sentences'
+        ' per class belong into the file that head.sentences names.',
+        4,
+        model=dict(
+            text_prompt=text, head=dict(sentences=f'data/{dataset}_sentences.json', weight=weight)
+        ),
+        data=", pipeline=_base_.pop('two_views')",
+    )
+
+
 METHODS = dict(
+    skiptuning=_skiptuning,
+    coprompt=_coprompt,
     tcp=_tcp,
     mmrl=_mmrl,
     mmrlpp=_mmrlpp,

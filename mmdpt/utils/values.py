@@ -16,6 +16,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Words = Annotated[str, Field(max_length=1000)]
 Names = Annotated[list[Words], Field(max_length=50)]
 NumClasses = Annotated[int, Field(ge=1, le=50_000)]
+OwnPath = Annotated[str, Field(max_length=0)]  # of one's own config: a checkpoint names no file
 
 
 class Closed(BaseModel):

@@ -33,6 +33,7 @@ SHORT = [
 ALSO = dict(
     dpt=['model.head.guided_epochs=3'],
     promptsrc=['default_hooks.aggregation.mean=4'],
+    skiptuning=['train_dataloader.batch_size=2'],  # of one class, which has four
     tip_adapter=['model.head.num_keys=40'],
     tip_adapter_f=['model.head.num_keys=40'],
 )
@@ -55,6 +56,8 @@ METHODS = (
     'tip_adapter_f',
     'clip_lora',
     'twosfs',
+    'skiptuning',
+    'coprompt',
 )
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings

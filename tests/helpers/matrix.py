@@ -7,10 +7,10 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
 
 import mmdpt.engine  # noqa: F401
 from helpers.classifier import METHODS as PROMPTS
+from helpers.classifier import samples
 from helpers.plain import CLASSES, small_clip
 
 PARTS = dict(
@@ -99,10 +99,7 @@ def train_save_load_predict(method, tower, precision):
     )
     start = {n: t.clone() for n, t in model.state_dict().items()}
     frozen = [p.clone() for p in model.parameters() if not p.requires_grad]
-    batch = dict(
-        inputs=torch.randn(3, 3, 32, 32),
-        data_samples=[DataSample().set_gt_label(i) for i in range(3)],
-    )
+    batch = dict(inputs=torch.randn(3, 3, 32, 32), data_samples=samples(count=3))
     for _ in range(2):
         logs = model.train().train_step(batch, optim)
         assert torch.isfinite(logs['loss'])

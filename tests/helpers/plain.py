@@ -132,26 +132,38 @@ def cosine_logits(image, text, scale):
     return scale * F.cosine_similarity(image[:, None], text, dim=-1)
 
 
-def learnt_text(model, image=None):
+def learnt_text(model, image=None, classes=None):
     """Text features of a :class:`PromptedCLIP`, (C, E), or (B, C, E) where
-    they depend on the frozen image features (B, E)."""
+    they depend on the frozen image features (B, E), or those of some classes."""
     prompts = (model.text_prompt or model.templates[0])(image)
+    whole = prompts.unpack()
+    whole = whole if classes is None else [whole[c] for c in classes]
     text = torch.stack(
         [
-            encode_text(model.text_tower, [p[g] for p in prompts.unpack()], prompts.at_block)
+            encode_text(model.text_tower, [p[g] for p in whole], prompts.at_block)
             for g in range(len(prompts.prefix))
         ]
     ).to(model.scale.dtype)
     return text if len(text) > 1 else text[0]
 
 
-def match(model, images, filled):
+def kept_classes(head, image, filled, samples):
+    """The classes of a step of a :class:`ClassSkippingHead`."""
+    likeness = F.cosine_similarity(image[:, None], filled[None], dim=-1).amax(0).tolist()
+    for sample in samples:
+        likeness[int(sample.gt_label)] = 10_000
+    order = sorted(range(len(likeness)), key=lambda c: -likeness[c])
+    return sorted(c for rank, c in enumerate(order) if head.drawn[rank])
+
+
+def match(model, images, filled, samples=None):
     """The forward pass of a :class:`PromptedCLIP`.
 
     Args:
         model (PromptedCLIP): The classifier, with one template.
         images (Tensor): (B, 3, H, W).
         filled (Tensor): Normalised features of the filled template, (C, E).
+        samples (list[DataSample], optional): Of a training step.
 
     Returns:
         Match: As the model's own.
@@ -162,7 +174,8 @@ def match(model, images, filled):
     with torch.no_grad(), frozen_towers(model.tuning):
         frozen, _, _ = encode_image(model.backbone, images)
         frozen = frozen.to(model.scale.dtype)
-    text = filled if model.text_prompt is None else learnt_text(model, frozen)
+    skips = samples is not None and hasattr(model.head, 'drawn')
+    text = filled if model.text_prompt is None or skips else learnt_text(model, frozen)
     prompt, classes, order = model.visual_prompt, None, None
     if prompt is not None and 'class_ids' in prompt.requires:
         order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(dim=1, descending=True)[
@@ -173,6 +186,15 @@ def match(model, images, filled):
     image, evidence, given = (
         (frozen, [], None) if plain_image else encode_image(model.backbone, images, prompt, classes)
     )
+    kept = second = None
+    if skips:
+        kept = kept_classes(model.head, image, filled, samples)
+        text = learnt_text(model, classes=kept)
+    if samples is not None and 'second_image' in model.head.requires:
+        views = torch.stack([sample.img2 for sample in samples]).to(images.device)
+        views = model.data_preprocessor(dict(inputs=views))['inputs']
+        with torch.no_grad(), frozen_towers(model.tuning):
+            second = encode_image(model.backbone, views)[0].to(model.scale.dtype)
     return Match(
         image.to(model.scale.dtype),
         text,
@@ -182,6 +204,8 @@ def match(model, images, filled):
         order,
         torch.stack(evidence) if evidence else None,
         given if prompt is not None and 'prompt_tokens' in prompt.gives else None,
+        second_image=second,
+        classes=kept,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import methods, protocol, transclip, two_stage
+from . import coprompt, methods, protocol, skiptuning, transclip, two_stage
 from .compare import compare, compare_lists, failed, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
@@ -26,7 +26,18 @@ INPUTS = (
     'test_new/',
     'fixed/',
     'cache/labels',
+    'cache/images',
+    'skip/reserve_mask',
+    'traj/batch_index',
+    'traj/description_index',
 )
+
+OWN_RUNS = {
+    'SkipTuning': skiptuning.recompute,
+    'CoPrompt': coprompt.recompute,
+    'TransCLIP': transclip.recompute,
+    two_stage.METHOD: two_stage.recompute,
+}
 
 
 def check_folder(
@@ -130,10 +141,8 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
         found, dtype = protocol.preprocess(arrays, config), 'float32'
     elif meta.get('method') == 'linear probe':
         found = protocol.linear_probe(arrays, meta)
-    elif meta.get('method') == two_stage.METHOD:
-        found = two_stage.recompute(Golden(path.parent, meta, arrays, dtype))
-    elif meta.get('method') == 'TransCLIP':
-        found = transclip.recompute(Golden(path.parent, meta, arrays, dtype))
+    elif meta.get('method') in OWN_RUNS:
+        found = OWN_RUNS[meta['method']](Golden(path.parent, meta, arrays, dtype))
     elif meta.get('method') in methods.METHODS:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
     else:

@@ -28,17 +28,23 @@ FLOAT32_PEERS = (
     ('traj/final/', (2e-6, 0.0)),
     ('traj/last/', (2e-6, 0.0)),
 ) + FLOAT32
-# The fourth set, all relative.
+# The fourth set; all limits are relative to the largest entry.
 FLOAT32_STAGES = (
     ('grad', (0.0, 2e-4)),
     ('stage2/grad', (0.0, 2e-4)),
     ('traj/final_logits', (0.0, 5e-5)),
+    ('traj/final_test_logits', (0.0, 5e-5)),
     ('traj/final', (0.0, 3e-6)),
     ('traj/after_stage1', (0.0, 3e-6)),
     ('traj/lr', (0.0, 1e-9)),
     ('', (0.0, 2e-5)),
 )
 STAGES = '2SFS (two-stage few-shot adaptation)'
+OF_METHOD = {
+    STAGES: FLOAT32_STAGES,
+    'SkipTuning': FLOAT32_STAGES,
+    'CoPrompt': (('traj/final/', (0.0, 1e-5)), *FLOAT32_STAGES),
+}
 FIRST_SET = ('ZeroshotCLIP', 'ZeroshotCLIP2', 'CoOp', 'CoCoOp', 'VPT', 'VLP', 'DPT', None)
 
 
@@ -50,7 +56,7 @@ def tolerance(key: str, dtype: str, method: str | None = None) -> tuple:
     if method == 'TransCLIP':
         return (0.0, 1e-5)
     table = FLOAT32 if method in FIRST_SET else FLOAT32_PEERS
-    table = FLOAT32_STAGES if method == STAGES else table
+    table = OF_METHOD.get(method or '', table)
     return next(limits for start, limits in table if key.startswith(start))
 
 
