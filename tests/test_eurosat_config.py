@@ -61,6 +61,7 @@ def test_train_test_predict(weights, data, tmp_path):
             for split in ('train', 'val', 'test')
             for key in (f'dataset.data_root={data}', 'num_workers=0', 'persistent_workers=False')
         ),
+        *(f'{split}_dataloader.dataset.indices=4' for split in ('val', 'test')),
         'train_cfg.max_epochs=1',
     ]
     tool('train', CONFIG, '--work-dir', tmp_path, *options)

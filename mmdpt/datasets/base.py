@@ -21,6 +21,8 @@ from .sampling import (
 )
 from .split_files import Item, Split
 
+PACKED = 10_000  # images from which on the list is packed for worker processes
+
 
 class BaseFewShotDataset(BaseDataset):
     """Base of the few-shot datasets.
@@ -44,8 +46,8 @@ class BaseFewShotDataset(BaseDataset):
             for. The public benchmark then takes them all, silently; here it
             is an error unless it is allowed. Defaults to False.
         pipeline (Sequence): The transforms. Defaults to none.
-        **kwargs: ``indices``, ``serialize_data``, ``lazy_init`` of
-            :class:`mmengine.dataset.BaseDataset`.
+        **kwargs: ``indices``, ``serialize_data`` (of lists that are not short),
+            ``lazy_init`` of :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         TypeError, ValueError: If an argument has a wrong type or value, a
@@ -135,6 +137,8 @@ class BaseFewShotDataset(BaseDataset):
             subset=self.subset,
             draw_hash=self.draw_hash,
         )
+        # MMEngine ends the packing with a collection of all garbage: 0.2 s
+        self.serialize_data &= len(items) >= PACKED
         return [dict(img_path=self.image_path(item), gt_label=item.label) for item in items]
 
     def _check_enough(self, items: Sequence[Item]) -> None:
