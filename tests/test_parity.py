@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.tools import tool
 from mmengine.config import Config
 from parity import check_folder
 from parity.compare import compare, judge_run
@@ -106,7 +107,7 @@ def test_an_unknown_key_fails(config, tmp_path):
     assert 'nothing of this name' in result['tensors']['out/extra']['reason']
 
 
-def test_command_line(tmp_path):
+def test_command_line(tmp_path, capsys):
     """Unknown methods are not counted as passed; the exit status tells."""
     meta, arrays = read_npz(GOLDEN / 'zeroshot.npz')
     np.savez(tmp_path / 'other.npz', meta=json.dumps(dict(meta, method='Telepathy')), **arrays)
@@ -126,15 +127,10 @@ def test_command_line(tmp_path):
     assert {n: c['status'] for n, c in cases.items()} == dict(
         broken='failed', other='not implemented', zeroshot='passed'
     )
-    run = subprocess.run(
-        command + ['--case', 'zeroshot', '--dtype', 'float32'],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert run.returncode == 0 and 'passed' in run.stdout
-    run = subprocess.run(command + ['--case', 'nothing'], capture_output=True, text=True, cwd=ROOT)
-    assert run.returncode == 1 and 'has no case nothing' in run.stderr
+    tool('check_parity', tmp_path, '--case', 'zeroshot', '--dtype', 'float32')
+    assert 'passed' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='has no case nothing'):
+        tool('check_parity', tmp_path, '--case', 'nothing')
 
 
 def test_compare():

@@ -22,6 +22,8 @@ from .sampling import (
 from .split_files import Item, Split
 from .unlabelled import check_unlabelled, images_below
 
+PACKED = 10_000  # images from which on the list is packed for worker processes
+
 
 class BaseFewShotDataset(BaseDataset):
     """Base of the few-shot datasets.
@@ -48,8 +50,8 @@ class BaseFewShotDataset(BaseDataset):
             the train list; a folder: on the images in it and in the folders
             below, whatever they show. Defaults to False.
         pipeline (Sequence): The transforms. Defaults to none.
-        **kwargs: ``indices``, ``serialize_data``, ``lazy_init`` of
-            :class:`mmengine.dataset.BaseDataset`.
+        **kwargs: ``indices``, ``serialize_data`` (of lists that are not short),
+            ``lazy_init`` of :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         TypeError, ValueError: If an argument has a wrong type or value, a
@@ -148,6 +150,8 @@ class BaseFewShotDataset(BaseDataset):
             subset=self.subset,
             draw_hash=self.draw_hash,
         )
+        # MMEngine ends the packing with a collection of all garbage: 0.2 s
+        self.serialize_data &= len(items) >= PACKED
         return [dict(img_path=self.image_path(item), gt_label=item.label) for item in items]
 
     def _without_labels(self) -> list[dict]:

@@ -13,6 +13,7 @@ from mmdpt.utils.checks import check_least
 
 # in this order: among equals the first, weakest regularisation is taken
 FIRST_C = (1e6, 1e4, 1e2, 1.0, 1e-2, 1e-4, 1e-6)
+SMALL = 10**6  # numbers in the features, below which threads of BLAS wait more than they compute
 
 
 class SearchRound(NamedTuple):
@@ -47,9 +48,11 @@ def fit_logistic(features: np.ndarray, labels: np.ndarray, c: float):
         sklearn.linear_model.LogisticRegression: The fitted classifier.
     """
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     classifier = LogisticRegression(solver='lbfgs', max_iter=1000, C=c)
-    return classifier.fit(np.asarray(features, np.float64), labels)
+    with threadpool_limits(1 if np.size(features) < SMALL else None):
+        return classifier.fit(np.asarray(features, np.float64), labels)
 
 
 def accuracy(classifier, features: np.ndarray, labels: np.ndarray) -> float:
