@@ -42,7 +42,7 @@ class TextStartHead(SimilarityHead):
         self.weight = nn.Parameter(torch.zeros(shape), requires_grad=False)
         self.register_buffer('started', torch.zeros((), dtype=torch.long))
         self.classes = list(about.classes)
-        self.register_buffer('rows', None, persistent=False)
+        self.register_buffer('own_rows', None, persistent=False)
 
     def begin_stage(self, learns: bool, before: bool, text: Callable[[], torch.Tensor]) -> None:
         """Start the rows at the text features where the head begins to learn."""
@@ -51,7 +51,7 @@ class TextStartHead(SimilarityHead):
         self.started.fill_(learns)
         if learns:
             self.weight.data = F.normalize(text(), dim=-1).to(self.weight)
-            self.rows = None
+            self.own_rows = None
 
     def transfer(self, old: Sequence[str]) -> set[str]:
         """Keep the rows of the old classes, and which of the new are among them."""
@@ -59,7 +59,7 @@ class TextStartHead(SimilarityHead):
         self.weight = nn.Parameter(self.weight.new_zeros(len(old), size), requires_grad=False)
         place = {name: row for row, name in enumerate(old)}
         rows = [place.get(name, -1) for name in self.classes]
-        self.rows = torch.tensor(rows, device=self.weight.device)
+        self.own_rows = torch.tensor(rows, device=self.weight.device)
         return set()
 
     def classifier(self, text: torch.Tensor) -> torch.Tensor:
@@ -67,9 +67,9 @@ class TextStartHead(SimilarityHead):
         if self.training:
             return self.weight if self.weight.requires_grad else text
         own, known = self.weight, self.started > 0
-        if self.rows is not None:
-            own = F.embedding(self.rows.clamp(min=0), own)
-            known = known & (self.rows >= 0)[:, None]
+        if self.own_rows is not None:
+            own = F.embedding(self.own_rows.clamp(min=0), own)
+            known = known & (self.own_rows >= 0)[:, None]
         return torch.where(known, own, F.normalize(text, dim=-1).to(own))
 
     def forward(self, match: Match) -> torch.Tensor:
