@@ -147,7 +147,7 @@ def test_selective_inference(classes, images):
 def test_names_are_compared_exactly(images):
     new = build(classes=['Cat', 'ox'], transfer=True)
     new.load_state_dict(started().state_dict())
-    assert new.head.rows.tolist() == [-1, 3]
+    assert new.head.own_rows.tolist() == [-1, 3]
 
 
 def test_length_of_a_row_does_not_matter():
