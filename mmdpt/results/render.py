@@ -78,7 +78,7 @@ def draws(rows: Sequence[Row]) -> list[tuple]:
     drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
     found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
     return [
-        (dataset, subset, data or ('all' if shots is None else shots), seed, draw)
+        (dataset, subset, data.split(' ')[0] or ('all' if shots is None else shots), seed, draw)
         for dataset, subset, shots, seed, data, draw in found
     ]
 
