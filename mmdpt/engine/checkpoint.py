@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.fileio import list_dir_or_file
+from mmengine.runner.checkpoint import CheckpointLoader
 
-from .bounds import check_learnt, check_parts, check_pickle, check_values
+from ..utils.bounds import ROOM, check_learnt, check_parts, check_pickle, check_values
 from .meta_schema import check_metadata
 from .published import is_published, read_published
 
 LEARNT = {'state_dict', 'ema_state_dict'}
-ROOM = 4  # a tensor may stand in several places, as those of moving averages do
 MOST_BYTES = 10**12
 CHOOSE_OTHER = 'choose another checkpoint, or train again'
 
@@ -109,6 +109,18 @@ def read_checkpoint(path, map_location='cpu'):
         raise CheckpointError(f'{path} is damaged ({_reason(error)}); {CHOOSE_OTHER}') from error
     check_content(checkpoint, path)
     return checkpoint
+
+
+@CheckpointLoader.register_scheme(prefixes='mmdpt:', force=True)
+def load_from_mmdpt(filename, map_location):
+    """The same for MMEngine's ``load_checkpoint('mmdpt:FILE')``: what stands below this package,
+    or reads files of torch alone, gets in by this door, too."""
+    return read_checkpoint(filename.removeprefix('mmdpt:'), map_location or 'cpu')
+
+
+def for_runner(path):
+    """str: What the Runner's ``load_from`` must be for a checkpoint, perhaps a folder."""
+    return f'mmdpt:{path}' if is_published(path) else path
 
 
 def check_archive(path):
