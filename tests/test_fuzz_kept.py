@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.checkpoints import TINY
-from helpers.fuzz import fuzz, outcome
+from helpers.fuzz import Quiet, fuzz, outcome
 from helpers.grid import write_run
 from helpers.mutate import TEXTS, changed, other_bytes
 from mmpretrain.registry import MODELS
@@ -66,7 +66,7 @@ def kept(tmp_path_factory):
                 Image.fromarray(pixels).save(f'photos/{name}/{number}.png')
         model = MODELS.build(dict(TINY, classes=CLASSES)).eval()
         run = write_run('runs', baselines=dict(linear_probe=61.0))
-        yield dict(
+        yield Quiet(
             model=model,
             features=frozen_features(model, Pictures(), cache_dir='cache'),
             listing=list_images('photos', CLASSES, 'listed/index'),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from helpers.engine_toy import toy_config
-from helpers.fuzz import fuzz, outcome
+from helpers.fuzz import Quiet, fuzz, outcome
 from helpers.mutate import any_junk, changed
 from mmengine.runner import Runner
 
@@ -40,7 +40,7 @@ def trained(tmp_path_factory):
         learnt = run()
         shutil.copytree('work', 'whole')
         assert all(torch.equal(v, learnt[k]) for k, v in run('whole/epoch_2.pth').items())
-        yield learnt
+        yield Quiet(learnt)
     finally:
         os.chdir(before)
 

@@ -153,11 +153,15 @@ HOSTILE = {
     'before the start': module(TENSOR + STORAGE + b'J\xff\xff\xff\xffK\x04\x85K\x01\x85tR'),
     'steps back': module(TENSOR + STORAGE + b'K\x03K\x04\x85J\xff\xff\xff\xff\x85tR'),
     'another part': module(TENSOR + NUMBERS.replace(op('0'), op('../0')) + b'K\x04tQ' + READ),
-    'packed numbers': module(TENSOR + NUMBERS.replace(op('0'), op('bomb')) + b'J\x00\x94\x35\x77tQ' + READ),
+    'packed numbers': module(
+        TENSOR + NUMBERS.replace(op('0'), op('bomb')) + b'J\x00\x94\x35\x77tQ' + READ
+    ),
     'a method of a tensor': module(GOOD + b'}' + op('isfinite') + b'ccollections\nOrderedDict\nsb'),
     'a place that is none': module(b'K\x01Q'),
     'many steps': b'K\x010' * 300_000 + b'N',
-    'nested tuples as a key': b'}' + b'K\x01' + b'\x85q\x00h\x00h\x00\x86q\x01' + b'h\x01h\x01\x86q\x01' * 60 + b'K\x01s',
+    'nested tuples as a key': b'}K\x01\x85q\x00h\x00h\x00\x86q\x01'
+    + b'h\x01h\x01\x86q\x01' * 60
+    + b'K\x01s',
 }  # fmt: skip
 
 

@@ -114,7 +114,7 @@ class Models:
     def choice(self, name: str) -> Choice:
         """Raise ValueError unless the page offers it."""
         if name not in self.choices:
-            raise ValueError(f'there is no model {name!r}: choose one from the list')
+            raise ValueError(f'there is no model {name[:100]!r}: choose one from the list')
         return self.choices[name]
 
     def get(self, name: str, classes: Sequence[str] | None = None) -> PromptInferencer:

@@ -213,12 +213,20 @@ class Model(Closed):
     data_preprocessor: Preprocessor | None = None
 
 
+def _whole(steps: list[Closed]) -> list[Closed]:
+    """A picture is loaded once, at first, and packed once, at last."""
+    ends = [step for step in steps if isinstance(step, (LoadPILImage, PackInputs))]
+    if ends != [steps[0], steps[-1]] or not isinstance(ends[0], LoadPILImage):
+        raise ValueError('must begin with the only LoadPILImage and end with the only PackInputs')
+    return steps
+
+
 class Recipe(Closed):
     """All that predicting needs beside tensors and class names."""
 
     version: Literal[1]
     model: Model
-    pipeline: Annotated[list[Step], Field(min_length=1, max_length=20)]
+    pipeline: Annotated[list[Step], Field(min_length=2, max_length=20), AfterValidator(_whole)]
 
 
 def parsed(recipe: dict[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def tensor_junk(rnd: random.Random, like: torch.Tensor | None = None) -> Any:
     """A value that a pickle of torch can hold."""
     like = torch.ones(4, 128) if like is None else like
     flat = like.clone().reshape(-1).float() if like.numel() else torch.zeros(1)
-    flat[rnd.randrange(len(flat))] = rnd.choice(NUMBERS[:5] + NUMBERS[13:21])
+    flat[rnd.randrange(len(flat))] = float(rnd.choice([0, 1, -7, 0.5, 1e-40, 1e30, 'nan', 'inf']))
     makes = [
         lambda: flat.reshape(like.shape) if like.numel() else flat,
         lambda: flat,
@@ -83,13 +83,15 @@ def any_junk(rnd: random.Random, old: Any = None) -> Any:
     return plain_junk(rnd)
 
 
-def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
-    """The paths to all that is inside a value."""
+def places(value: Any, path: tuple = (), seen: set | None = None) -> Iterator[tuple]:
+    """The paths to all that is inside a value; to what stands in several places, one."""
+    seen = set() if seen is None else seen
+    seen.add(id(value))
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         yield (*path, key)
-        if isinstance(item, (dict, list, tuple)):
-            yield from places(item, (*path, key))
+        if isinstance(item, (dict, list, tuple)) and id(item) not in seen:
+            yield from places(item, (*path, key), seen)
 
 
 def changed(value: Any, rnd: random.Random, junk=lambda rnd, old: plain_junk(rnd)) -> Any:
