@@ -20,13 +20,16 @@ MINE = ('mine.pth', 'work/mine.txt', 'work/best_mine.pth')
 number = iter(range(10**9))
 
 
-def run(resume=None):
+def built(resume=None):
     cfg = toy_config('work', epochs=3, noise=0.3)
     cfg.default_hooks.checkpoint.max_keep_ckpts = 2
     cfg.experiment_name = f'resume {os.getcwd()} {next(number)}'
     cfg.log_level = 'CRITICAL'
     cfg.resume, cfg.load_from = bool(resume), resume
-    runner = Runner.from_cfg(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def learnt_by(runner):
     runner.train()
     return {k: v.clone() for k, v in runner.model.state_dict().items()}
 
@@ -37,9 +40,11 @@ def trained(tmp_path_factory):
     folder, before = tmp_path_factory.mktemp('trained'), os.getcwd()
     os.chdir(folder)
     try:
-        learnt = run()
+        learnt = learnt_by(built())
         shutil.copytree('work', 'whole')
-        assert all(torch.equal(v, learnt[k]) for k, v in run('whole/epoch_2.pth').items())
+        assert all(
+            torch.equal(v, learnt[k]) for k, v in learnt_by(built('whole/epoch_2.pth')).items()
+        )
         yield Quiet(learnt)
     finally:
         os.chdir(before)
@@ -67,7 +72,8 @@ def test_resuming(trained, rnd):
         torch.save(content, 'evil.pth')
     except (TypeError, ValueError, RuntimeError, OverflowError, NotImplementedError):
         return  # nobody can write such a file
-    learnt, line = outcome(lambda: run('evil.pth'), writes='work')
+    runner = built('evil.pth')  # which asks git for its version
+    learnt, line = outcome(lambda: learnt_by(runner), writes='work')
     assert all(Path(name).read_text() == 'mine' for name in MINE)
     kept = {path.name for path in Path('work').glob('epoch_*.pth')}
     if line is not None:

@@ -12,7 +12,15 @@ import torch
 from mmengine.fileio import list_dir_or_file
 from mmengine.runner.checkpoint import CheckpointLoader
 
-from ..utils.bounds import ROOM, check_learnt, check_parts, check_pickle, check_values
+from ..models.learnt_state import KEY
+from ..utils.bounds import (
+    ROOM,
+    check_learnt,
+    check_no_tensors,
+    check_parts,
+    check_pickle,
+    check_values,
+)
 from .meta_schema import check_metadata
 from .published import is_published, read_published
 
@@ -171,6 +179,7 @@ def check_content(checkpoint, path):
         check_values(checkpoint, room=ROOM * osp.getsize(path) if osp.isfile(path) else MOST_BYTES)
         for name in LEARNT & set(checkpoint):
             check_learnt(checkpoint[name], name)
+        check_no_tensors(meta.get(KEY), f'meta[{KEY!r}]')
         check_metadata(getattr(checkpoint['state_dict'], '_metadata', {}))
     except ValueError as error:
         raise CheckpointError(f'{path} is refused: {error}; {CHOOSE_OTHER}') from error

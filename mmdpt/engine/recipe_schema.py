@@ -14,7 +14,7 @@ from mmdpt.models.clip.config import is_known
 from mmdpt.models.heads.base import SimilarityHead
 from mmdpt.models.prompts.base import TextPrompt, VisualPrompt
 from mmdpt.models.tuning.base import Tuning
-from mmdpt.utils.values import Closed, Count, Names, Number, NumClasses, Share, Size
+from mmdpt.utils.values import Closed, Count, Names, Number, NumClasses, Share, Size, first_fault
 
 from .part_schema import AnyOf
 
@@ -214,10 +214,9 @@ class Model(Closed):
 
 
 def _whole(steps: list[Closed]) -> list[Closed]:
-    """A picture is loaded once, at first, and packed once, at last."""
-    ends = [step for step in steps if isinstance(step, (LoadPILImage, PackInputs))]
+    ends = [s for s in steps if isinstance(s, (LoadPILImage, PackInputs))]
     if ends != [steps[0], steps[-1]] or not isinstance(ends[0], LoadPILImage):
-        raise ValueError('must begin with the only LoadPILImage and end with the only PackInputs')
+        raise ValueError('begin with the only LoadPILImage, end with the only PackInputs')
     return steps
 
 
@@ -239,15 +238,3 @@ def parsed(recipe: dict[str, Any]) -> dict[str, Any]:
         return Recipe.model_validate(recipe).model_dump(exclude_unset=True)
     except ValidationError as error:
         raise ValueError(first_fault(error)) from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """Where a value does not fit its schema and why, in one line."""
-    fault = error.errors(include_url=False, include_context=True)[0]
-    place = '.'.join(str(step)[:50] for step in fault['loc']) or 'it'
-    if fault['type'] == 'union_tag_invalid':
-        name = fault['ctx']['tag'][:80]
-        return f'{place}: {name!r} is not one of the parts that a checkpoint may name'
-    if fault['type'] == 'extra_forbidden':
-        return f'{place} is none of the settings that a checkpoint may have'
-    return f'{place}: {fault["msg"]}'

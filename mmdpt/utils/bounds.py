@@ -125,6 +125,19 @@ def check_values(value: Any, room: int) -> None:
             check_plain(value, place)
 
 
+def check_no_tensors(value: Any, place: str) -> None:
+    """Raise ValueError if there is a tensor in what :func:`check_values` has passed."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            raise ValueError(f'{place} holds a tensor')
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, (list, tuple)):
+            waiting += value
+
+
 def check_plain(value: Any, place: str) -> None:
     """Raise ValueError unless a value is a number, text or nothing."""
     if isinstance(value, str):

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable
@@ -28,6 +29,7 @@ NEVER = {
     *('subprocess.Popen', 'os.remove', 'os.rmdir', 'os.truncate', 'os.mkdir', 'shutil.rmtree'),
     *('os.rename', 'os.link', 'os.symlink', 'os.chmod', 'socket.connect', 'urllib.Request'),
 }
+GIT = ('subprocess.Popen', 'git')  # a training notes its commit
 told: Counter = Counter()  # what became of the cases of a test
 
 _seen: list | None = None  # what the process has done, while it is watched
@@ -61,8 +63,8 @@ class Quiet(dict):
 
 
 def _listen(event: str, arguments: tuple) -> None:
-    if _seen is None:
-        return
+    if _seen is None or (arguments and isinstance(arguments[0], int)):
+        return  # a number stands for what was opened before
     if event in NEVER:
         _seen.append((event, *map(str, arguments[:1])))
     elif event == 'open':
@@ -87,7 +89,9 @@ def files(folder: str = '.') -> dict[str, tuple[int, int]]:
 
 
 def _inside(path: str, folder: str | None) -> bool:
-    return folder is not None and os.path.abspath(path).startswith(folder)
+    temporary = os.path.join(tempfile.gettempdir(), 'tmp')  # of its own, as MMEngine's configs
+    path = os.path.abspath(path)
+    return path.startswith(temporary) or folder is not None and path.startswith(folder)
 
 
 @contextmanager
@@ -111,7 +115,7 @@ def watched(writes: str | None = None):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, former)
         done, _seen = _seen, None
-        wrong = [d for d in done if not _inside(d[-1], place)]
+        wrong = [d for d in done if not _inside(d[-1], place) and d != GIT]
         assert not wrong, f'{wrong[:3]} in {os.getcwd()}'
         assert not Path('ran').exists()
         names = [n for n in {**before, **files()} if not _inside(n, place)]
