@@ -56,7 +56,7 @@ EXTRAS = {
     'hf': HF,
     'alike': ALIKE,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
-    'dev': TEST + ['ruff', 'mypy', 'import-linter'],
+    'dev': TEST + ['ruff', 'mypy', 'import-linter', 'hypothesis'],
 }
 
 

@@ -22,7 +22,7 @@ from ..demo import (
     zero_shot_choice,
 )
 from ..demo.page import import_gradio
-from ..engine.cli import friendly_errors
+from ..engine.cli import PRETRAINED, friendly_errors
 from ..paths import spoken
 from ..utils.text import visible
 
@@ -48,7 +48,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--checkpoint-dir',
         metavar='DIR',
-        help='all .pth files below it, too, as they are at the start',
+        help='all .pth files and published folders below it, too, as they are at the start',
     )
     parser.add_argument(
         '--config',
@@ -58,10 +58,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--arch', help='zero-shot: the CLIP (default: the built-in mmdpt-tiny)')
     parser.add_argument(
         '--pretrained',
-        metavar='FILE',
-        help="CLIP's weights: a file, or a tag of "
-        'open_clip; by default those of the training; zero-shot: those built in, '
-        'or openai',
+        **dict(PRETRAINED, help=f'{PRETRAINED["help"]}; zero-shot: those built in, or openai'),
     )
     parser.add_argument(
         '--classes',

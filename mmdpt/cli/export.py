@@ -11,7 +11,7 @@ import os
 import warnings
 from pathlib import Path
 
-from ..engine.cli import friendly_errors
+from ..engine.cli import PRETRAINED, friendly_errors
 from ..export import FORMATS, export, latency, load_for_export
 from ..paths import spoken
 from ..utils.files import write_json
@@ -33,6 +33,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='config file, for checkpoints that do not carry their '
         'own, and for methods that learn nothing',
     )
+    parser.add_argument('--pretrained', **PRETRAINED)
     parser.add_argument(
         '--format',
         nargs='+',
@@ -97,7 +98,7 @@ def check_files(args):
     if os.path.isdir(os.path.dirname(os.path.abspath(prefix(args)))):  # else it will be made
         forms = dict.fromkeys(args.format)
         outputs += [Output('--out', prefix(args) + FORMATS[form], form) for form in forms]
-    check_outputs(outputs, [args.checkpoint, args.config], args.overwrite)
+    check_outputs(outputs, [args.checkpoint, args.config, args.pretrained], args.overwrite)
 
 
 def quiet():
@@ -111,7 +112,7 @@ def run(args):
     """dict: What was written, how it compares, and how long an image takes."""
     batch = batch_size(args.batch)
     check_files(args)
-    loaded = load_for_export(args.checkpoint, args.config)
+    loaded = load_for_export(args.checkpoint, args.config, args.pretrained)
     if loaded.precision != 'fp32':
         print(
             f'note: the towers computed in {loaded.precision} in training; the files compute in '

@@ -7,7 +7,7 @@ context and the text tower's token embedding. See docs/attention.md.
 import argparse
 
 from ..apis import PromptInferencer
-from ..engine.cli import friendly_errors
+from ..engine.cli import PRETRAINED, friendly_errors
 from ..utils.files import write_json
 from ..utils.outputs import OVERWRITE, Output, check_outputs
 from ..utils.text import printable
@@ -19,6 +19,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='The words nearest to a learnt context')
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
+    parser.add_argument('--pretrained', **PRETRAINED)
     parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words per position')
     parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts, only these')
     parser.add_argument(
@@ -35,7 +36,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
 
 def find_words(args):
     """list[dict]: For each class (None: all) and position the nearest words."""
-    infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
+    infer = PromptInferencer(
+        args.checkpoint, config=args.config, pretrained=args.pretrained, device=args.device
+    )
     classes = args.classes and [name.strip() for name in args.classes.split(',')]
     found = nearest_words(infer.model, args.top_k, classes, args.exclude_special)
     return [
@@ -61,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with friendly_errors(args.debug):
         output = Output('--json', args.json, 'json')
-        check_outputs([output], [args.checkpoint, args.config], args.overwrite)
+        check_outputs([output], [args.checkpoint, args.config, args.pretrained], args.overwrite)
         rows = find_words(args)
         show(rows)
         if args.json:

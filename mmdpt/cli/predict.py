@@ -20,7 +20,7 @@ from ..apis import PromptInferencer, find_images
 from ..apis.outputs import CsvFile, JsonFile, Table, best
 from ..apis.transductive import together
 from ..datasets.split_files import read_text
-from ..engine.cli import friendly_errors
+from ..engine.cli import PRETRAINED, friendly_errors
 from ..paths import spoken
 from ..utils.checks import check_least
 from ..utils.outputs import OVERWRITE, Output, check_outputs
@@ -65,10 +65,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--arch', help=f'{ZERO_SHOT}: the CLIP (default ViT-B-16-quickgelu)')
     parser.add_argument(
-        '--pretrained',
-        metavar='FILE',
-        help="CLIP's weights: a file, or a tag of "
-        'open_clip; by default those of the training, else openai',
+        '--pretrained', **dict(PRETRAINED, help=f'{PRETRAINED["help"]}, else openai')
     )
     parser.add_argument('--top-k', type=int, default=1, metavar='K', help='classes to show')
     parser.add_argument(

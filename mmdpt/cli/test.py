@@ -17,7 +17,7 @@ from mmengine.evaluator import DumpResults
 
 from mmdpt.utils.unwrap import unwrapped
 
-from ..engine import read_checkpoint
+from ..engine import for_runner, read_checkpoint
 from ..engine.cli import (
     add_common_arguments,
     build_runner,
@@ -26,7 +26,6 @@ from ..engine.cli import (
     merge_options,
     set_loader_defaults,
 )
-from ..engine.published import as_file, is_published
 from ..models.learnt_state import check_tensors
 from ..utils.files import replacing, write_atomically, write_text
 from ..utils.outputs import OVERWRITE, Output, check_outputs, kind_of
@@ -101,7 +100,7 @@ def configure(args):
     if not args.work_dir:
         # the Runner leaves its config in there: not over that of the training
         cfg.work_dir = osp.join(cfg.work_dir, 'test')
-    cfg.resume, cfg.load_from = False, args.checkpoint
+    cfg.resume, cfg.load_from = False, args.checkpoint and for_runner(args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
@@ -188,12 +187,10 @@ def check_complete(model, found):
 def main(argv: list[str] | None = None) -> None:
     """Tests."""
     args = parse_args(argv)
-    with friendly_errors(args.debug), ExitStack() as stack:
+    with friendly_errors(args.debug):
         item = what_to_write(args)
         cfg = configure(args)
         checkpoint = args.checkpoint and read_checkpoint(args.checkpoint)
-        if checkpoint and is_published(args.checkpoint):
-            cfg.load_from = stack.enter_context(as_file(args.checkpoint))
         runner = build_runner(cfg)
         if checkpoint:
             check_complete(unwrapped(runner.model), checkpoint['state_dict'])

@@ -18,7 +18,7 @@ from copy import deepcopy
 
 from mmengine.dist import is_main_process
 
-from ..engine import read_checkpoint
+from ..engine import for_runner, read_checkpoint
 from ..engine.cli import (
     add_common_arguments,
     build_runner,
@@ -124,7 +124,7 @@ def run(args):
     output = Output('--json', args.json, 'json')
     check_outputs([output], [args.config, args.checkpoint], args.overwrite)
     cfg = load_config(args)
-    cfg.resume, cfg.load_from = False, args.checkpoint
+    cfg.resume, cfg.load_from = False, for_runner(args.checkpoint)
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))
     merge_options(cfg, args.cfg_options)
     if not cfg.get('dataset'):

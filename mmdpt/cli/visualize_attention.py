@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 from ..apis import PromptInferencer
-from ..engine.cli import friendly_errors
+from ..engine.cli import PRETRAINED, friendly_errors
 from ..utils.files import replacing
 from ..utils.outputs import OVERWRITE, Output, check_outputs
 from ..visualization import attention_maps, draw_attention, visible_image
@@ -25,6 +25,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('images', nargs='+', metavar='image', help='image files')
     parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
+    parser.add_argument('--pretrained', **PRETRAINED)
     parser.add_argument(
         '--out',
         default='attention',
@@ -81,14 +82,17 @@ def check_files(args, files):
     """Refuse outputs that would cost a file."""
     outputs = [Output('--out', str(file), file.suffix[1:].lower()) for file in files]
     if files[0].parent.is_dir():  # else it will be made
-        check_outputs(outputs, [args.checkpoint, args.config, *args.images], args.overwrite)
+        read = [args.checkpoint, args.config, args.pretrained, *args.images]
+        check_outputs(outputs, read, args.overwrite)
 
 
 def visualize(args):
     """Draw one figure per image, and say what it cannot show."""
     files = output_files(args.images, args.out)
     check_files(args, files)
-    infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
+    infer = PromptInferencer(
+        args.checkpoint, config=args.config, pretrained=args.pretrained, device=args.device
+    )
     model = infer.model
     check_model(model)
     files[0].parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """What MMEngine's training lacks: schedule, checkpoints, hooks, report."""
 
 from .aggregation import GaussianAggregationHook, gaussian_weights
-from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
+from .checkpoint import CheckpointError, for_runner, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import AtomicBackend, PromptCheckpointHook
 from .class_check import CheckClassesHook
 from .ema import LearntEMA
@@ -44,6 +44,7 @@ __all__ = [
     'TransductiveTestLoop',
     'constant_warmup_cosine',
     'gaussian_weights',
+    'for_runner',
     'latest_checkpoint',
     'read_checkpoint',
 ]

@@ -74,6 +74,10 @@ class OptionAction(DictAction):
 CFG_OPTIONS: dict[str, Any] = dict(
     nargs='+', action=OptionAction, default={}, metavar='KEY=VALUE'
 )  # of --cfg-options
+PRETRAINED: dict[str, Any] = dict(
+    metavar='FILE',
+    help="CLIP's weights: a file, or a tag of open_clip; by default those of the training",
+)
 
 
 def add_common_arguments(parser):

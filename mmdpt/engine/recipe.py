@@ -9,6 +9,7 @@ names parts, and only those of :mod:`mmdpt.engine.recipe_schema`.
 from mmdpt.datasets import as_benchmark, innermost
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE, resolve_templates
 from mmdpt.models.clip.config import read_config
+from mmdpt.utils.text import visible
 
 from .checkpoint import plain
 from .recipe_schema import VERSION, parsed
@@ -121,5 +122,5 @@ def check_recipe(recipe):
             f'version {VERSION}: install the mmdpt that wrote it, or give the config'
         )
     if 'missing' in recipe:
-        raise ValueError(str(recipe['missing'])[:500])
+        raise ValueError(visible(str(recipe['missing'])[:500]))
     return parsed(recipe)

@@ -26,12 +26,13 @@ class Teacher(nn.Module):
         classes (Sequence[str]): The student's classes.
         templates (Sequence[str]): The student's templates, where ``model``
             has none.
-        checkpoint (str, optional): File with the teacher's prompts; None:
-            zero-shot CLIP.
+        checkpoint (str, optional): File with the teacher's prompts, or a folder
+            of the command publish; None: zero-shot CLIP.
 
     Raises:
         ValueError: If prompts are configured without a checkpoint, or the
-            checkpoint belongs to other classes or weights.
+            checkpoint is damaged, or belongs to other classes or weights.
+        FileNotFoundError: If there is no such checkpoint.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class Teacher(nn.Module):
         self.config = dict(dict(templates=list(templates)), **model)
         self.model = MODELS.build(dict(self.config, type='PromptedCLIP', classes=list(classes)))
         if checkpoint is not None:
-            load_checkpoint(self.model, checkpoint, map_location='cpu', strict=True)
+            # through the door of all checkpoints, see mmdpt.engine.checkpoint
+            load_checkpoint(self.model, f'mmdpt:{checkpoint}', map_location='cpu', strict=True)
         self.requires_grad_(False).train(False)
         self._text: torch.Tensor | None = None
         self._kept: torch.Tensor | None = None  # logits of all training images, (N, C)
