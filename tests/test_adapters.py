@@ -14,7 +14,9 @@ from mmdpt.models.heads.feature_space import FeatureSpace, Labelled, grid
 
 
 def build(part, **options):
-    return build_method('zeroshot', **{**copy.deepcopy(PARTS[part]), **options})
+    plain = dict(mean=None, std=None)  # as PromptKD's teacher has it
+    parts = {'data_preprocessor': plain, **copy.deepcopy(PARTS[part]), **options}
+    return build_method('zeroshot', **parts)
 
 
 @pytest.fixture

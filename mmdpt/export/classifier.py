@@ -6,9 +6,10 @@ import torch
 import torch.nn as nn
 
 from mmdpt.models import PromptedCLIP
-from mmdpt.models.forward import Sides, forward_pass
+from mmdpt.models.forward import forward_pass
 from mmdpt.models.part import ModelInfo
 from mmdpt.models.prompts.base import LayeredPrompt
+from mmdpt.models.sides import Sides
 from mmdpt.models.tuning.layer_norms import merge_norms
 from mmdpt.models.tuning.upper_blocks import merge_copies
 

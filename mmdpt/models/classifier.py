@@ -1,11 +1,9 @@
 """The classifier: frozen CLIP, prompts in front of it, a head behind."""
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 
 import torch
 import torch.nn as nn
-from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
@@ -16,23 +14,23 @@ from .clip.image_tower import build_image_tower
 from .clip.load import load_clip
 from .clip.normalisation import preprocessing
 from .clip.text_tower import TextTower
-from .forward import Sides, forward_pass, states
+from .forward import forward_pass, match_features, states
 from .heads.base import SimilarityHead, batch_share, check_head
 from .heads.match import Match
 from .learnt_state import keep_learnt_only
+from .match_classifier import MatchClassifier
 from .part import ModelInfo
 from .part_checks import check_model, check_parts
 from .prompts.sentences import ClassSentences
 from .prompts.templates import TemplatePrompt
 from .second_view import second_view
+from .sides import Sides
 from .teacher import Teacher
 from .text_features import TextFeatures
 
-STAGES = ('backbone', 'neck', 'pre_logits')
-
 
 @MODELS.register_module()
-class PromptedCLIP(ImageClassifier):
+class PromptedCLIP(MatchClassifier):
     """CLIP as an image classifier, adapted by prompts.
 
     Without prompts it is zero-shot CLIP. All that is learnt is in
@@ -129,7 +127,7 @@ class PromptedCLIP(ImageClassifier):
             data_preprocessor=preprocessing(data_preprocessor, clip, len(classes)),
             init_cfg=init_cfg,
         )
-        self.classes, self._other_meta = classes, {}
+        self.classes = classes
         self.descriptions = sentences
         self.clip_identity, self.transfer = clip.identity, transfer
         self.text_tower = TextTower(clip, text_checkpointing)
@@ -152,7 +150,6 @@ class PromptedCLIP(ImageClassifier):
         self.text.prompt, self.text.tuning = self.text_prompt, self.tuning
         self._plain_head = SimilarityHead(about)  # of zero-shot CLIP
         self._teacher = (second,)
-        self._zero_shot = False
         check_model(self)
         keep_learnt_only(self)
 
@@ -223,17 +220,6 @@ class PromptedCLIP(ImageClassifier):
         found = forward_pass(self.sides, inputs, adapted=False)
         return found.pooled if pooled else found.image
 
-    @torch.no_grad()
-    def predict_features(
-        self, features: torch.Tensor, data_samples: list[DataSample] | None = None
-    ) -> list[DataSample]:
-        """Predict from what :meth:`clip_features` gave, (B, E).
-
-        Raises:
-            ValueError: If the image would have to be prompted.
-        """
-        return self._active_head.predict(self.match_features(features), data_samples)
-
     def match_features(self, features: torch.Tensor) -> Match:
         """As :meth:`match`, from what :meth:`clip_features` gave, (B, E), or
         (B, D) for a head that :attr:`keeps_pooled`.
@@ -241,81 +227,10 @@ class PromptedCLIP(ImageClassifier):
         Raises:
             ValueError: If the image would have to be prompted, or shown to a teacher.
         """
-        if not self._zero_shot and self.sides.adapts_images:
-            raise ValueError(
-                'Visual prompts and low-rank updates need the images, not their frozen features.'
-            )
-        image, pooled = features, None
-        if self.keeps_pooled:
-            image, pooled = image @ self.backbone.proj.to(image), image
-        image = image.to(self.scale)
-        if self._zero_shot:
-            return Match(image, self.text.frozen(), self.scale)
         required = self.head.requires if self.training else frozenset()
-        if 'teacher' in required:
-            raise ValueError('A teacher needs the images, not their frozen features.')
-        return Match(
-            image,
-            self.text.learnt(image),
-            self.scale,
-            frozen_image=image,
-            frozen_text=self.text.frozen() if 'frozen_text' in required else None,
-            pooled=pooled,
+        return match_features(
+            self.sides, features, required, not self._zero_shot, self.keeps_pooled
         )
-
-    @property
-    def _active_head(self) -> SimilarityHead:
-        return self._plain_head if self._zero_shot else self.head
-
-    @contextmanager
-    def zero_shot(self):
-        """Classify with frozen CLIP and the templates inside this context."""
-        self._zero_shot = True
-        try:
-            yield self
-        finally:
-            self._zero_shot = False
-
-    @property
-    def _dataset_meta(self) -> dict:
-        """What MMPretrain's inferencers read: the classes are the model's,
-        whatever data or checkpoint say (after a transfer they differ)."""
-        return dict(self._other_meta, classes=list(self.classes))
-
-    @_dataset_meta.setter
-    def _dataset_meta(self, meta: dict | None) -> None:
-        self._other_meta = dict(meta or {})
-
-    def extract_feat(self, inputs: torch.Tensor, stage: str = 'neck'):
-        """MMPretrain's interface: the image features, not normalised.
-
-        Args:
-            inputs (Tensor): Normalised images, (B, 3, H, W).
-            stage (str): 'backbone' or 'neck', which are the same here, or
-                'pre_logits'.
-
-        Returns:
-            tuple[Tensor] | Tensor: One (B, E) in a tuple; for 'pre_logits'
-            without the tuple.
-
-        Raises:
-            ValueError: If there is no such stage.
-        """
-        if stage not in STAGES:
-            raise ValueError(f'stage must be one of {", ".join(STAGES)}, but is {stage!r}.')
-        image = self.match(inputs).image
-        return image if stage == 'pre_logits' else (image,)
-
-    def forward(
-        self,
-        inputs: torch.Tensor,
-        data_samples: list[DataSample] | None = None,
-        mode: str = 'tensor',
-    ):
-        """MMPretrain's interface; 'tensor' gives the logits, (B, C)."""
-        if mode == 'tensor':
-            return self._active_head(self.match(inputs))
-        return super().forward(inputs, data_samples, mode)
 
     def loss(self, inputs: torch.Tensor, data_samples: list[DataSample]) -> dict:
         """Loss terms by name. With data-parallel training their mean over the
@@ -330,18 +245,3 @@ class PromptedCLIP(ImageClassifier):
         losses = self.head.loss(self.match(inputs, data_samples), data_samples)
         share = batch_share(len(inputs), self.scale)
         return {name: value * share for name, value in losses.items()}
-
-    def parse_losses(self, losses: dict) -> tuple:
-        """The sum of the losses and what is logged; with a head that has a
-        second loss (ProGrad) the pair of both, which only the optimizer's
-        wrapper made for it takes."""
-        total, logs = super().parse_losses(losses)
-        if self.head.second_loss is not None:
-            total = torch.stack([total, losses[self.head.second_loss]])
-        return total, logs
-
-    def predict(
-        self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None, **kwargs
-    ) -> list[DataSample]:
-        """Predictions with scores (C,) and label."""
-        return self._active_head.predict(self.match(inputs), data_samples, **kwargs)

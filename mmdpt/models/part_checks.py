@@ -7,9 +7,9 @@ import torch.nn as nn
 
 from .clip.edits import apply_edit, check_text_edit
 from .clip.image_pass import through_blocks
-from .forward import Sides
 from .heads.base import SimilarityHead
 from .heads.match import Match
+from .sides import Sides
 
 ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text', 'second_image'})
 KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text', 'fixed_image'}
