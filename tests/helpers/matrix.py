@@ -44,7 +44,7 @@ METHODS = {
     'clap': dict(head=dict(type='CLAPHead', adaptive=True)),
     'crossmodal_lp': dict(head=dict(type='CrossModalHead')),
     'prolip': dict(head=dict(type='ProLIPHead')),
-    'ape': dict(head=dict(type='APEHead', num_keys=8, num_channels=20)),
+    'ape': dict(head=dict(type='APEHead', num_keys=8, channel_share=0.625)),
     'lora_dropout': dict(tuning=dict(type='LoRA', dropout=0.25)),
     'coop_lora': dict(text_prompt=dict(type='CoOp', num_tokens=4), tuning=dict(type='LoRA')),
 }

@@ -93,7 +93,7 @@ def ape(golden: Golden) -> dict:
     head = dict(
         type='APEHead',
         num_keys=len(arrays['support/labels']),
-        num_channels=meta['training_free_feat_num'],
+        channel_share=meta['training_free_feat_num'] / meta['embed'],
         similarity_weight=weights[0],
         variance_weight=weights[1],
         alpha=float(alpha),

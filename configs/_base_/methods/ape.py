@@ -7,8 +7,8 @@
 
 10 augmented views, alpha, beta 1 and gamma 0.1 before a search of 200 x 20 x 20
 values: the authors' configs (dtd.yaml). They keep 400 to 800 of RN50's 1024
-channels (EuroSAT 700) and search on the whole val split. 350 of ViT-B/16's 512
-are our choice, and the search is on the few-shot validation images. A leaf sets
+channels (EuroSAT 700) and search on the whole val split. Here 0.7 of the channels
+are kept, and the search is on the few-shot validation images. A leaf sets
 ``model.head.num_keys``, the number of training images.
 """
 
@@ -17,7 +17,7 @@ _base_ = ['../runtime.py', '../sgd.py']
 model = dict(
     type='PromptedCLIP',
     pretrained='openai',
-    head=dict(type='APEHead', num_keys=160, num_channels=350),
+    head=dict(type='APEHead', num_keys=160, channel_share=0.7),
 )
 
 # a leaf takes it as its train_cfg

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from mmdpt.utils.checks import check_count, check_weight
-from mmdpt.utils.values import Many, Size
+from mmdpt.utils.values import Many, Share
 
 from ..part import ModelInfo
 from .feature_space import (
@@ -39,7 +39,7 @@ class APEHead(FeatureHead):
     Args:
         about (ModelInfo): The model.
         num_keys (int): S, number of training images.
-        num_channels (int): q, channels that are kept.
+        channel_share (float): Share of the channels that is kept. Defaults to 0.7.
         similarity_weight (float): What likeness counts. Defaults to 0.7.
         variance_weight (float): What variance counts. Defaults to 0.3.
         alpha, beta, gamma (float): Of the formula.
@@ -55,7 +55,7 @@ class APEHead(FeatureHead):
         self,
         about: ModelInfo,
         num_keys: Many,
-        num_channels: Size,
+        channel_share: Share = 0.7,
         similarity_weight: float = 0.7,
         variance_weight: float = 0.3,
         alpha: float = 1.0,
@@ -66,7 +66,11 @@ class APEHead(FeatureHead):
         super().__init__(about, **kwargs)
         size = about.image_tower.embed_dim
         check_count('num_keys', num_keys, 1, 10**7, 'training images')
-        check_count('num_channels', num_channels, 1, size, f'image features have {size} values')
+        if not 0 < channel_share <= 1:
+            raise ValueError(
+                f'channel_share must be above 0 and at most 1, but is {channel_share!r}.'
+            )
+        num_channels = max(1, round(channel_share * size))  # q
         self.weights = (similarity_weight, variance_weight)
         self.num_classes = len(about.classes)
         for name, value in dict(alpha=alpha, beta=beta, gamma=gamma).items():
