@@ -287,9 +287,7 @@ def test_checkpoints_of_before_resume(trained, tmp_path, caplog):
 )
 def test_a_damaged_list_is_refused(trained, tmp_path, change):
     path = spoilt(trained, tmp_path, change)
-    with pytest.raises(
-        CheckpointError, match='list of .* is damaged|holds a tensor'
-    ):
+    with pytest.raises(CheckpointError, match='list of .* is damaged|holds a tensor'):
         train(tmp_path, path)
 
 
