@@ -111,7 +111,7 @@ def test_checkpoints_that_say_other_things(good, rnd):
         return  # nobody can write such a file
     found, line = outcome(lambda: scores('evil.pth'))
     if line is None:
-        judge(found, good[method], torch.load('evil.pth', weights_only=True), original)
+        judge(found, good[method], torch.load('evil.pth', 'cpu', weights_only=True), original)
 
 
 @fuzz
@@ -135,7 +135,7 @@ def test_checkpoints_with_other_pickles(good, rnd):
             new.writestr(part, other_bytes(data, rnd) if changes else data)
     found, line = outcome(lambda: scores('evil.pth'))
     if line is None:
-        content = torch.load('evil.pth', weights_only=True)
+        content = torch.load('evil.pth', 'cpu', weights_only=True)
         judge(found, good[method], content, torch.load(f'{method}.pth', weights_only=True))
 
 

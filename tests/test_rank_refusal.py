@@ -38,7 +38,9 @@ def test_both_end_before_the_first_step(case, tmp_path, monkeypatch):
     options = ('--cfg-options', 'train_cfg.max_epochs=1', 'test_dataloader.dataset.indices=20')
     status, output = outcome(script('dist_train.sh', 'mine.py', 2, '--work-dir', 'out', *options))
     assert status != 0
-    assert output.count('rank 1 of 2 would not train what the others do') == 1, output[-3000:]
-    assert words in output and 'Give all processes the same config' in output
-    assert 'Traceback (most recent call last):\n  File "/' not in output.split('error')[0]
+    said = [
+        line for line in output.splitlines() if line.startswith('error')
+    ]  # torchrun adds its own
+    assert len(said) == 1 and 'rank 1 of 2 would not train what the others do' in said[0], output
+    assert words in said[0] and 'Give all processes the same config' in said[0]
     assert not list(Path('out').rglob('*.pth'))
