@@ -11,7 +11,6 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 
 from mmdpt.datasets import Benchmark
-from mmdpt.datasets.descriptions import check_template
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.engine.entry import read_recipe, trained_classes
@@ -19,6 +18,8 @@ from mmdpt.engine.recipe import model_of, pipeline_of
 from mmdpt.models.clip.config import read_config
 from mmdpt.models.clip.weights import is_tag
 from mmdpt.paths import find_config
+
+from .frozen_text import check_templates, set_descriptions
 
 
 class Plan(NamedTuple):
@@ -124,9 +125,9 @@ def build(
             f'{plan.source} does not name its classes: choose a checkpoint that mmdpt wrote'
         )
     names = list(plan.classes if classes is None else classes)
-    _set_descriptions(model, names, descriptions, plan.source)
+    set_descriptions(model, names, descriptions, plan.source)
     if templates is not None:
-        _check_templates(model, templates)
+        check_templates(model, templates)
         model['templates'] = list(templates)
     if pretrained is not None:
         model['pretrained'] = pretrained
@@ -196,49 +197,6 @@ def _check_count(names: Sequence[str]) -> None:
         raise ValueError(
             f'--classes names {len(names)} class(es), {names}: at least 2 are needed, '
             'as in "cat,dog"'
-        )
-
-
-def _set_descriptions(model: dict, names: list[str], file: str | None, source: str) -> None:
-    """Sentences of these classes: from a file, else those of the training."""
-    carried = model.get('descriptions')
-    if file is not None:
-        _check_of_use(model, '--descriptions', 'description')
-        model['descriptions'] = file
-    elif isinstance(carried, dict) and not _reads_frozen_text(model):
-        del model['descriptions']  # they served the training
-    elif isinstance(carried, dict):
-        strange = [name for name in names if name not in carried]
-        if strange:
-            raise ValueError(
-                f'{source} carries descriptions of its own classes, but none of {strange[0]!r}: '
-                'give --descriptions FILE with sentences of each class'
-            )
-        model['descriptions'] = {name: carried[name] for name in names}
-
-
-def _reads_frozen_text(model: dict) -> bool:
-    """Whether predicting takes features of templates or sentences."""
-    kinds = [(model.get(name) or {}).get('type') for name in ('text_prompt', 'visual_prompt')]
-    return kinds[0] in (None, 'TCP') or kinds[1] == 'CAVPT'
-
-
-def _check_of_use(model: dict, option: str, what: str) -> None:
-    if not _reads_frozen_text(model):
-        raise ValueError(
-            f'{option} would change nothing: the {model["text_prompt"]["type"]} '
-            f'prompts were learnt, and no {what} is used with them'
-        )
-
-
-def _check_templates(model: dict, templates: Sequence[str]) -> None:
-    for template in templates:
-        check_template(template)
-    _check_of_use(model, '--templates', 'template')
-    if model.get('descriptions'):
-        raise ValueError(
-            '--templates would change nothing: sentences describe the classes; give others with '
-            '--descriptions FILE'
         )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mmdpt.utils.files import read_regular
 
@@ -18,6 +18,7 @@ from .own_files import nearest, plain_name
 
 MAX_BYTES = 2**26  # 1000 classes with 50 sentences each have 5 MB
 MOST_SENTENCES = 1000  # per class
+MOST_CARRIED = 100_000  # by a checkpoint, in all
 SHOWN = 5  # faults of one kind
 FORM = '{"class": ["sentence", ...], ...}, or a .csv file with the columns class and sentence'
 Sentence = Annotated[str, Field(max_length=1000)]
@@ -28,6 +29,15 @@ Sentences = Annotated[
     ],
     Field(max_length=50_000),
 ]
+
+
+def _few(sentences: dict[str, list[str]]) -> dict[str, list[str]]:
+    if sum(map(len, sentences.values())) > MOST_CARRIED:
+        raise ValueError(f'has more than {MOST_CARRIED} sentences')
+    return sentences
+
+
+Carried = Annotated[Sentences, AfterValidator(_few)]  # by a checkpoint
 SCHEMA = TypeAdapter(Sentences, config=ConfigDict(strict=True))
 
 

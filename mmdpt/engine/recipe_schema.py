@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
-from mmdpt.datasets.sentences import Sentences
+from mmdpt.datasets.sentences import Carried
 from mmdpt.models.clip.config import is_known
 from mmdpt.models.heads.base import SimilarityHead
 from mmdpt.models.prompts.base import TextPrompt, VisualPrompt
@@ -20,7 +20,6 @@ from mmdpt.utils.values import Closed, Count, Names, Number, NumClasses, Share, 
 from .part_schema import AnyOf
 
 VERSION = 1
-MOST_SENTENCES = 100_000  # that describe classes
 MOST_PARAMETERS = 3e9  # of an architecture that a file describes
 Sides = Size | Annotated[list[Size], Field(min_length=2, max_length=2)]
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -183,12 +182,6 @@ def _known(arch: str) -> str:
     return arch
 
 
-def _few(sentences: dict[str, list[str]]) -> dict[str, list[str]]:
-    if sum(map(len, sentences.values())) > MOST_SENTENCES:
-        raise ValueError(f'has more than {MOST_SENTENCES} sentences')
-    return sentences
-
-
 class Preprocessor(Closed):
     """MMPretrain's normalisation."""
 
@@ -210,7 +203,7 @@ class Model(Closed):
     pretrained: Annotated[str, Field(max_length=4096)] | None = None
     templates: Annotated[list[Template], Field(min_length=1, max_length=256)]
     normalise_templates: bool = True
-    descriptions: Annotated[Sentences, AfterValidator(_few)] | None = None
+    descriptions: Carried | None = None
     text_prompt: Annotated[Any, AnyOf(TextPrompt)] | None = None
     visual_prompt: Annotated[Any, AnyOf(VisualPrompt)] | None = None
     head: Annotated[Any, AnyOf(SimilarityHead)] = dict(type='SimilarityHead')
