@@ -2,8 +2,8 @@
 
     python tools/train.py configs/skiptuning/skiptuning_tiny_digits_16shot.py
 
-All values are our own, chosen on the pool half of the digits, never on the
-test half.
+All values are our own. The rate was chosen of 5e-4 and 2e-3 (94.9 and 95.7 %)
+on the pool half of the digits, never on the test half, with one seed.
 """
 
 _base_ = ['../_base_/methods/skiptuning.py', '../_base_/tiny_clip_digits.py']
