@@ -16,7 +16,7 @@ pytest.register_assert_rewrite('helpers')
 def pytest_collection_finish():
     """Leave what has been imported out of garbage collections.
 
-    Each dataset of MMEngine asks for one: three per training, a fifth of a second each.
+    A full one takes a fifth of a second here; MMEngine asks for one when it packs a dataset.
     """
     gc.collect()
     gc.freeze()

@@ -1,7 +1,6 @@
 """What every process of tests/test_distributed.py does; one process does it, too."""
 
 import datetime
-import gc
 import os
 
 import torch
@@ -194,7 +193,6 @@ def run(name, folder):
 
 def process(rank, world, folder, runs=True):
     """One of several processes; leaves its results in the folder."""
-    gc.freeze()  # what has been imported: as in tests/conftest.py
     torch.set_num_threads(1)
     os.environ['LOCAL_RANK'] = str(rank)
     dist.init_process_group(
