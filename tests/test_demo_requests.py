@@ -9,7 +9,7 @@ import pytest
 from test_demo import answered, gradio, models, upload, write_digit  # noqa: F401  (fixtures)
 from test_demo_guard import served, weight
 
-ROUNDS = 100  # of ten requests
+ROUNDS = 100  # of twelve requests
 QUOTA = 4  # MB
 
 
@@ -26,7 +26,7 @@ def test_a_thousand_requests(gradio, models, monkeypatch, capsys):  # noqa: F811
     photo = Path(write_digit('a.png')).read_bytes()
 
     def ask(url, folder, number):
-        """Ten requests: an answer, its repetition, uploads nobody asks about, and refusals."""
+        """Twelve requests: an answer, its repetition, uploads nobody asks about, and refusals."""
         (path,) = upload(url, photo + bytes([number % 256])).json()
         done = [answered(url, path, 'dpt'), answered(url, path, 'csc' if number % 2 else 'dpt')]
         junk = upload(url, os.urandom(90_000))
@@ -68,4 +68,5 @@ def test_a_thousand_requests(gradio, models, monkeypatch, capsys):  # noqa: F811
     assert seen['wrong'] == []
     assert max(seen['disk']) <= QUOTA * 2**20
     assert seen['disk'][-1] <= max(seen['disk'][: ROUNDS // 2])  # the half that lies there is full
-    assert seen['memory'][-1] - seen['memory'][1] < 30  # MB, over 600 requests
+    # MB; models and buffers have come by then, and the last 480 requests add nothing
+    assert seen['memory'][-1] - seen['memory'][2] < 15

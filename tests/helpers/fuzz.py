@@ -1,6 +1,6 @@
 """Many cases from a seed, and what must never happen in any of them.
 
-``MMDPT_FUZZ_COUNT`` cases of each test are tried (default 10), drawn from ``MMDPT_FUZZ_SEED``
+``MMDPT_FUZZ_COUNT`` cases of each test are tried (default 5), drawn from ``MMDPT_FUZZ_SEED``
 (default 0). The same two numbers give the same cases.
 """
 
@@ -21,7 +21,7 @@ import pytest
 from mmdpt.utils.text import visible
 
 SEED = int(os.environ.get('MMDPT_FUZZ_SEED', 0))
-COUNT = int(os.environ.get('MMDPT_FUZZ_COUNT', 10))
+COUNT = int(os.environ.get('MMDPT_FUZZ_COUNT', 5))
 SECONDS = 10
 PACKAGE = f'{os.sep}mmdpt{os.sep}'
 NEVER = {
