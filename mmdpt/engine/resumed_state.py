@@ -48,7 +48,9 @@ def _check_optimizer(saved: dict | None, wrapper: OptimWrapper) -> None:
         )
     for group, now in zip(groups, fresh['param_groups']):
         # settings that a newer torch has added are off
-        _check_keys(group, {k: v for k, v in now.items() if v not in (None, False)}, 'a group')
+        _check_keys(
+            group, {k: v for k, v in now.items() if v is not None and v is not False}, 'a group'
+        )
     tensors = [p for group in wrapper.optimizer.param_groups for p in group['params']]
     wanted = KEPT.get(type(wrapper.optimizer).__name__)
     for index, state in saved['state'].items():  # type: ignore[index]
