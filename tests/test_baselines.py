@@ -14,7 +14,7 @@ from mmdpt.evaluation import (
     search_linear_probe,
     stored_images,
 )
-from mmdpt.evaluation.baselines import SMALL
+from mmdpt.models.heads.logistic import SMALL
 
 GOLDEN = np.load(Path(__file__).parent / 'data/golden/linear_probe.npz')
 

@@ -95,7 +95,7 @@ def test_wrong_kind_in_our_modules(setting, value, words):
 @pytest.mark.parametrize(
     'option, value, words',
     [
-        ('train_cfg.max_epochs', 'ten', 'must be a number, but is .ten.'),
+        ('train_cfg.max_epochs', 'ten', 'must be a whole number, but is .ten.'),
         ('optim_wrapper.optimizer.lr', 'small', 'must be a number'),
         ('train_dataloader.batch_size', 'all', 'must be a number'),
         ('train_dataloader.num_workers', True, 'must be a number'),

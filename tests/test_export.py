@@ -55,7 +55,7 @@ def test_torch_export(method):
     assert all(torch.equal(before[n], t) for n, t in model.named_parameters())
     with torch.no_grad():
         found = expected(model, sample_images(8, (32, 32)))
-    assert found.std(0).max() > 1e-3  # so the images make a difference
+    assert found.std(0).max() > 1e-4  # so the images make a difference, ten times the allowed one
 
 
 @pytest.mark.parametrize('method', slow_unless(FILES, EXPORTED))

@@ -64,7 +64,7 @@ def test_flops():
     assert found['params'] == sum(p.numel() for p in model.parameters())
 
 
-@pytest.mark.parametrize('method', [m for m in METHODS if not m.startswith('dpt')])
+@pytest.mark.parametrize('method', [m for m in METHODS if build(m).head.takes_soft_labels])
 def test_soft_labels(method, images):
     """Cross-entropy with mixed labels; one-hot ones give the plain loss."""
     model = build(method, train_cfg=MIXUP).train()
@@ -120,7 +120,8 @@ def test_accuracy_of_negative_logits(method, images):
     head = dict(METHODS[method].get('head', dict(type='SimilarityHead')), cal_acc=True, topk=(1, 4))
     model = build(method, head=head).train()
     model.head.set_epoch(0)
-    match = model.match(images)
+    viewed = samples() if 'second_image' in model.head.requires else None
+    match = model.match(images, viewed)
     match = match._replace(text=match.text - 100 * match.image.mean(0), image=match.image)
     logits = model.head(match)
     assert logits.max() < 0

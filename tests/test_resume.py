@@ -5,7 +5,16 @@ import shutil
 
 import pytest
 import torch
-from helpers.kill_and_resume import FITTED, METHODS, config_of, differences, options_of, parts, run
+from helpers.kill_and_resume import (
+    ALSO,
+    FITTED,
+    METHODS,
+    config_of,
+    differences,
+    options_of,
+    parts,
+    run,
+)
 from mmengine.config import Config, DictAction
 
 from mmdpt.cli.train import allow_changes
@@ -46,9 +55,9 @@ def quick():
 def train(method, work_dir, resume=None, without=None):
     """Trains a method on the built-in example, with its augmentation."""
     cfg = Config.fromfile(config_of(method))
-    options = [
-        o.replace('num_keys=40', 'num_keys=20') for o in [*options_of(method, EPOCHS), *TINY]
-    ]
+    options = options_of(method, EPOCHS)
+    own = [o for o in ALSO.get(method, []) if o.startswith('train_dataloader.dataset')]
+    options = [o.replace('num_keys=40', 'num_keys=20') for o in [*options, *TINY, *own]]
     cfg.merge_from_dict(
         {
             key: DictAction._parse_iterable(value)

@@ -222,6 +222,9 @@ def test_methods(name, method, configs):
             match="(LoRA updates|UpperBlocks tunes) .* of open_clip.*image tower are timm's",
         ):
             build_method(method, name, 'fp32')
+    elif method == 'prolip':
+        with pytest.raises(ValueError, match='TimmTower has none of its own'):
+            build_method(method, name, 'fp32')
     elif method.startswith('mmrl'):
         reason = (
             'which this image tower lacks'

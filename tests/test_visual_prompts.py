@@ -26,9 +26,9 @@ def build(cls, tower, num_classes=6, **options):
 
 
 def test_unprompted_tower_equals_open_clip(tower, images):
-    ours, evidence, _ = tower(tower.embed(images))
-    torch.testing.assert_close(ours, tower.visual(images), rtol=1e-12, atol=1e-13)
-    assert evidence is None
+    found = tower(tower.embed(images))
+    torch.testing.assert_close(found.feature, tower.visual(images), rtol=1e-12, atol=1e-13)
+    assert found.evidence is None
 
 
 @pytest.mark.parametrize(

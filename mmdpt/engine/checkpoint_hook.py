@@ -20,6 +20,7 @@ from .resumable import forget_places
 from .resume_changes import take_over
 from .resumed_state import check_state
 from .settings import settings_of, spell
+from .stages import StagedTrainLoop
 
 
 @register_backend('mmdpt.atomic', force=True)
@@ -131,7 +132,8 @@ class PromptCheckpointHook(CheckpointHook):
         if changed:
             runner.logger.warning(f'Resuming with changes: {spell(changed)}')
             take_over(checkpoint, runner, changed)
-        check_state(checkpoint, runner)
+        if not isinstance(runner.train_loop, StagedTrainLoop):  # else: once its stage is entered
+            check_state(checkpoint, runner)
 
     def _settings(self, runner):
         """What shapes this training, as it was at the start."""

@@ -34,7 +34,10 @@ class FewShotRunner(Runner):
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop, in stages where the config has some; see the base class."""
         stages = self.cfg.get('stages')
-        if stages and isinstance(loop, dict) and loop.get('by_epoch'):
+        by_epoch = isinstance(loop, dict) and (
+            loop.get('by_epoch') or loop.get('type') == 'EpochBasedTrainLoop'
+        )
+        if stages and by_epoch:
             loop = {k: v for k, v in loop.items() if k != 'by_epoch'}
             loop = dict(loop, type='mmpretrain.StagedTrainLoop', stages=stages)
         return super().build_train_loop(loop)

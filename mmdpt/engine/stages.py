@@ -13,6 +13,8 @@ from mmpretrain.registry import LOOPS
 from mmdpt.utils.checks import check_least
 from mmdpt.utils.unwrap import unwrapped
 
+from .resumed_state import check_state
+
 
 @LOOPS.register_module()
 class StagedTrainLoop(EpochBasedTrainLoop):
@@ -164,6 +166,7 @@ class _StageOfCheckpoint(Hook):
         """Before the optimizer's state is loaded, and after the other hooks' checks."""
         if runner._resume:
             self.loop.enter(self.loop.stage_at(checkpoint['meta']['epoch'] - 1))
+            check_state(checkpoint, runner)
 
 
 def steps_of(stages: Sequence[dict], total: int) -> list[int]:

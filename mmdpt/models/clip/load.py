@@ -173,7 +173,7 @@ def _check_fit(name, expected, weights, source):
     wrong += [
         f'{k} holds numbers of type {weights[k].dtype} in the file'
         for k in expected
-        if k in weights and weights[k].is_floating_point() != expected[k].is_floating_point()
+        if k in weights and expected[k].is_floating_point() and not weights[k].is_floating_point()
     ]
     if missing or unexpected or wrong:
         found = [f'{len(missing)} tensors missing ({missing[0]}, ...)'] if missing else []
