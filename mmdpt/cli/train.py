@@ -1,9 +1,8 @@
-"""Train a model: python tools/train.py CONFIG [--work-dir D] [--resume] ...
+"""Train a model.
 
-The options are those of MMPretrain's tools/train.py, and --seed.
+The command line: arguments/train.py.
 """
 
-import argparse
 import os.path as osp
 from contextlib import nullcontext
 
@@ -14,7 +13,6 @@ from ..engine import CheckpointError, latest_checkpoint, read_checkpoint
 from ..engine.checkpoint import others
 from ..engine.checkpoint_hook import PromptCheckpointHook
 from ..engine.cli import (
-    add_common_arguments,
     build_runner,
     friendly_errors,
     load_config,
@@ -24,43 +22,9 @@ from ..engine.cli import (
 from ..engine.interrupts import train_or_stop
 from ..engine.launch import place
 from ..utils.locks import lock_work_dir
+from .arguments.train import parse_args
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Train a model')
-    parser.add_argument('config', help='config file, or the name of a shipped one')
-    add_common_arguments(parser)
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='go on with a training: from CHECKPOINT, or from the last one in the work directory',
-    )
-    parser.add_argument(
-        '--resume-with-changes',
-        action='store_true',
-        help='go on with other images or settings than the checkpoint was trained with; they are '
-        'noted in the checkpoints and in results.json',
-    )
-    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
-    parser.add_argument(
-        '--no-validate', action='store_true', help='do not validate during the training'
-    )
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate with the total batch size',
-    )
-    parser.add_argument(
-        '--no-persistent-workers',
-        action='store_true',
-        help='start the loading processes again in each epoch',
-    )
-    return parser.parse_args(argv)
 
 
 def configure(args):
