@@ -81,7 +81,7 @@ def test_choices_are_those_of_the_package():
 
 def test_garbage_is_collected_again_once_all_is_imported(tmp_path):
     code = 'import gc, mmdpt_command as c; c.prepare(); print(gc.isenabled())\n'
-    code += 'try: c.door("few_shot")(["nothing.json", "--shots", "1"])\n'
+    code += 'try: c.door("few_shot")(["nothing.json", "--shots", "1", "--seed", "1"])\n'
     code += 'except SystemExit: print(gc.isenabled(), gc.get_freeze_count() > 100_000)'
     done = subprocess.run(
         [sys.executable, '-c', code],

@@ -52,12 +52,20 @@ def configure(args):
                 cfg[name].persistent_workers = False
             if args.no_pin_memory:
                 cfg[name].pin_memory = False
+    leave_log_to_file(cfg, not args.verbose)
     merge_options(cfg, args.cfg_options)
     if args.resume or args.resume_with_changes:
         resume_from(cfg, args.resume or 'auto')
     elif cfg.get('load_from') and osp.isfile(osp.expanduser(cfg.load_from)):
         read_checkpoint(cfg.load_from)
     return cfg
+
+
+def leave_log_to_file(cfg, quiet):
+    """Say whether the screen shows the progress only; stock hooks of MMEngine show all."""
+    hook = (cfg.get('default_hooks') or {}).get('logger') or {}
+    if hook.get('type') == 'MainProcessLoggerHook':
+        hook.quiet = quiet
 
 
 def use_amp(cfg):

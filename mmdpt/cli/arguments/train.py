@@ -40,4 +40,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action='store_true',
         help='start the loading processes again in each epoch',
     )
+    parser.add_argument(
+        '--verbose',
+        action='store_true',
+        help='show all of the log on the screen: config, environment, hooks, each epoch',
+    )
     return parser.parse_args(argv)
