@@ -156,7 +156,7 @@ def test_few_lines_whatever_the_epochs(capsys):
             progress.show(epoch + 1)
         lines = capsys.readouterr().out.splitlines()
         assert len(lines) <= 11
-        assert lines[0].split('  ')[0].split() == ['epoch', f'{begin + 1}/{end}']
+        assert lines[0].split()[:2] == ['epoch', f'{begin + 1}/{end}']
         assert lines[-1] == f'epoch {end}/{end}  loss {end - 0.75:.4f}  0:00 left'
 
 

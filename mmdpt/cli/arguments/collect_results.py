@@ -9,8 +9,9 @@ Prints the tables; docs/results.md says what the columns and the marks mean.
 import argparse
 
 from mmdpt.paths import spoken
-from mmdpt.results import UNSEALED
 from mmdpt.utils.outputs import OVERWRITE
+
+from .common import UNSEALED
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:

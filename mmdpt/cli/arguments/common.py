@@ -15,6 +15,9 @@ class LateOptions(argparse.Action):
         read(parser, namespace, values, option_string)
 
 
+UNSEALED: dict[str, Any] = dict(
+    action='store_true', help='take results without a checksum, too, as mmdpt 0.1 wrote them'
+)
 CFG_OPTIONS: dict[str, Any] = dict(
     nargs='+', action=LateOptions, default={}, metavar='KEY=VALUE'
 )  # of --cfg-options

@@ -10,8 +10,9 @@ the seeds. The CSV is that of tools/collect_results.py.
 import argparse
 
 from mmdpt.paths import spoken
-from mmdpt.results import UNSEALED
 from mmdpt.utils.outputs import OVERWRITE
+
+from .common import UNSEALED
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
