@@ -19,7 +19,7 @@ def main() -> int | None:
     return command()
 
 
-def door(name: str) -> Callable[[], int | None]:
+def door(name: str) -> Callable[..., int | None]:
     """The ``main()`` of tools/NAME.py: a command, with the arguments that Python was given."""
 
     def run(argv: list[str] | None = None) -> int | None:
