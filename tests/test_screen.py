@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -145,6 +146,16 @@ def test_what_is_worth_showing(logger, capsys):
     logger.error('broken')
     shown = capsys.readouterr().out
     assert shown.splitlines() == ['a note', 'warning: take\\x1b[2J care', 'error: broken']
+
+
+def test_warnings_of_mmengine_to_itself_are_hidden():
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        screen.hide_noise()
+        warnings.warn('Setting MKL_NUM_THREADS environment variable for each process', stacklevel=1)
+        warnings.warn('`broadcast_buffers` is deprecated.', FutureWarning, stacklevel=1)
+        warnings.warn('another one', stacklevel=1)
+    assert [str(warning.message) for warning in seen] == ['another one']
 
 
 def test_few_lines_whatever_the_epochs(capsys):

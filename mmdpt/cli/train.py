@@ -21,6 +21,7 @@ from ..engine.cli import (
 )
 from ..engine.interrupts import train_or_stop
 from ..engine.launch import place
+from ..engine.screen import hide_noise
 from ..utils.locks import lock_work_dir
 from .arguments.train import parse_args
 
@@ -136,6 +137,8 @@ def allow_changes(runner: Runner) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Train a model."""
     args = parse_args(argv)
+    if not args.verbose:
+        hide_noise()
     with friendly_errors(args.debug):
         cfg = configure(args)
         # before the Runner, which writes logs and the config; the first process for all

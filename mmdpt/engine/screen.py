@@ -6,6 +6,7 @@ Everything else, such as config, environment and hooks, is in the log file alone
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from types import FrameType
 
@@ -22,6 +23,8 @@ from mmdpt.utils.unwrap import unwrapped
 OTHERS = ('mmengine', 'mmcv', 'mmpretrain')
 # of MMEngine to its own code; nothing that a user could change
 NOISE = ('"FileClient" will be deprecated', '"HardDiskBackend" is the alias')
+# the same, of Python's kind; each of several processes would show them
+WARNED = (r'Setting \w+_NUM_THREADS environment variable', '`broadcast_buffers` is deprecated')
 LINES = 10  # that tell the progress where there is no terminal
 
 
@@ -75,6 +78,12 @@ def quieten(logger: logging.Logger) -> None:
     for handler in [h for h in logger.handlers if type(h) is logging.StreamHandler]:
         logger.removeHandler(handler)
         logger.addHandler(ScreenHandler(handler))
+
+
+def hide_noise() -> None:
+    """Ignore MMEngine's warnings to its own code for the rest of the process."""
+    for words in WARNED:
+        warnings.filterwarnings('ignore', words)
 
 
 class TrainingProgress:
