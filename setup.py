@@ -22,6 +22,7 @@ REQUIREMENTS = [
     'rich',  # the progress of a training
     'safetensors',
     'pydantic>=2.7',  # what comes from a file is parsed into closed schemas
+    'scipy',  # intervals over seeds
     'scikit-learn',  # digits of the built-in example, linear probe
 ]
 SWEEP = ['submitit>=1.5']  # tools/sweep.py
@@ -56,7 +57,7 @@ EXTRAS = {
     'hf': HF,
     'alike': ALIKE,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
-    'dev': TEST + ['ruff', 'mypy', 'import-linter'],
+    'dev': TEST + ['ruff', 'mypy', 'import-linter', 'hypothesis'],
 }
 
 

@@ -10,11 +10,13 @@ from helpers.classifier import samples
 from helpers.matrix import PARTS
 from helpers.plain import encode_image, encode_text
 
-from mmdpt.models.heads.tip_adapter import grid
+from mmdpt.models.heads.feature_space import FeatureSpace, Labelled, grid
 
 
 def build(part, **options):
-    return build_method('zeroshot', **{**copy.deepcopy(PARTS[part]), **options})
+    plain = dict(mean=None, std=None)  # as PromptKD's teacher has it
+    parts = {'data_preprocessor': plain, **copy.deepcopy(PARTS[part]), **options}
+    return build_method('zeroshot', **parts)
 
 
 @pytest.fixture
@@ -124,8 +126,13 @@ def filled(images):
     model = build('tip')
     torch.manual_seed(3)
     labels = torch.arange(8) % 4
-    model.head.fill(torch.randn(2, 8, 32, dtype=torch.float64), labels)
+    fill(model, torch.randn(2, 8, 32, dtype=torch.float64), labels)
     return model, labels
+
+
+def fill(model, views, labels):
+    match = model.match_features(views.flatten(0, 1))
+    model.head.fit(FeatureSpace(Labelled(match, labels.repeat(len(views))), len(views), None, None))
 
 
 def test_tip_adapter(images):
@@ -145,7 +152,7 @@ def test_tip_adapter_search_keeps_what_it_finds(images):
     match = model.match(images)._replace(scale=torch.tensor(0.5))
     with torch.no_grad():
         target = model.head(match).argmax(1)
-    found = model.head.search(match, target, (5, 5), (4, 3))
+    found = model.head.search(Labelled(match, target), (5, 5), (4, 3))
     assert found.accuracy.shape == (4, 3)
     assert found.accuracy.max() == 100 * model.head(match).argmax(1).eq(target).double().mean()
     other = build('tip')
@@ -179,6 +186,6 @@ def test_what_does_not_fit():
     with pytest.raises(
         ValueError, match='room for 8 images, but the training set has 6: set model.head.num_keys=6'
     ):
-        build('tip').head.fill(torch.zeros(1, 6, 32), torch.zeros(6).long())
+        fill(build('tip'), torch.zeros(1, 6, 32), torch.zeros(6).long())
     with pytest.raises(ValueError, match='LoRA adapts the features of one'):
         build('lora', templates=['a {}.', 'the {}.'])

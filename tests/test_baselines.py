@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from mmdpt.datasets import DigitsDataset
 from mmdpt.evaluation import (
@@ -13,6 +14,7 @@ from mmdpt.evaluation import (
     search_linear_probe,
     stored_images,
 )
+from mmdpt.evaluation.baselines import SMALL
 
 GOLDEN = np.load(Path(__file__).parent / 'data/golden/linear_probe.npz')
 
@@ -47,6 +49,20 @@ def test_search_equals_the_public_one(shots):
     )
     predicted = probe.classifier.predict(test[0].astype(np.float64))
     assert (predicted != GOLDEN[f'{key}test_prediction']).sum() <= 1
+
+
+@pytest.mark.parametrize('images, threads', [(40, 1), (4 * SMALL // 10, 2)])
+def test_threads_of_blas(monkeypatch, images, threads):
+    """One for small features: on a busy machine two took 16 times as long."""
+    seen = []
+
+    def fit(self, features, labels):
+        seen.extend(i['num_threads'] for i in threadpool_info() if i['user_api'] == 'blas')
+
+    monkeypatch.setattr('sklearn.linear_model.LogisticRegression.fit', fit)
+    with threadpool_limits(2):
+        fit_logistic(np.zeros((images, 3)), np.arange(images) % 2, 1.0)
+    assert set(seen) == {threads}
 
 
 def test_raw_pixels_of_the_digits():

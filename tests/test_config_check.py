@@ -80,7 +80,8 @@ def test_unknown_type(setting, name, nearest):
     [
         ('model.text_prompt.num_tokens', 'eight', 'must be a whole number, but is .eight.'),
         ('model.text_prompt.num_tokens', 8.5, 'must be a whole number, but is 8.5'),
-        ('model.visual_prompt.top_k', True, 'must be a whole number, but is True'),
+        ('model.visual_prompt.top_k', True, "must be a whole number or 'all', but is True"),
+        ('model.visual_prompt.top_k', 'al', "must be a whole number or 'all', but is 'al'"),
         ('model.text_prompt.class_specific', 'yes', 'must be True or False, but is .yes.'),
         ('model.head.aux_weight', 'much', 'must be a number, but is .much.'),
         ('train_dataloader.dataset.shots', '1x', 'must be a whole number'),

@@ -1,8 +1,10 @@
 """Every config file, and every combination, builds on small stand-ins."""
 
+import ast
 import importlib.util
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import mmpretrain
@@ -47,6 +49,12 @@ def data(tmp_path_factory):
     return root
 
 
+@lru_cache(maxsize=1)
+def build_model(config):
+    """Neighbours in the grid have one model: only shots and data differ."""
+    return MODELS.build(ast.literal_eval(config))
+
+
 def build(cfg, data):
     """Model and datasets of a config, on a small CLIP and small trees."""
     init_default_scope('mmpretrain')
@@ -62,8 +70,10 @@ def build(cfg, data):
             prompt.num_layers = 3  # the blocks of the small CLIP
         if prompt and 'layers' in prompt:
             prompt.layers = [layer for layer in prompt.layers if layer < 3] or [2]
+    if (cfg.model.get('tuning') or {}).get('type') == 'UpperBlocks':
+        cfg.model.tuning.first = 2
     share_dataset(cfg)
-    model = MODELS.build(dict(cfg.model))
+    model = build_model(repr(cfg.model.to_dict()))
     if hasattr(model, 'classes'):
         classes = model.classes
     else:  # MMPretrain's own classifiers know a number only

@@ -52,6 +52,14 @@ def test_images_are_the_digits():
     assert np.abs(image - expected).max() <= 0.5
 
 
+def test_a_short_list_is_not_packed():
+    dataset = DigitsDataset(split='test', indices=20)
+    assert len(dataset.data_list) == len(dataset) == 20
+    info = dataset.get_data_info(0)
+    info['img_path'] = 'changed'  # a copy
+    assert dataset.get_data_info(0)['img_path'] == 'digits/0898'
+
+
 def test_config_gives_batches():
     init_default_scope('mmpretrain')
     config = Config.fromfile(CONFIG)

@@ -402,3 +402,11 @@ def test_messages_are_those_of_the_code():
         if not any(wanted.search(text) for text in texts):
             unknown.append(message)
     assert not unknown
+
+
+def test_faults_name_tests_that_exist():
+    page = (ROOT / 'docs' / 'faults.md').read_text(encoding='utf-8')
+    names = set(re.findall(r'`(\w+\.py)`', page))
+    places = [ROOT / 'tests', ROOT / 'tests' / 'helpers', ROOT / 'tools']
+    missing = [name for name in names if not any((place / name).is_file() for place in places)]
+    assert len(names) > 30 and not missing

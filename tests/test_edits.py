@@ -65,11 +65,11 @@ def test_sharing_ends_only_where_classes_differ(tower):
     packed = prompt()
     layout = packed.packing.layout()
     x = torch.randn(1, len(packed.packing.position), WIDTH, dtype=torch.float64)
-    _, kept = edit_packed(Edit(tokens(3)), x, layout, packed.packing, 1)
+    _, kept = edit_packed(Edit(tokens(3)), x, layout, packed.packing.order, 1)
     assert kept[:2] == layout[:2] and kept.last is layout.last
-    _, grown = edit_packed(Edit(tokens(2), 'insert'), x, layout, packed.packing, 1)
+    _, grown = edit_packed(Edit(tokens(2), 'insert'), x, layout, packed.packing.order, 1)
     assert grown[:2] == (layout.shared + 2, layout.groups) and grown.last is layout.last
-    _, ended = edit_packed(Edit(tokens(len(CLASSES), 3)), x, layout, packed.packing, 1)
+    _, ended = edit_packed(Edit(tokens(len(CLASSES), 3)), x, layout, packed.packing.order, 1)
     assert ended.shared == 1
     assert ended.groups == [(n + layout.shared - 1, c) for n, c in layout.groups]
     lengths = torch.tensor([n for n, c in ended.groups for _ in range(c)])

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 from helpers.classifier import build
+from helpers.kept import space
 from helpers.tools import ROOT, tool
 from mmengine.config import Config
 from PIL import Image
 
-from mmdpt.engine import LinearProbeHook, read_checkpoint
+from mmdpt.engine import read_checkpoint
 from mmdpt.evaluation import search_linear_probe
 from mmdpt.evaluation.baselines import fit_logistic
 
@@ -56,18 +57,10 @@ def test_what_does_not_fit():
     with pytest.raises(ValueError, match='seen 3 of 4 classes; class 3 is not among them'):
         model.head.take_over(fit_logistic(*data(3), 1.0))
     with pytest.raises(ValueError, match='rounds must be at least 1'):
-        LinearProbeHook(rounds=0)
+        model.head.fit(space(model), rounds=0)
     other = build('zeroshot', classes=['a', 'b', 'c', 'e'], transfer=True, **HEAD)
     with pytest.raises(ValueError, match='cannot carry a linear probe'):
         other.load_state_dict(model.state_dict())
-
-
-def test_wrong_head():
-    class Runner:
-        model, cfg = build('coop'), None
-
-    with pytest.raises(ValueError, match='fits a LinearProbeHead, but the head is SimilarityHead'):
-        LinearProbeHook().before_train(Runner)
 
 
 @pytest.fixture(scope='module')
@@ -103,7 +96,7 @@ def test_trained(trained):
     assert set(state) == {'head.weight', 'head.bias'}
     assert state['head.weight'].abs().max() > 0
     log = next(trained.glob('run/*/*.log')).read_text()
-    assert 'Linear probe: C ' in log
+    assert 'LinearProbeHead: C ' in log
     # train, val, test: each computed once
     assert len(list((trained / 'features').iterdir())) == 3
 

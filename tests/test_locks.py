@@ -16,9 +16,10 @@ from mmdpt.engine.cli import build_runner
 from mmdpt.sweep.state import claim
 from mmdpt.utils.locks import FolderLock, lock_work_dir
 
-# holds a work directory; a forked process, as for loading images, outlives it
+# holds a work directory, without torch; a forked process, as for loading images, outlives it
 HOLDER = """
-import os, sys, time
+import importlib.util, os, sys, time
+sys.modules['mmdpt'] = importlib.util.module_from_spec(importlib.util.find_spec('mmdpt'))
 from mmdpt.utils.locks import lock_work_dir
 lock = lock_work_dir(sys.argv[1])
 child = os.fork()

@@ -31,6 +31,14 @@ def test_plain_runner_refuses(tmp_path, subset):
     assert not list(tmp_path.glob('*.pth'))
 
 
+def test_plain_runner_refuses_stages(tmp_path):
+    """It would train the first one alone; ``dataset`` is handed on, as in a dumped config."""
+    cfg = share_dataset(short_config('twosfs', tmp_path, epochs=2))
+    with pytest.raises(ValueError, match="stages.*runner_type='FewShotRunner'"):
+        Runner.from_cfg(cfg).train()
+    assert not list(tmp_path.glob('*.pth'))
+
+
 def test_plain_runner_names_the_missing_benchmark(tmp_path):
     cfg = Config.fromfile(osp.join(ROOT, 'configs/mmpretrain/resnet18_eurosat_16shot.py'))
     cfg.work_dir, cfg.model.backbone.init_cfg = str(tmp_path), None

@@ -31,26 +31,30 @@ def test_version_is_the_one_of_setup():
     assert shown.stdout.strip().splitlines()[-1:] == [mmdpt.__version__], shown.stderr
 
 
-def test_import_is_light():
-    """Beyond MMPretrain, nothing slow is imported."""
+@pytest.fixture(scope='module')
+def imported():
+    """An import of MMPretrain, then of mmdpt, with all warnings shown."""
     code = (
         'import json, sys, mmpretrain\n'
         'before = set(sys.modules)\n'
         'import mmdpt\n'
         'print(json.dumps(sorted(set(sys.modules) - before)))\n'
     )
-    done = python(code)
-    new = json.loads(done.stdout.strip().splitlines()[-1])
+    return python(code, '-W', 'always')
+
+
+def test_import_is_light(imported):
+    """Beyond MMPretrain, nothing slow is imported."""
+    new = json.loads(imported.stdout.strip().splitlines()[-1])
     assert 'mmdpt.engine.schedule' in new
     assert [name for name in new if name.startswith(LAZY)] == []
     assert 'matplotlib.pyplot' not in new
 
 
-def test_import_gives_no_warning_of_our_own():
-    done = python('import mmdpt', '-W', 'always')
-    assert done.returncode == 0
+def test_import_gives_no_warning_of_our_own(imported):
+    assert imported.returncode == 0
     own = osp.join(ROOT, 'mmdpt') + os.sep  # not an environment in a checkout called mmdpt
-    assert [line for line in done.stderr.splitlines() if own in line] == []
+    assert [line for line in imported.stderr.splitlines() if own in line] == []
 
 
 @pytest.mark.parametrize(

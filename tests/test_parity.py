@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.tools import tool
 from mmengine.config import Config
 from parity import check_folder
 from parity.compare import compare, judge_run
@@ -42,7 +43,26 @@ CASES = (
     'mmrl_gap',
     'mmrlpp',
     'mmrlpp_gap',
+    'twosfs_stage1',
+    'twosfs_stage2',
+    'twosfs_base2new',
+    'twosfs_all2all',
+    'promptkd_base2novel',
+    'promptkd_cross',
+    'gda',
+    'gda_base2new',
+    'lppp',
+    'zs_lp',
+    'clap',
+    'clap_adaptive',
+    'crossmodal_lp',
+    'prolip',
+    'prolip_search',
+    'ape',
     'zeroshot_ensemble',
+    'skiptuning',
+    'skiptuning_few_shot',
+    'coprompt',
     'preprocess',
     'lr_schedule',
 )
@@ -87,7 +107,7 @@ def test_an_unknown_key_fails(config, tmp_path):
     assert 'nothing of this name' in result['tensors']['out/extra']['reason']
 
 
-def test_command_line(tmp_path):
+def test_command_line(tmp_path, capsys):
     """Unknown methods are not counted as passed; the exit status tells."""
     meta, arrays = read_npz(GOLDEN / 'zeroshot.npz')
     np.savez(tmp_path / 'other.npz', meta=json.dumps(dict(meta, method='Telepathy')), **arrays)
@@ -107,15 +127,10 @@ def test_command_line(tmp_path):
     assert {n: c['status'] for n, c in cases.items()} == dict(
         broken='failed', other='not implemented', zeroshot='passed'
     )
-    run = subprocess.run(
-        command + ['--case', 'zeroshot', '--dtype', 'float32'],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert run.returncode == 0 and 'passed' in run.stdout
-    run = subprocess.run(command + ['--case', 'nothing'], capture_output=True, text=True, cwd=ROOT)
-    assert run.returncode == 1 and 'has no case nothing' in run.stderr
+    tool('check_parity', tmp_path, '--case', 'zeroshot', '--dtype', 'float32')
+    assert 'passed' in capsys.readouterr().out
+    with pytest.raises(SystemExit, match='has no case nothing'):
+        tool('check_parity', tmp_path, '--case', 'nothing')
 
 
 def test_compare():

@@ -134,6 +134,7 @@ CASES = {
         6,
         dict(bottom=5, cpn=2, alpha=0.2, image_layers=6, plan=DPT_RUN),
     ),
+    'dpt_every_block': (dpt, 4, 'end', 3, dict(bottom=1, cpn=3, alpha=0.5, plan=DPT_RUN)),
     'dpt_all_classes': (dpt, 8, 'middle', 1, dict(bottom=3, cpn=9, alpha=0.0)),
     'vlp_middle': (vlp, 5, 'middle', 2, dict(specific=True, image_layers=5)),
     'vlp_front': (vlp, 2, 'front', 7, {}),

@@ -287,7 +287,7 @@ def test_checkpoints_of_before_resume(trained, tmp_path, caplog):
 )
 def test_a_damaged_list_is_refused(trained, tmp_path, change):
     path = spoilt(trained, tmp_path, change)
-    with pytest.raises(CheckpointError, match="the checkpoint's list of .* is damaged"):
+    with pytest.raises(CheckpointError, match='list of .* is damaged|holds a tensor'):
         train(tmp_path, path)
 
 

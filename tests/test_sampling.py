@@ -2,13 +2,11 @@
 
 import hashlib
 import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.tools import tool
 
 from mmdpt.datasets import draw_hash, sample_few_shot, select_classes
 
@@ -84,20 +82,12 @@ def test_wrong_subset():
         select_classes([[], []], 'old')
 
 
-def run_tool(*args):
-    return subprocess.run(
-        [sys.executable, str(ROOT / 'tools/few_shot.py'), *map(str, args)],
-        capture_output=True,
-        text=True,
-        env=dict(os.environ, PYTHONPATH=str(ROOT)),
-    )
-
-
-def test_tool_prints_the_draw(tmp_path):
+def test_tool_prints_the_draw(tmp_path, capsys):
     case = next(c for c in GOLDEN['fewshot_then_subsample'] if c['subsample'] == 'new')
     split = tmp_path / 'split.json'
     split.write_text(json.dumps(GOLDEN['splits'][case['split']]))
-    done = run_tool(
+    tool(
+        'few_shot',
         split,
         '--shots',
         case['shots'],
@@ -108,19 +98,17 @@ def test_tool_prints_the_draw(tmp_path):
         '--json',
         tmp_path / 'out.json',
     )
-    assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / 'out.json').read_text())
     assert result['train'] == case['train']
     assert result['hash'] == draw_hash(result['train'], result['val'])
-    lines = [line.split('\t') for line in done.stdout.splitlines()]
+    lines = [line.split('\t') for line in capsys.readouterr().out.splitlines()]
     assert [[p, int(n), c] for k, p, n, c in lines[:-1] if k == 'train'] == case['train']
     assert lines[-1] == ['hash', result['hash']]
 
 
 def test_tool_refuses(tmp_path):
-    done = run_tool(tmp_path / 'no.json', '--shots', 1, '--seed', 1)
-    assert done.returncode != 0 and 'no.json' in done.stderr
-    assert 'Traceback' not in done.stderr
+    with pytest.raises(SystemExit, match=r'^error: .*no\.json'):
+        tool('few_shot', tmp_path / 'no.json', '--shots', 1, '--seed', 1)
 
 
 def few_shot_parity(folder):

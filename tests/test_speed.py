@@ -1,11 +1,10 @@
 """The benchmark tool: right keys, equal results, a ratio from one run."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from helpers.tools import tool
 from mmengine.config import Config
 from speed import _extend, benchmark, class_names
 
@@ -23,29 +22,22 @@ KEYS = {
 
 def test_tool(tmp_path):
     config = ROOT / 'mmdpt/tiny_clip/config.json'
-    run = subprocess.run(
-        [
-            sys.executable,
-            ROOT / 'tools/benchmark_speed.py',
-            '--arch',
-            config,
-            '--num-classes',
-            '3',
-            '12',
-            '--batch-size',
-            '2',
-            '--repeat',
-            '1',
-            '--plain-limit',
-            '8',
-            '--json',
-            tmp_path / 'speed.json',
-        ],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
+    tool(
+        'benchmark_speed',
+        '--arch',
+        config,
+        '--num-classes',
+        '3',
+        '12',
+        '--batch-size',
+        '2',
+        '--repeat',
+        '1',
+        '--plain-limit',
+        '8',
+        '--json',
+        tmp_path / 'speed.json',
     )
-    assert run.returncode == 0, run.stderr
     result = json.loads((tmp_path / 'speed.json').read_text())
     assert result['machine']['batch_size'] == 2
     for count in ('3', '12'):
@@ -66,6 +58,7 @@ METHODS = [
     'clip_lora',
     'cocoop',
     'coop',
+    'coprompt',
     'dpt',
     'kgcoop',
     'maple',
@@ -73,8 +66,10 @@ METHODS = [
     'mmrlpp',
     'prograd',
     'promptsrc',
+    'skiptuning',
     'tcp',
     'tip_adapter_f',
+    'twosfs',
     'vlp',
     'vpt',
     'vpt_shallow',
@@ -90,6 +85,8 @@ def test_every_method_s_step_equals_its_plain_path(name):
             method[prompt].num_layers = 3  # the blocks of the tiny CLIP
         if method.get(prompt) and 'layers' in method[prompt]:
             method[prompt].layers = [2] if name == 'tcp' else [2, 3]
+    if name == 'skiptuning':
+        method.tuning.first = 1
     if name == 'promptsrc':
         method.templates = method.templates[:1]
     row = benchmark(

@@ -1,8 +1,8 @@
 """Atomic writing: complete or not there, also with a full disk."""
 
+import multiprocessing
 import os
-import subprocess
-import sys
+import resource
 
 import pytest
 
@@ -31,18 +31,19 @@ def test_failure_keeps_the_former_file(tmp_path, monkeypatch, step):
     assert path.read_bytes() == b'good' and os.listdir(tmp_path) == ['file']
 
 
-def test_file_size_limit(tmp_path):
+def test_file_size_limit(tmp_path, capfd):
     """A real failure of the operating system, halfway through the data."""
     path = tmp_path / 'file'
     path.write_bytes(b'good')
-    code = (
-        'import resource, sys\n'
-        'from mmdpt.utils.files import write_atomically\n'
-        'resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n'
-        'write_atomically(b"x" * 10000, sys.argv[1])\n'
-    )
-    done = subprocess.run([sys.executable, '-c', code, str(path)], capture_output=True, text=True)
-    assert done.returncode == 1 and f'cannot write {path}' in done.stderr
+
+    def limited():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+        write_atomically(b'x' * 10000, str(path))
+
+    process = multiprocessing.get_context('fork').Process(target=limited)
+    process.start()
+    process.join()
+    assert process.exitcode == 1 and f'cannot write {path}' in capfd.readouterr().err
     assert path.read_bytes() == b'good' and os.listdir(tmp_path) == ['file']
 
 

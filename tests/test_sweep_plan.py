@@ -14,7 +14,7 @@ from mmdpt.sweep import CONFIGS, fewer_shots
 from mmdpt.sweep.check import check_runs
 from mmdpt.sweep.compose import TITLES, leaf
 from mmdpt.sweep.plan import plan_file, plan_grid, select
-from mmdpt.sweep.published import EVALUATION_ONLY, METHODS, settings
+from mmdpt.sweep.published import EVALUATION_ONLY, METHODS, UNLABELLED, settings
 from mmdpt.sweep.runs import Run, resolve
 
 COOP = CONFIGS / 'coop/coop_tiny_digits_16shot.py'
@@ -28,7 +28,9 @@ def grid(
 
 def test_every_method_is_known():
     files = {p.stem for p in (CONFIGS / '_base_/methods').glob('*.py')}
-    assert files == {*METHODS, *EVALUATION_ONLY} == set(TITLES)
+    assert files - {*UNLABELLED} == {*METHODS, *EVALUATION_ONLY} == set(TITLES)
+    with pytest.raises(ValueError, match='promptkd learns from images without labels'):
+        leaf('promptkd', 'vitb16', 'eurosat', 4)
 
 
 def test_grid_takes_files_and_composes_the_rest(tmp_path):
@@ -55,8 +57,8 @@ def test_composed_configs(method, tmp_path):
         (tmp_path / f'{method}_{dataset}.py').write_text(text)
         cfg = Config.fromfile(tmp_path / f'{method}_{dataset}.py')
         found = settings(method, dataset, shots)
-        if method in ('tip_adapter', 'linear_probe'):
-            assert cfg.train_cfg.type == 'CacheTrainLoop' and found.epochs is None
+        if found.epochs is None:
+            assert cfg.train_cfg.type == 'FeatureTrainLoop' and not cfg.train_cfg.steps
         else:
             assert cfg.train_cfg.max_epochs == found.epochs > 0
             assert f'{found.epochs} epochs: ' in text and len(found.source) > 10
@@ -75,6 +77,8 @@ def test_composed_configs(method, tmp_path):
         ('clip_adapter', 'dtd', 1, 50, 'publish none'),
         ('clip_lora', 'eurosat', 4, 2000, '1 step per epoch'),
         ('clip_lora', 'eurosat', 16, 1600, '5 steps per epoch'),
+        ('twosfs', 'eurosat', 16, 960, '5 steps per epoch'),
+        ('twosfs', 'oxfordpets', 16, 253, '19 steps per epoch'),
         ('tip_adapter_f', 'eurosat', 1, 100, 'for this dataset'),
         ('promptsrc', 'ucf101', 4, 50, 'few-shot setting'),
     ],

@@ -38,6 +38,7 @@ def test_unprompted_tower_equals_open_clip(tower, images):
         (VPT, dict(num_tokens=4, deep=False)),
         (CAVPT, dict(num_tokens=4, top_k=3)),
         (CAVPT, dict(num_tokens=2, top_k=2, num_layers=2)),
+        (CAVPT, dict(top_k=3, num_layers='all')),
     ],
 )
 def test_equals_the_plain_path(tower, images, cls, options):
@@ -93,10 +94,10 @@ def test_attention_weights(tower):
 @pytest.mark.parametrize(
     'options, message',
     [
-        (dict(top_k=7), 'top_k must be a whole number from 1 to 6 .*lower top_k'),
+        (dict(top_k=7), "top_k must be a whole number from 1 to 6 .*lower top_k, or set 'all'"),
         (dict(top_k=0), 'top_k must be'),
-        (dict(top_k=2, num_layers=0), 'num_layers must be .* from 1 to 2'),
-        (dict(top_k=2, num_layers=3), 'the first cannot be class-aware'),
+        (dict(top_k=2, num_layers=0), 'num_layers must be .* from 1 to 3'),
+        (dict(top_k=2, num_layers=4), 'the tower has 3 blocks'),
         (dict(top_k=2, num_layers='1'), "but is '1'"),
         (dict(top_k=2, num_tokens=0), 'num_tokens must be'),
         (dict(top_k=True), 'but is True'),
@@ -117,3 +118,24 @@ def test_wrong_image_size(tower):
         ValueError, match='takes images of 3x32x32, but got 3x48x48: set the size in the pipelines'
     ):
         tower.embed(torch.zeros(1, 3, 48, 48))
+
+
+def test_all_blocks_and_all_classes(tower):
+    prompt = build(CAVPT, tower, num_layers='all', top_k='all')
+    assert len(prompt.layers) == tower.depth and prompt.top_k == 6
+    assert prompt.tokens is None and 'tokens' not in prompt.state_dict()
+    assert prompt.transfer([]) == {f'layers.{i}.evidence.weight' for i in range(tower.depth)}
+
+
+def test_the_command_line_takes_all_and_no_other_word():
+    from mmengine.config import Config
+
+    from mmdpt.engine.options import check_options
+
+    cfg = Config.fromfile('configs/dpt/dpt_tiny_digits_16shot.py')
+    for key in ('top_k', 'num_layers'):
+        check_options(cfg, {f'model.visual_prompt.{key}': 'all'})
+        with pytest.raises(
+            ValueError, match=f"{key} must be a whole number or 'all', but is 'some'"
+        ):
+            check_options(cfg, {f'model.visual_prompt.{key}': 'some'})

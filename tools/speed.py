@@ -2,6 +2,8 @@
 
 import copy
 import functools
+import json
+import tempfile
 from collections.abc import Callable
 
 import torch
@@ -29,8 +31,12 @@ def build(count: int, arch: str, device: str, dtype: str, method: dict):
     method = copy.deepcopy(dict(method))
     if (method.get('visual_prompt') or {}).get('top_k'):
         method['visual_prompt']['top_k'] = min(10, count)
-    if method.get('tuning'):  # the plain path merges, and merged has no dropout
+    if (method.get('tuning') or {}).get(
+        'dropout'
+    ):  # the plain path merges, and merged has no dropout
         method['tuning']['dropout'] = 0.0
+    if method['head']['type'] == 'CoPromptHead':
+        method['head']['sentences'] = written(class_names(count))
     model = MODELS.build(
         dict(method, arch=arch, pretrained=None, precision=dtype, classes=class_names(count))
     )
@@ -38,6 +44,15 @@ def build(count: int, arch: str, device: str, dtype: str, method: dict):
         keys = model.head.keys.shape[0]
         model.head.fill(torch.randn(1, keys, model.backbone.embed_dim), torch.arange(keys) % count)
     return model.to(device)
+
+
+def written(names: list[str]) -> str:
+    """A file with ten sentences per class."""
+    with tempfile.NamedTemporaryFile('w', suffix='.json', delete=False) as file:
+        json.dump(
+            {name: [f'sentence {k} of the {name}.' for k in range(10)] for name in names}, file
+        )
+    return file.name
 
 
 class Task:
@@ -55,7 +70,10 @@ class Task:
         torch.manual_seed(1)
         self.images = torch.randn(batch_size, 3, *model.backbone.image_size, device=device)
         count = len(model.classes)
-        self.samples = [DataSample().set_gt_label(i % count).to(device) for i in range(batch_size)]
+        kinds = 1 if hasattr(model.head, 'drawn') else count  # SkipTuning: batches of one class
+        self.samples = [DataSample().set_gt_label(i % kinds).to(device) for i in range(batch_size)]
+        for sample, image in zip(self.samples, self.images):
+            sample.set_field(image.flip(-1).cpu(), 'img2')
         self.weight = torch.randn(count, model.backbone.embed_dim, device=device)
         model.train(part != 'evaluation')
         if part == 'evaluation':
@@ -84,8 +102,11 @@ class Task:
         else:
             learnt = [p for p in model.parameters() if p.requires_grad]
             found = (
-                match(model, self.images, self.filled) if plain_path else model.match(self.images)
+                match(model, self.images, self.filled, self.samples)
+                if plain_path
+                else model.match(self.images, self.samples)
             )
+            torch.manual_seed(0)  # of what a loss draws
             losses = model.head.loss(found, self.samples)
             output, _ = model.parse_losses(losses)  # a pair for ProGrad
             total = output.sum()

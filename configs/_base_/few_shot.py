@@ -73,6 +73,6 @@ test_dataloader = val_dataloader
 val_evaluator = dict(type='Accuracy', topk=(1,))
 test_evaluator = val_evaluator
 
-train_cfg = dict(by_epoch=True, max_epochs=100, val_interval=1000000)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=1000000)
 val_cfg = dict()
 test_cfg = dict()

@@ -8,6 +8,5 @@ All values are those of the public protocol.
 _base_ = ['../_base_/methods/linear_probe.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'))
-# one epoch without a step; tested once, at the end, from kept features
-train_cfg = dict(_delete_=True, type='CacheTrainLoop', val_begin=2)
+train_cfg = _base_.pop('loop')
 test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')

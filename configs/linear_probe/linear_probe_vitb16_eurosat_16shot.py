@@ -9,6 +9,5 @@ _base_ = ['../_base_/methods/linear_probe.py', '../_base_/datasets/eurosat.py']
 
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
 train_dataloader = dict(dataset=dict(shots=16))
-# one epoch without a step; tested once, at the end, from kept features
-train_cfg = dict(_delete_=True, type='CacheTrainLoop', val_begin=2)
+train_cfg = _base_.pop('loop')
 test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')

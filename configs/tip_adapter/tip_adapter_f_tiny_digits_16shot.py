@@ -11,5 +11,4 @@ _base_ = ['../_base_/methods/tip_adapter_f.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'), head=dict(num_keys=160, alpha=5.0, beta=5.0))
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
-default_hooks = dict(tip_adapter=dict(search_scale=None))
-train_cfg = dict(max_epochs=20)
+train_cfg = dict(_base_.pop('loop'), search=None)

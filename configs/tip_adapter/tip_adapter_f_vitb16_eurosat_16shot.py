@@ -11,4 +11,4 @@ model = dict(
     arch='ViT-B-16-quickgelu', classes=_base_.dataset.name, head=dict(num_keys=160, alpha=2.0)
 )
 train_dataloader = dict(batch_size=256, dataset=dict(shots=16))
-train_cfg = dict(max_epochs=100)
+train_cfg = dict(_base_.pop('loop'), max_epochs=100)

@@ -41,6 +41,8 @@ class PromptInferencer(ImageClassificationInferencer):
         device (str | torch.device, optional): Defaults to the best there is.
         upright (bool): Turn photos as EXIF says. The benchmarks do not, so
             ``tools/test.py`` does not. Defaults to True.
+        descriptions (str, optional): File of sentences of each class, in place
+            of templates.
 
     Attributes:
         classes (list[str]): Names, in the order of the scores.
@@ -72,9 +74,11 @@ class PromptInferencer(ImageClassificationInferencer):
         pretrained: str | None = None,
         device: str | torch.device | None = None,
         upright: bool = True,
+        descriptions: str | None = None,
     ):
         plan = plan_of_checkpoint(checkpoint, config)
-        self._start(plan, build(plan, classes, templates, pretrained), device, upright)
+        model = build(plan, classes, templates, pretrained, descriptions)
+        self._start(plan, model, device, upright)
 
     @classmethod
     def zero_shot(
@@ -85,6 +89,7 @@ class PromptInferencer(ImageClassificationInferencer):
         pretrained: str | None = 'openai',
         device: str | torch.device | None = None,
         upright: bool = True,
+        descriptions: str | None = None,
     ) -> 'PromptInferencer':
         """Frozen CLIP with class names only; nothing is learnt.
 
@@ -93,11 +98,11 @@ class PromptInferencer(ImageClassificationInferencer):
             templates (Sequence[str], optional): Prompts with one ``{}``.
                 Defaults to 'a photo of a {}.'.
             arch (str), pretrained (str): See :func:`mmdpt.models.clip.load_clip`.
-            device, upright: As above.
+            device, upright, descriptions: As above.
         """
         self = cls.__new__(cls)
         plan = zero_shot_plan(classes, templates, arch, pretrained)
-        self._start(plan, build(plan), device, upright)
+        self._start(plan, build(plan, descriptions=descriptions), device, upright)
         return self
 
     def _start(self, plan: Plan, model, device, upright: bool) -> None:

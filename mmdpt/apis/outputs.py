@@ -18,16 +18,17 @@ def best(result: dict, classes: Sequence[str], top_k: int) -> dict:
 
     Returns:
         dict: ``image`` and ``classes``, a list of ``name`` and ``probability``;
-        or ``image`` and ``error``.
+        or ``image`` and ``error``; and ``transductive``, if other images had a say.
     """
     if 'error' in result:
         return dict(image=result['img_path'], error=result['error'])
     scores = result['pred_scores']
     first = np.argsort(-scores, kind='stable')[:top_k]
-    return dict(
+    row = dict(
         image=result['img_path'],
         classes=[dict(name=classes[i], probability=float(scores[i])) for i in first],
     )
+    return row | ({'transductive': True} if result.get('transductive') else {})
 
 
 class Table:

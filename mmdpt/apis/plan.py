@@ -11,7 +11,6 @@ from mmengine.logging import print_log
 from mmpretrain.registry import MODELS
 
 from mmdpt.datasets import Benchmark
-from mmdpt.datasets.descriptions import check_template
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.engine.entry import read_recipe, trained_classes
@@ -19,6 +18,8 @@ from mmdpt.engine.recipe import model_of, pipeline_of
 from mmdpt.models.clip.config import read_config
 from mmdpt.models.clip.weights import is_tag
 from mmdpt.paths import find_config
+
+from .frozen_text import check_templates, set_descriptions
 
 
 class Plan(NamedTuple):
@@ -97,6 +98,7 @@ def build(
     classes: Sequence[str] | None = None,
     templates: Sequence[str] | None = None,
     pretrained: str | None = None,
+    descriptions: str | None = None,
 ):
     """Build and load the model of a plan, perhaps for other classes.
 
@@ -105,6 +107,7 @@ def build(
         classes (Sequence[str], optional): Other class names.
         templates (Sequence[str], optional): Other hand-written prompts.
         pretrained (str, optional): Where CLIP's weights are now.
+        descriptions (str, optional): Other file of sentences per class.
 
     Returns:
         nn.Module: In evaluation mode, on the CPU.
@@ -116,14 +119,15 @@ def build(
     """
     model = dict(plan.model)
     if 'arch' not in model:
-        return _build_other(plan, classes, templates, pretrained)
+        return _build_other(plan, classes, templates, pretrained, descriptions)
     if plan.classes is None:
         raise CheckpointError(
             f'{plan.source} does not name its classes: choose a checkpoint that mmdpt wrote'
         )
     names = list(plan.classes if classes is None else classes)
+    set_descriptions(model, names, descriptions, plan.source)
     if templates is not None:
-        _check_templates(model, templates)
+        check_templates(model, templates)
         model['templates'] = list(templates)
     if pretrained is not None:
         model['pretrained'] = pretrained
@@ -166,9 +170,11 @@ def _build_model(model: dict, source: str):
         ) from error
 
 
-def _build_other(plan: Plan, classes, templates, pretrained):
+def _build_other(plan: Plan, classes, templates, pretrained, descriptions):
     """One of MMPretrain's own classifiers, whose outputs are fixed."""
-    given = dict(classes=classes, templates=templates, pretrained=pretrained)
+    given = dict(
+        classes=classes, templates=templates, pretrained=pretrained, descriptions=descriptions
+    )
     for name, value in given.items():
         if value is not None:
             raise ValueError(
@@ -194,25 +200,15 @@ def _check_count(names: Sequence[str]) -> None:
         )
 
 
-def _check_templates(model: dict, templates: Sequence[str]) -> None:
-    for template in templates:
-        check_template(template)
-    visual = model.get('visual_prompt') or {}
-    if model.get('text_prompt') and not visual.get('type') == 'CAVPT':
-        raise ValueError(
-            f'--templates would change nothing: the {model["text_prompt"]["type"]} '
-            'prompts were learnt, and no template is used with them'
-        )
-
-
 def _with_few_classes(model: dict, count: int) -> dict:
     """Limit the class-aware prompts to the number of classes."""
     visual = model.get('visual_prompt') or {}
-    if visual.get('type') != 'CAVPT' or visual.get('top_k', 10) <= count:
+    top_k = visual.get('top_k', 10)
+    if visual.get('type') != 'CAVPT' or top_k == 'all' or top_k <= count:
         return model
     print_log(
         f'Class-aware prompts for all {count} classes, instead of the '
-        f'{visual.get("top_k", 10)} most likely ones as in the training.',
+        f'{top_k} most likely ones as in the training.',
         logger='current',
     )
-    return dict(model, visual_prompt=dict(visual, top_k=count))
+    return dict(model, visual_prompt=dict(visual, top_k='all'))

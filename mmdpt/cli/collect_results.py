@@ -46,11 +46,11 @@ def main(argv: list[str] | None = None) -> None:
         rows, warnings = collect(found, args.seeds, args.latest)
         tables, more = all_tables(rows)
         warnings += more
-        text = markdown(tables, rows, warnings)
+        text = markdown(tables, rows, warnings, args.intervals)
         if args.csv:
             write_csv(rows, args.csv)
         write(args.markdown, text)
-        write(args.latex, latex(tables, rows, warnings) if args.latex else '')
+        write(args.latex, latex(tables, rows, warnings, args.intervals) if args.latex else '')
         write(args.json, json.dumps(as_json(tables, rows, warnings), indent=1))
     except (ValueError, OSError) as error:
         sys.exit(spoken(f'error: {error}'))

@@ -45,7 +45,7 @@ def check_files(args):
     if os.path.isdir(os.path.dirname(os.path.abspath(prefix(args)))):  # else it will be made
         forms = dict.fromkeys(args.format)
         outputs += [Output('--out', prefix(args) + FORMATS[form], form) for form in forms]
-    check_outputs(outputs, [args.checkpoint, args.config], args.overwrite)
+    check_outputs(outputs, [args.checkpoint, args.config, args.pretrained], args.overwrite)
 
 
 def quiet():
@@ -59,7 +59,7 @@ def run(args):
     """dict: What was written, how it compares, and how long an image takes."""
     batch = batch_size(args.batch)
     check_files(args)
-    loaded = load_for_export(args.checkpoint, args.config)
+    loaded = load_for_export(args.checkpoint, args.config, args.pretrained)
     if loaded.precision != 'fp32':
         print(
             f'note: the towers computed in {loaded.precision} in training; the files compute in '

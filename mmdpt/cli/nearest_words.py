@@ -14,7 +14,9 @@ from .arguments.nearest_words import parse_args
 
 def find_words(args):
     """list[dict]: For each class (None: all) and position the nearest words."""
-    infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
+    infer = PromptInferencer(
+        args.checkpoint, config=args.config, pretrained=args.pretrained, device=args.device
+    )
     classes = args.classes and [name.strip() for name in args.classes.split(',')]
     found = nearest_words(infer.model, args.top_k, classes, args.exclude_special)
     return [
@@ -40,7 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_args(argv)
     with friendly_errors(args.debug):
         output = Output('--json', args.json, 'json')
-        check_outputs([output], [args.checkpoint, args.config], args.overwrite)
+        check_outputs([output], [args.checkpoint, args.config, args.pretrained], args.overwrite)
         rows = find_words(args)
         show(rows)
         if args.json:

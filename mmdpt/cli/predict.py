@@ -7,11 +7,13 @@ import os
 import sys
 import time
 from contextlib import ExitStack, closing
+from functools import partial
 
 from mmengine.utils import ProgressBar
 
 from ..apis import PromptInferencer, find_images
 from ..apis.outputs import CsvFile, JsonFile, Table, best
+from ..apis.transductive import together
 from ..datasets.split_files import read_text
 from ..engine.cli import friendly_errors
 from ..utils.checks import check_least
@@ -51,6 +53,7 @@ def check_files(args, images):
             args.config,
             args.pretrained,
             args.classes,
+            args.descriptions,
             *(args.templates or ()),
             *(path for path in images if not os.path.isdir(path)),
         ],
@@ -82,6 +85,7 @@ def build_inferencer(args):
     common = dict(
         classes=texts(args.classes, ','),
         templates=texts(args.templates),
+        descriptions=args.descriptions,
         device=args.device,
         upright=not args.no_upright,
     )
@@ -116,7 +120,8 @@ def predict(args):
     with ExitStack() as stack:
         outputs = [stack.enter_context(closing(o)) for o in open_outputs(args, paths, inferencer)]
         bar = progress(args, len(paths))
-        for result in inferencer.stream(paths, args.batch_size, workers):
+        look = partial(together, inferencer) if args.transductive else inferencer.stream
+        for result in look(paths, args.batch_size, workers):
             row = best(result, inferencer.classes, args.top_k)
             for output in outputs:
                 output.write(row)
@@ -125,7 +130,8 @@ def predict(args):
             if bar:
                 bar.update()
     seconds = time.perf_counter() - start
-    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second', file=sys.stderr)
+    how = ', classified together (TransCLIP)' if args.transductive else ''
+    print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second{how}', file=sys.stderr)
     report(bad, paths, named)
 
 

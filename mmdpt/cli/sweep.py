@@ -16,6 +16,7 @@ from ..sweep import job, local, slurm
 from ..sweep.board import Board
 from ..sweep.check import check_runs
 from ..sweep.compose import choices
+from ..sweep.interval import interval_lines
 from ..sweep.plan import plan_file, plan_grid, select
 from ..sweep.runs import find_tool
 from ..sweep.state import claim, forget_failure
@@ -148,7 +149,10 @@ def main(argv: list[str] | None = None) -> None:
             print('\n'.join(f'{option:10}  {" ".join(names)}' for option, names in choices()))
             return
         runs = plan(args)
-        if args.list:
+        if args.interval is not None:
+            board = Board(runs, args.work_dir)
+            print('\n'.join(interval_lines(board, args.interval)))
+        elif args.list:
             check_runs(runs, files=False)
             board = Board(runs, args.work_dir)
             print('\n'.join([*board.lines(), board.summary()]))

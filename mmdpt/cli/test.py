@@ -15,7 +15,7 @@ from mmengine.evaluator import DumpResults
 
 from mmdpt.utils.unwrap import unwrapped
 
-from ..engine import read_checkpoint
+from ..engine import for_runner, read_checkpoint
 from ..engine.cli import (
     build_runner,
     friendly_errors,
@@ -23,11 +23,11 @@ from ..engine.cli import (
     merge_options,
     set_loader_defaults,
 )
-from ..engine.published import as_file, is_published
 from ..models.learnt_state import check_tensors
 from ..utils.files import replacing, write_atomically, write_text
 from ..utils.outputs import Output, check_outputs, kind_of
 from .arguments.test import parse_args
+from .transductive import check_transductive, tell_transductive
 
 
 def what_to_write(args):
@@ -51,15 +51,21 @@ def what_to_write(args):
 
 def configure(args):
     """Config: The file, changed by the command line."""
+    check_transductive(args)
     cfg = load_config(args)
     if not args.work_dir:
         # the Runner leaves its config in there: not over that of the training
         cfg.work_dir = osp.join(cfg.work_dir, 'test')
-    cfg.resume, cfg.load_from = False, args.checkpoint
+    cfg.resume, cfg.load_from = False, args.checkpoint and for_runner(args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
     if args.show or args.show_dir is not None:
         draw(cfg, args)
+    if args.transductive:
+        fp16 = cfg.test_cfg.get('fp16', False)
+        cfg.test_cfg = dict(
+            type='TransductiveTestLoop', support=args.with_training_images, fp16=fp16
+        )
     if args.tta:
         augment(cfg)
     set_loader_defaults(
@@ -137,12 +143,10 @@ def check_complete(model, found):
 def main(argv: list[str] | None = None) -> None:
     """Tests."""
     args = parse_args(argv)
-    with friendly_errors(args.debug), ExitStack() as stack:
+    with friendly_errors(args.debug):
         item = what_to_write(args)
         cfg = configure(args)
         checkpoint = args.checkpoint and read_checkpoint(args.checkpoint)
-        if checkpoint and is_published(args.checkpoint):
-            cfg.load_from = stack.enter_context(as_file(args.checkpoint))
         runner = build_runner(cfg)
         if checkpoint:
             check_complete(unwrapped(runner.model), checkpoint['state_dict'])
@@ -154,6 +158,8 @@ def main(argv: list[str] | None = None) -> None:
             metrics = {k: float(v) for k, v in runner.test().items()}
             if item and is_main_process():
                 write_metrics(metrics, args.out)
+            if args.transductive and is_main_process():
+                tell_transductive(args, runner, checkpoint, metrics)
 
 
 def write_predictions(runner, path):

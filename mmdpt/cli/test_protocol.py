@@ -9,7 +9,7 @@ from copy import deepcopy
 
 from mmengine.dist import is_main_process
 
-from ..engine import read_checkpoint
+from ..engine import for_runner, read_checkpoint
 from ..engine.cli import (
     build_runner,
     friendly_errors,
@@ -25,24 +25,41 @@ from ..utils.outputs import Output, check_outputs
 from ..utils.seal import read_sealed, sealed
 from .arguments.test_protocol import parse_args
 
-TRAINING = ('config', 'method', 'benchmark', 'subset', 'shots', 'seed', 'draw_hash', 'clip')
+TRAINING = (
+    'config',
+    'method',
+    'benchmark',
+    'subset',
+    'shots',
+    'seed',
+    'draw_hash',
+    'clip',
+    'unlabelled_images',
+)
 
 
 def test(cfg, title, change):
     """float: Accuracy in per cent on one target."""
     cfg = deepcopy(cfg)
     cfg.dataset.update(change)
+    if unlabelled(cfg) and 'subset' in change and 'name' not in change:
+        cfg.model.pop('teacher', None)  # the checkpoint has its text features of all classes
     cfg.model.transfer = True  # nothing is left out where the classes are the same
     cfg.experiment_name = f'{cfg.get("experiment_name") or "protocol"}_{title}'
     metrics = build_runner(cfg).test()
     return float(metrics['accuracy/top1'])
 
 
-def training_of(args, cfg, meta):
+def unlabelled(cfg):
+    """bool: Whether the training read no labels."""
+    return bool(cfg.train_dataloader.dataset.get('unlabelled'))
+
+
+def training_of(args, cfg, meta, subset):
     """dict: Which training the checkpoint is of.
 
     From its ``results.json``; without one beside the checkpoint, from what
-    the checkpoint and the config say.
+    the checkpoint, the config and ``subset`` say.
     """
     identity = read_entry(meta)
     beside = osp.join(osp.dirname(args.checkpoint), 'results.json')
@@ -53,13 +70,15 @@ def training_of(args, cfg, meta):
             print(f'warning: {beside} does not count: {error}', file=sys.stderr)
             results = {}
         if results and results.get('draw_hash') == identity.get('draw_hash'):
-            return {key: results.get(key) for key in TRAINING}
+            best = osp.basename(args.checkpoint).startswith('best_')
+            selected = dict(selected=results.get('selected') if best else None)
+            return {**{key: results.get(key) for key in TRAINING}, **selected}
     report = cfg.get('default_hooks', {}).get('report') or {}
     return dict(
         config=args.config,
         method=report.get('method'),
         benchmark=cfg.dataset.name,
-        subset='base' if args.protocol == 'base-to-new' else cfg.dataset.get('subset'),
+        subset=subset,
         shots=cfg.train_dataloader.dataset.get('shots'),
         seed=meta.get('seed'),
         draw_hash=identity.get('draw_hash'),
@@ -72,7 +91,7 @@ def run(args):
     output = Output('--json', args.json, 'json')
     check_outputs([output], [args.config, args.checkpoint], args.overwrite)
     cfg = load_config(args)
-    cfg.resume, cfg.load_from = False, args.checkpoint
+    cfg.resume, cfg.load_from = False, for_runner(args.checkpoint)
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))
     merge_options(cfg, args.cfg_options)
     if not cfg.get('dataset'):
@@ -82,8 +101,10 @@ def run(args):
         )
     parts = targets(args.protocol, cfg.dataset, args.datasets)
     meta = read_checkpoint(args.checkpoint)['meta']
-    check_training(args.protocol, cfg.dataset, read_entry(meta).get('classes', []))
-    training = training_of(args, cfg, meta)
+    trained = read_entry(meta).get('classes', [])
+    check_training(args.protocol, cfg.dataset, trained, unlabelled(cfg))
+    base_only = args.protocol == 'base-to-new' and not unlabelled(cfg)
+    training = training_of(args, cfg, meta, 'base' if base_only else cfg.dataset.get('subset'))
     commit = package_commit()
     accuracies = {title: test(cfg, title, change) for title, change in parts.items()}
     figures = summary(args.protocol, accuracies)

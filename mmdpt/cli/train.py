@@ -9,7 +9,7 @@ from contextlib import nullcontext
 import torch
 from mmengine.runner import Runner
 
-from ..engine import CheckpointError, latest_checkpoint, read_checkpoint
+from ..engine import CheckpointError, for_runner, latest_checkpoint, read_checkpoint
 from ..engine.checkpoint import others
 from ..engine.checkpoint_hook import PromptCheckpointHook
 from ..engine.cli import (
@@ -57,8 +57,9 @@ def configure(args):
     merge_options(cfg, args.cfg_options)
     if args.resume or args.resume_with_changes:
         resume_from(cfg, args.resume or 'auto')
-    elif cfg.get('load_from') and osp.isfile(osp.expanduser(cfg.load_from)):
+    elif cfg.get('load_from') and osp.exists(osp.expanduser(cfg.load_from)):
         read_checkpoint(cfg.load_from)
+        cfg.load_from = for_runner(cfg.load_from)
     return cfg
 
 
@@ -113,7 +114,7 @@ def resume_from(cfg, which):
         if which == 'auto' and found:
             raise CheckpointError(f'{error}: there is {found[0]} (--resume {found[0]})') from error
         raise
-    cfg.resume, cfg.load_from = True, path
+    cfg.resume, cfg.load_from = True, for_runner(path)
 
 
 def allow_changes(runner: Runner) -> None:

@@ -54,14 +54,17 @@ def check_files(args, files):
     """Refuse outputs that would cost a file."""
     outputs = [Output('--out', str(file), file.suffix[1:].lower()) for file in files]
     if files[0].parent.is_dir():  # else it will be made
-        check_outputs(outputs, [args.checkpoint, args.config, *args.images], args.overwrite)
+        read = [args.checkpoint, args.config, args.pretrained, *args.images]
+        check_outputs(outputs, read, args.overwrite)
 
 
 def visualize(args):
     """Draw one figure per image, and say what it cannot show."""
     files = output_files(args.images, args.out)
     check_files(args, files)
-    infer = PromptInferencer(args.checkpoint, config=args.config, device=args.device)
+    infer = PromptInferencer(
+        args.checkpoint, config=args.config, pretrained=args.pretrained, device=args.device
+    )
     model = infer.model
     check_model(model)
     files[0].parent.mkdir(parents=True, exist_ok=True)

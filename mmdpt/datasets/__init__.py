@@ -10,6 +10,7 @@ from .layouts import get_layout, resolve_classes
 from .samplers import FewShotBatchSampler
 from .sampling import draw_hash, sample_few_shot, select_classes
 from .shared import innermost, share_dataset
+from .single_class import SingleClassBatchSampler
 from .split_files import Item, Split, check_classes, check_paths, read_split
 from .transforms import LoadPILImage, read_image
 
@@ -22,6 +23,7 @@ __all__ = [
     'FewShotDataset',
     'Item',
     'LoadPILImage',
+    'SingleClassBatchSampler',
     'Split',
     'as_benchmark',
     'check_classes',

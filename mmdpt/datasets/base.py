@@ -20,6 +20,9 @@ from .sampling import (
     subset_labels,
 )
 from .split_files import Item, Split
+from .unlabelled import check_unlabelled, images_below
+
+PACKED = 10_000  # images from which on the list is packed for worker processes
 
 
 class BaseFewShotDataset(BaseDataset):
@@ -43,9 +46,12 @@ class BaseFewShotDataset(BaseDataset):
         allow_fewer (bool): Whether a class may have fewer images than asked
             for. The public benchmark then takes them all, silently; here it
             is an error unless it is allowed. Defaults to False.
+        unlabelled (bool | str): Train without labels: True: on the images of
+            the train list; a folder: on the images in it and in the folders
+            below, whatever they show. Defaults to False.
         pipeline (Sequence): The transforms. Defaults to none.
-        **kwargs: ``indices``, ``serialize_data``, ``lazy_init`` of
-            :class:`mmengine.dataset.BaseDataset`.
+        **kwargs: ``indices``, ``serialize_data`` (of lists that are not short),
+            ``lazy_init`` of :class:`mmengine.dataset.BaseDataset`.
 
     Raises:
         TypeError, ValueError: If an argument has a wrong type or value, a
@@ -60,6 +66,7 @@ class BaseFewShotDataset(BaseDataset):
         seed: int = 1,
         subset: str = 'all',
         allow_fewer: bool = False,
+        unlabelled: bool | str = False,
         pipeline: Sequence = (),
         **kwargs,
     ) -> None:
@@ -75,7 +82,9 @@ class BaseFewShotDataset(BaseDataset):
                 f'{split!r} list. Train on ImageNet, test on it.'
             )
         benchmark = with_classes(benchmark, self.load_classes(benchmark))
+        check_unlabelled(unlabelled, split, shots, subset)
         self.benchmark = benchmark
+        self.unlabelled = unlabelled
         self.split = split
         self.shots = shots
         self.seed = seed
@@ -102,6 +111,10 @@ class BaseFewShotDataset(BaseDataset):
         """Give the benchmark's three lists."""
         raise NotImplementedError
 
+    def draw(self, train: Sequence[Item], val: Sequence[Item], shots: int) -> tuple[list, list]:
+        """Draw the few images per class."""
+        return sample_few_shot(train, val, shots, self.seed)
+
     def image_path(self, item: Item) -> str:
         """Give the ``img_path`` of an item."""
         raise NotImplementedError
@@ -112,12 +125,14 @@ class BaseFewShotDataset(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         """Draw, select the classes, and list the images of this split."""
+        if self.unlabelled:
+            return self._without_labels()
         train, val, test = self.load_split()
         # where the val list is the test list (ImageNet), only train is drawn
         drawn_val = [] if val is test else val
         if self.shots is not None and not self.benchmark.evaluation_only:
             self._check_enough(train if self.split == 'train' else drawn_val)
-            train, drawn_val = sample_few_shot(train, drawn_val, self.shots, self.seed)
+            train, drawn_val = self.draw(train, drawn_val, self.shots)
         val = test if val is test else drawn_val
         # the first list defines the halves
         split = Split(*select_classes((train or test, train, val, test), self.subset)[1:])
@@ -135,7 +150,30 @@ class BaseFewShotDataset(BaseDataset):
             subset=self.subset,
             draw_hash=self.draw_hash,
         )
+        # MMEngine ends the packing with a collection of all garbage: 0.2 s
+        self.serialize_data &= len(items) >= PACKED
         return [dict(img_path=self.image_path(item), gt_label=item.label) for item in items]
+
+    def _without_labels(self) -> list[dict]:
+        """The images to learn from without labels."""
+        if isinstance(self.unlabelled, str):
+            source, names = f'the folder {self.unlabelled}', images_below(self.unlabelled)
+            paths = [os.path.join(os.path.expanduser(self.unlabelled), name) for name in names]
+        else:
+            source, items = f'the train list of {self.benchmark.name}', self.load_split().train
+            names, paths = [i.path for i in items], [self.image_path(i) for i in items]
+        if not paths:
+            raise ValueError(f'There is no image in {source}: give another one, or add images.')
+        self.draw_hash = draw_hash([Item(name, 0, '') for name in names], [])
+        self._metainfo.update(
+            benchmark=self.benchmark.name,
+            shots=None,
+            seed=self.seed,
+            subset=self.subset,
+            draw_hash=self.draw_hash,
+            unlabelled=source,
+        )
+        return [dict(img_path=path) for path in paths]
 
     def _check_enough(self, items: Sequence[Item]) -> None:
         """Refuse a class with fewer images than are to be drawn."""

@@ -25,7 +25,7 @@ class DigitsDataset(BaseFewShotDataset):
         benchmark (str | Benchmark): The class names to go with it. Defaults
             to 'Digits'.
         **kwargs: ``split``, ``shots``, ``seed``, ``subset``, ``allow_fewer``,
-            ``pipeline``, see :class:`BaseFewShotDataset`.
+            ``unlabelled``, ``pipeline``, see :class:`BaseFewShotDataset`.
 
     Raises:
         ValueError: If the benchmark does not have ten classes.
@@ -61,6 +61,8 @@ class DigitsDataset(BaseFewShotDataset):
         if self._fully_initialized:
             return
         super().full_init()
+        if isinstance(self.unlabelled, str):
+            return  # files
         images = digit_images()
         for i in range(len(self)):
             path = self.get_data_info(i)['img_path']

@@ -10,6 +10,7 @@ from mmpretrain.registry import DATASETS
 from .base import BaseFewShotDataset, check_files
 from .benchmarks import Benchmark
 from .descriptions import with_classes
+from .drawn_files import read_draw
 from .layouts import get_layout
 from .shared import REFUSAL
 from .split_files import Item, Split
@@ -29,8 +30,11 @@ class FewShotDataset(BaseFewShotDataset):
         cache_images (bool, optional): Whether to decode all images at the
             start and keep them (a forked worker shares them). None does so
             for few-shot training, up to 1 GiB. Defaults to None.
+        draws (str, optional): Folder of files that hold the draws, under the
+            benchmark's folder, such as 'split_fewshot' with 2SFS's; see :func:`read_draw`.
+            None draws by ``shots`` and ``seed``.
         **kwargs: ``split``, ``shots``, ``seed``, ``subset``, ``allow_fewer``,
-            ``pipeline``, see :class:`BaseFewShotDataset`.
+            ``unlabelled``, ``pipeline``, see :class:`BaseFewShotDataset`.
 
     Raises:
         FileNotFoundError: If a folder, the split file or images are missing;
@@ -46,13 +50,14 @@ class FewShotDataset(BaseFewShotDataset):
         benchmark: None | str | dict | Benchmark = None,
         data_root: str = 'data',
         cache_images: bool | None = None,
+        draws: str | None = None,
         **kwargs,
     ) -> None:
         if benchmark is None:
             raise ValueError(f'FewShotDataset needs a benchmark. {REFUSAL}')
         if not isinstance(data_root, (str, PathLike)):
             raise TypeError(f'data_root must be a folder, got {data_root!r}.')
-        self.cache_images = cache_images
+        self.cache_images, self.draws = cache_images, draws
         self._root = osp.expanduser(data_root)
         super().__init__(benchmark, data_root=self._root, **kwargs)
 
@@ -71,6 +76,17 @@ class FewShotDataset(BaseFewShotDataset):
     def load_split(self) -> Split:
         """Read the lists and check them against the benchmark."""
         return self.layout.read()
+
+    def draw(self, train: Sequence[Item], val: Sequence[Item], shots: int) -> tuple[list, list]:
+        """Draw, or read what others have drawn."""
+        if self.draws is None:
+            return super().draw(train, val, shots)
+        benchmark = self.layout.benchmark
+        prefixes = [f'{benchmark.folder}/{benchmark.image_dir}'.strip('/'), benchmark.image_dir]
+        lists = dict(train=train, val=val) if val else dict(train=train)
+        folder = osp.join(self.layout.folder, self.draws)
+        drawn = read_draw(folder, shots, self.seed, lists, [p for p in prefixes if p])
+        return drawn['train'], drawn.get('val', [])
 
     def image_path(self, item: Item) -> str:
         """Where the image of an item is."""

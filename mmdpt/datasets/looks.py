@@ -12,8 +12,8 @@ from mmengine.utils import ProgressBar
 
 from mmdpt.utils.files import open_regular
 
-from .pictures import MAX_BYTES, opacity, opened
-from .transforms import read_image
+from .pictures import MAX_BYTES, opened
+from .transforms import read_picture
 from .twins import perceptual_hash
 
 
@@ -48,13 +48,12 @@ def read_all(paths: Sequence[str], deep: bool, workers: int) -> Iterator[Look]:
 
 def look_at(path: str, deep: bool) -> Look:
     """Read an image, or its header."""
-    seen = None
     try:
         if deep:
-            seen = perceptual_hash(read_image(path))
+            pixels, clear = read_picture(path)
+            return Look(clear=clear, hash=perceptual_hash(pixels))
         with open_regular(path, MAX_BYTES) as file, opened(file) as image:
-            clear = image.has_transparency_data and (not deep or opacity(image) is not None)
+            return Look(clear=image.has_transparency_data)
     except Exception as error:  # Pillow raises nearly anything on damaged files
         text = str(error).replace(repr(path), '').replace('The image ', '').strip()
         return Look(bad=f'{path} ({text or type(error).__name__})')
-    return Look(clear=clear, hash=seen)

@@ -1,10 +1,11 @@
-"""Class names and templates of a classifier."""
+"""Class names, templates and descriptions of a classifier."""
 
 from mmengine.logging import print_log
 
 from .benchmarks import repeated
 from .descriptions import as_benchmark
 from .layouts import resolve_classes as names_of
+from .sentences import check_sentences, read_sentences
 
 DEFAULT_TEMPLATE = 'a photo of a {}.'
 
@@ -62,3 +63,29 @@ def resolve_templates(templates, default):
             "templates is empty; give at least one, such as 'a photo of a {}.', or None."
         )
     return templates
+
+
+def resolve_descriptions(descriptions, source, classes):
+    """Sentences of each class, from a file or a dict; None if there are none.
+
+    Those of a benchmark are checked against all its classes; a model for a
+    part of them (``subset``) gets this part's.
+
+    Args:
+        descriptions (str | dict, optional): See :func:`read_sentences`.
+        source (str | dict | Sequence[str]): What the config says of the classes.
+        classes (Sequence[str]): The model's.
+
+    Raises:
+        OSError, ValueError: See :func:`read_sentences`.
+    """
+    if descriptions is None:
+        return None
+    whole = classes
+    if isinstance(source, dict) and source.get('subset', 'all') != 'all':
+        whole = names_of(**{**source, 'subset': 'all'})
+    if isinstance(descriptions, str):
+        found = read_sentences(descriptions, whole)
+    else:
+        found = check_sentences(list(descriptions.items()), whole, 'The descriptions')
+    return {name: found[name] for name in classes}

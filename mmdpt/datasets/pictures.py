@@ -57,6 +57,13 @@ def as_rgb(
     Raises:
         ValueError: Where that would guess.
     """
+    return flattened(image, upright, background)[0]
+
+
+def flattened(
+    image: Image.Image, upright: bool = False, background: Sequence[int] = WHITE
+) -> tuple[Image.Image, bool]:
+    """What :func:`as_rgb` gives, and whether there were transparent parts."""
     _scale_key(image)
     if upright:
         image = ImageOps.exif_transpose(image)
@@ -65,7 +72,7 @@ def as_rgb(
     rgb = _eight_bits(image).convert('RGB')
     alpha = opacity(image)
     if alpha is None:
-        return rgb
+        return rgb, False
     if not _said[0]:
         _said[0] = 1
         print_log(
@@ -75,7 +82,7 @@ def as_rgb(
         )
     canvas = Image.new('RGB', image.size, tuple(background))
     canvas.paste(rgb, mask=alpha)
-    return canvas
+    return canvas, True
 
 
 def opacity(image: Image.Image) -> Image.Image | None:

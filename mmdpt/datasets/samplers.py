@@ -23,16 +23,18 @@ class FewShotBatchSampler(BatchSampler):
     Args:
         sampler (Sampler): Gives the order of the samples.
         batch_size (int): Samples per batch and process.
+        keep_last (bool): Keep an incomplete last batch (2SFS). Defaults to False.
 
     Raises:
-        ValueError: If there are fewer images than processes.
+        ValueError: If a batch has fewer images than there are processes.
     """
 
-    def __init__(self, sampler: Sampler, batch_size: int) -> None:
-        super().__init__(sampler, batch_size, drop_last=len(sampler) >= batch_size)  # type: ignore[arg-type]
+    def __init__(self, sampler: Sampler, batch_size: int, keep_last: bool = False) -> None:
+        drop_last = not keep_last and len(sampler) >= batch_size  # type: ignore[arg-type]
+        super().__init__(sampler, batch_size, drop_last=drop_last)
         # Other samplers give each process a share of its own.
         self._count = (
-            _share(sampler, batch_size)
+            _share(sampler, batch_size, keep_last)
             if isinstance(sampler, DefaultSampler) and sampler.world_size > 1
             else None
         )
@@ -53,14 +55,19 @@ class FewShotBatchSampler(BatchSampler):
         return -(-self._count // self.batch_size)
 
 
-def _share(sampler: DefaultSampler, batch_size: int) -> int:
+def _share(sampler: DefaultSampler, batch_size: int, keep_last: bool) -> int:
     """How many images this process takes in an epoch."""
     images, world = len(sampler.dataset), sampler.world_size
     if images < world:
         raise ValueError(
             f'{images} training images are too few for {world} processes: start fewer processes.'
         )
-    batches = images // (batch_size * world)
-    if batches:
+    batches, rest = divmod(images, batch_size * world)
+    if batches and not keep_last:
         return batches * batch_size
-    return len(range(sampler.rank, images, world))
+    if 0 < rest < world:
+        raise ValueError(
+            f'The last batch has {rest} of {images} images, too few for {world} processes: start '
+            'fewer processes, or set train_dataloader.batch_sampler.keep_last=False.'
+        )
+    return batches * batch_size + len(range(sampler.rank, rest, world))

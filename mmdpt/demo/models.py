@@ -14,6 +14,7 @@ import torch.nn as nn
 from mmdpt.apis import PromptInferencer
 from mmdpt.apis.plan import plan_of_checkpoint
 from mmdpt.datasets.pictures import WHITE, background_of
+from mmdpt.engine.published import WEIGHTS
 
 KEPT = 4  # models with their text features
 
@@ -64,16 +65,19 @@ def zero_shot_choice(classes: Sequence[str], **kwargs) -> Choice:
 
 
 def find_checkpoints(folder: str) -> list[str]:
-    """The .pth files below a folder, sorted; hidden ones are left out.
+    """The .pth files below a folder, and those of the command publish, sorted; hidden ones are
+    left out.
 
     Raises:
         FileNotFoundError: If there is no such folder, or none in it.
     """
     if not osp.isdir(folder):
         raise FileNotFoundError(f'no folder {folder}')
+    below = Path(folder)
+    places = [*below.rglob('*.pth'), *(file.parent for file in below.rglob(WEIGHTS))]
     found = sorted(
         path
-        for path in Path(folder).rglob('*.pth')
+        for path in places
         if not any(part.startswith('.') for part in path.relative_to(folder).parts)
     )
     if not found:
@@ -110,7 +114,7 @@ class Models:
     def choice(self, name: str) -> Choice:
         """Raise ValueError unless the page offers it."""
         if name not in self.choices:
-            raise ValueError(f'there is no model {name!r}: choose one from the list')
+            raise ValueError(f'there is no model {name[:100]!r}: choose one from the list')
         return self.choices[name]
 
     def get(self, name: str, classes: Sequence[str] | None = None) -> PromptInferencer:

@@ -1,44 +1,50 @@
 """What MMEngine's training lacks: schedule, checkpoints, hooks, report."""
 
 from .aggregation import GaussianAggregationHook, gaussian_weights
-from .checkpoint import CheckpointError, latest_checkpoint, read_checkpoint
+from .checkpoint import CheckpointError, for_runner, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import AtomicBackend, PromptCheckpointHook
 from .class_check import CheckClassesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
+from .feature_training import FeatureTrainLoop
 from .hooks import EpochSeedHook, MainProcessLoggerHook, MeanLossHook, StopOnNaNHook
-from .linear_probe import LinearProbeHook
+from .kept_states import KeptStatesTrainLoop
+from .kept_teacher import KeptTeacherHook
 from .optim import PromptOptimWrapperConstructor
 from .prograd import ProGradOptimWrapper
 from .rank_check import SameTrainingHook
 from .report import FewShotReportHook
 from .runner import FewShotRunner
 from .schedule import ConstantWarmupCosineLR, constant_warmup_cosine
-from .tip_adapter import CacheTrainLoop, TipAdapterHook
+from .stages import StagedTrainLoop
+from .transductive_loop import TransductiveTestLoop
 
 __all__ = [
     'AtomicBackend',
-    'CacheTrainLoop',
     'CheckClassesHook',
     'CheckpointError',
     'ConstantWarmupCosineLR',
     'EpochSeedHook',
+    'FeatureTrainLoop',
     'FewShotReportHook',
     'FewShotRunner',
     'FrozenFeatureTestLoop',
     'GaussianAggregationHook',
+    'KeptStatesTrainLoop',
     'LearntEMA',
-    'LinearProbeHook',
+    'KeptTeacherHook',
     'MainProcessLoggerHook',
     'MeanLossHook',
     'ProGradOptimWrapper',
     'PromptCheckpointHook',
     'PromptOptimWrapperConstructor',
     'SameTrainingHook',
+    'StagedTrainLoop',
     'StopOnNaNHook',
-    'TipAdapterHook',
+    'TransductiveTestLoop',
     'constant_warmup_cosine',
     'gaussian_weights',
+    'for_runner',
     'latest_checkpoint',
     'read_checkpoint',
 ]

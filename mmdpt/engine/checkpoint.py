@@ -10,13 +10,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.fileio import list_dir_or_file
+from mmengine.runner.checkpoint import CheckpointLoader
 
-from .bounds import check_learnt, check_parts, check_pickle, check_values
+from ..models.learnt_state import KEY
+from ..utils.bounds import (
+    ROOM,
+    check_learnt,
+    check_no_tensors,
+    check_parts,
+    check_pickle,
+    check_values,
+)
 from .meta_schema import check_metadata
 from .published import is_published, read_published
 
 LEARNT = {'state_dict', 'ema_state_dict'}
-ROOM = 4  # a tensor may stand in several places, as those of moving averages do
 MOST_BYTES = 10**12
 CHOOSE_OTHER = 'choose another checkpoint, or train again'
 
@@ -111,6 +119,18 @@ def read_checkpoint(path, map_location='cpu'):
     return checkpoint
 
 
+@CheckpointLoader.register_scheme(prefixes='mmdpt:', force=True)
+def load_from_mmdpt(filename, map_location):
+    """The same for MMEngine's ``load_checkpoint('mmdpt:FILE')``: what stands below this package,
+    or reads files of torch alone, gets in by this door, too."""
+    return read_checkpoint(filename.removeprefix('mmdpt:'), map_location or 'cpu')
+
+
+def for_runner(path):
+    """str: What the Runner's ``load_from`` must be for a checkpoint, perhaps a folder."""
+    return f'mmdpt:{path}' if is_published(path) else path
+
+
 def check_archive(path):
     """Recompute the checksums, which ``torch.load`` does not.
 
@@ -159,6 +179,7 @@ def check_content(checkpoint, path):
         check_values(checkpoint, room=ROOM * osp.getsize(path) if osp.isfile(path) else MOST_BYTES)
         for name in LEARNT & set(checkpoint):
             check_learnt(checkpoint[name], name)
+        check_no_tensors(meta.get(KEY), f'meta[{KEY!r}]')
         check_metadata(getattr(checkpoint['state_dict'], '_metadata', {}))
     except ValueError as error:
         raise CheckpointError(f'{path} is refused: {error}; {CHOOSE_OTHER}') from error

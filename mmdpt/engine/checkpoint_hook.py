@@ -18,6 +18,7 @@ from .checkpoint import check_archive, check_content, plain
 from .entry import changes_so_far, check_same_training, write_entry
 from .resumable import forget_places
 from .resume_changes import take_over
+from .resumed_state import check_state
 from .settings import settings_of, spell
 
 
@@ -130,6 +131,7 @@ class PromptCheckpointHook(CheckpointHook):
         if changed:
             runner.logger.warning(f'Resuming with changes: {spell(changed)}')
             take_over(checkpoint, runner, changed)
+        check_state(checkpoint, runner)
 
     def _settings(self, runner):
         """What shapes this training, as it was at the start."""

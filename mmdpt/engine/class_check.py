@@ -8,6 +8,7 @@ from mmdpt.utils.unwrap import unwrapped
 
 from .entry import trained_classes
 from .fit_check import check_fit
+from .stages import StagedTrainLoop
 
 
 @HOOKS.register_module()
@@ -40,6 +41,14 @@ class CheckClassesHook(Hook):
         """Check all images before the training, not hours later."""
         if not runner._resume:
             self.trained = None  # a start for any other classes
+        model = unwrapped(runner.model)
+        if runner.cfg.get('stages') and not isinstance(runner.train_loop, StagedTrainLoop):
+            raise ValueError(
+                f"{type(runner).__name__} does not read the config's stages and would train the "
+                "first one alone: set runner_type='FewShotRunner' and start with tools/train.py."
+            )
+        if hasattr(model, 'check_trainable'):
+            model.check_trainable()
         self._check(runner, runner.train_dataloader)
         if runner.val_loop is not None:
             self._check(runner, runner.val_dataloader)

@@ -12,6 +12,7 @@ HELPERS = {
     'dataset',
     'data_preprocessor',
     'image_size',
+    'stages',
     'templates',
     'custom_imports',
     'train_pipeline',

@@ -6,6 +6,7 @@ import re
 import torch
 
 from ..models.reference_names import from_reference, is_learnt, rules_of, to_reference
+from ..utils.tensor_files import load_tensors
 from .checkpoint import CheckpointError, _reason
 
 
@@ -90,8 +91,7 @@ def read_reference(path: str, prefix: str = '') -> dict[str, torch.Tensor]:
     if not osp.isfile(path):
         raise FileNotFoundError(f'no file {path}: give one that Dassl.pytorch wrote')
     try:
-        with torch.serialization.safe_globals(stand_ins()):
-            content = torch.load(path, map_location='cpu', weights_only=True)
+        content = load_tensors(path, stand_ins())
     except Exception as error:  # a damaged pickle can upset torch in many ways
         raise CheckpointError(
             f'{path} is refused: it is damaged, or holds more than tensors '

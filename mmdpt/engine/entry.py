@@ -32,7 +32,7 @@ def write_entry(meta: dict, runner: Runner, settings: dict, changed: list[dict])
     """
     meta[KEY] = dict(
         belongs_to(runner),
-        recipe=make_recipe(runner.cfg),
+        recipe=make_recipe(runner.cfg, getattr(unwrapped(runner.model), 'descriptions', None)),
         settings=settings,
         settings_hash=settings_hash(settings),
         **({'resumed_with_changes': changed} if changed else {}),

@@ -63,6 +63,7 @@ class FrozenFeatureTestLoop(TestLoop):
             loader.num_workers,
             self.cache_dir,
             together=True,
+            pooled=self._model().keeps_pooled,
         )[indices]
         batch = 1000
         for start in range(0, len(indices), batch):

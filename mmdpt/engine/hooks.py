@@ -88,8 +88,8 @@ class StopOnNaNHook(Hook):
 
     priority = 'HIGH'
 
-    def before_train(self, runner):
-        """Put the check in front of the optimizer's step."""
+    def before_train_epoch(self, runner):
+        """Put the check in front of the optimizer's step; a new stage has a new optimizer."""
 
         def check(optimizer, args, kwargs):
             gradients = [
@@ -105,7 +105,7 @@ class StopOnNaNHook(Hook):
         optimizer = runner.optim_wrapper.optimizer
         self._check = optimizer.register_step_pre_hook(check)
 
-    def after_train(self, runner):
+    def after_train_epoch(self, runner):
         """Remove the check."""
         self._check.remove()
 

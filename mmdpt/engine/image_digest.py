@@ -5,6 +5,9 @@ import os
 import stat
 from collections.abc import Iterator
 from typing import Any
+from weakref import WeakKeyDictionary
+
+from mmengine.runner import Runner
 
 from mmdpt.utils.files import sha256_of
 
@@ -12,6 +15,15 @@ from .hooks import inner_datasets
 
 READ_ALL = 64 * 2**20  # bytes; so many are read in no time, at the latest with the first epoch
 LOOK_AT = 20_000  # files; of more, so many in equal steps
+
+_known: WeakKeyDictionary = WeakKeyDictionary()  # runner -> hashes of its training images
+
+
+def training_images(runner: Runner) -> dict[str, str | None]:
+    """Return the hashes of a runner's training images, as they were when first asked for."""
+    if runner not in _known:
+        _known[runner] = image_digests(runner.train_dataloader.dataset)
+    return _known[runner]
 
 
 def image_digests(dataset: Any, contents: bool = True) -> dict[str, str | None]:

@@ -50,8 +50,14 @@ def measure_zero_shot(model, loop):
         return evaluate(model, loop)
 
 
-def check_baselines(names, model):
-    """Raise ValueError if a baseline needs features that a model does not have."""
+def check_baselines(names, model, dataset=None):
+    """Raise ValueError if a baseline needs features that a model does not have, or labels of a
+    training set that has none."""
+    if names and getattr(dataset, 'unlabelled', False):
+        raise ValueError(
+            f'the baselines {", ".join(names)} learn from labels, and the training images have '
+            'none: take them out of default_hooks.report.baselines'
+        )
     if 'linear_probe' in names and not hasattr(model, 'clip_features'):
         raise ValueError(
             f"the baseline 'linear_probe' needs a model with clip_features, which "
@@ -89,14 +95,15 @@ def measure_baselines(names, model, cfg, test_set):
     return found
 
 
-def few_shot_set(cfg, split, pipeline):
-    """Dataset: Another list of the training set's benchmark, same draw."""
-    dataset = DATASETS.build({**cfg.train_dataloader.dataset, 'split': split, 'pipeline': pipeline})
+def few_shot_set(cfg, split, pipeline, **options):
+    """Dataset: Another list of the training set's benchmark, same draw unless options differ."""
+    about = dict(cfg.train_dataloader.dataset, split=split, pipeline=pipeline, **options)
+    dataset = DATASETS.build(about)
     dataset.full_init()
     return dataset
 
 
-def features(name, model, dataset, cfg, cache=True, together=False):
+def features(name, model, dataset, cfg):
     """tuple[np.ndarray, np.ndarray]: Features (N, D) and labels (N,).
 
     Args:
@@ -104,8 +111,6 @@ def features(name, model, dataset, cfg, cache=True, together=False):
         model (nn.Module): With ``clip_features``.
         dataset (Dataset): The images.
         cfg (Config): Gives batch size, workers and cache of the test.
-        cache (bool): Whether they may be kept: not with random transforms.
-        together (bool): Whether all processes call this.
     """
     from ..evaluation import frozen_features, pixel_features, stored_images
 
@@ -119,8 +124,7 @@ def features(name, model, dataset, cfg, cache=True, together=False):
         dataset,
         batch_size=loader.batch_size,
         num_workers=loader.get('num_workers', 0),
-        cache_dir=cfg.test_cfg.get('cache_dir') if cache else None,
-        together=together,
+        cache_dir=cfg.test_cfg.get('cache_dir'),
     )
     labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
     return found.float().numpy(), np.array(labels)

@@ -4,9 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from mmdpt.utils.values import Closed
-
-from .recipe_schema import first_fault
+from mmdpt.utils.values import Closed, first_fault
 
 Step = Annotated[int, Field(ge=0, le=10**9)]
 Label = Annotated[str, Field(max_length=1000)]
@@ -91,11 +89,20 @@ class Hub(Known):
     resumed_keys: dict[str, bool] = {}
 
 
+class Optimizer(Known):
+    """What torch keeps of one."""
+
+    model_config = ConfigDict(extra='allow')
+
+    state: dict[Any, dict[Any, Any]]
+    param_groups: list[dict[str, Any]]
+
+
 class Resumable(Known):
     """A checkpoint that a training goes on from."""
 
     message_hub: Hub
-    optimizer: dict[Any, Any] | None = None
+    optimizer: Optimizer | dict[str, Optimizer]
     param_schedulers: list[dict[str, Any]] | dict[str, list[dict[str, Any]]] | None = None
 
 

@@ -31,7 +31,8 @@ PLACES = {
     'train_dataloader': LOADER,
     'val_dataloader': LOADER,
     'test_dataloader': LOADER,
-    'train_cfg': {*inspect.signature(EpochBasedTrainLoop).parameters} | {'by_epoch', 'type'},
+    'train_cfg': {*inspect.signature(EpochBasedTrainLoop).parameters}
+    | {'by_epoch', 'type', 'max_steps'},
     'val_cfg': LOOP | {'type'},
     'test_cfg': LOOP | {'type'},
     'param_scheduler': {'convert_to_iter_based'},
@@ -201,7 +202,8 @@ def check_value(option, place, key, new):
 def check_type(name, value, annotation):
     """Raise ValueError if text or a fraction is given where a number is expected."""
     kinds = _plain_kinds(annotation)
-    if kinds is None or value is None or isinstance(value, (dict, list, tuple)):
+    words = _words(annotation)
+    if kinds is None or value is None or isinstance(value, (dict, list, tuple)) or value in words:
         return
     fits = (
         isinstance(value, kinds)
@@ -214,13 +216,23 @@ def check_type(name, value, annotation):
         and value in (0, 1)
     )
     if not fits or isinstance(value, bool) and bool not in kinds:
-        wanted = ' or '.join(sorted(WORDS[kind] for kind in kinds))
+        wanted = ' or '.join([*sorted(WORDS[kind] for kind in kinds), *map(repr, words)])
         raise ValueError(f'{name} must be {wanted}, but is {value!r}')
+
+
+def _words(annotation):
+    """list: The values of a ``Literal`` that an argument may have instead of a number."""
+    kinds = [kind for kind in typing.get_args(annotation) if typing.get_origin(kind)]
+    return [v for k in kinds if typing.get_origin(k) is typing.Literal for v in typing.get_args(k)]
 
 
 def _plain_kinds(annotation):
     """tuple | None: Of int, float, bool and str; None if others are allowed, too."""
-    kinds = [k for k in typing.get_args(annotation) or (annotation,) if k is not type(None)]
+    kinds = [
+        kind
+        for kind in typing.get_args(annotation) or (annotation,)
+        if kind is not type(None) and typing.get_origin(kind) is not typing.Literal
+    ]
     if not kinds or any(kind not in tuple(WORDS) for kind in kinds):
         return None
     return tuple(kinds)

@@ -1,12 +1,8 @@
 """Trained models without pickles: a folder with safetensors and JSON."""
 
 import hashlib
-import io
 import os.path as osp
-import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
 import safetensors.torch
@@ -133,18 +129,3 @@ def read_published(folder: str) -> dict:
             entry[name] = getattr(config, name)
     about = {k: v for k, v in dict(seed=config.seed, epoch=config.epoch).items() if v is not None}
     return dict(state_dict=state, meta={**about, KEY: entry})
-
-
-@contextmanager
-def as_file(path: str) -> Iterator[str]:
-    """A checkpoint file of a folder, for what reads nothing else, as the Runner.
-
-    Args:
-        path (str): Such a folder.
-    """
-    data = io.BytesIO()
-    torch.save(read_published(path), data)
-    with tempfile.NamedTemporaryFile(suffix='.pth') as file:
-        file.write(data.getvalue())
-        file.flush()
-        yield file.name

@@ -16,7 +16,7 @@ from torch import nn
 from mmdpt.utils.unwrap import unwrapped
 
 from .entry import belongs_to
-from .image_digest import image_digests
+from .image_digest import image_digests, training_images
 from .provenance import versions
 from .settings import changes, config_settings, settings_hash, shown
 
@@ -94,7 +94,11 @@ def _images(runner: Runner) -> dict[str, Any]:
         found[f'{name} images'] = len(loader.dataset)
         metainfo = getattr(loader.dataset, 'metainfo', None) or {}
         found[f'{name} classes'] = list(metainfo.get('classes') or [])
-        for key, digest in image_digests(loader.dataset, contents=name == 'train').items():
+        if name == 'train':
+            digests = training_images(runner)
+        else:
+            digests = image_digests(loader.dataset, contents=False)
+        for key, digest in digests.items():
             if key != 'images.times':
                 found[f'{name} {key}'] = digest
     return found

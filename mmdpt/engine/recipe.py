@@ -9,6 +9,7 @@ names parts, and only those of :mod:`mmdpt.engine.recipe_schema`.
 from mmdpt.datasets import as_benchmark, innermost
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE, resolve_templates
 from mmdpt.models.clip.config import read_config
+from mmdpt.utils.text import visible
 
 from .checkpoint import plain
 from .recipe_schema import VERSION, parsed
@@ -23,14 +24,16 @@ LEFT_OUT = {
     'backend_args',
     'batch_augments',
     'teacher',
+    'sentences',
 }
 
 
-def make_recipe(cfg):
+def make_recipe(cfg, sentences=None):
     """The recipe of a training.
 
     Args:
         cfg (Config): The runner's.
+        sentences (dict, optional): What the model's file of descriptions held.
 
     Returns:
         dict: ``version``, ``model`` and ``pipeline``; or ``version`` and
@@ -38,7 +41,8 @@ def make_recipe(cfg):
         own. Then predicting takes the config file.
     """
     try:
-        recipe = plain(dict(version=VERSION, model=model_of(cfg), pipeline=pipeline_of(cfg)))
+        model = model_of(cfg) | ({'descriptions': sentences} if sentences else {})
+        recipe = plain(dict(version=VERSION, model=model, pipeline=pipeline_of(cfg)))
         check_recipe(recipe)
     except (ValueError, TypeError, OSError) as error:
         return dict(version=VERSION, missing=str(error))
@@ -118,5 +122,5 @@ def check_recipe(recipe):
             f'version {VERSION}: install the mmdpt that wrote it, or give the config'
         )
     if 'missing' in recipe:
-        raise ValueError(str(recipe['missing'])[:500])
+        raise ValueError(visible(str(recipe['missing'])[:500]))
     return parsed(recipe)

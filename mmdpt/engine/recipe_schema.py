@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
 
+from mmdpt.datasets.sentences import Carried
 from mmdpt.models.clip.config import is_known
 from mmdpt.models.heads.base import SimilarityHead
 from mmdpt.models.prompts.base import TextPrompt, VisualPrompt
 from mmdpt.models.tuning.base import Tuning
-from mmdpt.utils.values import Closed, Count, Names, Number, NumClasses, Share, Size
+from mmdpt.utils.values import Closed, Count, Names, Number, NumClasses, Share, Size, first_fault
 
 from .part_schema import AnyOf
 
@@ -202,6 +203,7 @@ class Model(Closed):
     pretrained: Annotated[str, Field(max_length=4096)] | None = None
     templates: Annotated[list[Template], Field(min_length=1, max_length=256)]
     normalise_templates: bool = True
+    descriptions: Carried | None = None
     text_prompt: Annotated[Any, AnyOf(TextPrompt)] | None = None
     visual_prompt: Annotated[Any, AnyOf(VisualPrompt)] | None = None
     head: Annotated[Any, AnyOf(SimilarityHead)] = dict(type='SimilarityHead')
@@ -213,12 +215,19 @@ class Model(Closed):
     data_preprocessor: Preprocessor | None = None
 
 
+def _whole(steps: list[Closed]) -> list[Closed]:
+    ends = [s for s in steps if isinstance(s, (LoadPILImage, PackInputs))]
+    if ends != [steps[0], steps[-1]] or not isinstance(ends[0], LoadPILImage):
+        raise ValueError('begin with the only LoadPILImage, end with the only PackInputs')
+    return steps
+
+
 class Recipe(Closed):
     """All that predicting needs beside tensors and class names."""
 
     version: Literal[1]
     model: Model
-    pipeline: Annotated[list[Step], Field(min_length=1, max_length=20)]
+    pipeline: Annotated[list[Step], Field(min_length=2, max_length=20), AfterValidator(_whole)]
 
 
 def parsed(recipe: dict[str, Any]) -> dict[str, Any]:
@@ -231,15 +240,3 @@ def parsed(recipe: dict[str, Any]) -> dict[str, Any]:
         return Recipe.model_validate(recipe).model_dump(exclude_unset=True)
     except ValidationError as error:
         raise ValueError(first_fault(error)) from None
-
-
-def first_fault(error: ValidationError) -> str:
-    """Where a value does not fit its schema and why, in one line."""
-    fault = error.errors(include_url=False, include_context=True)[0]
-    place = '.'.join(str(step)[:50] for step in fault['loc']) or 'it'
-    if fault['type'] == 'union_tag_invalid':
-        name = fault['ctx']['tag'][:80]
-        return f'{place}: {name!r} is not one of the parts that a checkpoint may name'
-    if fault['type'] == 'extra_forbidden':
-        return f'{place} is none of the settings that a checkpoint may have'
-    return f'{place}: {fault["msg"]}'

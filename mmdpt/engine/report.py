@@ -14,8 +14,10 @@ from mmdpt.utils.seal import sealed
 from mmdpt.utils.unwrap import unwrapped
 
 from ..paths import spoken
+from .best_on_val import check_lists, load_best
 from .checkpoint_hook import PromptCheckpointHook
 from .entry import belongs_to
+from .kept_teacher import unlabelled_images
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .provenance import now, package_commit, versions
@@ -43,6 +45,9 @@ class FewShotReportHook(Hook):
         enable (bool): Whether to do anything.
         method (str, optional): What tables and figures call this training;
             see docs/results.md. By default the beginning of the config's name.
+        best_on_val (bool): Test the epoch that is best on the few-shot validation
+            images, and say so in the results; see :func:`select_on_val`. The
+            benchmark's protocol tests the last one.
 
     Raises:
         ValueError: On an unknown baseline, or, before the training, if there
@@ -51,7 +56,7 @@ class FewShotReportHook(Hook):
 
     priority = 'LOW'  # after the losses are logged, before checkpoints
 
-    def __init__(self, baselines=(), enable=True, method=None):
+    def __init__(self, baselines=(), enable=True, method=None, best_on_val=False):
         for name in baselines:
             if name not in BASELINES:
                 raise ValueError(f"unknown baseline '{name}': choose among {', '.join(BASELINES)}")
@@ -59,6 +64,7 @@ class FewShotReportHook(Hook):
         self.enable = enable
         self.method = method
         self.zero_shot, self.compared, self.final = None, {}, None
+        self.best_on_val, self.selected = best_on_val, None
 
     def before_train(self, runner):
         """Measure zero-shot accuracy and the baselines."""
@@ -70,9 +76,11 @@ class FewShotReportHook(Hook):
                 'and test_evaluator, or switch it off with '
                 'default_hooks.report.enable=False'
             )
+        if self.best_on_val:
+            check_lists(runner)
         self.commit = package_commit()  # now: the checkout may change during the training
         model = unwrapped(runner.model)
-        check_baselines(self.baselines, model)
+        check_baselines(self.baselines, model, runner.train_dataloader.dataset)
         if hasattr(model, 'zero_shot'):
             runner.logger.info(
                 f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images'
@@ -108,6 +116,8 @@ class FewShotReportHook(Hook):
         if not self.enable:
             return
         seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+        if self.best_on_val:
+            self.selected = load_best(runner)
         if self.final is None:
             self.final = {k: float(v) for k, v in runner.test_loop.run().items()}
         self._tell(runner, seconds)
@@ -123,8 +133,11 @@ class FewShotReportHook(Hook):
         lines = [f'Few-shot result: {_title(results)}']
         lines += [f'  zero-shot CLIP: {_metrics(self.zero_shot)}'] if self.zero_shot else []
         lines += [f'  {NAMES[k]}: {v:.2f} %' for k, v in self.compared.items()]
+        used = results.get('unlabelled_images')
+        if used:
+            lines += [f'  learnt from {used["images"]} unlabelled images: {used["source"]}']
         lines += [
-            f'  learnt: {_metrics(self.final)}',
+            f'  learnt{self._which()}: {_metrics(self.final)}',
             f'  training took {seconds:.1f} s, without these tests',
             f'  results: {_short(path)}',
         ]
@@ -133,7 +146,8 @@ class FewShotReportHook(Hook):
             config, file = shlex.quote(results['config']), shlex.quote(_short(checkpoint['path']))
             # what carries no recipe, such as MMPretrain's own classifiers
             how, weights = '', runner.cfg.model.get('pretrained')
-            if 'missing' in make_recipe(runner.cfg):
+            sentences = getattr(unwrapped(runner.model), 'descriptions', None)
+            if 'missing' in make_recipe(runner.cfg, sentences):
                 how = f' --config {config}'
             elif weights and osp.isfile(weights):  # a checkpoint's own paths are never opened
                 how = f' --pretrained {shlex.quote(weights)}'
@@ -144,10 +158,15 @@ class FewShotReportHook(Hook):
             ]
         runner.logger.info('\n'.join(lines))
 
+    def _which(self):
+        found = self.selected
+        return f' (best on val: epoch {found["epoch"]})' if found else ''
+
     def _results(self, runner, seconds):
         meta = getattr(runner.train_dataloader.dataset, 'metainfo', {})
         identity = belongs_to(runner)
         last = runner.message_hub.runtime_info.get('last_ckpt')
+        last = self.selected['path'] if self.selected else last
         changed = [h.changed for h in runner.hooks if isinstance(h, PromptCheckpointHook)]
         return dict(
             config=_dumped_config(runner),
@@ -159,8 +178,11 @@ class FewShotReportHook(Hook):
             draw_hash=identity.get('draw_hash'),
             clip=identity.get('clip'),
             epochs=runner.epoch,
+            selected=self.selected,
+            views=getattr(getattr(runner, 'train_loop', None), 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
+            described=bool(getattr(unwrapped(runner.model), 'descriptions', None)),
             baselines=self.compared,
             few_shot=self.final,
             train_seconds=round(seconds, 3),
@@ -170,6 +192,7 @@ class FewShotReportHook(Hook):
             commit=self.commit,
             finished=now(),
             **({'resumed_with_changes': changed[0]} if changed and changed[0] else {}),
+            **unlabelled_images(runner),
         )
 
 
@@ -184,6 +207,8 @@ def _title(results):
     parts = [osp.splitext(osp.basename(results['config'] or 'training'))[0]]
     parts += [results['benchmark']] if results['benchmark'] else []
     parts += [f'{results["shots"]} shots'] if results['shots'] else []
+    if isinstance(results['views'], int):
+        parts += [f'{results["views"]} views']
     return ', '.join(parts + [f'seed {results["seed"]}'])
 
 

@@ -5,6 +5,7 @@ from mmengine.runner import EpochBasedTrainLoop, Runner
 from .checkpoint import CheckpointError
 from .schedule import ConstantWarmupCosineLR
 from .settings import Changes
+from .stages import StagedTrainLoop
 
 RATES = ('optim_wrapper.', 'param_scheduler', 'train_cfg.max_')
 START = 'start a new training from these prompts with load_from=CHECKPOINT in another --work-dir'
@@ -24,6 +25,11 @@ def take_over(checkpoint: dict, runner: Runner, changed: Changes) -> None:
     Raises:
         CheckpointError: If a change cannot come into force.
     """
+    if isinstance(runner.train_loop, StagedTrainLoop):
+        raise CheckpointError(
+            f'cannot resume a training in stages with {next(iter(changed))} changed: where its '
+            f'stages end would be another place; {START}'
+        )
     fixed = [key for key in changed if key.startswith(RATES)]
     if fixed:
         if any(key in changed for key in ('optim_wrapper.type', 'optim_wrapper.optimizer.type')):

@@ -3,22 +3,24 @@
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.logging import MMLogger
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import RUNNERS
 from torch import nn
 
 from mmdpt.datasets import share_dataset
 
+from .best_on_val import select_on_val
 from .config_check import check_config
 from .rank_check import check_processes, process_facts
 from .screen import is_quiet, quieten
+from .teacher_recipe import complete_teacher
 
 
 @RUNNERS.register_module()
 class FewShotRunner(Runner):
     """MMEngine's Runner for configs with a ``dataset``, see
-    :func:`share_dataset`. Configs name it by ``runner_type``, which
-    MMPretrain's tools follow as well."""
+    :func:`share_dataset`, and perhaps ``stages``, see :class:`StagedTrainLoop`.
+    Configs name it by ``runner_type``, which MMPretrain's tools follow as well."""
 
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
@@ -30,7 +32,16 @@ class FewShotRunner(Runner):
         check_config(cfg)
         if is_quiet(cfg):
             quieten(MMLogger.get_current_instance())  # speaks before the runner's own is there
-        return super().from_cfg(share_dataset(cfg))
+        complete_teacher(cfg)
+        return super().from_cfg(share_dataset(select_on_val(cfg)))
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        """Build the training loop, in stages where the config has some; see the base class."""
+        stages = self.cfg.get('stages')
+        if stages and isinstance(loop, dict) and loop.get('by_epoch'):
+            loop = {k: v for k, v in loop.items() if k != 'by_epoch'}
+            loop = dict(loop, type='mmpretrain.StagedTrainLoop', stages=stages)
+        return super().build_train_loop(loop)
 
     def build_logger(self, *args, **kwargs) -> MMLogger:
         """Build the logger, which may leave the log to the file; see the base class."""

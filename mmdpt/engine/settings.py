@@ -17,7 +17,8 @@ from mmengine.runner import Runner
 
 from mmdpt.utils.files import sha256_of
 
-from .image_digest import image_digests
+from .image_digest import training_images
+from .published import CONFIG, is_published
 from .recipe import model_of
 
 # How a training is tested; processes must be of one mind about it.
@@ -72,8 +73,8 @@ Changes = dict[str, list]  # setting -> value before, value now
 
 def settings_of(runner: Runner) -> dict[str, Any]:
     """Return all that shapes a training: dotted names and values of plain Python."""
-    images = image_digests(runner.train_dataloader.dataset)
-    return {**config_settings(runner.cfg), 'processes': get_world_size(), **images}
+    found = {**config_settings(runner.cfg), 'processes': get_world_size()}
+    return {**found, **training_images(runner)}
 
 
 def config_settings(cfg: Config, with_tests: bool = False) -> dict[str, Any]:
@@ -92,8 +93,11 @@ def config_settings(cfg: Config, with_tests: bool = False) -> dict[str, Any]:
     free = _free(with_tests)
     found = {name: value for name, value in _flat(content) if not free.match(name)}
     teacher = found.get('model.teacher.checkpoint')
-    if teacher and osp.isfile(teacher):
-        found['model.teacher.checkpoint'] = f'sha256 {sha256_of(teacher).hexdigest()}'
+    if teacher and is_published(teacher):
+        found['model.teacher.checkpoint'] = osp.join(teacher, CONFIG)  # with the weights' hash
+    for name in ('model.teacher.checkpoint', 'model.descriptions'):
+        if found.get(name) and osp.isfile(found[name]):
+            found[name] = f'sha256 {sha256_of(found[name]).hexdigest()}'
     return found
 
 

@@ -6,7 +6,8 @@ same features of a fixed test set in every evaluation.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import safetensors.torch
@@ -36,13 +37,18 @@ def frozen_features(
     num_workers: int = 0,
     cache_dir: str | None = None,
     together: bool = False,
+    encode: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    width: int | None = None,
+    also: str = '',
+    pooled: bool = False,
+    view: int | None = None,
 ) -> torch.Tensor:
     """Compute the features of a fixed set, or read them from the cache.
 
     Args:
         model (PromptedCLIP): Its ``clip_features`` and ``data_preprocessor``
             are used.
-        dataset (BaseDataset): A set without random transforms.
+        dataset (BaseDataset): A set without random transforms, or at the epoch ``view``.
         indices (Sequence[int], optional): Which images, in which order.
             Defaults to all.
         batch_size (int): Images per forward pass.
@@ -54,17 +60,25 @@ def frozen_features(
         together (bool): All processes call this with the same arguments: each
             computes a share, all get everything, and the first one alone
             reads and writes the cache. Defaults to False.
+        encode (Callable, optional): Gives what is kept of normalised images,
+            (B, 3, H, W). Defaults to the model's ``clip_features``.
+        width (int, optional): Its columns. Defaults to E.
+        also (str): What ``encode`` depends on besides, for the file's name.
+        pooled (bool): Those before the last projection. Defaults to False.
+        view (int, optional): Which epoch's random transforms they come from.
 
     Returns:
-        Tensor: (N, E), not normalised, on the CPU.
+        Tensor: (N, E), or (N, D) if ``pooled``, not normalised, on the CPU.
     """
     indices = list(range(len(dataset))) if indices is None else list(indices)
     together = together and get_world_size() > 1
+    encode = encode or partial(model.clip_features, pooled=pooled)
+    width = width or (model.backbone.width if pooled else model.backbone.embed_dim)
     path = kept = None
     if cache_dir is not None and (not together or is_main_process()):
-        key = cache_key(model, dataset, indices)
+        key = cache_key(model, dataset, indices, also, pooled, view)
         path = Path(cache_dir) / f'{key}.safetensors'
-        kept = _read(path, key, (len(indices), model.backbone.embed_dim))
+        kept = _read(path, key, (len(indices), width))
     if cache_dir is not None and together:
         found = [kept]
         broadcast_object_list(found)
@@ -73,7 +87,7 @@ def frozen_features(
         print_log(f'Image features read from {cache_dir}', logger='current')
         return kept
     compute = _compute_together if together else _compute
-    features = compute(model, dataset, indices, batch_size, num_workers)
+    features = compute(encode, model, dataset, indices, batch_size, num_workers)
     if path is not None:
         about = dict(checksum=_checksum(features, key))
         data = safetensors.torch.save(dict(features=features.contiguous()), about)
@@ -82,11 +96,11 @@ def frozen_features(
     return features
 
 
-def _compute_together(model, dataset, indices, *options):
+def _compute_together(encode, model, dataset, indices, *options):
     rank, world = get_rank(), get_world_size()
     if len(indices) < world:
-        return _compute(model, dataset, indices, *options)
-    shares = all_gather_object(_compute(model, dataset, indices[rank::world], *options))
+        return _compute(encode, model, dataset, indices, *options)
+    shares = all_gather_object(_compute(encode, model, dataset, indices[rank::world], *options))
     features = shares[0].new_empty(len(indices), shares[0].shape[1])
     for first, share in enumerate(shares):
         features[first::world] = share
@@ -94,7 +108,7 @@ def _compute_together(model, dataset, indices, *options):
 
 
 @torch.no_grad()
-def _compute(model, dataset, indices, batch_size, num_workers):
+def _compute(encode, model, dataset, indices, batch_size, num_workers):
     loader = DataLoader(
         Subset(dataset, indices),
         batch_size=batch_size,
@@ -104,7 +118,7 @@ def _compute(model, dataset, indices, batch_size, num_workers):
     parts = []
     for batch in loader:
         inputs = model.data_preprocessor(batch, training=False)['inputs']
-        parts.append(model.clip_features(inputs).cpu())
+        parts.append(encode(inputs).cpu())
     return torch.cat(parts)
 
 
@@ -151,9 +165,16 @@ def _checksum(features: torch.Tensor, key: str) -> str:
     return digest.hexdigest()
 
 
-def cache_key(model, dataset, indices: list[int]) -> str:
+def cache_key(
+    model,
+    dataset,
+    indices: list[int],
+    also: str = '',
+    pooled: bool = False,
+    view: int | None = None,
+) -> str:
     """Hash of all that the features depend on: 32 hex digits."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(also.encode())
     clip, pre = model.clip_identity, model.data_preprocessor
     for part in (
         clip['arch'],
@@ -165,6 +186,8 @@ def cache_key(model, dataset, indices: list[int]) -> str:
         getattr(pre, 'std', None),
     ):
         digest.update(f'{part}\n'.encode())
+    if pooled or view is not None:
+        digest.update(f'{pooled} {view} {getattr(dataset, "seed", None)}\n'.encode())
     images = getattr(dataset, 'images', {})
     for i in indices:
         path = dataset.get_data_info(i)['img_path']

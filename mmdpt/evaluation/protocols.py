@@ -44,18 +44,22 @@ def targets(protocol: str, dataset: dict, names: Sequence[str] = ()) -> dict[str
     return {name: dict(name=name, subset='all') for name in names}
 
 
-def check_training(protocol: str, dataset: dict, trained: Sequence[str]) -> None:
+def check_training(
+    protocol: str, dataset: dict, trained: Sequence[str], unlabelled: bool = False
+) -> None:
     """Refuse a checkpoint whose training does not suit the protocol.
 
     Args:
         protocol (str): Out of ``PROTOCOLS``.
         dataset (dict): The training config's ``dataset``.
         trained (Sequence[str]): The classes of the checkpoint.
+        unlabelled (bool): Whether the training read no labels: then it may
+            have seen images of all classes (PromptKD's setting).
 
     Raises:
         ValueError: If new classes would not be new.
     """
-    if protocol != 'base-to-new' or dataset.get('own'):
+    if protocol != 'base-to-new' or dataset.get('own') or unlabelled:
         return
     base = resolve_classes(dataset['name'], dataset.get('data_root', 'data'), 'base')
     if list(trained) != list(base):

@@ -6,9 +6,12 @@ import torch
 import torch.nn as nn
 
 from mmdpt.models import PromptedCLIP
-from mmdpt.models.forward import Sides, forward_pass
+from mmdpt.models.forward import forward_pass
 from mmdpt.models.part import ModelInfo
 from mmdpt.models.prompts.base import LayeredPrompt
+from mmdpt.models.sides import Sides
+from mmdpt.models.tuning.layer_norms import merge_norms
+from mmdpt.models.tuning.upper_blocks import merge_copies
 
 
 class FixedText(nn.Module):
@@ -56,7 +59,7 @@ class ExportedClassifier(nn.Module):
 
     It runs :func:`forward_pass` and the head as they are, on copies:
     the model that it is made from stays as it was. There is no text tower in it.
-    Low-rank updates are merged into the weights.
+    What a tuning has learnt is merged into the weights.
 
     Args:
         model (PromptedCLIP): The trained model, in single precision.
@@ -77,6 +80,8 @@ class ExportedClassifier(nn.Module):
         self.backbone = copy.deepcopy(model.backbone)
         if model.tuning is not None:
             merge_low_rank(self.backbone)
+            merge_norms(self.backbone)
+            merge_copies(self.backbone)
         self.visual_prompt = fixed(model.visual_prompt)
         self.head = copy.deepcopy(model.head)
         with torch.no_grad():

@@ -19,7 +19,9 @@ class Loaded(NamedTuple):
     checkpoint: str | None
 
 
-def load_for_export(checkpoint: str | None, config: str | None = None) -> Loaded:
+def load_for_export(
+    checkpoint: str | None, config: str | None = None, pretrained: str | None = None
+) -> Loaded:
     """Build a trained model in single precision on the CPU.
 
     Args:
@@ -27,6 +29,7 @@ def load_for_export(checkpoint: str | None, config: str | None = None) -> Loaded
             learns nothing (zero-shot CLIP); then ``config`` is needed.
         config (str, optional): Config file, for checkpoints that do not carry
             their own, and for methods that learn nothing.
+        pretrained (str, optional): Where CLIP's weights are on this machine.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -34,21 +37,23 @@ def load_for_export(checkpoint: str | None, config: str | None = None) -> Loaded
             something to learn.
     """
     if checkpoint is None:
-        return _without_checkpoint(config)
+        return _without_checkpoint(config, pretrained)
     plan = plan_of_checkpoint(checkpoint, config)
     precision = plan.model.get('precision', 'fp32')
     if precision != 'fp32':
         plan = plan._replace(model=dict(plan.model, precision='fp32'))
-    return Loaded(build(plan), plan.pipeline, precision, checkpoint)
+    return Loaded(build(plan, pretrained=pretrained), plan.pipeline, precision, checkpoint)
 
 
-def _without_checkpoint(config: str | None) -> Loaded:
+def _without_checkpoint(config: str | None, pretrained: str | None) -> Loaded:
     if config is None:
         raise ValueError('without a checkpoint a config is needed: --config FILE')
     cfg = Config.fromfile(find_config(config))
     precision = cfg.model.get('precision', 'fp32')
     if precision != 'fp32':
         cfg.model.precision = 'fp32'
+    if pretrained is not None:
+        cfg.model.pretrained = pretrained
     built = ImageClassificationInferencer(cfg, pretrained=False, device='cpu').model
     learnt = getattr(built, 'learnt_names', ())
     if learnt:

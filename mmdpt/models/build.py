@@ -50,6 +50,7 @@ def build_parts(
                 f'are {len(templates)}: set templates to one of them.'
             )
         parts['text_prompt'] = templates[0]
+        templates[0].constant_below = parts['tuning'].text_constant_below
     about = replace(about, text_prompt=parts['text_prompt'])
     parts.update(visual_prompt=build(visual_prompt), head=build(head))
     for name in ('tuning', 'visual_prompt', 'head'):

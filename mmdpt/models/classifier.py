@@ -1,36 +1,36 @@
 """The classifier: frozen CLIP, prompts in front of it, a head behind."""
 
 from collections.abc import Sequence
-from contextlib import contextmanager
 
 import torch
 import torch.nn as nn
-from mmpretrain.models import ImageClassifier
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
-from mmdpt.datasets.model_classes import classes_and_templates
+from mmdpt.datasets.model_classes import classes_and_templates, resolve_descriptions
 
 from .build import build_parts
 from .clip.image_tower import build_image_tower
 from .clip.load import load_clip
 from .clip.normalisation import preprocessing
 from .clip.text_tower import TextTower
-from .forward import Sides, forward_pass
+from .forward import forward_pass, match_features, states
 from .heads.base import SimilarityHead, batch_share, check_head
 from .heads.match import Match
 from .learnt_state import keep_learnt_only
+from .match_classifier import MatchClassifier
 from .part import ModelInfo
-from .part_checks import check_model
+from .part_checks import check_model, check_parts
+from .prompts.sentences import ClassSentences
 from .prompts.templates import TemplatePrompt
+from .second_view import second_view
+from .sides import Sides
 from .teacher import Teacher
 from .text_features import TextFeatures
 
-STAGES = ('backbone', 'neck', 'pre_logits')
-
 
 @MODELS.register_module()
-class PromptedCLIP(ImageClassifier):
+class PromptedCLIP(MatchClassifier):
     """CLIP as an image classifier, adapted by prompts.
 
     Without prompts it is zero-shot CLIP. All that is learnt is in
@@ -51,6 +51,10 @@ class PromptedCLIP(ImageClassifier):
             'a photo of a {}.' where ``classes`` are names.
         normalise_templates (bool): Average the normalised features of the
             templates; False: the features as they are (PromptSRC).
+        descriptions (str | dict, optional): Sentences of each class, or a file
+            of them (:func:`mmdpt.datasets.sentences.read_sentences`). They take
+            the place of the templates in zero-shot classification, and wherever
+            a method compares with frozen text features.
         text_prompt (dict, optional): Config of the learnt text prompt. None:
             the templates classify.
         visual_prompt (dict, optional): Config of the visual prompt.
@@ -93,6 +97,7 @@ class PromptedCLIP(ImageClassifier):
         classes: str | Sequence[str] | dict,
         templates: None | str | Sequence[str] = None,
         normalise_templates: bool = True,
+        descriptions: None | str | dict = None,
         text_prompt: dict | None = None,
         visual_prompt: dict | None = None,
         head: dict = dict(type='SimilarityHead'),  # noqa: B006  never changed
@@ -109,7 +114,9 @@ class PromptedCLIP(ImageClassifier):
         init_cfg: dict | None = None,
     ):
         check_head(head)
-        classes, templates = classes_and_templates(classes, templates)
+        source = classes
+        classes, templates = classes_and_templates(source, templates)
+        sentences = resolve_descriptions(descriptions, source, classes)
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or tuning
         tower = build_image_tower(clip, prompting and prompting['type'])
@@ -120,25 +127,29 @@ class PromptedCLIP(ImageClassifier):
             data_preprocessor=preprocessing(data_preprocessor, clip, len(classes)),
             init_cfg=init_cfg,
         )
-        self.classes, self._other_meta = classes, {}
+        self.classes = classes
+        self.descriptions = sentences
         self.clip_identity, self.transfer = clip.identity, transfer
         self.text_tower = TextTower(clip, text_checkpointing)
         scale = clip.logit_scale
         if logit_scale is not None:
             scale = torch.full_like(scale, logit_scale)
         self.register_buffer('scale', scale, persistent=False)
-        about = ModelInfo(tower, classes, self.text_tower, templates, self.frozen_text_features)
+        second = teacher and Teacher(**teacher, classes=classes, templates=templates)
+        about = ModelInfo(
+            tower, classes, self.text_tower, templates, self.frozen_text_features, teacher=second
+        )
         self.templates = nn.ModuleList(TemplatePrompt(about, t) for t in templates)
+        self.sentences = sentences and ClassSentences(about, sentences)
         self.text = TextFeatures(
-            self.text_tower, self.templates, normalise_templates, shard_classes
+            self.text_tower, self.templates, normalise_templates, shard_classes, self.sentences
         )
         configs = (text_prompt, visual_prompt, tuning, head)
         for name, part in build_parts(about, self.templates, scale.dtype, *configs).items():
             setattr(self, name, part)
         self.text.prompt, self.text.tuning = self.text_prompt, self.tuning
         self._plain_head = SimilarityHead(about)  # of zero-shot CLIP
-        self._teacher = (teacher and Teacher(**teacher, classes=classes, templates=templates),)
-        self._zero_shot = False
+        self._teacher = (second,)
         check_model(self)
         keep_learnt_only(self)
 
@@ -159,17 +170,36 @@ class PromptedCLIP(ImageClassifier):
         ``classes`` and ``clip`` (arch, pretrained, fingerprint)."""
         return dict(classes=list(self.classes), clip=dict(self.clip_identity))
 
-    def match(self, inputs: torch.Tensor) -> Match:
+    def check_trainable(self) -> None:
+        """Raise ValueError if a part lacks what its training, unlike its predicting, requires."""
+        check_parts(self.sides, self.head, self.text_prompt)
+
+    def match(self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None) -> Match:
         """One forward pass.
 
         Args:
-            inputs (Tensor): Normalised images, (B, 3, H, W).
+            inputs (Tensor): Normalised images, (B, 3, H, W); or what
+                :meth:`states` or :meth:`clip_features` gave of them.
+            data_samples (list[DataSample], optional): In a training step, for
+                heads that read a second view or choose among the classes.
 
         Returns:
             Match: Features, and what else the head needs.
         """
+        if inputs.dim() == 2:
+            return self.match_features(inputs)
         required = self.head.requires if self.training else frozenset()
-        return forward_pass(self.sides, inputs, required, adapted=not self._zero_shot)
+        second = choose = None
+        if self.training and data_samples is not None:
+            choose = self.head.chooser(data_samples)
+            if 'second_image' in required:
+                second = second_view(self.data_preprocessor, data_samples)
+        return forward_pass(self.sides, inputs, required, not self._zero_shot, second, choose)
+
+    def states(self, inputs: torch.Tensor) -> torch.Tensor:
+        """What of images (B, 3, H, W) no learnt value reaches: the tokens that
+        enter block ``sides.constant_below``, (B, N, D)."""
+        return states(self.sides, inputs)
 
     def text_features(self, image: torch.Tensor | None = None) -> torch.Tensor:
         """Features of the learnt prompts, see :meth:`TextFeatures.learnt`."""
@@ -179,88 +209,28 @@ class PromptedCLIP(ImageClassifier):
         """Features of the templates, see :meth:`TextFeatures.frozen`."""
         return self.text.frozen()
 
-    def clip_features(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Frozen CLIP's image features, (B, E), not normalised."""
-        return forward_pass(self.sides, inputs, adapted=False).image
+    @property
+    def keeps_pooled(self) -> bool:
+        """Whether the head works from the image before its last projection."""
+        return 'pooled' in self.head.requires
 
-    @torch.no_grad()
-    def predict_features(
-        self, features: torch.Tensor, data_samples: list[DataSample] | None = None
-    ) -> list[DataSample]:
-        """Predict from what :meth:`clip_features` gave, (B, E).
-
-        Raises:
-            ValueError: If the image would have to be prompted.
-        """
-        return self._active_head.predict(self.match_features(features), data_samples)
+    def clip_features(self, inputs: torch.Tensor, pooled: bool = False) -> torch.Tensor:
+        """Frozen CLIP's image features, (B, E), not normalised; ``pooled``: what its
+        last projection maps to them, (B, D)."""
+        found = forward_pass(self.sides, inputs, adapted=False)
+        return found.pooled if pooled else found.image
 
     def match_features(self, features: torch.Tensor) -> Match:
-        """As :meth:`match`, from what :meth:`clip_features` gave, (B, E).
+        """As :meth:`match`, from what :meth:`clip_features` gave, (B, E), or
+        (B, D) for a head that :attr:`keeps_pooled`.
 
         Raises:
-            ValueError: If the image would have to be prompted.
+            ValueError: If the image would have to be prompted, or shown to a teacher.
         """
-        if not self._zero_shot and self.sides.adapts_images:
-            raise ValueError(
-                'Visual prompts and low-rank updates need the images, not their frozen features.'
-            )
-        image = features.to(self.scale)
-        text = self.text.frozen() if self._zero_shot else self.text.learnt(image)
-        return Match(image, text, self.scale)
-
-    @property
-    def _active_head(self) -> SimilarityHead:
-        return self._plain_head if self._zero_shot else self.head
-
-    @contextmanager
-    def zero_shot(self):
-        """Classify with frozen CLIP and the templates inside this context."""
-        self._zero_shot = True
-        try:
-            yield self
-        finally:
-            self._zero_shot = False
-
-    @property
-    def _dataset_meta(self) -> dict:
-        """What MMPretrain's inferencers read: the classes are the model's,
-        whatever data or checkpoint say (after a transfer they differ)."""
-        return dict(self._other_meta, classes=list(self.classes))
-
-    @_dataset_meta.setter
-    def _dataset_meta(self, meta: dict | None) -> None:
-        self._other_meta = dict(meta or {})
-
-    def extract_feat(self, inputs: torch.Tensor, stage: str = 'neck'):
-        """MMPretrain's interface: the image features, not normalised.
-
-        Args:
-            inputs (Tensor): Normalised images, (B, 3, H, W).
-            stage (str): 'backbone' or 'neck', which are the same here, or
-                'pre_logits'.
-
-        Returns:
-            tuple[Tensor] | Tensor: One (B, E) in a tuple; for 'pre_logits'
-            without the tuple.
-
-        Raises:
-            ValueError: If there is no such stage.
-        """
-        if stage not in STAGES:
-            raise ValueError(f'stage must be one of {", ".join(STAGES)}, but is {stage!r}.')
-        image = self.match(inputs).image
-        return image if stage == 'pre_logits' else (image,)
-
-    def forward(
-        self,
-        inputs: torch.Tensor,
-        data_samples: list[DataSample] | None = None,
-        mode: str = 'tensor',
-    ):
-        """MMPretrain's interface; 'tensor' gives the logits, (B, C)."""
-        if mode == 'tensor':
-            return self._active_head(self.match(inputs))
-        return super().forward(inputs, data_samples, mode)
+        required = self.head.requires if self.training else frozenset()
+        return match_features(
+            self.sides, features, required, not self._zero_shot, self.keeps_pooled
+        )
 
     def loss(self, inputs: torch.Tensor, data_samples: list[DataSample]) -> dict:
         """Loss terms by name. With data-parallel training their mean over the
@@ -268,21 +238,10 @@ class PromptedCLIP(ImageClassifier):
         have different numbers of images."""
         if self.tuning is not None:
             self.tuning.begin_step(data_samples, inputs.device, self.text.by_image)
-        losses = self.head.loss(self.match(inputs), data_samples)
+        if self.sides.teacher is not None:
+            self.sides.teacher.begin_step(data_samples)
+        elif self.head.keeps:
+            self.check_trainable()
+        losses = self.head.loss(self.match(inputs, data_samples), data_samples)
         share = batch_share(len(inputs), self.scale)
         return {name: value * share for name, value in losses.items()}
-
-    def parse_losses(self, losses: dict) -> tuple:
-        """The sum of the losses and what is logged; with a head that has a
-        second loss (ProGrad) the pair of both, which only the optimizer's
-        wrapper made for it takes."""
-        total, logs = super().parse_losses(losses)
-        if self.head.second_loss is not None:
-            total = torch.stack([total, losses[self.head.second_loss]])
-        return total, logs
-
-    def predict(
-        self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None, **kwargs
-    ) -> list[DataSample]:
-        """Predictions with scores (C,) and label."""
-        return self._active_head.predict(self.match(inputs), data_samples, **kwargs)

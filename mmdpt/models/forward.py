@@ -1,52 +1,23 @@
 """One forward pass: frozen pass, choice of the K classes, prompted pass."""
 
-from collections.abc import Set
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence, Set
 
 import torch
 import torch.nn.functional as F
 
 from .clip.image_pass import ImageFeatures
 from .heads.match import Match, similarity
-from .prompts.base import VisualPrompt
-from .tuning.base import Tuning, frozen_towers
-
-
-class Sides(NamedTuple):
-    """What images pass through on their way to a :class:`Match`.
-
-    Attributes:
-        image_tower (nn.Module): The frozen image tower.
-        text (TextFeatures): Gives ``frozen()`` and ``learnt(image)``
-            features, and says what it ``requires``.
-        scale (Tensor): CLIP's logit scale; features get its type.
-        visual_prompt (VisualPrompt, optional): What enters the image tower.
-        tuning (Tuning, optional): What learns in the towers themselves.
-        teacher (Teacher, optional): A second frozen model.
-    """
-
-    image_tower: Any
-    text: Any
-    scale: torch.Tensor
-    visual_prompt: VisualPrompt | None = None
-    tuning: Tuning | None = None
-    teacher: Any = None
-
-    @property
-    def adapts_images(self) -> bool:
-        """Whether image features differ from frozen CLIP's."""
-        tuned = self.tuning is not None and self.tuning.changes_image
-        return self.visual_prompt is not None or tuned
-
-    @property
-    def constant_below(self) -> int:
-        """The first block of the image tower that anything learnt enters."""
-        parts = [self.visual_prompt, self.tuning]
-        return min(part.constant_below for part in parts if part is not None)
+from .sides import Sides
+from .tuning.base import frozen_towers
 
 
 def forward_pass(
-    sides: Sides, images: torch.Tensor, required: Set[str] = frozenset(), adapted: bool = True
+    sides: Sides,
+    images: torch.Tensor,
+    required: Set[str] = frozenset(),
+    adapted: bool = True,
+    second: torch.Tensor | None = None,
+    choose: Callable[[torch.Tensor, torch.Tensor], Sequence[int]] | None = None,
 ) -> Match:
     """Match images with the classes.
 
@@ -55,34 +26,42 @@ def forward_pass(
 
     Args:
         sides (Sides): Towers, prompts, tuning.
-        images (Tensor): Normalised, (B, 3, H, W).
+        images (Tensor): Normalised, (B, 3, H, W); or :func:`states` of them.
         required (Set[str]): Fields that the head requires, see :class:`Part`.
         adapted (bool): False: zero-shot CLIP.
+        second (Tensor, optional): A second view of each image.
+        choose (Callable, optional): From image features and the templates'
+            features to the classes whose text is encoded. Defaults to all.
 
     Returns:
         Match: What the pass produced.
     """
     tower, text, scale, visual, *_ = sides
-    required = required | text.requires if adapted else frozenset()
-    if adapted and visual is not None:
-        required = required | visual.requires
+    required = sides.required(required) if adapted else frozenset()
     adapts = adapted and sides.adapts_images
-    tokens, first = tower.embed(images), 0
-    frozen_image = frozen_text = class_ids = classes = None
+    kept_below = images.dim() == 3
+    tokens, first = (images, sides.constant_below) if kept_below else (tower.embed(images), 0)
+    frozen_image = frozen_text = class_ids = classes = pooled = found = kept = None
     if not adapts or required & {'frozen_image', 'class_ids'}:
-        with torch.no_grad(), frozen_towers(sides.tuning):
-            if adapts and sides.constant_below:
-                first = sides.constant_below
-                tokens = tower.below(tokens, first)
-            frozen_image = tower(tokens, first=first).feature.to(scale.dtype)
+        frozen, tokens, first = frozen_pass(sides, tokens, first, adapts)
+        frozen_image, pooled = frozen.feature.to(scale.dtype), frozen.pooled
     if not adapted or required & {'frozen_text', 'class_ids'}:
         frozen_text = text.frozen()
-    learnt = text.learnt(frozen_image) if adapted else frozen_text  # (C, E) or (B, C, E)
+
+    def adapted_pass(classes: torch.Tensor | None) -> ImageFeatures:
+        return tower(tokens, visual, classes, first) if adapts else ImageFeatures(frozen_image)
+
+    if choose is not None:
+        found = adapted_pass(None)
+        kept = choose(found.feature.to(scale.dtype), frozen_text)
+    learnt = frozen_text  # (C, E) or (B, C, E)
+    if adapted:
+        learnt = text.learnt(frozen_image) if kept is None else text.learnt(classes=kept)
     if 'class_ids' in required:
         logits = similarity(frozen_image, frozen_text, scale)
         class_ids = logits.topk(visual.top_k).indices  # (B, K)
         classes = F.embedding(class_ids, learnt)  # (B, K, E)
-    found = tower(tokens, visual, classes, first) if adapts else ImageFeatures(frozen_image)
+    found = adapted_pass(classes) if found is None else found
     given = found.prompt_tokens
     return Match(
         found.feature.to(scale.dtype),
@@ -92,6 +71,83 @@ def forward_pass(
         frozen_text,
         class_ids,
         found.evidence,
-        None if given is None else given.to(scale.dtype),
-        sides.teacher(images) if 'teacher' in required else None,
+        prompt_tokens=None if given is None else given.to(scale.dtype),
+        teacher=sides.teacher(images) if 'teacher' in required else None,
+        second_image=None if second is None else frozen_feature(sides, second),
+        classes=kept,
+        pooled=pooled,
     )
+
+
+@torch.no_grad()
+def frozen_pass(
+    sides: Sides, tokens: torch.Tensor, first: int, adapts: bool
+) -> tuple[ImageFeatures, torch.Tensor, int]:
+    """Frozen CLIP's features of tokens (B, N, D) that enter block ``first``.
+
+    Returns:
+        tuple: The features; tokens and block from which an adapted pass of the
+        same images may go on.
+    """
+    tower = sides.image_tower
+    with frozen_towers(sides.tuning):
+        if adapts and first < sides.constant_below:
+            first = sides.constant_below
+            tokens = tower.below(tokens, first)
+        return tower(tokens, first=first), tokens, first
+
+
+def match_features(
+    sides: Sides,
+    features: torch.Tensor,
+    required: Set[str] = frozenset(),
+    adapted: bool = True,
+    pooled: bool = False,
+) -> Match:
+    """As :func:`forward_pass`, from frozen features that are kept.
+
+    Args:
+        sides (Sides): Towers, prompts, tuning.
+        features (Tensor): Not normalised, (B, E); if ``pooled``, those before
+            the last projection, (B, D).
+        required (Set[str]): Fields that the head requires.
+        adapted (bool): False: zero-shot CLIP.
+        pooled (bool): What the features are.
+
+    Raises:
+        ValueError: If the image would have to be prompted, or shown to a teacher.
+    """
+    if adapted and sides.adapts_images:
+        raise ValueError(
+            'Visual prompts and low-rank updates need the images, not their frozen features.'
+        )
+    if adapted and 'teacher' in required:
+        raise ValueError('A teacher needs the images, not their frozen features.')
+    image = features @ sides.image_tower.proj.to(features) if pooled else features
+    image = image.to(sides.scale)
+    if not adapted:
+        return Match(image, sides.text.frozen(), sides.scale)
+    return Match(
+        image,
+        sides.text.learnt(image),
+        sides.scale,
+        frozen_image=image,
+        frozen_text=sides.text.frozen() if 'frozen_text' in required else None,
+        pooled=features if pooled else None,
+    )
+
+
+@torch.no_grad()
+def frozen_feature(sides: Sides, images: torch.Tensor) -> torch.Tensor:
+    """Features of the frozen tower, (B, E), of images (B, 3, H, W)."""
+    with frozen_towers(sides.tuning):
+        feature = sides.image_tower(sides.image_tower.embed(images)).feature
+    return feature.to(sides.scale.dtype)
+
+
+@torch.no_grad()
+def states(sides: Sides, images: torch.Tensor) -> torch.Tensor:
+    """Tokens (B, N, D) that enter the first block that anything learnt enters,
+    of images (B, 3, H, W)."""
+    tower = sides.image_tower
+    return tower.below(tower.embed(images), sides.constant_below)

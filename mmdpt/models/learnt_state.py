@@ -45,10 +45,12 @@ def keep_learnt_only(model: nn.Module) -> None:
         left_out.clear()
         theirs = theirs and dict(dict(classes=[], clip={}), **theirs)
         if getattr(module, 'transfer', False) and theirs and theirs['classes'] != mine['classes']:
-            left_out.update(transferred(module, theirs['classes']))
+            old = theirs['classes']
+            left_out.update(transferred(module, old))
             theirs = dict(theirs, classes=mine['classes'])
             for name in left_out:
                 state_dict.pop(prefix + name, None)
+            take_rows(module, old, state_dict, prefix)
         check_identity(mine, theirs)
         found = {n[len(prefix) :]: v for n, v in state_dict.items() if n.startswith(prefix)}
         tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
@@ -88,6 +90,16 @@ def transferred(model: nn.Module, old: list) -> set:
         logger='current',
     )
     return bound
+
+
+def take_rows(model: nn.Module, old: list, state_dict: dict, prefix: str) -> None:
+    """Reduce tensors of one row per old class to the model's classes, where a part says so."""
+    for part_name, part in model.parts().items():
+        for tensor, rows in part.rows(old).items():
+            name = f'{prefix}{part_name}.{tensor}'
+            found = state_dict.get(name)
+            if isinstance(found, torch.Tensor) and found.dim() and len(found) == len(old):
+                state_dict[name] = found[rows]
 
 
 def check_identity(mine: dict, theirs: dict) -> None:

@@ -25,6 +25,7 @@ class ModelInfo:
             templates, (C, E), normalised; for use in a forward pass.
         text_prompt (TextPrompt, optional): The learnt text prompt, for the
             parts that are built after it.
+        teacher (Teacher, optional): The second, frozen model.
     """
 
     image_tower: Any
@@ -33,6 +34,7 @@ class ModelInfo:
     templates: Sequence[str] = ()
     frozen_text: Callable[[], torch.Tensor] | None = None
     text_prompt: nn.Module | None = None
+    teacher: Any = None
 
 
 class Part:
@@ -45,10 +47,22 @@ class Part:
             (text features are the same for all images). A head names what its
             training needs.
         gives (frozenset[str]): Fields of :class:`Match` that it makes.
+        keeps (frozenset[str]): What of ``requires`` only a training needs: the
+            model is built without it, and predicts from a checkpoint.
     """
 
     requires: frozenset[str] = frozenset()
     gives: frozenset[str] = frozenset()
+    keeps: frozenset[str] = frozenset()
+
+    def begin_stage(self, learns: bool, before: bool, text: Callable[[], torch.Tensor]) -> None:
+        """Get ready for a stage of a training in stages, before its optimizer is made.
+
+        Args:
+            learns (bool): Whether it learns in this stage.
+            before (bool): Whether it has learnt in an earlier one.
+            text (Callable): Gives the learnt text features, (C, E), not normalised.
+        """
 
     def transfer(self, old: Sequence[str]) -> set[str]:
         """What becomes of a checkpoint that was trained for other classes.
@@ -64,3 +78,15 @@ class Part:
             ValueError: If nothing useful can be taken over.
         """
         return set()
+
+    def rows(self, old: Sequence[str]) -> dict[str, list[int]]:
+        """Which rows of a checkpoint's tensors the model's classes take.
+
+        Args:
+            old (Sequence[str]): The classes that it was trained for.
+
+        Returns:
+            dict[str, list[int]]: Rows by the name of a tensor that has one
+            row per class and is taken over.
+        """
+        return {}

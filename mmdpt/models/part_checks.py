@@ -7,12 +7,12 @@ import torch.nn as nn
 
 from .clip.edits import apply_edit, check_text_edit
 from .clip.image_pass import through_blocks
-from .forward import Sides
 from .heads.base import SimilarityHead
 from .heads.match import Match
+from .sides import Sides
 
-ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text'})
-KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text'}
+ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text', 'second_image'})
+KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text', 'fixed_image'}
 REMEDIES = dict(  # what a part lacks, and what to do
     evidence='needs class evidence, but visual_prompt is {visual}: use CAVPT, or GuidedHead.',
     class_ids='needs the likeliest classes of an image, but visual_prompt is {visual}: use CAVPT.',
@@ -23,6 +23,10 @@ REMEDIES = dict(  # what a part lacks, and what to do
     shared_text='needs text features that all images share, but those of {text} depend on the '
     'image: use CoOp.',
     teacher='learns from a teacher, but there is none: set model.teacher.',
+    fixed_image='works on kept features of the images, which visual prompts and low-rank updates '
+    'change: set model.visual_prompt=None and model.tuning=None, or use another head.',
+    pooled='learns the last projection of the image tower, but {tower} has none of its own: use a '
+    'CLIP ViT such as ViT-B-16-quickgelu.',
 )
 
 
@@ -30,14 +34,17 @@ def check_model(model: nn.Module) -> None:
     """Raise ValueError unless the parts of a :class:`PromptedCLIP` fit."""
     if getattr(model.data_preprocessor, 'batch_augments', None):
         model.head.check_soft_labels()
-    check_parts(model.sides, model.head, model.text_prompt)
+    check_parts(model.sides, model.head, model.text_prompt, training=False)
     check_edits(model.sides, len(model.classes))
     if model.sides.teacher is not None:
         model.sides.teacher.check_images(model)
 
 
-def check_parts(sides: Sides, head: SimilarityHead, text_prompt: nn.Module | None) -> None:
-    """Raise ValueError unless every part gets what it requires."""
+def check_parts(
+    sides: Sides, head: SimilarityHead, text_prompt: nn.Module | None, training: bool = True
+) -> None:
+    """Raise ValueError unless every part gets what it requires; ``training`` is whether that
+    includes what a part keeps for predicting."""
     visual, tower = sides.visual_prompt, sides.image_tower
     given = set(ALWAYS)
     if text_prompt is not None:
@@ -50,8 +57,19 @@ def check_parts(sides: Sides, head: SimilarityHead, text_prompt: nn.Module | Non
             given.discard('prompt_tokens')
     if sides.teacher is not None:
         given.add('teacher')
+    if visual is not None and 'class_ids' in visual.requires and head.skips_classes:
+        raise ValueError(
+            f'{type(head).__name__} leaves out classes, whose text {type(visual).__name__} may '
+            'need: use VPT.'
+        )
+    if not sides.adapts_images:
+        given.add('fixed_image')
+    if tower.proj is not None:
+        given.add('pooled')
     for part in (text_prompt, visual, sides.tuning, head):
         required = frozenset() if part is None else part.requires
+        if part is not None and not training:
+            required -= part.keeps
         if 'class_ids' in required:
             required |= {'shared_text'}
         for name in sorted(required - given):

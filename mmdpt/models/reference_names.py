@@ -92,9 +92,51 @@ RULES['MMRL++'] = (
         for kind in ('A', 'B', 'bias')
     ]
 )
+RULES['PromptKD'] = RULES['PromptSRC'][2:] + [
+    (f'VPT_image_trans.conv1.{i}.{kind}', f'head.projector.{i}.{kind}')
+    for i, kinds in {
+        '0': ('weight', 'bias'),
+        '1': ('weight', 'bias', 'running_mean', 'running_var'),
+        '3': ('weight', 'bias'),
+    }.items()
+    for kind in kinds
+]
 RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight') for i in (0, 2)]
 RULES['Tip-Adapter-F'] = [('adapter.weight', 'head.keys')]
 RULES['CLIP-LoRA'] = list(_LORA.items())
+RULES['2SFS (two-stage few-shot adaptation)'] = [('classifier', 'head.weight')] + [
+    (f'{theirs}transformer.resblocks.{{}}.{ln}.{kind}', f'tuning.{ours}.{{}}.{ln}.{kind}')
+    for theirs, ours in (('visual.', 'image'), ('', 'text'))
+    for ln in ('ln_1', 'ln_2')
+    for kind in ('weight', 'bias')
+]
+
+_BLOCK = [f'{m}.{kind}' for m in ('ln_1', 'ln_2', 'attn.out_proj') for kind in ('weight', 'bias')]
+_BLOCK += [f'mlp.{m}.{kind}' for m in ('c_fc', 'c_proj') for kind in ('weight', 'bias')]
+_BLOCK += [f'attn.in_proj_{kind}' for kind in ('weight', 'bias')]
+RULES['SkipTuning'] = [
+    (f'{theirs}.transformer.resblocks.{{}}.{name}', f'tuning.{ours}.{{}}.{name}')
+    for theirs, ours in (
+        ('image_encoder', 'image.visual.transformer.resblocks'),
+        ('text_encoder', 'text.blocks'),
+    )
+    for name in _BLOCK
+] + [
+    (f'{theirs}.{name}', f'tuning.{ours}.{name}')
+    for theirs, ours, names in (
+        ('image_encoder', 'image.visual', ('ln_post.weight', 'ln_post.bias', 'proj')),
+        ('text_encoder', 'text', ('ln_final.weight', 'ln_final.bias', 'text_projection')),
+    )
+    for name in names
+]
+RULES['CoPrompt'] = [
+    *RULES['MaPLe'],
+    *(
+        (f'adapter_{side}.fc.{layer}.weight', f'head.{side}_adapter.layers.{layer}.weight')
+        for side in ('image', 'text')
+        for layer in (0, 2)
+    ),
+]
 
 
 def rules_of(method: str) -> Rules:
@@ -122,7 +164,8 @@ def from_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
         ValueError: If a name is unknown.
     """
     return _translate(
-        tensors,
+        # without the plain prompts of a DPT that has none: BOTTOMLIMIT 1
+        {name: tensor for name, tensor in tensors.items() if tensor.numel()},
         [_number(*rule) for rule in rules],
         'is not a learnt tensor of this method (default: CoOp, '
         'CoCoOp, VPT, DPT) that this version knows',

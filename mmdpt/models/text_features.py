@@ -10,6 +10,7 @@ from mmengine.dist import get_rank, get_world_size
 from .class_shards import ClassShards, use_shards
 from .clip.text_tower import TextTower
 from .prompts.base import TextPrompt
+from .prompts.sentences import ClassSentences
 from .prompts.templates import TemplatePrompt
 from .text_cache import TextCache
 from .tuning.base import Tuning, frozen_towers
@@ -27,6 +28,8 @@ class TextFeatures:
             False: the features as they are.
         shard (str | bool): Distribute the classes over the processes, see
             :func:`use_shards`.
+        sentences (ClassSentences, optional): Describe the classes, instead of
+            the templates.
 
     Attributes:
         prompt (TextPrompt, optional): The learnt text prompt; None: the
@@ -40,11 +43,12 @@ class TextFeatures:
         templates: Sequence[TemplatePrompt],
         normalise: bool,
         shard: str | bool = 'auto',
+        sentences: ClassSentences | None = None,
     ):
         if shard not in (True, False, 'auto'):
             raise ValueError(f"shard_classes must be True, False or 'auto', but is {shard!r}.")
         self.tower, self.templates, self.normalise = tower, templates, normalise
-        self.shard = shard
+        self.shard, self.sentences = shard, sentences
         self.prompt: TextPrompt | None = None
         self.tuning: Tuning | None = None
         self._learnt, self._frozen = TextCache(), TextCache()
@@ -69,10 +73,13 @@ class TextFeatures:
     @torch.no_grad()
     def frozen(self) -> torch.Tensor:
         """Features of the templates, (C, E), normalised: each template's
-        (normalised) features, averaged and normalised again."""
+        (normalised) features, averaged and normalised again; of the sentences
+        where there are some."""
 
         def compute():
-            features = [self.tower(t())[0].to(self.dtype) for t in self.templates]
+            if self.sentences is not None:
+                return self.sentences.features(self.tower, self.dtype)
+            features = self.by_template()
             if self.normalise:
                 features = [F.normalize(f, dim=-1) for f in features]
             return F.normalize(sum(features) / len(features), dim=-1)
@@ -80,8 +87,13 @@ class TextFeatures:
         if self._pretended is not None:
             return self._pretended
         place = self.tower.token_embedding.weight[:0]  # device and type
+        return self._frozen.get([place], compute)
+
+    @torch.no_grad()
+    def by_template(self) -> list[torch.Tensor]:
+        """Features of the filled templates, (C, E) for each, not normalised."""
         with frozen_towers(self.tuning):
-            return self._frozen.get([place], compute)
+            return [self.tower(t())[0].to(self.dtype) for t in self.templates]
 
     @contextmanager
     def pretended(self, num_classes: int):
@@ -93,38 +105,47 @@ class TextFeatures:
         finally:
             self._pretended = None
 
-    def learnt(self, image: torch.Tensor | None = None) -> torch.Tensor:
+    def learnt(
+        self, image: torch.Tensor | None = None, classes: Sequence[int] | None = None
+    ) -> torch.Tensor:
         """Features of the learnt prompts, not normalised.
 
-        In evaluation they are computed once and kept until something learnt
-        changes, unless they depend on the image.
+        In evaluation, and where nothing learns that they depend on, they are
+        computed once and kept until something learnt changes, unless they depend on
+        the image.
 
         Args:
             image (Tensor, optional): Frozen image features (B, E), where the
                 prompts depend on them.
+            classes (Sequence[int], optional): Only of these classes, in a
+                training step.
 
         Returns:
             Tensor: (C, E), or (B, C, E) where they depend on the image; the
             templates' if nothing is learnt.
         """
         if self.prompt is None:
-            return self.frozen()
+            return self.frozen() if classes is None else self.frozen()[list(classes)]
         if self.by_image:
             # In evaluation a few images at a time: memory grows with B * C.
             some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
             parts = [self.tower(self.prompt(part)).to(self.dtype) for part in image.split(some)]
             return torch.cat(parts)
-        if torch.is_grad_enabled():
-            return self._encode()
+        if classes is not None:
+            return self._encode(classes)
         sources = list(self.prompt.parameters())
         if self.tuning is not None:
-            sources += self.tuning.parameters()
+            sources += self.tuning.text_parameters()
+        if torch.is_grad_enabled() and any(s.requires_grad for s in sources):
+            return self._encode()
+        sources.append(self.tower.token_embedding.weight[:0])  # device and type
         return self._learnt.get(sources, self._encode)
 
-    def _encode(self) -> torch.Tensor:
+    def _encode(self, classes: Sequence[int] | None = None) -> torch.Tensor:
         drops = self.tuning is not None and self.tuning.training and self.tuning.drops_text
-        if drops or not use_shards(self.shard, len(self.prompt.packing.order)):
-            features = self.tower(self.prompt())
+        some = drops or classes is not None
+        if some or not use_shards(self.shard, len(self.prompt.packing.order)):
+            features = self.tower(self.prompt()._replace(classes=classes))
         else:
             if self._shards is None:
                 self._shards = ClassShards(self.prompt.packing, get_rank(), get_world_size())

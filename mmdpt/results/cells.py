@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
+from ..utils.intervals import half_width
 from .row import Row
 
 # What is wrong with a cell, in the order of the marks.
@@ -45,6 +46,11 @@ class Cell:
     def n(self) -> int:
         """Number of seeds."""
         return len(self.values)
+
+    @property
+    def interval(self) -> float | None:
+        """Half the width of the mean's 95 % interval over the seeds."""
+        return None if self.std is None else half_width(self.std, self.n)
 
 
 def by(items: Sequence, key: Callable) -> dict:
@@ -118,7 +124,7 @@ def average(cells: dict[str, Cell]) -> Cell:
 
 def draw_of(row: Row) -> tuple:
     """What determines a few-shot draw."""
-    return row.dataset, row.subset, row.shots, row.seed
+    return row.dataset, row.subset, row.shots, row.seed, row.data
 
 
 def doubtful_draws(rows: Sequence[Row], warnings: list[str]) -> set:
@@ -136,7 +142,7 @@ def doubtful_draws(rows: Sequence[Row], warnings: list[str]) -> set:
     for draw, same in by(drawn, draw_of).items():
         hashes = by(same, lambda row: row.draw_hash)
         if len(hashes) > 1:
-            dataset, subset, shots, seed = draw
+            dataset, subset, shots, seed, _ = draw
             told = ', '.join(
                 f'{h[:12] or "no hash"} in {group[0].source}' for h, group in hashes.items()
             )

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..utils.files import open_regular
 from ..utils.seal import SEAL, check_seal, read_plain
 from ..utils.text import visible
 from .read import damaged_row, protocol_rows, result_rows, unfinished_row
@@ -14,6 +15,7 @@ from .row import Row
 from .schema import check
 
 STAMP = re.compile(r'\d{8}_\d{6}')  # MMEngine's folder for one start of a runner
+LARGEST_LOG, READ_OF_LOG = 2**40, 2**24  # bytes
 CHECKPOINT = re.compile(r'last_checkpoint|(epoch|iter)_\d+\.pth')
 
 
@@ -76,8 +78,17 @@ def _trained(place, starts, files):
     if any(CHECKPOINT.fullmatch(name) for name in files):
         return True
     logs = [place / start / f'{start}.log' for start in starts]
-    texts = [log.read_text(errors='replace') for log in logs if log.is_file()]
+    texts = [_beginning(log) for log in logs if log.is_file()]
     return any('Epoch(train)' in text or 'Epoch(test)' not in text for text in texts)
+
+
+def _beginning(log):
+    """The text of a log, of a large one the first part; empty if it cannot be read."""
+    try:
+        with open_regular(str(log), LARGEST_LOG) as file:
+            return file.read(READ_OF_LOG).decode(errors='replace')
+    except (OSError, ValueError):
+        return ''
 
 
 def _rows(found: Path, unsealed: bool) -> list[Row]:

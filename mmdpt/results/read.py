@@ -5,10 +5,13 @@ import re
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from .left_config import read_left_config
 from .row import METRIC, Row, parse_name, zero_shot_name
-from .schema import says_what_it_is
+from .schema import Described, says_what_it_is
 
+UNLABELLED = 'unlabelled images'
 VERSIONS = ('mmdpt', 'torch', 'mmengine', 'mmpretrain')
 
 
@@ -31,13 +34,13 @@ def result_rows(results: dict, path: Path) -> list[Row]:
         ]
     own.accuracy = results['few_shot'][METRIC]
     own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
-    other: dict = dict(epochs=None, train_seconds=None)
+    other: dict = dict(epochs=None, train_seconds=None, data='')
     rows = [own]
     if results.get('zero_shot'):
         rows.append(
             replace(
                 own,
-                method=zero_shot_name(results.get('templates')),
+                method=zero_shot_name(results.get('templates'), results.get('described')),
                 shots=0,
                 seed=None,
                 draw_hash='',
@@ -102,7 +105,8 @@ def _described(results: dict, path: Path) -> Row:
     clip, commit = results.get('clip') or {}, results.get('commit') or {}
     versions = {name: results.get('versions', {}).get(name, '') for name in VERSIONS}
     return Row(
-        method=results.get('method') or method,
+        method=(results.get('method') or method)
+        + (' (best on val)' if results.get('selected') else ''),
         arch=str(clip.get('arch') or arch),
         dataset=results.get('benchmark') or dataset or '?',
         subset=results.get('subset') or 'all',
@@ -114,34 +118,46 @@ def _described(results: dict, path: Path) -> Row:
         commit=commit.get('commit', ''),
         dirty=commit.get('dirty'),
         finished=results.get('finished') or _changed(path),
+        data=UNLABELLED if results.get('unlabelled_images') else '',
         source=str(path),
     )
 
 
 def _of_config(folder: Path) -> Row:
-    """What the dumped config says; '?' for what it does not."""
-    configs = sorted(folder.glob('*.py'), key=os.path.getmtime)
+    """What the dumped config says, which is not run; '?' for what it does not."""
+    configs = sorted(filter(Path.is_file, folder.glob('*.py')), key=os.path.getmtime)
     if not configs:
         return Row()
-    from mmengine.config import Config
+    try:
+        said = _said(read_left_config(configs[-1]), configs[-1].name)
+    except (AttributeError, TypeError, ValueError):  # it is none of MMEngine's
+        return Row()
+    return Row(**said)
 
+
+def _said(cfg: dict, file: str) -> dict[str, Any]:
+    """Fields of a row.
+
+    Raises:
+        AttributeError, TypeError, ValueError: If it has another form than a config.
+    """
     from mmdpt.datasets import innermost
 
-    try:
-        cfg = Config.fromfile(configs[-1], import_custom_modules=False)
-    except Exception:  # even a torn file: the row still names the folder
-        return Row()
-    method, arch, dataset = parse_name(configs[-1].name)
+    method, arch, dataset = parse_name(file)
     train = next(innermost((cfg.get('train_dataloader') or {}).get('dataset')), {})
     shared, report = cfg.get('dataset') or {}, (cfg.get('default_hooks') or {}).get('report') or {}
-    return Row(
+    said = Described(
         method=report.get('method') or method,
-        arch=str((cfg.get('model') or {}).get('arch') or arch),
-        dataset=shared.get('name') or dataset or '?',
+        benchmark=shared.get('name') or dataset or '?',
         subset=shared.get('subset') or 'all',
         shots=train.get('shots'),
         seed=(cfg.get('randomness') or {}).get('seed'),
-    )
+    ).model_dump(include={'method', 'benchmark', 'subset', 'shots', 'seed'})
+    # of a config of sizes its name stands for the architecture
+    named = (cfg.get('model') or {}).get('arch')
+    arch = named if isinstance(named, str) and len(named) <= 200 else arch
+    data = UNLABELLED if train.get('unlabelled') else ''
+    return dict(said, dataset=said.pop('benchmark'), arch=arch, data=data)
 
 
 def _progress(folder: Path) -> str:

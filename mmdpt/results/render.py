@@ -9,6 +9,10 @@ from .cells import MARKS, Cell, by, draw_of
 from .row import Row
 from .tables import Table
 
+AROUND = (
+    'sample standard deviation (divisor n - 1)',
+    "half of the mean's 95 % interval (Student's t)",
+)
 LATEX_MARKS = {'*': '*', '†': r'\dagger', '‡': r'\ddagger', '§': r'\S'}
 ESCAPES = {
     '\\': r'\textbackslash{}',
@@ -30,12 +34,13 @@ def usual_n(tables: Sequence[Table]) -> int:
     return max(counts, key=lambda n: (len(counts[n]), n), default=0)
 
 
-def cell_text(one: Cell, usual: int) -> str:
-    """A cell as text, as in ``92.43 ± 0.55 (n=2)*``."""
+def cell_text(one: Cell, usual: int, interval: bool = False) -> str:
+    """A cell as text, as in ``92.43 ± 0.55 (n=2)*``; the deviation, or half the interval."""
     marks = ''.join(mark for mark in MARKS if mark in one.marks)
     if one.mean is None:
         return one.text + marks
-    text = f'{one.mean:.2f}' + ('' if one.std is None else f' ± {one.std:.2f}')
+    around = one.interval if interval else one.std
+    text = f'{one.mean:.2f}' + ('' if around is None else f' ± {around:.2f}')
     if one.part:
         text += f' ({one.part})'
     elif one.n and one.n != usual and None not in one.values:
@@ -43,11 +48,11 @@ def cell_text(one: Cell, usual: int) -> str:
     return text + marks
 
 
-def legend(tables: Sequence[Table]) -> list[str]:
+def legend(tables: Sequence[Table], interval: bool = False) -> list[str]:
     """What the figures and the marks in these tables mean."""
     used = set().union(*(one.marks for one in _cells(tables)))
     lines = [
-        'Top-1 accuracy in per cent: mean ± sample standard deviation (divisor n - 1) over '
+        f'Top-1 accuracy in per cent: mean ± {AROUND[interval]} over '
         f'seeds, n = {usual_n(tables)} where not said otherwise; — means no run.'
     ]
     if any('H' in table.columns for table in tables):
@@ -69,27 +74,29 @@ def made_of(rows: Sequence[Row]) -> list[str]:
 
 
 def draws(rows: Sequence[Row]) -> list[tuple]:
-    """Dataset, subset, shots, seed and hash of all draws."""
+    """Dataset, subset, shots (or what was learnt from instead), seed and hash of all draws."""
     drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
     found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
     return [
-        (dataset, subset, 'all' if shots is None else shots, seed, draw)
-        for dataset, subset, shots, seed, draw in found
+        (dataset, subset, data.split(' ')[0] or ('all' if shots is None else shots), seed, draw)
+        for dataset, subset, shots, seed, data, draw in found
     ]
 
 
-def markdown(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> str:
+def markdown(
+    tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str], interval: bool = False
+) -> str:
     """All tables, the legend, the warnings and the provenance."""
     usual, lines = usual_n(tables), []
     for table in tables:
         lines += [f'### {escaped(table.title)}', '']
         body = [
-            [*map(escaped, labels), *(cell_text(one, usual) for one in cells)]
+            [*map(escaped, labels), *(cell_text(one, usual, interval) for one in cells)]
             for labels, cells in table.rows
         ]
         head = [*map(escaped, table.labels), *map(escaped, table.columns)]
         lines += _markdown_table(head, body, len(table.labels)) + ['']
-    lines += [f'{line}  ' for line in legend(tables)] + ['']
+    lines += [f'{line}  ' for line in legend(tables, interval)] + ['']
     lines += (
         ['### Warnings', '', *(f'- {escaped(line)}' for line in warnings), ''] if warnings else []
     )
@@ -107,7 +114,9 @@ def _markdown_table(head, body, labels):
     return ['| ' + ' | '.join(line) + ' |' for line in [head, rule, *body]]
 
 
-def latex(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str]) -> str:
+def latex(
+    tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str], interval: bool = False
+) -> str:
     """Table environments for the package booktabs; comments say the rest."""
     lines = ['% needs \\usepackage{booktabs}']
     lines += [f'% {visible(line)}' for line in [*warnings, *made_of(rows)]]
@@ -118,22 +127,22 @@ def latex(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str])
             '',
             r'\begin{table}',
             r'\centering',
-            rf'\caption{{{_caption(table)}}}',
+            rf'\caption{{{_caption(table, interval)}}}',
             rf'\begin{{tabular}}{{{"l" * len(table.labels)}{"r" * len(table.columns)}}}',
             r'\toprule',
             _latex_row([*table.labels, *table.columns]),
             r'\midrule',
         ]
         lines += [
-            _latex_row([*labels, *(cell_text(one, usual) for one in cells)])
+            _latex_row([*labels, *(cell_text(one, usual, interval) for one in cells)])
             for labels, cells in table.rows
         ]
         lines += [r'\bottomrule', r'\end{tabular}', r'\end{table}']
     return '\n'.join(lines) + '\n'
 
 
-def _caption(table):
-    return _escape(' '.join([f'{table.title}.', *legend([table])]))
+def _caption(table, interval):
+    return _escape(' '.join([f'{table.title}.', *legend([table], interval)]))
 
 
 def _latex_row(parts):
@@ -154,6 +163,7 @@ def as_json(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str
         return dict(
             mean=one.mean,
             std=one.std,
+            interval=one.interval,
             n=one.n,
             marks=sorted(one.marks),
             part=one.part,

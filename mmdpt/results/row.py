@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 METRIC = 'accuracy/top1'
+TRANSDUCTIVE = 'transductive'  # a protocol, and
+NOTE = 'sees the test images without labels'
 REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
 
 
@@ -13,12 +15,14 @@ class Row:
     """One figure and where it comes from.
 
     Attributes:
-        protocol: 'few-shot', 'base-to-new', 'cross-dataset' or
-            'domain-generalisation'.
+        protocol: 'few-shot', 'base-to-new', 'cross-dataset',
+            'domain-generalisation' or 'transductive'.
         method, arch, dataset, subset: What was trained on what; ``arch`` is
             CLIP's, ``subset`` 'all' or 'base' classes.
         shots: Training images per class; 0 for zero-shot, None for whole lists.
         seed: None for zero-shot.
+        data: What was learnt from, where it is not labelled images alone:
+            'unlabelled images'.
         target: What was tested: '' (few-shot: the same classes), 'base',
             'new' or another dataset.
         status: 'ok', 'unfinished' (training started, no results), 'damaged'
@@ -38,6 +42,7 @@ class Row:
     shots: int | None = None
     seed: int | None = None
     target: str = ''
+    data: str = ''
     status: str = 'ok'
     accuracy: float | None = None
     draw_hash: str = ''
@@ -66,6 +71,7 @@ class Row:
             self.subset,
             self.shots,
             self.seed,
+            self.data,
         )
 
     @property
@@ -96,13 +102,16 @@ def reference(method):
     return REFERENCES.index(kind) if kind in REFERENCES else len(REFERENCES)
 
 
-def zero_shot_name(templates):
+def zero_shot_name(templates, described=False):
     """str: What zero-shot CLIP is called.
 
     Args:
         templates (str | list[str] | None): The config's; None for the
             benchmark's own. Other templates give other figures.
+        described (bool): Whether sentences of each class take their place.
     """
+    if described:
+        return 'zero_shot_descriptions'
     if templates is None:
         return 'zero_shot'
     count = 1 if isinstance(templates, str) else len(templates)

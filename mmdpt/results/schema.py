@@ -31,17 +31,34 @@ class Commit(Part):
     dirty: bool | None = None
 
 
+class Selected(Part):
+    """The epoch that was best on validation images."""
+
+    epoch: Count
+    val_accuracy: Percent
+
+
+class Unlabelled(Part):
+    """What a training without labels used."""
+
+    images: Count
+    source: Text
+    views: Count | None = None
+
+
 class Described(Part):
     """Which training it was."""
 
     config: Text | None = None
     method: Text | None = None
+    selected: Selected | None = None
     benchmark: Text | None = None
     subset: Text | None = None
     shots: Count | None
     seed: Count | None
     draw_hash: Text | None = None
     clip: Clip | None = None
+    unlabelled_images: Unlabelled | None = None
     versions: Annotated[dict[Name, Text], Field(max_length=20)] = {}
     commit: Commit | None = None
     finished: Text | None = None
@@ -61,6 +78,7 @@ class Training(Described):
     baselines: Annotated[dict[Name, Percent], Field(max_length=20)] | None = None
     epochs: Count | None = None
     train_seconds: Annotated[Figure, Field(ge=0)] | None = None
+    described: bool | None = None
     templates: Text | Annotated[list[Text], Field(max_length=10000)] | None = None
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from .cells import by
 from .row import REFERENCES, Row, reference
 
-SAME = ('protocol', 'target', 'method', 'arch', 'dataset', 'subset', 'shots')
+SAME = ('protocol', 'target', 'method', 'arch', 'dataset', 'subset', 'shots', 'data')
 
 
 def collect(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statistics import harmonic_mean
 
 from .cells import Cell, average, by, cell, doubtful_draws, mixed_code, spread
-from .row import Row, reference
+from .row import NOTE, TRANSDUCTIVE, Row, reference
 
 AVERAGE = 'Average'
 PARTS = ('base', 'new')
@@ -36,20 +36,27 @@ def all_tables(rows: Sequence[Row]) -> tuple[list[Table], list[str]]:
     doubtful = doubtful_draws(rows, warnings)
     name = namer(rows)
     for same in by(
-        rows, lambda r: (name(r), r.protocol, r.target, r.dataset, r.subset, r.shots)
+        rows, lambda r: (name(r), r.protocol, r.target, r.dataset, r.subset, r.shots, r.data)
     ).values():
         first = same[0]
         warning = mixed_code(same, f'{name(first)}, {first.dataset}, {first.shots} shots')
         if warning and warning not in warnings:
             warnings.append(warning)
     tables = []
-    for (protocol, subset), some in by(rows, lambda r: (r.protocol, r.subset)).items():
+    for (protocol, subset, data), some in by(
+        rows, lambda r: (r.protocol, r.subset, r.data)
+    ).items():
+        if data and protocol == 'few-shot':  # with zero-shot CLIP to compare with
+            some = [r for r in rows if r.shots == 0 and r.subset == subset] + some
         if protocol == 'few-shot':
-            tables += few_shot_tables(some, subset, name, doubtful)
+            made = few_shot_tables(some, subset, name, doubtful)
         elif protocol == 'base-to-new':
-            tables += base_to_new_tables(some, name, doubtful)
+            made = base_to_new_tables(some, name, doubtful)
         else:
-            tables += transfer_tables(some, protocol, name, doubtful)
+            made = transfer_tables(some, protocol, name, doubtful)
+        for table in made:
+            table.title += f', {data}' if data else ''
+        tables += made
     return tables, warnings
 
 
@@ -153,9 +160,10 @@ def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
     for (source, shots), some in by(rows, lambda row: (row.dataset, row.shots)).items():
         groups = by(some, lambda row: (name(row), row.target))
         targets = unique(row.target for row in some if row.target)
-        table = Table(
-            f'{protocol} from {source}, {shot_name(shots)}', ['Method'], [*targets, AVERAGE]
-        )
+        head = f'{protocol} from {source}'
+        if protocol == TRANSDUCTIVE:
+            head = f'{protocol} ({NOTE}), {source}'
+        table = Table(f'{head}, {shot_name(shots)}', ['Method'], [*targets, AVERAGE])
         for method in method_order(some, name):
             found = {t: cell(groups.get((method, t), []), doubtful) for t in targets}
             table.rows.append(((method,), [*found.values(), average(found)]))

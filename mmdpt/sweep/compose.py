@@ -3,7 +3,7 @@
 from textwrap import wrap
 
 from ..paths import root
-from .published import EVALUATION_ONLY, METHODS, settings
+from .published import EVALUATION_ONLY, METHODS, UNLABELLED, settings
 
 CONFIGS = root() / 'configs'
 DATASETS = dict(  # file name: title
@@ -48,12 +48,22 @@ TITLES = dict(
     vpt_shallow='VPT-shallow',
     clip_adapter='CLIP-Adapter',
     clip_lora='CLIP-LoRA',
+    twosfs='2SFS',
+    skiptuning='SkipTuning',
+    coprompt='CoPrompt',
     tip_adapter='Tip-Adapter',
     tip_adapter_f='Tip-Adapter-F',
     zeroshot='Zero-shot CLIP',
     zeroshot_ensemble='Zero-shot CLIP with 8 templates',
     zeroshot_ensemble80='Zero-shot CLIP with 80 templates',
     linear_probe='Linear probe',
+    gda='GDA',
+    lppp='LP++',
+    zs_lp='ZS-LP',
+    clap='CLAP',
+    crossmodal_lp='Cross-modal linear probe',
+    prolip='ProLIP',
+    ape='APE',
 )
 
 
@@ -136,9 +146,11 @@ def _training(method, name, dataset, shots):
     found = settings(method, dataset, shots)
     more = ''.join(f', {key}={_code(value)}' for key, value in found.model.items())
     batch = f'batch_size={found.batch_size}, ' if found.batch_size else ''
-    loop = f'max_epochs={found.epochs}' if found.epochs else found.loop
+    batch += 'batch_sampler=dict(keep_last=True), ' if found.keep_last else ''
+    epochs = f'max_epochs={found.epochs}' if found.epochs else ''
+    loop = ', '.join(filter(None, [found.loop, epochs]))
     return f"""model = dict(arch='{name}', classes=_base_.dataset.name{more})
-train_dataloader = dict({batch}dataset=dict(shots={shots}))
+train_dataloader = dict({batch}{found.loader}dataset=dict(shots={shots}{found.data}))
 train_cfg = dict({loop})
 {found.lines}"""
 
@@ -160,6 +172,11 @@ def choices() -> list[tuple[str, list[str]]]:
 
 def check_names(method, arch, dataset):
     """Raise ValueError unless the three can be composed."""
+    if method in UNLABELLED:
+        raise ValueError(
+            f'{method} learns from images without labels, which are not drawn by shots: name its '
+            'config file in the plan instead of composing one'
+        )
     _check('method', method, [*METHODS, *EVALUATION_ONLY])
     _check('architecture', arch, ARCHS)
     _check('dataset', dataset, DATASETS | VARIANTS)

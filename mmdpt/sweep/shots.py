@@ -25,8 +25,9 @@ def fewer_shots(config, shots, factor=1):
     cfg = read(config)
     options = {'train_dataloader.dataset.shots': shots}
     head, hooks = cfg.model.head, cfg.get('default_hooks', {})
+    takes_steps = cfg.train_cfg.get('steps', True)
     places = [
-        (cfg.train_cfg, 'train_cfg', ('max_epochs',)),
+        (cfg.train_cfg, 'train_cfg', ('max_epochs',) if takes_steps else ()),
         (head, 'model.head', ('guided_epochs',)),
         (hooks.get('aggregation', {}), 'default_hooks.aggregation', ('mean', 'deviation')),
     ]

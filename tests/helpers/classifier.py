@@ -1,6 +1,7 @@
 """Prompt methods on a small random CLIP, and their check against the plain path."""
 
 import copy
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,8 @@ COOP = dict(type='CoOp', num_tokens=4)
 
 CAVPT = dict(type='CAVPT', num_tokens=3, top_k=2)
 
+
+SENTENCES = str(Path(__file__).resolve().parents[1] / 'data' / 'sentences.json')
 
 METHODS = dict(
     zeroshot=dict(),
@@ -54,8 +57,22 @@ METHODS = dict(
         visual_prompt=dict(type='RepresentationImage'),
         head=dict(type='MMRLHead', rank=4),
     ),
+    layer_norms=dict(tuning=dict(type='LayerNorms', first=dict(image=1))),
+    skiptuning=dict(
+        tuning=dict(type='UpperBlocks', first=1), head=dict(type='ClassSkippingHead', keep=0.75)
+    ),
+    coprompt=dict(
+        text_prompt=dict(type='DeepCoOp', num_layers=2, num_tokens=2, frozen_words='of a'),
+        visual_prompt=dict(type='MaPLe'),
+        head=dict(type='CoPromptHead', sentences=SENTENCES, weight=0.5),
+    ),
     prograd=dict(text_prompt=COOP, head=dict(type='ProGradHead')),
     dpt=dict(text_prompt=COOP, visual_prompt=CAVPT, head=dict(type='DPTHead', guided_epochs=2)),
+    dpt_all=dict(
+        text_prompt=COOP,
+        visual_prompt=dict(type='CAVPT', num_layers='all', top_k='all'),
+        head=dict(type='DPTHead', guided_epochs=2),
+    ),
 )
 
 
@@ -76,8 +93,14 @@ def build(method='dpt', seed=0, **options):
     )
 
 
-def samples():
-    return [DataSample().set_gt_label(i % 4) for i in range(5)]
+def samples(kinds=4, count=5):
+    """Data samples of some classes, with second views."""
+    draw = torch.Generator().manual_seed(3)
+    found = [DataSample().set_gt_label(i % kinds) for i in range(count)]
+    for sample in found:
+        view = torch.randint(256, (3, 32, 32), generator=draw, dtype=torch.uint8)
+        sample.set_field(view, 'img2')
+    return found
 
 
 def equals_the_plain_path(method, images):
@@ -87,12 +110,14 @@ def equals_the_plain_path(method, images):
         encode_text(model.text_tower, [p[0] for p in model.templates[0]().unpack()]), dim=-1
     )
     learnt = [p for p in model.parameters() if p.requires_grad]
+    given = samples(getattr(model.head, 'always', 4))
     for epoch in (0, 5):
         model.head.set_epoch(epoch)
         results = []
-        for path in (model.match, lambda x: match(model, x, filled)):
-            found = path(images)
-            losses = model.head.loss(found, samples())
+        for path in (model.match, lambda x, s: match(model, x, filled, s)):
+            found = path(images, given)
+            torch.manual_seed(epoch)  # of what a loss draws
+            losses = model.head.loss(found, given)
             result = [cosine_logits(found.image, found.text, found.scale)]
             if learnt:
                 total, _ = model.parse_losses(losses)

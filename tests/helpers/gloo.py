@@ -14,6 +14,7 @@ from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
+from helpers.classifier import SENTENCES
 from helpers.matrix import METHODS
 from helpers.plain import small_clip
 from mmdpt.engine import MeanLossHook
@@ -33,6 +34,10 @@ CASES = {
         text_prompt=dict(type='CoOp', num_tokens=4, class_specific=True),
     ),
 }
+CASES['coprompt'] = dict(
+    METHODS['coprompt'],
+    head=dict(METHODS['coprompt']['head'], sentences=SENTENCES.replace('.json', '_five.json')),
+)
 STEPS = [(6, 0), (5, 0), (5, 5)]  # images in all, epoch
 
 
@@ -60,8 +65,8 @@ def build(case):
 
 def labels(model, images):
     """One image has its label among the selected classes, the others not."""
-    if getattr(model.visual_prompt, 'top_k', 0) == 0:
-        return [i % 5 for i in range(len(images))]
+    if getattr(model.visual_prompt, 'top_k', 0) in (0, len(CLASSES)):  # none, all
+        return [i % getattr(model.head, 'always', 5) for i in range(len(images))]
     with torch.no_grad():
         ids = model.match(images.double()).class_ids.tolist()
     missed = [next(c for c in range(5) if c not in row) for row in ids]
@@ -95,13 +100,15 @@ def train(case):
             DataSample(metainfo=dict(sample_idx=3 * i)).set_gt_label(label)
             for i, label in enumerate(labels(inner, images))
         ]
+        for sample, image in zip(samples, images):
+            sample.set_field(image.flip(0), 'img2')
         logs = model.train_step(dict(inputs=images[share], data_samples=samples[share]), optim)
         MeanLossHook().after_train_iter(None, step, outputs=logs)
         losses.append({n: v.detach().clone() for n, v in logs.items()})
     return losses, gradients, {n: p.detach().clone() for n, p in learnt.items()}
 
 
-def config(name, work_dir, **options):
+def config(name, work_dir, images=32, **options):
     """Config: A short training on 15 digits, tested on 201, in double precision."""
     cfg = Config.fromfile(os.path.join(ROOT, 'configs', name))
     world = get_world_size()
@@ -114,7 +121,7 @@ def config(name, work_dir, **options):
             'train_dataloader.dataset.shots': 3,
             'train_cfg.max_epochs': 2,
             'default_hooks.report.baselines': [],
-            'train_dataloader.batch_size': 32 // world,
+            'train_dataloader.batch_size': images // world,
             'test_dataloader.batch_size': 64,
             'experiment_name': os.path.basename(str(work_dir)),
             **options,
@@ -127,18 +134,36 @@ def config(name, work_dir, **options):
 
 
 RUNS = {
+    # two images of one class a step, of which there are three
+    'skiptuning': ('skiptuning/skiptuning_tiny_digits_16shot.py', dict(images=2)),
+    'coprompt': ('coprompt/coprompt_tiny_digits_16shot.py', {}),
     'lora': ('clip_lora/clip_lora_tiny_digits_16shot.py', {}),
+    'twosfs': ('twosfs/twosfs_tiny_digits_16shot.py', {'train_cfg.max_epochs': 3}),
     'tip': (
         'tip_adapter/tip_adapter_tiny_digits_16shot.py',
         {
             'model.head.num_keys': 15,
-            'default_hooks.tip_adapter.views': 2,
-            'default_hooks.tip_adapter.search_scale': (7, 3),
+            'train_cfg.views': 2,
+            'train_cfg.search': dict(_delete_=True, scale=(7, 3), steps=(200, 20)),
         },
     ),
+    'clap': (
+        'clap/clap_tiny_digits_16shot.py',
+        {'model.head.adaptive': True, 'train_cfg.views': 3},
+    ),
+    'crossmodal': ('crossmodal_lp/crossmodal_lp_tiny_digits_16shot.py', {'train_cfg.views': 2}),
     'promptsrc': (
         'promptsrc/promptsrc_tiny_digits_16shot.py',
         {'custom_hooks': [dict(type='GaussianAggregationHook', mean=2, deviation=1)]},
+    ),
+    'promptkd': (
+        'promptkd/promptkd_tiny_digits.py',
+        {
+            'model.teacher.model.precision': 'fp64',
+            'dataset.subset': 'all',
+            'train_dataloader.dataset.shots': None,
+            'train_dataloader.dataset.indices': 15,
+        },
     ),
 }
 
@@ -146,11 +171,15 @@ RUNS = {
 def run(name, folder):
     """What a whole training learnt, and its log of losses."""
     file, options = RUNS[name]
-    if name == 'tip':
+    if name in ('tip', 'clap', 'crossmodal'):
         options = {
             **options,
             'test_cfg': dict(type='FrozenFeatureTestLoop', cache_dir=f'{folder}/cache'),
         }
+    if name == 'promptkd':  # each number of processes keeps answers of its own
+        place = f'{folder}/answers{get_world_size()}'
+        hook = dict(type='KeptTeacherHook', cache_dir=place, batch_size=4)
+        options = {**options, 'default_hooks.kept': hook}
     cfg = config(file, f'{folder}/{name}_{get_world_size()}_{get_rank()}', **options)
     runner = build_runner(cfg)
     runner.train()

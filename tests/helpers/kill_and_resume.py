@@ -33,9 +33,20 @@ SHORT = [
 ALSO = dict(
     dpt=['model.head.guided_epochs=3'],
     promptsrc=['default_hooks.aggregation.mean=4'],
+    skiptuning=['train_dataloader.batch_size=2'],  # of one class, which has four
     tip_adapter=['model.head.num_keys=40'],
     tip_adapter_f=['model.head.num_keys=40'],
+    promptkd=['train_dataloader.dataset.shots=None', 'train_dataloader.dataset.indices=40'],
+    ape=['model.head.num_keys=40', 'train_cfg.views=2'],
+    clap=['model.head.adaptive=True', 'train_cfg.views=3'],
+    crossmodal_lp=['train_cfg.views=3'],
+    zs_lp=['train_cfg.views=3'],
+    gda=['train_cfg.views=2'],
+    lppp=['train_cfg.fit.epochs=20'],
+    prolip=['train_cfg.fit.epochs=20', 'train_cfg.views=3'],
 )
+FITTED = ('tip_adapter', 'linear_probe', 'gda', 'lppp', 'prolip', 'ape')  # one epoch, no step
+KEPT = {*ALSO, 'linear_probe'} - {'dpt', 'promptsrc', 'tip_adapter', 'tip_adapter_f'}
 METHODS = (
     'coop',
     'cocoop',
@@ -54,6 +65,18 @@ METHODS = (
     'tip_adapter',
     'tip_adapter_f',
     'clip_lora',
+    'twosfs',
+    'skiptuning',
+    'coprompt',
+    'promptkd',
+    'linear_probe',
+    'gda',
+    'lppp',
+    'prolip',
+    'ape',
+    'zs_lp',
+    'clap',
+    'crossmodal_lp',
 )
 sys.path.insert(0, ROOT)  # as a script
 TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
@@ -62,12 +85,15 @@ TIMES = ('train_seconds', 'last_ckpt')  # differ between equal trainings
 def config_of(method):
     """str: The config file of a method on the built-in example."""
     folder = {'vpt_shallow': 'vpt', 'tip_adapter_f': 'tip_adapter'}.get(method, method)
-    return osp.join(ROOT, 'configs', folder, f'{method}_tiny_digits_16shot.py')
+    shots = '' if method == 'promptkd' else '_16shot'
+    return osp.join(ROOT, 'configs', folder, f'{method}_tiny_digits{shots}.py')
 
 
 def options_of(method, epochs):
     """list[str]: What follows ``--cfg-options``."""
-    return [f'train_cfg.max_epochs={epochs}', *SHORT, *ALSO.get(method, [])]
+    cache = osp.join(tempfile.gettempdir(), 'mmdpt_features')
+    kept = [f'test_cfg.cache_dir={cache}'] if method in KEPT else []
+    return [f'train_cfg.max_epochs={epochs}', *SHORT, *ALSO.get(method, []), *kept]
 
 
 def differences(one, two, place='checkpoint'):
@@ -145,7 +171,7 @@ def run(method, folder, kills=2, epochs=6, seed=0):
     began = time.time()
     finish(start(method, whole, epochs), whole)
     seconds, killed = time.time() - began, []
-    last = 1 if method == 'tip_adapter' else epochs
+    last = 1 if method in FITTED else epochs
     pause = seconds / 4 / last  # about an epoch, with what a checkpoint takes
     for after in sorted(rng.choices(range(last), k=kills)):
         process = start(method, broken, epochs, '--resume')

@@ -7,22 +7,44 @@ import torch
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
-from mmpretrain.structures import DataSample
 
 import mmdpt.engine  # noqa: F401
 from helpers.classifier import METHODS as PROMPTS
+from helpers.classifier import samples
+from helpers.kept import space
 from helpers.plain import CLASSES, small_clip
 
 PARTS = dict(
     adapter=dict(head=dict(type='CLIPAdapterHead', ratio=0.4)),
     tip=dict(head=dict(type='TipAdapterHead', num_keys=8)),
+    twosfs=dict(tuning=dict(type='LayerNorms'), head=dict(type='TextStartHead')),
     lora=dict(tuning=dict(type='LoRA', dropout=0.0)),
+    promptkd=dict(
+        visual_prompt=dict(type='VPT', num_tokens=3, num_layers=2, pre_norm=True),
+        head=dict(type='PromptKDHead', size=24, weight=50.0, temperature=2.0),
+        teacher=dict(
+            model=dict(
+                arch=dict(small_clip(layers=2, width=96), embed_dim=24),
+                pretrained=None,
+                precision='fp64',
+                data_preprocessor=dict(mean=None, std=None),
+            )
+        ),
+    ),
 )
 
 METHODS = {
     **{name: parts for name, parts in PROMPTS.items() if name != 'zeroshot'},
     **PARTS,
     'linear_probe': dict(head=dict(type='LinearProbeHead')),
+    'gda': dict(head=dict(type='GDAHead')),
+    'gda_new': dict(head=dict(type='GDAHead', num_support=16, num_nearest=4)),
+    'lppp': dict(head=dict(type='LPPPHead')),
+    'zs_lp': dict(head=dict(type='ZSLPHead')),
+    'clap': dict(head=dict(type='CLAPHead', adaptive=True)),
+    'crossmodal_lp': dict(head=dict(type='CrossModalHead')),
+    'prolip': dict(head=dict(type='ProLIPHead')),
+    'ape': dict(head=dict(type='APEHead', num_keys=8, channel_share=0.625)),
     'lora_dropout': dict(tuning=dict(type='LoRA', dropout=0.25)),
     'coop_lora': dict(text_prompt=dict(type='CoOp', num_tokens=4), tuning=dict(type='LoRA')),
 }
@@ -52,7 +74,7 @@ def leaves_the_image_alone(method):
     return not {'visual_prompt', 'tuning'} & set(METHODS[method])
 
 
-def build(method, tower, precision):
+def build(method, tower, precision, **options):
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
     return MODELS.build(
@@ -60,16 +82,19 @@ def build(method, tower, precision):
             type='PromptedCLIP',
             arch=TOWERS[tower],
             pretrained=None,
-            classes=CLASSES,
             precision=precision,
             data_preprocessor=dict(mean=None, std=None),
-            **METHODS[method],
+            **{'classes': CLASSES, **METHODS[method], **options},
         )
     )
 
 
 def on_resnet(method):
     """Carries what leaves the image alone, and says what it cannot."""
+    if method == 'prolip':
+        with pytest.raises(ValueError, match='ProLIPHead learns the last projection of the image'):
+            build(method, 'resnet', 'fp32')
+        return
     if leaves_the_image_alone(method):
         return train_save_load_predict(method, 'resnet', 'fp32')
     part = METHODS[method].get('visual_prompt') or METHODS[method]['tuning']
@@ -84,8 +109,8 @@ def on_resnet(method):
 def train_save_load_predict(method, tower, precision):
     model = build(method, tower, precision)
     model.head.set_epoch(0)
-    if hasattr(model.head, 'fill'):
-        model.head.fill(torch.randn(2, 8, model.backbone.embed_dim), torch.arange(8) % 4)
+    if hasattr(model.head, 'fit'):
+        model.head.fit(space(model))
     kind = 'ProGradOptimWrapper' if model.head.second_loss else 'OptimWrapper'
     optim = build_optim_wrapper(
         model,
@@ -98,16 +123,14 @@ def train_save_load_predict(method, tower, precision):
     )
     start = {n: t.clone() for n, t in model.state_dict().items()}
     frozen = [p.clone() for p in model.parameters() if not p.requires_grad]
-    batch = dict(
-        inputs=torch.randn(3, 3, 32, 32),
-        data_samples=[DataSample().set_gt_label(i) for i in range(3)],
-    )
+    batch = dict(inputs=torch.randn(3, 3, 32, 32), data_samples=samples(count=3))
     for _ in range(2):
         logs = model.train().train_step(batch, optim)
         assert torch.isfinite(logs['loss'])
     moved = {n for n, t in model.state_dict().items() if not torch.equal(t, start[n])}
     learnt = {n for n, p in model.named_parameters() if p.requires_grad}
-    assert moved == learnt
+    running = {n for n in start if n.endswith(('running_mean', 'running_var'))}
+    assert moved == learnt | running
     assert all(
         torch.equal(a, b)
         for a, b in zip(frozen, (p for p in model.parameters() if not p.requires_grad))

@@ -24,14 +24,27 @@ def small_clip(layers=3, width=64, **text):
 
 
 def run_block(block, x, **kwargs):
-    """A block of a tower, low-rank updates merged into its weights."""
+    """A block of a tower, what learns in it merged into its weights."""
+    merged, learnt = {}, []
     update = getattr(block.attn, 'low_rank', None)
-    if update is None or not update.enabled:
-        return block(x, **kwargs)
-    parts = [update.parts[p] for p in 'qkv']
-    delta = torch.cat([p.scaling * p.B @ p.A for p in parts])
-    merged = {'attn.in_proj_weight': block.attn.in_proj_weight + delta}
-    return torch.func.functional_call(block, merged, (x,), kwargs)
+    if update is not None and update.enabled:
+        parts = [update.parts[p] for p in 'qkv']
+        delta = torch.cat([p.scaling * p.B @ p.A for p in parts])
+        merged['attn.in_proj_weight'] = block.attn.in_proj_weight + delta
+    for name in ('ln_1', 'ln_2'):
+        affine = getattr(getattr(block, name), 'learnt', None)
+        if affine is not None and affine.enabled:
+            learnt.append(affine)
+            for kind, value in affine.named_parameters():
+                merged[f'{name}.frozen.{kind}'] = value
+    for affine in learnt:
+        affine.enabled = False  # open_clip's own LayerNorm, with the learnt values
+    result = (
+        torch.func.functional_call(block, merged, (x,), kwargs) if merged else block(x, **kwargs)
+    )
+    for affine in learnt:
+        affine.enabled = True
+    return result
 
 
 def edited(x, edit, start):
@@ -119,26 +132,38 @@ def cosine_logits(image, text, scale):
     return scale * F.cosine_similarity(image[:, None], text, dim=-1)
 
 
-def learnt_text(model, image=None):
+def learnt_text(model, image=None, classes=None):
     """Text features of a :class:`PromptedCLIP`, (C, E), or (B, C, E) where
-    they depend on the frozen image features (B, E)."""
+    they depend on the frozen image features (B, E), or those of some classes."""
     prompts = (model.text_prompt or model.templates[0])(image)
+    whole = prompts.unpack()
+    whole = whole if classes is None else [whole[c] for c in classes]
     text = torch.stack(
         [
-            encode_text(model.text_tower, [p[g] for p in prompts.unpack()], prompts.at_block)
+            encode_text(model.text_tower, [p[g] for p in whole], prompts.at_block)
             for g in range(len(prompts.prefix))
         ]
     ).to(model.scale.dtype)
     return text if len(text) > 1 else text[0]
 
 
-def match(model, images, filled):
+def kept_classes(head, image, filled, samples):
+    """The classes of a step of a :class:`ClassSkippingHead`."""
+    likeness = F.cosine_similarity(image[:, None], filled[None], dim=-1).amax(0).tolist()
+    for sample in samples:
+        likeness[int(sample.gt_label)] = 10_000
+    order = sorted(range(len(likeness)), key=lambda c: -likeness[c])
+    return sorted(c for rank, c in enumerate(order) if head.drawn[rank])
+
+
+def match(model, images, filled, samples=None):
     """The forward pass of a :class:`PromptedCLIP`.
 
     Args:
         model (PromptedCLIP): The classifier, with one template.
         images (Tensor): (B, 3, H, W).
         filled (Tensor): Normalised features of the filled template, (C, E).
+        samples (list[DataSample], optional): Of a training step.
 
     Returns:
         Match: As the model's own.
@@ -149,7 +174,8 @@ def match(model, images, filled):
     with torch.no_grad(), frozen_towers(model.tuning):
         frozen, _, _ = encode_image(model.backbone, images)
         frozen = frozen.to(model.scale.dtype)
-    text = filled if model.text_prompt is None else learnt_text(model, frozen)
+    skips = samples is not None and hasattr(model.head, 'drawn')
+    text = filled if model.text_prompt is None or skips else learnt_text(model, frozen)
     prompt, classes, order = model.visual_prompt, None, None
     if prompt is not None and 'class_ids' in prompt.requires:
         order = (F.normalize(frozen, dim=-1) @ filled.t()).argsort(dim=1, descending=True)[
@@ -160,6 +186,15 @@ def match(model, images, filled):
     image, evidence, given = (
         (frozen, [], None) if plain_image else encode_image(model.backbone, images, prompt, classes)
     )
+    kept = second = None
+    if skips:
+        kept = kept_classes(model.head, image, filled, samples)
+        text = learnt_text(model, classes=kept)
+    if samples is not None and 'second_image' in model.head.requires:
+        views = torch.stack([sample.img2 for sample in samples]).to(images.device)
+        views = model.data_preprocessor(dict(inputs=views))['inputs']
+        with torch.no_grad(), frozen_towers(model.tuning):
+            second = encode_image(model.backbone, views)[0].to(model.scale.dtype)
     return Match(
         image.to(model.scale.dtype),
         text,
@@ -169,6 +204,8 @@ def match(model, images, filled):
         order,
         torch.stack(evidence) if evidence else None,
         given if prompt is not None and 'prompt_tokens' in prompt.gives else None,
+        second_image=second,
+        classes=kept,
     )
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import methods, protocol
-from .compare import compare, compare_lists, failed, judge_run, worst
+from . import coprompt, features, methods, promptkd, protocol, skiptuning, transclip, two_stage
+from .compare import compare, compare_lists, failed, judge_entries, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
 
@@ -23,8 +23,29 @@ INPUTS = (
     'train/',
     'val/',
     'test/',
+    'test_new/',
+    'fixed/',
     'cache/labels',
+    'cache/images',
+    'skip/reserve_mask',
+    'traj/batch_index',
+    'traj/description_index',
+    'teacher/',
+    'buffer/',
+    'pool/',
+    'new/',
+    'traj/permutation',
+    'traj/half_choice',
 )
+
+OWN_RUNS = {
+    **dict.fromkeys(features.METHODS, features.recompute),
+    'SkipTuning': skiptuning.recompute,
+    'CoPrompt': coprompt.recompute,
+    'PromptKD': promptkd.recompute,
+    'TransCLIP': transclip.recompute,
+    two_stage.METHOD: two_stage.recompute,
+}
 
 
 def check_folder(
@@ -128,6 +149,8 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
         found, dtype = protocol.preprocess(arrays, config), 'float32'
     elif meta.get('method') == 'linear probe':
         found = protocol.linear_probe(arrays, meta)
+    elif meta.get('method') in OWN_RUNS:
+        found = OWN_RUNS[meta['method']](Golden(path.parent, meta, arrays, dtype))
     elif meta.get('method') in methods.METHODS:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
     else:
@@ -137,8 +160,14 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
         raise NotImplementedCase(f'settings that nothing here reads: {", ".join(unread)}')
     tensors = _compare_all(found, arrays, dtype, meta.get('method'))
     plan = meta.get('trajectory', {})
-    if ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
+    judged = meta.get('method') != two_stage.METHOD  # whose own limits are of each tensor
+    if judged and ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
+    if meta.get('method') == 'PromptKD':
+        tensors.update(promptkd.zero_gradient(found, arrays, dtype))
+    if meta.get('method') == 'ProLIP' and dtype == 'float32':
+        key = 'traj/final/proj'
+        tensors[key] = judge_entries(found[key], arrays[key], tensors[key])
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors
@@ -148,8 +177,10 @@ def _compare_all(found: dict, arrays: dict, dtype: str, method: str | None) -> d
     """Every key of the file is compared, or skipped with a reason."""
     tensors = {}
     for key, theirs in arrays.items():
-        if key.startswith(INPUTS):
+        if key.startswith(INPUTS) and key not in found:
             tensors[key] = dict(skipped='an input of the computation')
+        elif not theirs.size:
+            tensors[key] = dict(skipped='empty: no block takes plain prompts')
         elif key in found:
             tensors[key] = compare(key, found[key], theirs, dtype, method)
         else:

@@ -28,6 +28,42 @@ FLOAT32_PEERS = (
     ('traj/final/', (2e-6, 0.0)),
     ('traj/last/', (2e-6, 0.0)),
 ) + FLOAT32
+# The fourth set; all limits are relative to the largest entry.
+FLOAT32_STAGES = (
+    ('grad', (0.0, 2e-4)),
+    ('stage2/grad', (0.0, 2e-4)),
+    ('traj/final_logits', (0.0, 5e-5)),
+    ('traj/final_test_logits', (0.0, 5e-5)),
+    ('traj/final_eval_logits', (0.0, 5e-5)),
+    ('traj/final', (0.0, 3e-6)),
+    ('traj/after_stage1', (0.0, 3e-6)),
+    ('traj/lr', (0.0, 1e-9)),
+    ('', (0.0, 2e-5)),
+)
+STAGES = '2SFS (two-stage few-shot adaptation)'
+OF_METHOD = {
+    STAGES: FLOAT32_STAGES,
+    'SkipTuning': FLOAT32_STAGES,
+    'PromptKD': FLOAT32_STAGES,
+    'CoPrompt': (('traj/final/', (0.0, 1e-5)), *FLOAT32_STAGES),
+}
+# The fifth set counts in shares of each array's largest entry.
+FLOAT32_FEATURES = (
+    ('traj/proj_selected', (0.0, 5e-5)),
+    ('traj/final/proj', (0.0, 5e-5)),
+    ('', (0.0, 1e-5)),
+)
+FEATURE_METHODS = (
+    'GDA (few-shot)',
+    'GDA (base-to-new, nearest-neighbour synthesis)',
+    'LP++',
+    'zs_lp',
+    'clap',
+    'clap_adaptive',
+    'crossmodal_lp',
+    'ProLIP',
+    'APE (training-free)',
+)
 FIRST_SET = ('ZeroshotCLIP', 'ZeroshotCLIP2', 'CoOp', 'CoCoOp', 'VPT', 'VLP', 'DPT', None)
 
 
@@ -36,7 +72,12 @@ def tolerance(key: str, dtype: str, method: str | None = None) -> tuple:
     if dtype == 'float64':
         # The file keeps these gradients in single precision.
         return (0.0, 1e-6) if key.startswith('allmiss/grad') else FLOAT64
+    if method == 'TransCLIP':
+        return (0.0, 1e-5)
     table = FLOAT32 if method in FIRST_SET else FLOAT32_PEERS
+    table = OF_METHOD.get(method or '', table)
+    if method in FEATURE_METHODS:
+        table = FLOAT32_FEATURES
     return next(limits for start, limits in table if key.startswith(start))
 
 
@@ -113,6 +154,17 @@ def judge_run(
         k: dict(tensors[k], passed=bool(common and tensors[k]['max_abs_error'] <= 2 * rate))
         for k in keys
     }
+
+
+def judge_entries(ours: np.ndarray, theirs: np.ndarray, entry: dict) -> dict[str, object]:
+    """Judge where Adam ended in single precision: where its eps outweighs a gradient, the
+    rounding of the gradient counts rate / eps times. The 99.9 % quantile must keep the
+    tolerance, and no entry be off by twice as much."""
+    if entry.get('max_abs_error') is None:
+        return entry
+    errors = np.abs(np.asarray(ours, np.float64) - theirs) / np.abs(theirs).max()
+    _, most = tolerance('traj/final/proj', 'float32', 'ProLIP')
+    return dict(entry, passed=bool(np.quantile(errors, 0.999) <= most and errors.max() <= 2 * most))
 
 
 def compare_lists(ours, theirs) -> dict[str, object]:

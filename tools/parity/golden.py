@@ -96,6 +96,7 @@ def build_model(golden: Golden, start_values: bool = True, **parts) -> torch.nn.
     init_default_scope('mmpretrain')
     meta = golden.meta
     config, weights = clip_config(golden.folder / meta['clip'])
+    weights.update({k: torch.from_numpy(v) for k, v in golden.starts('fixed/').items()})
     with tempfile.TemporaryDirectory() as folder:
         file = f'{folder}/clip.safetensors'
         save_file({k: v.contiguous() for k, v in weights.items()}, file)

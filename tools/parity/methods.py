@@ -14,6 +14,7 @@ from .golden import Golden, build_model
 from .parts import METHODS
 from .probe import probe
 from .trajectory import run_of
+from .tokens import pad, template_tokens
 from .words import context_words
 
 PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
@@ -52,25 +53,6 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
 def everything(golden: Golden, model) -> dict:
     """Tokens and outputs."""
     return {**forward(golden, model), **tokens(golden, model)}
-
-
-def template_tokens(model) -> np.ndarray:
-    """Token ids of the filled templates, (templates, C, context)."""
-    rows = []
-    for template in model.templates:
-        ids = torch.tensor(list(template.frozen.row))
-        packing = template.packing
-        rows.append(
-            [
-                pad(ids[prompt].tolist(), model)
-                for prompt in packing.unpack(packing.prefix, packing.own, dim=0)
-            ]
-        )
-    return np.array(rows)
-
-
-def pad(ids, model):
-    return ids + [0] * (model.text_tower.context_length - len(ids))
 
 
 def tokens(golden: Golden, model) -> dict:
@@ -230,6 +212,8 @@ def all_miss(golden: Golden, model) -> dict:
     found = losses(golden, model, 'allmiss/loss', 'allmiss/grad', PLAIN, 'allmiss/labels')
     found['allmiss/loss_total'] = found.pop('allmiss/loss/total')
     for name in golden.meta.get('allmiss_parameters_without_gradient', []):
+        if not golden.arrays[f'param/{name}'].size:
+            continue  # no block takes plain prompts, and we have no such tensor
         if float(found[f'allmiss/grad/{name}'].abs().max()) == 0:
             del found[f'allmiss/grad/{name}']  # as it should be
     return {k: v for k, v in found.items() if not k.startswith('allmiss/loss/')}

@@ -150,9 +150,11 @@ class _TextBlocks(_Watch):
     def after_block(self, block: int) -> Callable:
         def hook(module, args):
             if self.reading is not None:
-                packing = self.reading.packing
-                ends = packing.last[packing.rank] + packing.prefix.numel()
-                self.seen.text_ends[block] = args[0][0, ends]
+                packing, classes = self.reading.packing, self.reading.classes
+                last, rank, shared = packing.last, packing.rank, packing.prefix.numel()
+                if classes is not None:
+                    _, rank, _, (shared, _, last) = packing.part(classes)
+                self.seen.text_ends[block] = args[0][0, last[rank] + shared]
 
         return hook
 

@@ -12,6 +12,7 @@ from mmdpt.engine import GaussianAggregationHook
 from mmdpt.models.reference_names import rules_of
 from mmdpt.models.reference_names import to_reference
 
+from .feature_space import labelled, space_of, unit
 from .golden import Golden
 from .probe import probe
 from .settings import NotImplementedCase
@@ -174,13 +175,8 @@ def by_step(golden: Golden, model) -> dict:
 def tip_adapter(golden: Golden, model) -> dict:
     """The cache, its logits, and the search."""
     meta, head = golden.meta, model.head
-    views = golden.images('support/images')
-    meta.one_of('augment_epochs', [len(views)])
-    head.fill(
-        torch.stack([model.clip_features(view) for view in views]),
-        torch.from_numpy(golden.arrays['support/labels']),
-    )
-    match = model.match_features(model.clip_features(golden.images()))
+    space, match = space_of(golden, model, 'augment_epochs'), labelled(golden, model).match
+    head.fit(space)
     affinity = head.affinity(match.image)
     found = {
         'out/cache_keys': head.keys.detach().t(),
@@ -191,15 +187,10 @@ def tip_adapter(golden: Golden, model) -> dict:
     }
     with model.zero_shot():
         found['out/zeroshot_logits'] = model(golden.images())
-    val = model.clip_features(golden.images('val/images'))
-    found['out/val_features'] = val / val.norm(dim=-1, keepdim=True)
-    result = head.search(
-        model.match_features(val),
-        torch.from_numpy(golden.arrays['val/labels']),
-        meta['search_scale'],
-        meta['search_step'],
-    )
+    val = space.val()
+    found['out/val_features'] = unit(val.match.image)
+    result = head.search(val, meta['search_scale'], meta['search_step'])
     found['search/accuracy'] = result.accuracy
-    found['search/beta_alpha'] = torch.tensor([result.beta, result.alpha], dtype=torch.float64)
+    found['search/beta_alpha'] = torch.tensor([*result.values.values()], dtype=torch.float64)
     found['out/logits_searched'] = head(match)
     return found

@@ -9,6 +9,7 @@ from mmpretrain.evaluation import Accuracy
 from mmpretrain.registry import PARAM_SCHEDULERS
 
 from mmdpt.models.reference_names import rules_of
+from mmdpt.engine.schedule import constant_warmup_cosine
 from mmdpt.models.reference_names import to_reference
 
 from . import inserted, runs
@@ -41,7 +42,7 @@ def trajectory(golden: Golden, model) -> dict:
     judged = plan.get('accuracy_from', 'logits')
     for epoch in range(plan['epochs']):
         model.head.set_epoch(epoch)
-        rates.append(group_rates(plan, model, optim))
+        rates.append(group_rates(plan, model, optim, epoch))
         for batch, label in zip(images, labels):
             with probe(model) as seen:
                 logs = model.train_step(dict(inputs=batch, data_samples=samples(label)), optim)
@@ -117,6 +118,7 @@ def optimisation(plan: dict, model, wrapper: dict):
         groups = {
             _PARTS[name]: dict(lr_mult=rate / base[0], warmup_epochs=epochs)
             for name, rate, epochs in zip(plan['optimisers'], base, warmup)
+            if any(_PARTS[name] in learnt for learnt, _ in model.named_parameters())
         }
         base, warmup = base[0], 0  # each group has its own
     if 'optimiser' in plan:
@@ -148,7 +150,7 @@ def optimisation(plan: dict, model, wrapper: dict):
     return optim, schedule
 
 
-def group_rates(plan: dict, model, optim) -> list:
+def group_rates(plan: dict, model, optim, epoch: int) -> list:
     """Learning rate in force of each of the reference's optimisers."""
     if 'optimisers' not in plan:
         return optim.get_lr()['lr'][0]
@@ -159,4 +161,8 @@ def group_rates(plan: dict, model, optim) -> list:
             for theirs, ours in _PARTS.items():
                 if names[id(p)].startswith(ours):
                     rates[theirs] = group['lr']
+    for name, base, warmup in zip(plan['optimisers'], plan['base_lr'], plan['warmup_epochs']):
+        if name not in rates:  # it has nothing to learn: no block takes plain prompts
+            low = plan['warmup_constant_lr']
+            rates[name] = constant_warmup_cosine(epoch, base, plan['epochs'], warmup, low)
     return [rates[name] for name in plan['optimisers']]

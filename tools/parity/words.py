@@ -25,7 +25,7 @@ def context_words(meta: Settings) -> str:
         return meta['template'].replace(' {}.', '')
     if not isinstance(words, str):
         raise NotImplementedCase(f'ctx_init={words!r}, which are not words')
-    length = dict(MaPLe='n_ctx', PromptSRC='n_ctx_text').get(method)
+    length = dict(MaPLe='n_ctx', CoPrompt='n_ctx', PromptSRC='n_ctx_text').get(method)
     if length and context_length(meta, length) > MOST_WORDS:
         return ''
     return words.replace('_', ' ')
@@ -62,7 +62,7 @@ def context(meta: Settings, key: str) -> dict:
     words = context_words(meta)
     if not words:
         return dict(num_tokens=context_length(meta, key))
-    own_length = meta['method'] in ('MaPLe', 'PromptSRC')
+    own_length = meta['method'] in ('MaPLe', 'CoPrompt', 'PromptSRC')
     for name in ('n_ctx', 'text_n_ctx'):
         meta.get(name)  # of no effect where the words give the length
     count = context_length(meta, key) if own_length else len(words.split())

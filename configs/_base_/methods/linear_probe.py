@@ -6,8 +6,7 @@
 <https://arxiv.org/abs/2103.00020>`_, section 3.2; the protocol is that of
 CoOp's code (lpclip/linear_probe.py): scikit-learn's L-BFGS, at most 1,000
 iterations, C from 1e-6 to 1e6 and then 8 rounds of bisection on the few-shot
-validation images. Features are computed once, with the test transforms. A leaf
-sets the loops: one epoch without a step, and a test from kept features.
+validation images. Features are computed once, with the test transforms.
 """
 
 _base_ = ['../runtime.py', '../sgd.py']
@@ -20,4 +19,5 @@ model = dict(
     head=dict(type='LinearProbeHead'),
 )
 
-default_hooks = dict(linear_probe=dict(type='LinearProbeHook', rounds=8))
+# a leaf takes it as its train_cfg
+loop = dict(type='FeatureTrainLoop', steps=False, views='plain', fit=dict(rounds=8))

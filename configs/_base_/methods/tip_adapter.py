@@ -19,6 +19,7 @@ model = dict(
     head=dict(type='TipAdapterHead', num_keys=160, alpha=1.0, beta=1.0),
 )
 
-default_hooks = dict(
-    tip_adapter=dict(type='TipAdapterHook', views=10, search_scale=(7, 3), search_steps=(200, 20))
+# a leaf takes it as its train_cfg
+loop = dict(
+    type='FeatureTrainLoop', steps=False, views=10, search=dict(scale=[7, 3], steps=[200, 20])
 )

@@ -18,3 +18,6 @@ optim_wrapper = dict(
 param_scheduler = dict(
     _delete_=True, type='CosineAnnealingLR', eta_min=0, by_epoch=True, convert_to_iter_based=True
 )
+
+# the cache is filled with 10 views; each epoch sees one of its own
+loop = dict(steps=True, max_epochs=20, views='epochs', fit=dict(views=10))

@@ -24,6 +24,11 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--markdown', metavar='FILE', help='write the tables here')
     parser.add_argument('--latex', metavar='FILE', help='the same for LaTeX with booktabs')
     parser.add_argument('--json', metavar='FILE', help='runs, tables and warnings')
+    parser.add_argument(
+        '--intervals',
+        action='store_true',
+        help="show half of the mean's 95 %% interval over the seeds instead of the deviation",
+    )
     parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--unsealed', **UNSEALED)
     parser.add_argument(

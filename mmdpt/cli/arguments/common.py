@@ -18,6 +18,10 @@ class LateOptions(argparse.Action):
 UNSEALED: dict[str, Any] = dict(
     action='store_true', help='take results without a checksum, too, as mmdpt 0.1 wrote them'
 )
+PRETRAINED: dict[str, Any] = dict(
+    metavar='FILE',
+    help="CLIP's weights: a file, or a tag of open_clip; by default those of the training",
+)
 CFG_OPTIONS: dict[str, Any] = dict(
     nargs='+', action=LateOptions, default={}, metavar='KEY=VALUE'
 )  # of --cfg-options

@@ -9,6 +9,8 @@ import argparse
 
 from mmdpt.paths import spoken
 
+from .common import PRETRAINED
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
@@ -24,7 +26,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--checkpoint-dir',
         metavar='DIR',
-        help='all .pth files below it, too, as they are at the start',
+        help='all .pth files and published folders below it, too, as they are at the start',
     )
     parser.add_argument(
         '--config',
@@ -34,10 +36,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--arch', help='zero-shot: the CLIP (default: the built-in mmdpt-tiny)')
     parser.add_argument(
         '--pretrained',
-        metavar='FILE',
-        help="CLIP's weights: a file, or a tag of "
-        'open_clip; by default those of the training; zero-shot: those built in, '
-        'or openai',
+        **dict(PRETRAINED, help=f'{PRETRAINED["help"]}; zero-shot: those built in, or openai'),
     )
     parser.add_argument(
         '--classes',

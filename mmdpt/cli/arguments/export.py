@@ -10,6 +10,8 @@ import argparse
 from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
 
+from .common import PRETRAINED
+
 FORMATS = ('torch', 'onnx')  # of mmdpt.export, which takes seconds to import
 
 
@@ -28,6 +30,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='config file, for checkpoints that do not carry their '
         'own, and for methods that learn nothing',
     )
+    parser.add_argument('--pretrained', **PRETRAINED)
     parser.add_argument(
         '--format',
         nargs='+',

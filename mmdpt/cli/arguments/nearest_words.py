@@ -8,12 +8,15 @@ import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
+from .common import PRETRAINED
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description='The words nearest to a learnt context')
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
+    parser.add_argument('--pretrained', **PRETRAINED)
     parser.add_argument('--top-k', type=int, default=3, metavar='K', help='words per position')
     parser.add_argument('--classes', metavar='A,B', help='of class-specific contexts, only these')
     parser.add_argument(

@@ -12,6 +12,8 @@ import argparse
 from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
 
+from .common import PRETRAINED
+
 ZERO_SHOT = 'zero-shot'
 
 
@@ -40,18 +42,26 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='hand-written prompts such as "a photo of a {}.", or a .txt file with one per line',
     )
     parser.add_argument(
+        '--descriptions',
+        metavar='FILE',
+        help='sentences of each class in place of templates, a .json or .csv file',
+    )
+    parser.add_argument(
         '--config',
         help='config file of the training, for checkpoints that do '
         'not carry theirs; it is run as Python',
     )
     parser.add_argument('--arch', help=f'{ZERO_SHOT}: the CLIP (default ViT-B-16-quickgelu)')
     parser.add_argument(
-        '--pretrained',
-        metavar='FILE',
-        help="CLIP's weights: a file, or a tag of "
-        'open_clip; by default those of the training, else openai',
+        '--pretrained', **dict(PRETRAINED, help=f'{PRETRAINED["help"]}, else openai')
     )
     parser.add_argument('--top-k', type=int, default=1, metavar='K', help='classes to show')
+    parser.add_argument(
+        '--transductive',
+        action='store_true',
+        help='classify all photos together (TransCLIP): each depends on the others, and all are '
+        'looked at before the first is told',
+    )
     parser.add_argument('--batch-size', type=int, default=32, metavar='B', help='images at once')
     parser.add_argument(
         '--workers',

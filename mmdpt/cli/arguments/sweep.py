@@ -42,6 +42,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='show what would run, what is finished, and what failed and why; '
         'alone: the names that --methods, --archs and --datasets know',
     )
+    parser.add_argument(
+        '--interval',
+        type=float,
+        metavar='X',
+        help='start nothing, but say from the finished runs how many seeds a 95 %% interval of the '
+        'mean of X points to each side needs',
+    )
     parser.add_argument('--retry-failed', action='store_true', help='run failed ones again')
     parser.add_argument('--json', metavar='FILE', help='write the table of states')
     parser.add_argument('--overwrite', **OVERWRITE)

@@ -35,6 +35,17 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='test-time augmentation: tta_model and '
         'tta_pipeline of the config, else the mean over an image and its mirror image',
     )
+    parser.add_argument(
+        '--transductive',
+        action='store_true',
+        help='classify all images together (TransCLIP), which sees the test images without labels; '
+        'also written to protocol_transductive.json, for a table of its own',
+    )
+    parser.add_argument(
+        '--with-training-images',
+        action='store_true',
+        help='with --transductive: the few training images take part with their labels',
+    )
     parser.add_argument('--show-dir', help='folder for images with their predictions')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--interval', type=int, default=1, help='draw every N-th image')

@@ -9,6 +9,8 @@ import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
+from .common import PRETRAINED
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
@@ -16,6 +18,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('images', nargs='+', metavar='image', help='image files')
     parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
+    parser.add_argument('--pretrained', **PRETRAINED)
     parser.add_argument(
         '--out',
         default='attention',

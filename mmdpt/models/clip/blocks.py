@@ -21,6 +21,14 @@ def check_blocks(blocks: nn.ModuleList, tower: str) -> None:
             )
 
 
+def first_tuned(blocks: nn.ModuleList) -> int:
+    """The first block that itself learns; the number of blocks if none does."""
+    for depth, block in enumerate(blocks):
+        if getattr(block, 'tuned', False) or getattr(block.attn, 'low_rank', None) is not None:
+            return depth
+    return len(blocks)
+
+
 def add_mlp(block: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     """The second half of a block: tokens + MLP(LayerNorm(tokens)).
 
@@ -82,6 +90,7 @@ def run_block(
         Tensor: (B, L or read, D).
     """
     attn = block.attn
+    tokens = tokens.to(attn.in_proj_weight.dtype)  # where the tower learns: wider
 
     normed = block.ln_1(tokens)
     if read is None:
@@ -91,7 +100,7 @@ def run_block(
         query = project(attn, normed[:, :read], last=1)
         key, value = project(attn, normed, first=1).chunk(2, -1)
     if extra is not None:
-        extra_kv = project(attn, block.ln_1(extra), first=1)
+        extra_kv = project(attn, block.ln_1(extra.to(tokens.dtype)), first=1)
         extra_kv = extra_kv.expand(tokens.shape[0], -1, -1).chunk(2, -1)
         key = torch.cat([key, extra_kv[0]], dim=1)
         value = torch.cat([value, extra_kv[1]], dim=1)

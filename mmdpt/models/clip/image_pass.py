@@ -20,11 +20,14 @@ class ImageFeatures(NamedTuple):
             layers, (M, B, K, C).
         prompt_tokens (Tensor, optional): What became of the prompt's tokens,
             (B, n, D), if the prompt gives them.
+        pooled (Tensor, optional): What the projection to the joint space
+            maps, (B, D), where the tower has one.
     """
 
     feature: torch.Tensor
     evidence: torch.Tensor | None = None
     prompt_tokens: torch.Tensor | None = None
+    pooled: torch.Tensor | None = None
 
 
 def through_blocks(

@@ -95,7 +95,7 @@ class ImageTower(nn.Module):
             tokens after ``ln_post`` if it gives them.
         """
         by_token = self.visual.pool_type == 'tok'
-        tokens, evidence, given = through_blocks(
+        tokens, evidence, given, _ = through_blocks(
             self.blocks,
             tokens,
             prompt,
@@ -111,7 +111,7 @@ class ImageTower(nn.Module):
             pooled = self.visual.ln_post(tokens[:, 0])
         else:  # the mean of the patches (CLIPA)
             pooled, _ = self.visual._pool(tokens)
-        return ImageFeatures(pooled @ self.visual.proj, evidence, given)
+        return ImageFeatures(pooled @ self.visual.proj, evidence, given, pooled)
 
 
 @MODELS.register_module()

@@ -170,6 +170,11 @@ def _check_fit(name, expected, weights, source):
         for k in expected
         if k in weights and weights[k].shape != expected[k].shape
     ]
+    wrong += [
+        f'{k} holds numbers of type {weights[k].dtype} in the file'
+        for k in expected
+        if k in weights and weights[k].is_floating_point() != expected[k].is_floating_point()
+    ]
     if missing or unexpected or wrong:
         found = [f'{len(missing)} tensors missing ({missing[0]}, ...)'] if missing else []
         found += [f'{len(unexpected)} unexpected ({unexpected[0]}, ...)'] if unexpected else []

@@ -16,9 +16,9 @@ import torch.nn as nn
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from .blocks import add_mlp, project, split_heads
+from .blocks import add_mlp, first_tuned, project, split_heads
 from .edits import Edit, apply_edit, check_text_edit
-from .packing import Layout, PackedPrompts, Packing
+from .packing import Layout, PackedPrompts
 
 
 def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
@@ -26,32 +26,37 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
 
     Args:
         tower (TextTower): The text tower.
-        prompts (PackedPrompts): The prompts of C classes.
+        prompts (PackedPrompts): The prompts of C classes, or of those that it
+            names.
 
     Returns:
         Tensor: Text features (G, C, E), not normalised; equal, gradients
         included, to encoding every prompt by itself.
     """
     packing = prompts.packing
-    layout = packing.layout()
+    layout, rank, order = packing.layout(), packing.rank, packing.order
     first = prompts.constant_below
-    if first and any(getattr(block.attn, 'low_rank', None) is not None for block in tower.blocks):
-        first = 0  # the tower itself learns
+    if first:
+        first = min(first, first_tuned(tower.blocks))
     x = constant_states(tower, prompts, first) if first else embed(tower, prompts)
+    if prompts.classes is not None:
+        rows, rank, order, layout = packing.part(prompts.classes)
+        x = x.index_select(1, rows)
     for depth, block in enumerate(tower.blocks):
         if depth < first:
             continue
         edit = prompts.at_block(depth)
         if edit is not None:
             check_text_edit(edit)
-            x, layout = edit_packed(edit, x, layout, packing, len(tower.start))
+            x, layout = edit_packed(edit, x, layout, order, len(tower.start))
+        x = x.to(block.attn.in_proj_weight.dtype)  # where the tower learns: wider
         if depth == len(tower.blocks) - 1:
             break
         if tower.checkpointing and torch.is_grad_enabled():
             x = checkpoint(_run_block, block, x, layout, use_reentrant=False)
         else:
             x = _run_block(block, x, layout)
-    ends = _run_last_block(tower.blocks[-1], x, layout).index_select(1, packing.rank)
+    ends = _run_last_block(tower.blocks[-1], x, layout).index_select(1, rank)
     return tower.project(tower.ln_final(ends))
 
 
@@ -81,7 +86,7 @@ def constant_states(tower: nn.Module, prompts: PackedPrompts, depth: int) -> tor
 
 
 def edit_packed(
-    edit: Edit, x: torch.Tensor, layout: Layout, packing: Packing, start: int
+    edit: Edit, x: torch.Tensor, layout: Layout, order: torch.Tensor, start: int
 ) -> tuple[torch.Tensor, Layout]:
     """Apply an edit to packed tokens.
 
@@ -92,7 +97,7 @@ def edit_packed(
         edit (Edit): The edit.
         x (Tensor): Tokens entering the block, (G, P + T, W).
         layout (Layout): Of ``x``.
-        packing (Packing): The order of the classes.
+        order (Tensor): The classes, shorter prompts first, (C,).
         start (int): Number of tokens in front of the edited ones.
 
     Returns:
@@ -107,7 +112,7 @@ def edit_packed(
     tokens = edit.tokens
     if tokens.dim() == 3:
         # Unlike indexing, embedding has a deterministic backward pass.
-        tokens = F.embedding(packing.order, tokens.flatten(1)).unflatten(1, tokens.shape[1:])
+        tokens = F.embedding(order, tokens.flatten(1)).unflatten(1, tokens.shape[1:])
     parts, first = [], 0
     for part in layout.split(x):
         own = torch.cat([tail.expand(-1, part.shape[1], -1, -1), part], dim=2)

@@ -35,6 +35,7 @@ class Packing(nn.Module):
     def __init__(self, prompts: Sequence[Sequence[int]], classes: Sequence[int] | None = None):
         super().__init__()
         self.constant = (None, None)  # of packed_text.constant_states
+        self._spans: list[range] | None = None  # own tokens of each class, see part()
         classes = range(len(prompts)) if classes is None else classes
         shared = shared_length(prompts)
         order = sorted(range(len(prompts)), key=lambda c: len(prompts[c]))
@@ -58,6 +59,36 @@ class Packing(nn.Module):
     def layout(self) -> 'Layout':
         """Where the tokens are in the first block."""
         return Layout(self.prefix.numel(), self.groups, self.last)
+
+    def part(self, classes: Sequence[int]) -> 'PackedPart':
+        """Where the tokens of some of the classes are; what all classes share
+        stays shared.
+
+        Args:
+            classes (Sequence[int]): Places among the classes.
+        """
+        if self._spans is None:
+            lengths = [n for n, count in self.groups for _ in range(count)]
+            ends = list(accumulate(lengths))
+            spans = [range(end - n, end) for n, end in zip(lengths, ends)]
+            self._spans = [spans[r] for r in self.rank.tolist()]
+        spans, device, shared = self._spans, self.own.device, self.prefix.numel()
+        order = sorted(range(len(classes)), key=lambda place: len(spans[classes[place]]))
+        own = [spans[classes[place]] for place in order]
+        groups = [(length, len(list(group))) for length, group in groupby(own, key=len)]
+        rows = [*range(shared), *(shared + i for span in own for i in span)]
+        rank = sorted(range(len(order)), key=order.__getitem__)
+
+        def tensor(values):
+            return torch.tensor(list(values), dtype=torch.long, device=device)
+
+        last = tensor(total - 1 for total in accumulate(map(len, own)))
+        return PackedPart(
+            tensor(rows),
+            tensor(rank),
+            self.order[self.rank[tensor(classes[place] for place in order)]],
+            Layout(shared, groups, last),
+        )
 
     def unpack(self, prefix: torch.Tensor, own: torch.Tensor, dim: int) -> list[torch.Tensor]:
         """Put each class's prompt together again.
@@ -97,6 +128,7 @@ class PackedPrompts(NamedTuple):
         at_block (Callable): What changes before block ``depth``, an
             :class:`Edit` or None.
         constant_below (int): No learnt value enters before this block.
+        classes (Sequence[int], optional): Encode only these, by their places.
     """
 
     prefix: torch.Tensor
@@ -104,11 +136,28 @@ class PackedPrompts(NamedTuple):
     packing: Packing
     at_block: Callable[[int], Edit | None] = lambda depth: None
     constant_below: int = 0
+    classes: Sequence[int] | None = None
 
     def unpack(self) -> list[torch.Tensor]:
         """The prompt of each class, (G, its length, W)."""
         own = self.own.expand(len(self.prefix), -1, -1)
         return self.packing.unpack(self.prefix, own, dim=1)
+
+
+class PackedPart(NamedTuple):
+    """Some classes of a packed matrix.
+
+    Attributes:
+        rows (Tensor): Their rows, shared tokens first, (P + t,).
+        rank (Tensor): Place of each among them, shorter prompts first, (c,).
+        order (Tensor): The model's classes, shorter prompts first, (c,).
+        layout (Layout): Of these rows.
+    """
+
+    rows: torch.Tensor
+    rank: torch.Tensor
+    order: torch.Tensor
+    layout: 'Layout'
 
 
 class Layout(NamedTuple):

@@ -28,8 +28,10 @@ def encode_whole(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
         Tensor: Text features (G, C, E), not normalised.
     """
     parts = prompts.unpack()  # C of (G, S, W)
-    some = len(parts) if torch.is_grad_enabled() else CLASSES_AT_ONCE
     places = prompts.packing.order[prompts.packing.rank]  # of these classes in the model
+    if prompts.classes is not None:
+        parts, places = [parts[c] for c in prompts.classes], places[list(prompts.classes)]
+    some = len(parts) if torch.is_grad_enabled() else CLASSES_AT_ONCE
     return torch.cat(
         [
             _encode(tower, parts[i : i + some], prompts, places[i : i + some])

@@ -86,7 +86,7 @@ class TimmTower(nn.Module):
         first: int = 0,
     ) -> ImageFeatures:
         """Encode embedded images; see :meth:`ImageTower.forward`."""
-        tokens, evidence, _ = through_blocks(
+        tokens, evidence, *_ = through_blocks(
             self.blocks,
             tokens,
             prompt,

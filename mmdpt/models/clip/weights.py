@@ -6,7 +6,11 @@ from pathlib import Path
 
 import torch
 
+from mmdpt.utils.bounds import ROOM, check_values
+from mmdpt.utils.tensor_files import load_tensors
+
 from .config import BUILTIN
+from .torchscript import read_torchscript
 
 # Keys of an OpenAI archive that describe the model and are not weights.
 OPENAI_EXTRAS = ('input_resolution', 'context_length', 'vocab_size')
@@ -25,20 +29,20 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
         OpenAI: its archive, its extra keys, or its name in the path.
 
     Raises:
-        ValueError: If the file is damaged, holds no tensors, or holds objects
-            that only code could load.
+        ValueError: If the file is damaged, holds no tensors, some that are not
+            finite, or objects that only code could load.
     """
-    path = Path(path)
+    path, archive = Path(path), False
     try:
         if path.suffix == '.safetensors':
             from safetensors.torch import load_file
 
             tensors = load_file(str(path))
         elif _is_torchscript(path):
-            tensors = torch.jit.load(str(path), map_location='cpu').state_dict()
-            return _without_prefix(tensors), True
+            tensors = read_torchscript(str(path))
+            archive = True
         else:
-            tensors = torch.load(path, map_location='cpu', weights_only=True)
+            tensors = load_tensors(str(path))
     except Exception as error:
         raise ValueError(
             f'{path} cannot be read as CLIP weights ({type(error).__name__}: '
@@ -56,8 +60,13 @@ def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
         raise ValueError(
             f'{path} holds no state dict: expected tensors by name, found {type(tensors).__name__}.'
         )
+    try:
+        check_values(tensors, ROOM * path.stat().st_size)
+    except ValueError as error:
+        raise ValueError(f'{path} holds no weights of CLIP: {error}; download it again.') from None
     tensors = _without_prefix(tensors)
-    return tensors, any(k in tensors for k in OPENAI_EXTRAS) or _named_openai(path)
+    named = archive or _named_openai(path)
+    return tensors, named or any(k in tensors for k in OPENAI_EXTRAS)
 
 
 def _is_torchscript(path: Path) -> bool:

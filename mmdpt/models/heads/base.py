@@ -1,5 +1,7 @@
 """From similarities to logits, losses and predictions."""
 
+from collections.abc import Callable, Sequence
+
 import torch
 from mmengine.dist import all_reduce, get_world_size
 from mmpretrain.evaluation import Accuracy
@@ -9,6 +11,8 @@ from mmpretrain.structures import DataSample
 
 from ..part import ModelInfo, Part
 from .match import Match, similarity
+
+Chooser = Callable[[torch.Tensor, torch.Tensor], Sequence[int]]
 
 
 @MODELS.register_module()
@@ -27,11 +31,13 @@ class SimilarityHead(Part, ClsHead):
             :class:`Part`.
         takes_soft_labels (bool): Whether its loss is defined for the mixed
             labels of batch augmentations.
+        skips_classes (bool): Whether its :meth:`chooser` leaves out classes.
         second_loss (str, optional): Name of a loss that is not added to the
             others but handed to the optimizer's wrapper as well.
     """
 
     takes_soft_labels = True
+    skips_classes = False
     second_loss: str | None = None
 
     def __init__(self, about: ModelInfo | None = None, **kwargs):
@@ -45,6 +51,11 @@ class SimilarityHead(Part, ClsHead):
 
     def set_epoch(self, epoch: int) -> None:
         """Learn which epoch of the training begins, from 0."""
+
+    def chooser(self, data_samples: list[DataSample]) -> Chooser | None:
+        """What chooses the classes of a training step, see
+        :func:`forward_pass`; None: all are in it."""
+        return None
 
     def check_soft_labels(self) -> None:
         """Raise ValueError unless labels may be mixed."""

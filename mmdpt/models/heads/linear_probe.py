@@ -9,17 +9,17 @@ import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
 from ..part import ModelInfo
-from .base import SimilarityHead
+from .feature_space import FeatureHead, FeatureSpace, Found, Labelled
+from .logistic import search_linear_probe
 from .match import Match
 
 
 @MODELS.register_module()
-class LinearProbeHead(SimilarityHead):
+class LinearProbeHead(FeatureHead):
     """A linear layer on the frozen image features, not normalised.
 
     The classifier that the public protocol fits with scikit-learn (CoOp,
-    ``lpclip/linear_probe.py``); :class:`LinearProbeHook` fills it in. The
-    text features do not matter.
+    ``lpclip/linear_probe.py``). The text features do not matter.
 
     Args:
         about (ModelInfo): The model.
@@ -40,6 +40,21 @@ class LinearProbeHead(SimilarityHead):
 
     def forward(self, match: Match) -> torch.Tensor:
         return F.linear(match.image, self.weight, self.bias)
+
+    def fit(self, space: FeatureSpace, rounds: int = 8) -> Found:
+        """Fit it, and choose C on the validation images.
+
+        Args:
+            space (FeatureSpace): By the protocol one view, with the test transforms.
+            rounds (int): Rounds of the bisection.
+
+        Raises:
+            ValueError: If a class has no training image, or ``rounds`` is below 1.
+        """
+        found = search_linear_probe(*map(_arrays, (space.support, space.val())), rounds)
+        self.take_over(found.classifier)
+        scores = [100 * max(found.rounds[-1].val_accuracy)]
+        return Found(dict(C=float(found.classifier.C)), torch.tensor(scores))
 
     @torch.no_grad()
     def take_over(self, classifier) -> None:
@@ -66,3 +81,7 @@ class LinearProbeHead(SimilarityHead):
             weight, bias = (np.concatenate([0 * x, x]) for x in (weight, bias))
         self.weight.copy_(torch.from_numpy(weight))
         self.bias.copy_(torch.from_numpy(bias))
+
+
+def _arrays(images: Labelled) -> tuple[np.ndarray, np.ndarray]:
+    return images.match.image.cpu().numpy(), images.labels.cpu().numpy()

@@ -1,5 +1,6 @@
 """What one forward pass produced, and how similar it is."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,12 @@ class Match(NamedTuple):
         prompt_tokens (Tensor, optional): What became of the visual prompt's
             tokens, after the tower's last LayerNorm, (B, n, D).
         teacher (Tensor, optional): Logits of the teacher, (B, C).
+        second_image (Tensor, optional): Frozen features of a second view of
+            each image, (B, E).
+        classes (Sequence[int], optional): Which classes ``text`` holds, where
+            the head has chosen some, in ascending order.
+        pooled (Tensor, optional): What the projection to the joint space maps to
+            ``frozen_image``, (B, D), where the tower has one.
     """
 
     image: torch.Tensor
@@ -37,6 +44,9 @@ class Match(NamedTuple):
     evidence: torch.Tensor | None = None
     prompt_tokens: torch.Tensor | None = None
     teacher: torch.Tensor | None = None
+    second_image: torch.Tensor | None = None
+    classes: Sequence[int] | None = None
+    pooled: torch.Tensor | None = None
 
 
 def similarity(image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,6 @@
 """Tip-Adapter: a cache of frozen image features."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn as nn
@@ -12,27 +11,18 @@ from mmdpt.utils.checks import check_count, check_weight
 from mmdpt.utils.values import Many
 
 from ..part import ModelInfo
-from .base import SimilarityHead
+from .feature_space import FeatureHead, FeatureSpace, Found, Labelled, best, grid, percent
 from .match import Match, similarity
 
 
-class SearchResult(NamedTuple):
-    """Outcome of :meth:`TipAdapterHead.search`."""
-
-    beta: float
-    alpha: float
-    accuracy: torch.Tensor  # per cent, (values of beta, values of alpha)
-
-
 @MODELS.register_module()
-class TipAdapterHead(SimilarityHead):
+class TipAdapterHead(FeatureHead):
     """A cache of the few labelled images, added to the zero-shot logits.
 
     `Tip-Adapter <https://arxiv.org/abs/2207.09519>`_, equations 4-6: the
     normalised features of the training images are keys, their labels values;
     logits = zero-shot + ``alpha * exp(-beta (1 - f keys)) values``. The keys
     are learnt further (Tip-Adapter-F), or not, if the loop takes no step.
-    :class:`TipAdapterHook` fills the cache.
 
     Args:
         about (ModelInfo): The model.
@@ -55,8 +45,8 @@ class TipAdapterHead(SimilarityHead):
         check_weight('alpha', alpha)
         check_weight('beta', beta)
         self.num_keys = num_keys
-        self.register_buffer('alpha', torch.tensor(float(alpha)))
-        self.register_buffer('beta', torch.tensor(float(beta)))
+        self.register_buffer('alpha', torch.tensor(float(alpha), dtype=torch.float64))
+        self.register_buffer('beta', torch.tensor(float(beta), dtype=torch.float64))
         self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
         self.num_classes = len(about.classes)
         self.keys = nn.Parameter(torch.zeros(num_keys, about.image_tower.embed_dim))
@@ -69,25 +59,22 @@ class TipAdapterHead(SimilarityHead):
         )
 
     @torch.no_grad()
-    def fill(self, views: torch.Tensor, labels: torch.Tensor) -> None:
-        """Make the cache.
-
-        Args:
-            views (Tensor): Features of V augmented views of the S images, not
-                normalised, (V, S, E).
-            labels (Tensor): (S,).
+    def fit(self, space: FeatureSpace) -> None:
+        """Fill the cache with the views' mean features.
 
         Raises:
             ValueError: If the cache has room for another number of images.
         """
-        if len(labels) != self.num_keys:
+        match, labels = space.support
+        views = match.image.view(space.views, -1, match.image.shape[1])
+        if views.shape[1] != self.num_keys:
             raise ValueError(
                 f'TipAdapterHead has room for {self.num_keys} images, but the '
-                f'training set has {len(labels)}: set model.head.num_keys='
-                f'{len(labels)}.'
+                f'training set has {views.shape[1]}: set model.head.num_keys='
+                f'{views.shape[1]}.'
             )
         self.keys.copy_(F.normalize(views.mean(0), dim=-1))
-        self.labels.copy_(labels)
+        self.labels.copy_(labels[: self.num_keys])
 
     def affinity(self, image: torch.Tensor) -> torch.Tensor:
         """Similarity of features (B, E) to the keys, (B, S)."""
@@ -107,39 +94,24 @@ class TipAdapterHead(SimilarityHead):
 
     @torch.no_grad()
     def search(
-        self, match: Match, labels: torch.Tensor, scale: tuple[float, float], steps: tuple[int, int]
-    ) -> SearchResult:
-        """Choose beta and alpha on labelled images, and use them.
+        self, val: Labelled, scale: Sequence[float] = (7, 3), steps: Sequence[int] = (200, 20)
+    ) -> Found:
+        """Choose beta and alpha: the first of the best, beta in the outer loop.
 
         Args:
-            match (Match): Of these images.
-            labels (Tensor): (B,).
-            scale (tuple): Upper ends of beta and alpha (not reached).
-            steps (tuple): Number of values of beta and alpha.
-
-        Returns:
-            SearchResult: The first of the best, beta in the outer loop.
+            val (Labelled): Validation images.
+            scale (Sequence[float]): Upper ends of beta and alpha (not reached).
+            steps (Sequence[int]): Number of values of each.
         """
+        match, labels = val
         betas, alphas = (grid(*pair) for pair in zip(scale, steps))
         affinity = self.affinity(match.image)
         zero_shot = similarity(match.image, match.text, match.scale)
         rows = []
         for beta in betas:
             cache = self.cache_logits(affinity, beta)
-            rows.append(
-                [
-                    100 * (zero_shot + alpha * cache).argmax(1).eq(labels).double().mean()
-                    for alpha in alphas
-                ]
-            )
-        accuracy = torch.tensor(rows, dtype=torch.float64)
-        best = int(accuracy.argmax())  # the first
-        result = SearchResult(betas[best // len(alphas)], alphas[best % len(alphas)], accuracy)
-        self.beta.fill_(result.beta)
-        self.alpha.fill_(result.alpha)
-        return result
-
-
-def grid(scale: float, steps: int) -> list[float]:
-    """Values from 0.1 in equal steps; the upper end is not reached."""
-    return [i * (scale - 0.1) / steps + 0.1 for i in range(steps)]
+            rows.append(torch.stack([percent(zero_shot + a * cache, labels) for a in alphas]))
+        found = best(torch.stack(rows), beta=betas, alpha=alphas)
+        self.beta.fill_(found.values['beta'])
+        self.alpha.fill_(found.values['alpha'])
+        return found

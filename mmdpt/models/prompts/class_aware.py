@@ -1,6 +1,7 @@
 """DPT's class-aware visual prompts (section 3.3)."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 import torch.nn as nn
@@ -90,10 +91,12 @@ class CAVPT(VisualPrompt):
     Args:
         about (ModelInfo): The model.
         num_tokens (int): Plain visual prompts of each lower block.
-        num_layers (int): M, how many of the last blocks are class-aware; at
-            least one and not all.
-        top_k (int): K, prompts per class-aware block: one for each of the K
-            classes that zero-shot CLIP finds most likely.
+        num_layers (int | str): M, how many of the last blocks are class-aware;
+            'all' (BOTTOMLIMIT 1 of the authors' code): there are no plain
+            prompts.
+        top_k (int | str): K, prompts per class-aware block: one for each of the
+            K classes that zero-shot CLIP finds most likely; 'all': for each
+            class.
 
     Raises:
         ValueError: If a number is out of range.
@@ -106,24 +109,21 @@ class CAVPT(VisualPrompt):
         self,
         about: ModelInfo,
         num_tokens: int = 10,
-        num_layers: int = 1,
-        top_k: int = 10,
+        num_layers: int | Literal['all'] = 1,
+        top_k: int | Literal['all'] = 10,
         init_cfg: dict | None = None,
     ):
         super().__init__(about, init_cfg)
         depth, width = about.image_tower.depth, about.image_tower.width
         num_classes = len(about.classes)
         check_count('num_tokens', num_tokens, 1, 1000, 'visual prompts')
-        check_count(
-            'num_layers',
-            num_layers,
-            1,
-            depth - 1,
-            f'the tower has {depth} blocks, and the first cannot be class-aware',
-        )
-        check_count('top_k', top_k, 1, num_classes, f'there are {num_classes} classes; lower top_k')
-        self.top_k = top_k
-        self.tokens = random_tokens(depth - num_layers, num_tokens, width)
+        num_layers = depth if num_layers == 'all' else num_layers
+        check_count('num_layers', num_layers, 1, depth, f'the tower has {depth} blocks')
+        top_k = num_classes if top_k == 'all' else top_k
+        why = f"there are {num_classes} classes; lower top_k, or set 'all'"
+        check_count('top_k', top_k, 1, num_classes, why)
+        self.top_k, self.num_plain = top_k, depth - num_layers
+        self.tokens = random_tokens(self.num_plain, num_tokens, width) if self.num_plain else None
         self.layers = nn.ModuleList(
             ClassAwareLayer(width, about.image_tower.embed_dim, num_classes)
             for _ in range(num_layers)
@@ -135,8 +135,7 @@ class CAVPT(VisualPrompt):
         return {f'layers.{i}.evidence.weight' for i in range(len(self.layers))}
 
     def at_block(self, depth, tokens, classes=None):
-        plain = len(self.tokens)
-        if depth < plain:
+        if depth < self.num_plain:
             return Edit(self.tokens[depth], 'append', stays=False)
-        prompts, evidence = self.layers[depth - plain](tokens, classes)
+        prompts, evidence = self.layers[depth - self.num_plain](tokens, classes)
         return Edit(prompts, 'append', stays=False, evidence=evidence)

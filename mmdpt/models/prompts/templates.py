@@ -7,6 +7,7 @@ import torch.nn as nn
 from mmpretrain.registry import MODELS
 
 from ..clip.text_tower import TextTower
+from ..clip.texts import prompt_tokens
 from ..part import ModelInfo
 from .base import TextPrompt
 
@@ -14,43 +15,6 @@ from .base import TextPrompt
 def clean_name(name: str) -> str:
     """A class name as it is written in a prompt."""
     return name.replace('_', ' ').strip()
-
-
-def prompt_tokens(tower: TextTower, name: str, text: str, num_context: int = 0) -> list[int]:
-    """Tokenize a prompt: start, text, end.
-
-    Args:
-        tower (TextTower): Gives the tokenizer and the context length.
-        name (str): The class name, for the error message.
-        text (str): What is tokenized.
-        num_context (int): Number of learnt tokens in addition.
-
-    Raises:
-        ValueError: If the prompt is longer than the context, or the text
-            holds a start or end mark.
-    """
-    body = tower.tokenizer.encode(text)
-    if {*tower.start, *tower.end} & {*body}:
-        raise ValueError(
-            f'The prompt {text!r} holds the mark of a start or '
-            'end of text; leave it out of the template.'
-        )
-    count = len(tower.start) + len(body) + len(tower.end) + num_context
-    if count > tower.context_length:
-        context = f' with {num_context} context tokens' if num_context else ''
-        raise ValueError(
-            f'The prompt of class {name!r}{context} has {count} tokens, but '
-            f'the text tower takes {tower.context_length}: shorten the class '
-            'name or the template, or lower num_tokens.'
-        )
-    known = tower.token_embedding.num_embeddings
-    if max(body, default=0) >= known:
-        raise ValueError(
-            f'The tokenizer gives {text!r} the token {max(body)},'
-            f' but the text tower knows {known}: it is the '
-            'tokenizer of another model.'
-        )
-    return [*tower.start, *body, *tower.end]
 
 
 def fill_template(tower: TextTower, name: str, template: str) -> list[int]:

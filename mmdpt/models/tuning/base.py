@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+import torch.nn as nn
 from mmengine.model import BaseModule
 
 from ..part import ModelInfo, Part
@@ -21,12 +22,13 @@ class Tuning(Part, BaseModule):
     Attributes:
         constant_below (int): It changes nothing below this block of the image
             tower.
+        text_constant_below (int): The same of the text tower.
         changes_image (bool): Whether image features depend on it.
         drops_text (bool): Whether text features depend on the step's
             randomness, so that every process must encode all classes.
     """
 
-    constant_below = 0
+    constant_below = text_constant_below = 0
     changes_image = True
     drops_text = False
 
@@ -37,6 +39,10 @@ class Tuning(Part, BaseModule):
         self, samples: Sequence, device: torch.device, text_by_image: bool = False
     ) -> None:
         """Get ready for a training step; see :class:`LoRA`."""
+
+    def text_parameters(self) -> list[nn.Parameter]:
+        """What text features depend on."""
+        return list(self.parameters())
 
     def off(self) -> AbstractContextManager:
         """The towers are the frozen ones inside this context."""

@@ -13,8 +13,9 @@ from mmdpt.utils.checks import check_count, check_weight
 from mmdpt.utils.values import Share, Size
 
 from ..part import ModelInfo
+from ..randomness import step_seed
 from .base import Tuning
-from .sample_dropout import SampleDropout, sample_keys, step_seed
+from .sample_dropout import SampleDropout, sample_keys
 
 PARTS = 'qkv'  # the order of their thirds in in_proj_weight
 

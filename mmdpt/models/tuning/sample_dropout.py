@@ -7,7 +7,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from mmengine.dist import get_rank, get_world_size
-from mmengine.logging import MessageHub
+
+from ..randomness import mix
 
 
 class SampleDropout(nn.Module):
@@ -54,20 +55,6 @@ class SampleDropout(nn.Module):
         if self.keys is None or len(self.keys) != len(x):
             return bits
         return bits * self.keys.view(-1, *[1] * bits.dim())
-
-
-def mix(*numbers: int) -> int:
-    """A random 32-bit number that depends on all of these."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def step_seed() -> tuple[int, int]:
-    """Seed and iteration of the training; random numbers outside a training."""
-    hub = MessageHub.get_current_instance()
-    seed, iteration = hub.get_info('seed'), hub.get_info('iter')
-    if seed is None or iteration is None:
-        return tuple(torch.randint(2**31, (2,)).tolist())
-    return int(seed), int(iteration)
 
 
 def sample_keys(samples: Sequence, seed: tuple[int, int], device: torch.device) -> torch.Tensor:

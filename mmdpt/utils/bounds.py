@@ -7,7 +7,7 @@ repeat one number, archives that unpack to a thousand times their size.
 import os
 import pickletools
 import zipfile
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -16,6 +16,7 @@ MOST_STEPS = 500_000  # of a pickle
 MOST_TEXT = 10_000_000  # characters of one text
 DEEPEST = 40
 MOST_PARTS = 100_000  # files in an archive
+ROOM = 4  # a tensor may stand in several places, as those of moving averages do
 LARGEST = 1e6  # of what is learnt
 DTYPES = {
     getattr(torch, name)
@@ -23,30 +24,44 @@ DTYPES = {
 }
 
 
-def check_parts(archive: zipfile.ZipFile, path: str) -> None:
-    """Raise ValueError if an archive would unpack to more than its size, or is ambiguous."""
+def check_parts(archive: zipfile.ZipFile, path: str, packed: str = '') -> None:
+    """Raise ValueError if an archive would unpack to more than its size, or is ambiguous.
+
+    Args:
+        archive (zipfile.ZipFile): Of torch.
+        path (str): Its file.
+        packed (str): What the names of parts begin with that may be compressed; '': none may.
+    """
     parts = archive.infolist()
     names = {part.filename.lower() for part in parts}
     if len(parts) > MOST_PARTS or len(names) < len(parts):
         raise ValueError('it has too many parts, or several of one name')
-    packed = [part.filename for part in parts if part.compress_type != zipfile.ZIP_STORED]
-    if packed:
-        raise ValueError(f'its part {packed[0][:80]} is compressed, which torch.save never does')
-    if sum(part.file_size for part in parts) > os.path.getsize(path):
+    stored = [part for part in parts if not packed or not part.filename.startswith(packed)]
+    wrong = [part.filename for part in stored if part.compress_type != zipfile.ZIP_STORED]
+    if wrong:
+        raise ValueError(f'its part {wrong[0][:80]} is compressed, which torch.save never does')
+    if sum(part.file_size for part in stored) > os.path.getsize(path):
         raise ValueError('its parts are larger than the file')
 
 
 def check_pickle(path: str) -> None:
-    """Raise ValueError if the objects in a file are too many, counted as often as they occur.
+    """Raise ValueError if the objects in an archive are too many; see :func:`check_steps`."""
+    check_steps(torch._C.PyTorchFileReader(str(path)).get_record('data.pkl'))
+
+
+def check_steps(pickled: bytes | BinaryIO) -> None:
+    """Raise ValueError if a pickle makes too many objects, counted as often as they occur.
 
     Even torch's safe loader takes the hash of a nested tuple that is a key, for years if its
     items are shared.
+
+    Args:
+        pickled (bytes | BinaryIO): The pickle; of a file, up to its end.
     """
-    data = torch._C.PyTorchFileReader(str(path)).get_record('data.pkl')
     stack: list[int] = []  # sizes
     marks: list[int] = []
     memo: dict[Any, int] = {}
-    for step, (operation, argument, _) in enumerate(pickletools.genops(data)):
+    for step, (operation, argument, _) in enumerate(pickletools.genops(pickled)):
         name = operation.name
         if step > MOST_STEPS:
             raise ValueError(f'its pickle has more than {MOST_STEPS} steps')
@@ -108,6 +123,19 @@ def check_values(value: Any, room: int) -> None:
             waiting += [(item, place, depth + 1) for item in value]
         else:
             check_plain(value, place)
+
+
+def check_no_tensors(value: Any, place: str) -> None:
+    """Raise ValueError if there is a tensor in what :func:`check_values` has passed."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, torch.Tensor):
+            raise ValueError(f'{place} holds a tensor')
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, (list, tuple)):
+            waiting += value
 
 
 def check_plain(value: Any, place: str) -> None:

@@ -1,0 +1,78 @@
+"""What ``test --transductive`` refuses, and what it leaves for the tables."""
+
+import argparse
+import os.path as osp
+
+from mmengine.runner import Runner
+
+from ..engine.provenance import now, package_commit, versions
+from ..evaluation.transductive import PREFIX
+from ..results.row import METRIC, NOTE, TRANSDUCTIVE, parse_name
+from ..utils.files import write_json
+from ..utils.seal import sealed
+from ..utils.unwrap import unwrapped
+from .test_protocol import training_of
+
+NAME = f'protocol_{TRANSDUCTIVE}.json'
+
+
+def check_transductive(args: argparse.Namespace) -> None:
+    """Raise ValueError unless the options go together."""
+    if args.with_training_images and not args.transductive:
+        raise ValueError('--with-training-images says what --transductive sees: add that')
+    if args.transductive and (args.tta or args.show or args.show_dir is not None):
+        raise ValueError(
+            '--transductive classifies all images together, so nothing is augmented or shown one '
+            'by one: leave --tta, --show and --show-dir out'
+        )
+
+
+def tell_transductive(
+    args: argparse.Namespace, runner: Runner, checkpoint: dict | None, metrics: dict[str, float]
+) -> None:
+    """Print the figure, and write it where ``collect_results`` finds it.
+
+    Args:
+        args (Namespace): Of the command ``test``.
+        runner (Runner): That has tested.
+        checkpoint (dict, optional): Content of the file; None for zero-shot CLIP.
+        metrics (dict[str, float]): What it found.
+    """
+    cfg, model = runner.cfg, unwrapped(runner.model)
+    name, shared = parse_name(args.config)[0], cfg.get('dataset') or {}
+    subset = shared.get('subset') or 'all'
+    if checkpoint:
+        training = training_of(args, cfg, checkpoint['meta'], subset)
+        name = training['method'] or name
+    else:
+        training = dict(
+            config=args.config,
+            benchmark=shared.get('name'),
+            subset=subset,
+            shots=0,
+            seed=None,
+            clip=model.identity()['clip'],
+        )
+        name = name.replace('zeroshot', 'zero_shot')
+    extra = ''
+    if args.with_training_images:
+        train = runner.test_loop.train_set
+        training.update(shots=train.shots, seed=train.seed, draw_hash=train.draw_hash)
+        extra = ', with the training images'
+    dataset = runner.test_dataloader.dataset
+    target = (dataset.metainfo.get('benchmark') or training['benchmark']) or 'test'
+    top1 = metrics[f'{PREFIX}/{METRIC}']
+    path = osp.join(osp.dirname(args.checkpoint) if checkpoint else runner.work_dir, NAME)
+    results = dict(
+        training,
+        protocol=TRANSDUCTIVE,
+        method=f'{name} + TransCLIP{extra}',
+        accuracy={target: top1},
+        test_images=len(dataset),
+        versions=versions(),
+        commit=package_commit(),
+        finished=now(),
+    )
+    write_json(sealed(results), path, indent=1)
+    print(f'\n{results["method"]} ({NOTE}): {METRIC} {top1:.2f} on {len(dataset)} images')
+    print(f'  results: {path}')

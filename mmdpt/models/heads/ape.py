@@ -1,0 +1,175 @@
+"""APE: a cache of the training images in a choice of channels."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from mmpretrain.registry import MODELS
+
+from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.values import Many, Share
+
+from ..part import ModelInfo
+from .feature_space import (
+    FeatureHead,
+    FeatureSpace,
+    Found,
+    Labelled,
+    best,
+    class_sums,
+    grid,
+    percent,
+)
+from .match import Match, similarity
+
+TINY = 1e-6
+
+
+@MODELS.register_module()
+class APEHead(FeatureHead):
+    """Tip-Adapter in the channels that tell classes apart, its labels weighted.
+
+    `Not All Features Matter <https://arxiv.org/abs/2304.01195>`_, training-free:
+    the channels are kept in which classes are least alike and their texts
+    differ most; logits = zero-shot + alpha exp(-beta (1 - f~ keys~))
+    (labels times exp(gamma d)), where d says how far a key's zero-shot answer
+    is from its label.
+
+    Args:
+        about (ModelInfo): The model.
+        num_keys (int): S, number of training images.
+        channel_share (float): Share of the channels that is kept. Defaults to 0.7.
+        similarity_weight (float): What likeness counts. Defaults to 0.7.
+        variance_weight (float): What variance counts. Defaults to 0.3.
+        alpha, beta, gamma (float): Of the formula.
+        **kwargs: See :class:`SimilarityHead`.
+
+    Raises:
+        ValueError: If a value is out of range.
+    """
+
+    saved_buffers = ('channels', 'labels', 'alpha', 'beta', 'gamma')
+
+    def __init__(
+        self,
+        about: ModelInfo,
+        num_keys: Many,
+        channel_share: Share = 0.7,
+        similarity_weight: float = 0.7,
+        variance_weight: float = 0.3,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        gamma: float = 0.1,
+        **kwargs,
+    ):
+        super().__init__(about, **kwargs)
+        size = about.image_tower.embed_dim
+        check_count('num_keys', num_keys, 1, 10**7, 'training images')
+        if not 0 < channel_share <= 1:
+            raise ValueError(
+                f'channel_share must be above 0 and at most 1, but is {channel_share!r}.'
+            )
+        num_channels = max(1, round(channel_share * size))  # q
+        self.weights = (similarity_weight, variance_weight)
+        self.num_classes = len(about.classes)
+        for name, value in dict(alpha=alpha, beta=beta, gamma=gamma).items():
+            check_weight(name, value)
+            self.register_buffer(name, torch.tensor(float(value), dtype=torch.float64))
+        self.register_buffer('channels', torch.arange(num_channels))
+        self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
+        self.keys = nn.Parameter(torch.zeros(num_keys, size))
+
+    def transfer(self, old: Sequence[str]) -> set[str]:
+        raise ValueError(
+            'transfer=True cannot carry the cache of APE to other classes: it holds labelled '
+            f'images of the {len(old)} old ones. Fill a new one.'
+        )
+
+    @torch.no_grad()
+    def fit(self, space: FeatureSpace) -> None:
+        """Fill the cache and choose the channels.
+
+        Raises:
+            ValueError: If the cache has room for another number of images.
+        """
+        match, labels = space.support
+        views = match.image.view(space.views, -1, match.image.shape[1])
+        if views.shape[1] != len(self.labels):
+            raise ValueError(
+                f'APEHead has room for {len(self.labels)} images, but the training set has '
+                f'{views.shape[1]}: set model.head.num_keys={views.shape[1]}.'
+            )
+        self.keys.copy_(F.normalize(views.mean(0), dim=-1))
+        self.labels.copy_(labels[: len(self.labels)])
+        criterion = self.criterion(match.text)
+        self.channels.copy_(criterion.topk(len(self.channels)).indices)
+
+    def likeness(self, text: torch.Tensor) -> torch.Tensor:
+        """How alike texts and keys of different classes are, by channel, (E,)."""
+        counts = torch.bincount(self.labels, minlength=self.num_classes).to(text)
+        means = (text + class_sums(self.keys, self.labels, self.num_classes)) / (1 + counts)[
+            :, None
+        ]
+        products = means.sum(0).square() - means.square().sum(0)  # of ordered pairs
+        return products / (self.num_classes * (self.num_classes - 1))
+
+    def criterion(self, text: torch.Tensor) -> torch.Tensor:
+        """How useful each channel is, (E,)."""
+        text = F.normalize(text, dim=-1)
+        unlike, differ = self.weights
+        return differ * text.var(0) - unlike * self.likeness(text)
+
+    def refined(self, rows: torch.Tensor) -> torch.Tensor:
+        """Features (N, E) in the chosen channels, normalised, (N, q)."""
+        return F.normalize(rows[:, self.channels], dim=-1)
+
+    def divergence(self, text: torch.Tensor) -> torch.Tensor:
+        """How far the keys' zero-shot answers are from their labels, (S,)."""
+        answers = (self.refined(self.keys) @ self.refined(text).t()).softmax(1)
+        own = answers.gather(1, self.labels[:, None])[:, 0]
+        return ((1 + TINY) / (own + TINY)).log2()
+
+    def cache_logits(self, affinity: torch.Tensor, text: torch.Tensor, beta, gamma) -> torch.Tensor:
+        """The cache's answer to an affinity (B, S), before alpha, (B, C)."""
+        values = F.one_hot(self.labels, self.num_classes).to(affinity)
+        weighted = values * (gamma * self.divergence(text)).exp()[:, None]
+        return (-beta * (1 - affinity)).exp() @ weighted
+
+    def affinity(self, image: torch.Tensor) -> torch.Tensor:
+        """Similarity of features (B, E) to the keys in the chosen channels, (B, S)."""
+        return self.refined(image) @ self.refined(self.keys).t()
+
+    def forward(self, match: Match) -> torch.Tensor:
+        cache = self.cache_logits(self.affinity(match.image), match.text, self.beta, self.gamma)
+        return similarity(match.image, match.text, match.scale) + self.alpha * cache
+
+    @torch.no_grad()
+    def search(
+        self,
+        val: Labelled,
+        scale: Sequence[float] = (7, 7, 1),
+        steps: Sequence[int] = (200, 20, 20),
+    ) -> Found:
+        """Choose beta, alpha and gamma: the first of the best, beta in the outer loop.
+
+        Args:
+            val (Labelled): Validation images.
+            scale (Sequence[float]): Upper ends of the three (not reached).
+            steps (Sequence[int]): Number of values of each.
+        """
+        match, labels = val
+        betas, alphas = (grid(*pair) for pair in zip(scale[:2], steps[:2]))
+        gammas = [i * scale[2] / steps[2] for i in range(steps[2])]
+        affinity = self.affinity(match.image)
+        zero_shot = similarity(match.image, match.text, match.scale)
+        accuracy = torch.zeros(len(betas), len(alphas), len(gammas), dtype=torch.float64)
+        for i, beta in enumerate(betas):
+            for k, gamma in enumerate(gammas):
+                cache = self.cache_logits(affinity, match.text, beta, gamma)
+                for j, alpha in enumerate(alphas):
+                    accuracy[i, j, k] = percent(zero_shot + alpha * cache, labels)
+        found = best(accuracy, beta=betas, alpha=alphas, gamma=gammas)
+        for name, value in found.values.items():
+            getattr(self, name).fill_(value)
+        return found

@@ -1,0 +1,115 @@
+"""What MMPretrain asks of a classifier, answered from a :class:`Match`."""
+
+from contextlib import contextmanager
+
+import torch
+from mmpretrain.models import ImageClassifier
+from mmpretrain.structures import DataSample
+
+from .heads.base import SimilarityHead
+from .heads.match import Match
+
+STAGES = ('backbone', 'neck', 'pre_logits')
+
+
+class MatchClassifier(ImageClassifier):
+    """Base of :class:`PromptedCLIP`: MMPretrain's interface.
+
+    Attributes:
+        classes (list[str]): The class names.
+        head (SimilarityHead): Turns a match into logits, losses, predictions.
+        _plain_head (SimilarityHead): That of zero-shot CLIP.
+    """
+
+    classes: list[str]
+    _plain_head: SimilarityHead
+    _zero_shot = False
+    _other_meta: dict = {}
+
+    def match(self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None) -> Match:
+        """One forward pass of images (B, 3, H, W)."""
+        raise NotImplementedError
+
+    def match_features(self, features: torch.Tensor) -> Match:
+        """One forward pass from what is kept of images, (B, E) or (B, D)."""
+        raise NotImplementedError
+
+    @property
+    def _active_head(self) -> SimilarityHead:
+        return self._plain_head if self._zero_shot else self.head
+
+    @contextmanager
+    def zero_shot(self):
+        """Classify with frozen CLIP and the templates inside this context."""
+        self._zero_shot = True
+        try:
+            yield self
+        finally:
+            self._zero_shot = False
+
+    @property
+    def _dataset_meta(self) -> dict:
+        """What MMPretrain's inferencers read: the classes are the model's,
+        whatever data or checkpoint say (after a transfer they differ)."""
+        return dict(self._other_meta, classes=list(self.classes))
+
+    @_dataset_meta.setter
+    def _dataset_meta(self, meta: dict | None) -> None:
+        self._other_meta = dict(meta or {})
+
+    def extract_feat(self, inputs: torch.Tensor, stage: str = 'neck'):
+        """MMPretrain's interface: the image features, not normalised.
+
+        Args:
+            inputs (Tensor): Normalised images, (B, 3, H, W).
+            stage (str): 'backbone' or 'neck', which are the same here, or
+                'pre_logits'.
+
+        Returns:
+            tuple[Tensor] | Tensor: One (B, E) in a tuple; for 'pre_logits'
+            without the tuple.
+
+        Raises:
+            ValueError: If there is no such stage.
+        """
+        if stage not in STAGES:
+            raise ValueError(f'stage must be one of {", ".join(STAGES)}, but is {stage!r}.')
+        image = self.match(inputs).image
+        return image if stage == 'pre_logits' else (image,)
+
+    def forward(
+        self,
+        inputs: torch.Tensor,
+        data_samples: list[DataSample] | None = None,
+        mode: str = 'tensor',
+    ):
+        """MMPretrain's interface; 'tensor' gives the logits, (B, C)."""
+        if mode == 'tensor':
+            return self._active_head(self.match(inputs))
+        return super().forward(inputs, data_samples, mode)
+
+    def parse_losses(self, losses: dict) -> tuple:
+        """The sum of the losses and what is logged; with a head that has a
+        second loss (ProGrad) the pair of both, which only the optimizer's
+        wrapper made for it takes."""
+        total, logs = super().parse_losses(losses)
+        if self.head.second_loss is not None:
+            total = torch.stack([total, losses[self.head.second_loss]])
+        return total, logs
+
+    def predict(
+        self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None, **kwargs
+    ) -> list[DataSample]:
+        """Predictions with scores (C,) and label."""
+        return self._active_head.predict(self.match(inputs), data_samples, **kwargs)
+
+    @torch.no_grad()
+    def predict_features(
+        self, features: torch.Tensor, data_samples: list[DataSample] | None = None
+    ) -> list[DataSample]:
+        """Predict from what :meth:`clip_features` gave, (B, E).
+
+        Raises:
+            ValueError: If the image would have to be prompted.
+        """
+        return self._active_head.predict(self.match_features(features), data_samples)

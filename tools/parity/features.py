@@ -1,0 +1,29 @@
+"""Cases of the methods that learn from kept features (README-features.md)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from .clap import clap
+from .closed_form import ape, gda
+from .golden import Golden
+from .linear import lppp, prolip
+
+METHODS: dict[str, Callable[[Golden], dict]] = {
+    'GDA (few-shot)': gda,
+    'GDA (base-to-new, nearest-neighbour synthesis)': gda,
+    'LP++': lppp,
+    'zs_lp': clap,
+    'clap': clap,
+    'clap_adaptive': clap,
+    'crossmodal_lp': clap,
+    'ProLIP': prolip,
+    'APE (training-free)': ape,
+}
+
+
+def recompute(golden: Golden) -> dict[str, np.ndarray]:
+    """Everything that we can say to a case, by the file's keys."""
+    found = METHODS[golden.meta['method']](golden)
+    return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()}
