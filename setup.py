@@ -19,6 +19,7 @@ REQUIREMENTS = [
     'open_clip_torch>=3.3.0',
     'numpy',
     'pillow',
+    'rich',  # the progress of a training
     'safetensors',
     'pydantic>=2.7',  # what comes from a file is parsed into closed schemas
     'scipy',  # intervals over seeds

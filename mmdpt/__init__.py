@@ -6,6 +6,8 @@ MMPretrain's own registries, so a config needs only
 configs are in MMPretrain's model hub by their names, too.
 """
 
+import warnings
+
 from .version import __version__
 
 try:
@@ -23,7 +25,10 @@ except ModuleNotFoundError as error:
         name='mmcv',
     ) from error
 
-from . import datasets, engine, evaluation, models, visualization  # noqa: E402
+with warnings.catch_warnings():
+    # mmcv-lite, about operators that nothing here uses
+    warnings.filterwarnings('ignore', 'Fail to import ``MultiScaleDeformableAttention``')
+    from . import datasets, engine, evaluation, models, visualization
 from .hub import offer_models, register_models  # noqa: E402
 
 offer_models()

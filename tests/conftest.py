@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-# as in tools/train.py, before torch is imported
+# as in mmdpt_command.py, before torch is imported
 os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
 # several workers of pytest-xdist share the cores
 if 'PYTEST_XDIST_WORKER' in os.environ:

@@ -241,8 +241,9 @@ def expanded(words):
 
 def has_options(place, tool_path, words):
     """For a command that is not written out: its tool knows these options."""
-    logic = ROOT / 'mmdpt/cli' / Path(tool_path).name  # of a developers' tool there is none
-    files = [ROOT / tool_path, ROOT / 'mmdpt/engine/cli.py', *([logic] if logic.is_file() else [])]
+    known = ROOT / 'mmdpt/cli/arguments'  # of a developers' tool there is no file
+    own = known / Path(tool_path).name
+    files = [ROOT / tool_path, known / 'common.py', *([own] if own.is_file() else [])]
     texts = ''.join(file.read_text() for file in files)
     missing = [w for w in words if w.startswith('--') and f"'{w}'" not in texts]
     assert not missing, f'{place}: {tool_path} has no {missing}'

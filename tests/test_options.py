@@ -87,7 +87,7 @@ def test_unknown_argument_of_a_module():
 def test_text_on_the_command_line_keeps_its_spaces():
     import argparse
 
-    from mmdpt.engine.cli import add_common_arguments
+    from mmdpt.cli.arguments.common import add_common_arguments
 
     parser = argparse.ArgumentParser()
     add_common_arguments(parser)

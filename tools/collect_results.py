@@ -1,14 +1,10 @@
 """As ``mmdpt collect_results``: see mmdpt/cli/collect_results.py."""
 
-import importlib.util
 import sys
 
-if 'mmdpt' not in sys.modules:
-    # Without running mmdpt/__init__.py: it imports torch and MMPretrain, which
-    # takes longer than this command, and they are not needed.
-    sys.modules['mmdpt'] = importlib.util.module_from_spec(importlib.util.find_spec('mmdpt'))
+from mmdpt_command import door
 
-from mmdpt.cli.collect_results import main
+main = door('collect_results')
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -1,12 +1,10 @@
 """As ``mmdpt nearest_words``: see mmdpt/cli/nearest_words.py."""
 
-import os
+import sys
 
-# Waiting threads must not spin: on a machine with other work that makes small
-# models 15 times slower. To be set before torch is imported.
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+from mmdpt_command import door
 
-from mmdpt.cli.nearest_words import main
+main = door('nearest_words')
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

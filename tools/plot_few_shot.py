@@ -1,14 +1,10 @@
 """As ``mmdpt plot_few_shot``: see mmdpt/cli/plot_few_shot.py."""
 
-import importlib.util
 import sys
 
-if 'mmdpt' not in sys.modules:
-    # Without running mmdpt/__init__.py: it imports torch and MMPretrain, which
-    # takes longer than this command, and they are not needed.
-    sys.modules['mmdpt'] = importlib.util.module_from_spec(importlib.util.find_spec('mmdpt'))
+from mmdpt_command import door
 
-from mmdpt.cli.plot_few_shot import main
+main = door('plot_few_shot')
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -1,12 +1,10 @@
 """As ``mmdpt test_protocol``: see mmdpt/cli/test_protocol.py."""
 
-import os
+import sys
 
-# Waiting threads must not spin: on a machine with other work that makes small
-# models 15 times slower. To be set before torch is imported.
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+from mmdpt_command import door
 
-from mmdpt.cli.test_protocol import main
+main = door('test_protocol')
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

@@ -4,6 +4,7 @@ One module per command, with ``main(argv)``. Importing this package imports none
 """
 
 import difflib
+import gc
 import sys
 from importlib import import_module
 
@@ -54,10 +55,20 @@ def main(argv: list[str] | None = None) -> int | None:
         hint = f'did you mean {near[0]}?' if near else 'mmdpt --help lists them'
         print(f'error: no command {argv[0]}: {hint}', file=sys.stderr)
         return 2
+    sys.argv = [f'mmdpt {name}', *argv[1:]]  # as messages and argparse name it
+    return run(name, argv[1:])
+
+
+def run(name: str, argv: list[str]) -> int | None:
+    """Run a command; ``--help`` and mistakes are answered before anything heavy is imported."""
+    import_module(f'mmdpt.cli.arguments.{name}').parse_args(argv)
     if name not in LIGHT:
         load_package()
-    sys.argv = [f'mmdpt {name}', *argv[1:]]  # as messages and argparse name it
-    return import_module(f'mmdpt.cli.{name}').main(argv[1:])
+    command = import_module(f'mmdpt.cli.{name}')
+    if not gc.isenabled():  # see mmdpt_command.py
+        gc.freeze()
+        gc.enable()
+    return command.main(argv)
 
 
 def load_package() -> None:

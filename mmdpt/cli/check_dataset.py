@@ -1,15 +1,8 @@
 """Check datasets on disk: layout, lists, counts, class order, images.
 
-    python tools/check_dataset.py EuroSAT --data-root data
-    python tools/check_dataset.py all --data-root data --deep
-    python tools/check_dataset.py photos
-
-The first argument is a benchmark, "all", or your own folder, CSV or split
-file. Exit status 1 if anything is wrong; each line says what to do.
+The command line: arguments/check_dataset.py.
 """
 
-import argparse
-import os
 import os.path as osp
 import sys
 from concurrent.futures.process import BrokenProcessPool
@@ -18,24 +11,9 @@ from ..datasets import BENCHMARKS, get_layout, own_benchmark
 from ..datasets.doctor import check_dataset
 from ..paths import spoken
 from ..utils.files import write_json
-from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.outputs import Output, check_outputs
 from ..utils.text import printable
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument('data', help='a benchmark, "all", or a path')
-    parser.add_argument('--data-root', default='data', help="folder of the benchmarks' folders")
-    parser.add_argument('--deep', action='store_true', help='decode every image (slower)')
-    parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='processes that read images'
-    )
-    parser.add_argument('--json', metavar='FILE', help='write the result here')
-    parser.add_argument('--overwrite', **OVERWRITE)
-    return parser.parse_args(argv)
+from .arguments.check_dataset import parse_args
 
 
 def layouts(args):

@@ -1,54 +1,19 @@
-"""Collect runs into tables: python tools/collect_results.py WORK_DIRS... [--csv F] ...
+"""Collect runs into tables.
 
-    python tools/collect_results.py work_dirs --csv results.csv --markdown results.md
-    python tools/collect_results.py work_dirs/dpt* --seeds 1 2 3 --latex table.tex
-
-Prints the tables; docs/results.md says what the columns and the marks mean.
+The command line: arguments/collect_results.py.
 """
 
-import argparse
 import json
 import os.path as osp
 import sys
 
 from ..paths import spoken
-from ..results import UNSEALED, all_tables, collect, find_runs, write_csv
+from ..results import all_tables, collect, find_runs, write_csv
 from ..results.render import as_json, latex, markdown
 from ..utils.files import write_text
-from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.outputs import Output, check_outputs
 from ..utils.text import visible
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('work_dirs', nargs='+', help='work directories, or folders of them')
-    parser.add_argument('--csv', metavar='FILE', help='write one line for each figure of each run')
-    parser.add_argument('--markdown', metavar='FILE', help='write the tables here')
-    parser.add_argument('--latex', metavar='FILE', help='the same for LaTeX with booktabs')
-    parser.add_argument('--json', metavar='FILE', help='runs, tables and warnings')
-    parser.add_argument(
-        '--intervals',
-        action='store_true',
-        help="show half of the mean's 95 %% interval over the seeds instead of the deviation",
-    )
-    parser.add_argument('--overwrite', **OVERWRITE)
-    parser.add_argument('--unsealed', **UNSEALED)
-    parser.add_argument(
-        '--seeds',
-        nargs='+',
-        type=int,
-        metavar='N',
-        help='seeds that each experiment should have; by default all that any run has',
-    )
-    parser.add_argument(
-        '--latest',
-        action='store_true',
-        help='of runs of the same method, dataset, shots and seed take the one that finished last',
-    )
-    return parser.parse_args(argv)
+from .arguments.collect_results import parse_args
 
 
 def write(path, text):

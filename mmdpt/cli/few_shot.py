@@ -1,38 +1,19 @@
 """Print a few-shot draw: the lists, in order, and their hash.
 
-python tools/few_shot.py split_zhou_EuroSAT.json --shots 16 --seed 1
-python tools/few_shot.py ImageNet --data-root data --shots 16 --seed 1
+The command line: arguments/few_shot.py.
 """
 
-import argparse
 import os.path as osp
 import sys
 
 from ..datasets import get_layout
-from ..datasets.sampling import SUBSETS, draw_hash, group_by_label, sample_few_shot, select_classes
+from ..datasets.sampling import draw_hash, group_by_label, sample_few_shot, select_classes
 from ..datasets.split_files import read_split
 from ..paths import spoken
 from ..utils.files import write_json
-from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.outputs import Output, check_outputs
 from ..utils.text import printable
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument(
-        'split',
-        help='a split file {"train": [[path, label, name], ...], "val", "test"}, or a benchmark',
-    )
-    parser.add_argument('--data-root', default='data', help="folder of the benchmarks' folders")
-    parser.add_argument('--shots', type=int, required=True)
-    parser.add_argument('--seed', type=int, required=True)
-    parser.add_argument('--classes', choices=SUBSETS, default='all')
-    parser.add_argument('--json', metavar='FILE', help='write the result here')
-    parser.add_argument('--overwrite', **OVERWRITE)
-    return parser.parse_args(argv)
+from .arguments.few_shot import parse_args
 
 
 def warn_of_few(train, shots):

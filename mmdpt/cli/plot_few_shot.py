@@ -1,44 +1,16 @@
-"""Draw accuracy over shots: python tools/plot_few_shot.py CSV_OR_WORK_DIRS... --out F
+"""Draw accuracy over shots.
 
-    python tools/plot_few_shot.py results.csv --out few_shot.pdf
-    python tools/plot_few_shot.py work_dirs --out few_shot.png --methods zero_shot dpt coop
-
-One panel per dataset, and their average; bands are one standard deviation over
-the seeds. The CSV is that of tools/collect_results.py.
+The command line: arguments/plot_few_shot.py.
 """
 
-import argparse
 import sys
 
 from ..paths import spoken
-from ..results import UNSEALED, collect, find_runs, read_csv
+from ..results import collect, find_runs, read_csv
 from ..results.few_shot_plot import draw, panels
 from ..utils.files import replacing
-from ..utils.outputs import OVERWRITE, Output, check_outputs
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('results', nargs='+', help='a CSV file, or work directories')
-    parser.add_argument(
-        '--out', required=True, metavar='FILE', help='the figure: .png, .pdf or .svg'
-    )
-    parser.add_argument('--overwrite', **OVERWRITE)
-    parser.add_argument('--unsealed', **UNSEALED)
-    parser.add_argument('--methods', nargs='+', help='which, in this order; by default all')
-    parser.add_argument('--datasets', nargs='+', help='the same for datasets')
-    parser.add_argument(
-        '--seeds',
-        nargs='+',
-        type=int,
-        metavar='N',
-        help='as in collect_results, for work directories',
-    )
-    parser.add_argument('--latest', action='store_true', help='the same')
-    return parser.parse_args(argv)
+from ..utils.outputs import Output, check_outputs
+from .arguments.plot_few_shot import parse_args
 
 
 def read(args):

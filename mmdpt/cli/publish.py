@@ -1,28 +1,11 @@
-"""Share a trained model without pickles: python tools/publish.py CHECKPOINT DIR
+"""Share a trained model without pickles.
 
-DIR gets model.safetensors, config.json and README.md, a model card. The commands
-predict, test, export and demo take DIR in the place of a checkpoint.
+The command line: arguments/publish.py.
 """
-
-import argparse
 
 from ..apis.publish import publish
 from ..engine.cli import friendly_errors
-from ..paths import spoken
-from ..utils.outputs import OVERWRITE
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('checkpoint', help='file that training wrote')
-    parser.add_argument('folder', metavar='DIR', help='folder to write, new or empty')
-    parser.add_argument('--license', metavar='NAME', help='of what was learnt, such as mit')
-    parser.add_argument('--overwrite', **OVERWRITE)
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    return parser.parse_args(argv)
+from .arguments.publish import parse_args
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,17 +1,8 @@
 """Test a checkpoint by one of the benchmark's protocols.
 
-    python tools/test_protocol.py CONFIG CHECKPOINT --protocol base-to-new
-    python tools/test_protocol.py CONFIG CHECKPOINT --protocol cross-dataset
-    python tools/test_protocol.py CONFIG CHECKPOINT \\
-        --protocol domain-generalisation [--datasets ImageNetA ImageNetR]
-
-CONFIG is the one of the training. For base-to-new, train with --cfg-options
-dataset.subset=base. Prints the accuracy on each part, and the harmonic mean of
-base and new, or the mean; writes them to protocol_NAME.json beside the checkpoint,
-where tools/collect_results.py finds them.
+The command line: arguments/test_protocol.py.
 """
 
-import argparse
 import os.path as osp
 import sys
 from copy import deepcopy
@@ -20,7 +11,6 @@ from mmengine.dist import is_main_process
 
 from ..engine import for_runner, read_checkpoint
 from ..engine.cli import (
-    add_common_arguments,
     build_runner,
     friendly_errors,
     load_config,
@@ -29,11 +19,11 @@ from ..engine.cli import (
 )
 from ..engine.entry import read_entry
 from ..engine.provenance import now, package_commit, versions
-from ..evaluation.protocols import PROTOCOLS, check_training, summary, targets
-from ..paths import spoken
+from ..evaluation.protocols import check_training, summary, targets
 from ..utils.files import write_json
-from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.outputs import Output, check_outputs
 from ..utils.seal import read_sealed, sealed
+from .arguments.test_protocol import parse_args
 
 TRAINING = (
     'config',
@@ -46,29 +36,6 @@ TRAINING = (
     'clip',
     'unlabelled_images',
 )
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', help='config file of the training, or the name of a shipped one')
-    parser.add_argument('checkpoint', help='checkpoint of the training')
-    parser.add_argument('--protocol', required=True, choices=PROTOCOLS)
-    parser.add_argument(
-        '--datasets',
-        nargs='+',
-        default=[],
-        metavar='NAME',
-        help="benchmarks to test on; by default the protocol's",
-    )
-    parser.add_argument(
-        '--json', metavar='FILE', help='write the figures here instead of beside the checkpoint'
-    )
-    parser.add_argument('--overwrite', **OVERWRITE)
-    add_common_arguments(parser)
-    return parser.parse_args(argv)
 
 
 def test(cfg, title, change):

@@ -1,9 +1,8 @@
-"""Train a model: python tools/train.py CONFIG [--work-dir D] [--resume] ...
+"""Train a model.
 
-The options are those of MMPretrain's tools/train.py, and --seed.
+The command line: arguments/train.py.
 """
 
-import argparse
 import os.path as osp
 from contextlib import nullcontext
 
@@ -14,7 +13,6 @@ from ..engine import CheckpointError, for_runner, latest_checkpoint, read_checkp
 from ..engine.checkpoint import others
 from ..engine.checkpoint_hook import PromptCheckpointHook
 from ..engine.cli import (
-    add_common_arguments,
     build_runner,
     friendly_errors,
     load_config,
@@ -23,44 +21,11 @@ from ..engine.cli import (
 )
 from ..engine.interrupts import train_or_stop
 from ..engine.launch import place
+from ..engine.screen import hide_noise
 from ..utils.locks import lock_work_dir
+from .arguments.train import parse_args
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Train a model')
-    parser.add_argument('config', help='config file, or the name of a shipped one')
-    add_common_arguments(parser)
-    parser.add_argument(
-        '--resume',
-        nargs='?',
-        const='auto',
-        metavar='CHECKPOINT',
-        help='go on with a training: from CHECKPOINT, or from the last one in the work directory',
-    )
-    parser.add_argument(
-        '--resume-with-changes',
-        action='store_true',
-        help='go on with other images or settings than the checkpoint was trained with; they are '
-        'noted in the checkpoints and in results.json',
-    )
-    parser.add_argument('--amp', action='store_true', help='train with mixed precision')
-    parser.add_argument(
-        '--no-validate', action='store_true', help='do not validate during the training'
-    )
-    parser.add_argument(
-        '--auto-scale-lr',
-        action='store_true',
-        help='scale the learning rate with the total batch size',
-    )
-    parser.add_argument(
-        '--no-persistent-workers',
-        action='store_true',
-        help='start the loading processes again in each epoch',
-    )
-    return parser.parse_args(argv)
 
 
 def configure(args):
@@ -88,6 +53,7 @@ def configure(args):
                 cfg[name].persistent_workers = False
             if args.no_pin_memory:
                 cfg[name].pin_memory = False
+    leave_log_to_file(cfg, not args.verbose)
     merge_options(cfg, args.cfg_options)
     if args.resume or args.resume_with_changes:
         resume_from(cfg, args.resume or 'auto')
@@ -95,6 +61,13 @@ def configure(args):
         read_checkpoint(cfg.load_from)
         cfg.load_from = for_runner(cfg.load_from)
     return cfg
+
+
+def leave_log_to_file(cfg, quiet):
+    """Say whether the screen shows the progress only; stock hooks of MMEngine show all."""
+    hook = (cfg.get('default_hooks') or {}).get('logger') or {}
+    if hook.get('type') == 'MainProcessLoggerHook':
+        hook.quiet = quiet
 
 
 def use_amp(cfg):
@@ -165,6 +138,8 @@ def allow_changes(runner: Runner) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Train a model."""
     args = parse_args(argv)
+    if not args.verbose:
+        hide_noise()
     with friendly_errors(args.debug):
         cfg = configure(args)
         # before the Runner, which writes logs and the config; the first process for all

@@ -1,48 +1,20 @@
-"""Draw where a model looks: python tools/visualize_attention.py CHECKPOINT IMAGE... [--out DIR]
+"""Draw where a model looks.
 
-For each image one figure: the image as the network saw it, the classes with
-their zero-shot ranks, the class token's attention with and without prompts,
-and the class-aware prompts' attention. See docs/attention.md.
+The command line: arguments/visualize_attention.py.
 """
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
 from ..apis import PromptInferencer
-from ..engine.cli import PRETRAINED, friendly_errors
+from ..engine.cli import friendly_errors
 from ..utils.files import replacing
-from ..utils.outputs import OVERWRITE, Output, check_outputs
+from ..utils.outputs import Output, check_outputs
 from ..visualization import attention_maps, draw_attention, visible_image
 from ..visualization.attention import check_model
+from .arguments.visualize_attention import parse_args
 
 FORMATS = ('.png', '.pdf')
-
-
-def parse_args(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(description='Draw where a trained model looks')
-    parser.add_argument('checkpoint', help='checkpoint of the training')
-    parser.add_argument('images', nargs='+', metavar='image', help='image files')
-    parser.add_argument('--config', help='config file, for checkpoints that do not carry their own')
-    parser.add_argument('--pretrained', **PRETRAINED)
-    parser.add_argument(
-        '--out',
-        default='attention',
-        metavar='DIR|FILE',
-        help='folder for IMAGE.png of each image, or, of one image, the .png or '
-        '.pdf file to write; by default the folder attention',
-    )
-    parser.add_argument('--overwrite', **OVERWRITE)
-    parser.add_argument(
-        '--top-k',
-        type=int,
-        metavar='K',
-        help='classes to show; by default all that the model has class-aware prompts for, else 5',
-    )
-    parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    return parser.parse_args(argv)
 
 
 def output_files(images, out):

@@ -10,10 +10,9 @@ import sys
 import traceback
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
@@ -37,75 +36,6 @@ from .options import check_options, with_suggestion
 
 # What a user's mistake raises; everything else is a bug of ours, with its traceback.
 USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPointError)
-
-
-class OptionAction(DictAction):
-    """MMEngine's ``KEY=VALUE`` options, but text keeps its spaces.
-
-    The stock action drops them and cuts at commas: ``a photo of a {}.`` would
-    come out as ``aphotoofa{}.``.
-    """
-
-    @staticmethod
-    def _parse_iterable(val):
-        if ' ' in val.strip() and val.strip()[:1] not in '[(':
-            return val
-        return DictAction._parse_iterable(val)
-
-    def __call__(self, parser, namespace, values, option_string=None):
-        """Read all pairs; what cannot be read is an error of the command line."""
-        for pair in values or ():
-            try:
-                super().__call__(parser, namespace, [pair], option_string)
-            except (ValueError, IndexError, AssertionError, RecursionError) as error:
-                what = (
-                    'it has no "="'
-                    if '=' not in pair
-                    else 'its brackets do not match'
-                    if isinstance(error, AssertionError)
-                    else 'lists and tuples may be nested, dicts cannot be given'
-                )
-                parser.error(
-                    f'{option_string}: cannot read {pair[:100]!r}: {what}. For parts of '
-                    'a dict write one KEY.PART=VALUE for each, or change the config'
-                )
-
-
-CFG_OPTIONS: dict[str, Any] = dict(
-    nargs='+', action=OptionAction, default={}, metavar='KEY=VALUE'
-)  # of --cfg-options
-PRETRAINED: dict[str, Any] = dict(
-    metavar='FILE',
-    help="CLIP's weights: a file, or a tag of open_clip; by default those of the training",
-)
-
-
-def add_common_arguments(parser):
-    """Add the arguments that both tools have."""
-    parser.add_argument(
-        '--work-dir',
-        help='folder for logs and results; by default the one that '
-        'the config names, else work_dirs/CONFIG_NAME (of a test: its subfolder '
-        'test)',
-    )
-    parser.add_argument('--seed', type=int, help='seed of the few-shot draw and of the training')
-    parser.add_argument(
-        '--cfg-options',
-        **CFG_OPTIONS,
-        help='override settings of the config, for example train_cfg.max_epochs=10 or key="[a,b]"',
-    )
-    parser.add_argument(
-        '--no-pin-memory', action='store_true', help='do not pin the memory of loaded batches'
-    )
-    parser.add_argument(
-        '--launcher',
-        choices=['none', 'pytorch', 'slurm', 'mpi'],
-        default='none',
-        help='how several processes were launched',
-    )
-    parser.add_argument('--debug', action='store_true', help='show the full traceback of an error')
-    # torch.distributed.launch passes it; torchrun sets LOCAL_RANK instead
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
 
 
 def load_config(args):

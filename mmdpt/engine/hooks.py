@@ -10,6 +10,8 @@ from mmpretrain.registry import HOOKS
 
 from mmdpt.utils.unwrap import unwrapped
 
+from .screen import TrainingProgress, introduce, measure_accuracy
+
 
 def inner_datasets(dataset):
     """Yield a dataset and those inside its wrappers (repeat, concat, slice)."""
@@ -131,7 +133,53 @@ class StopOnNaNHook(Hook):
 @HOOKS.register_module()
 class MainProcessLoggerHook(LoggerHook):
     """MMEngine's logger; the figures of a test are written by the first
-    process alone, instead of by all of them to one file."""
+    process alone, instead of by all of them to one file.
+
+    Args:
+        quiet (bool): Whether the screen shows the progress only, and the log
+            file alone gets the rest. It takes a FewShotRunner. Defaults to False.
+        **kwargs: See the base class.
+    """
+
+    def __init__(self, quiet: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.quiet = quiet
+        self.progress: TrainingProgress | None = None
+
+    def before_train(self, runner):
+        """Say what is trained."""
+        super().before_train(runner)
+        if self.quiet:
+            measure_accuracy(unwrapped(runner.model))
+            introduce(runner)
+
+    @master_only
+    def before_train_epoch(self, runner, **kwargs):
+        """Show the progress from the first epoch on."""
+        if self.quiet and self.progress is None:
+            self.progress = TrainingProgress(runner)
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Take in the figures of an iteration, and log them."""
+        if self.progress is not None:
+            self.progress.add(outputs)
+        super().after_train_iter(runner, batch_idx, data_batch, outputs)
+
+    def after_train_epoch(self, runner, **kwargs):
+        """Show how far the training is."""
+        if self.progress is not None:
+            self.progress.show(runner.epoch + 1)
+
+    def after_train(self, runner):
+        """End the progress before the results are told."""
+        self.close()
+        super().after_train(runner)
+
+    def close(self) -> None:
+        """Give the terminal back; for a training that breaks off, too."""
+        if self.progress is not None:
+            self.progress.close()
+            self.progress = None
 
     @master_only
     def after_test_epoch(self, runner, metrics=None):

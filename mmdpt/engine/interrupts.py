@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 
 from .checkpoint_hook import PromptCheckpointHook
+from .hooks import MainProcessLoggerHook
 
 
 class Terminated(KeyboardInterrupt):
@@ -87,6 +88,10 @@ def train_or_stop(runner):
         else:
             text = f'stopped in epoch {epoch}; what was complete is in {path}. Go on with:'
         raise Stopped(f'{text}\n  {same_command(path is not None)}', status_of(stop)) from stop
+    finally:
+        for hook in runner.hooks:
+            if isinstance(hook, MainProcessLoggerHook):
+                hook.close()
 
 
 def same_command(resume):

@@ -2,6 +2,7 @@
 
 from mmengine.config import Config
 from mmengine.dist import get_world_size
+from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop, Runner
 from mmpretrain.registry import RUNNERS
 from torch import nn
@@ -11,6 +12,7 @@ from mmdpt.datasets import share_dataset
 from .best_on_val import select_on_val
 from .config_check import check_config
 from .rank_check import check_processes, process_facts
+from .screen import is_quiet, quieten
 from .teacher_recipe import complete_teacher
 
 
@@ -28,6 +30,8 @@ class FewShotRunner(Runner):
             ValueError: If a setting does not exist, see :func:`check_config`.
         """
         check_config(cfg)
+        if is_quiet(cfg):
+            quieten(MMLogger.get_current_instance())  # speaks before the runner's own is there
         complete_teacher(cfg)
         return super().from_cfg(share_dataset(select_on_val(cfg)))
 
@@ -41,6 +45,13 @@ class FewShotRunner(Runner):
             loop = {k: v for k, v in loop.items() if k != 'by_epoch'}
             loop = dict(loop, type='mmpretrain.StagedTrainLoop', stages=stages)
         return super().build_train_loop(loop)
+
+    def build_logger(self, *args, **kwargs) -> MMLogger:
+        """Build the logger, which may leave the log to the file; see the base class."""
+        logger = super().build_logger(*args, **kwargs)
+        if is_quiet(self.cfg):
+            quieten(logger)
+        return logger
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Join the processes' models, if they are the same; see the base class.

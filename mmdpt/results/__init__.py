@@ -6,14 +6,13 @@ thousand small files takes less than a second, importing those takes seconds.
 
 from .cells import Cell, average, cell
 from .csv_file import read_csv, write_csv
-from .find import UNSEALED, find_runs
+from .find import find_runs
 from .row import REFERENCES, Row
 from .select import collect
 from .tables import Table, all_tables
 
 __all__ = [
     'REFERENCES',
-    'UNSEALED',
     'Cell',
     'Row',
     'Table',

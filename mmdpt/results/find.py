@@ -14,9 +14,6 @@ from .read import damaged_row, protocol_rows, result_rows, unfinished_row
 from .row import Row
 from .schema import check
 
-UNSEALED: dict[str, Any] = dict(
-    action='store_true', help='take results without a checksum, too, as mmdpt 0.1 wrote them'
-)
 STAMP = re.compile(r'\d{8}_\d{6}')  # MMEngine's folder for one start of a runner
 LARGEST_LOG, READ_OF_LOG = 2**40, 2**24  # bytes
 CHECKPOINT = re.compile(r'last_checkpoint|(epoch|iter)_\d+\.pth')

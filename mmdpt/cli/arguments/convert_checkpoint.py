@@ -1,0 +1,36 @@
+"""Convert checkpoints of the methods' public code into ours, and back.
+
+    python tools/convert_checkpoint.py CONFIG [PREFIX=]FILE ... --out OURS.pth
+    python tools/convert_checkpoint.py CONFIG OURS.pth --back --out THEIRS.pth
+
+CONFIG describes the model: the same CLIP, method, sizes and classes. FILE is
+such as ``prompt_learner/model.pth.tar-50``; PREFIX, where the file's names
+lack it, is the part's path in the public model. The public files do not say
+for which classes they were trained: their order must be CONFIG's.
+"""
+
+import argparse
+
+from mmdpt.paths import spoken
+from mmdpt.utils.outputs import OVERWRITE
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file of the model, or the name of a shipped one')
+    parser.add_argument('files', nargs='+', metavar='[PREFIX=]FILE')
+    parser.add_argument('--out', required=True, help='file to write')
+    parser.add_argument('--overwrite', **OVERWRITE)
+    parser.add_argument('--back', action='store_true', help='from ours to the public form')
+    parser.add_argument(
+        '--method',
+        default='DPT',
+        help='MaPLe, PromptSRC, CLIP_Adapter, Tip-Adapter-F, '
+        'CLIP-LoRA; CoOp, CoCoOp, KgCoOp, ProGrad, VPT, VLP '
+        'and DPT need none',
+    )
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return parser.parse_args(argv)

@@ -1,0 +1,44 @@
+"""Test a checkpoint by one of the benchmark's protocols.
+
+    python tools/test_protocol.py CONFIG CHECKPOINT --protocol base-to-new
+    python tools/test_protocol.py CONFIG CHECKPOINT --protocol cross-dataset
+    python tools/test_protocol.py CONFIG CHECKPOINT \\
+        --protocol domain-generalisation [--datasets ImageNetA ImageNetR]
+
+CONFIG is the one of the training. For base-to-new, train with --cfg-options
+dataset.subset=base. Prints the accuracy on each part, and the harmonic mean of
+base and new, or the mean; writes them to protocol_NAME.json beside the checkpoint,
+where tools/collect_results.py finds them.
+"""
+
+import argparse
+
+from mmdpt.paths import spoken
+from mmdpt.utils.outputs import OVERWRITE
+
+from .common import add_common_arguments
+
+PROTOCOLS = ('base-to-new', 'cross-dataset', 'domain-generalisation')  # of mmdpt.evaluation
+
+
+def parse_args(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file of the training, or the name of a shipped one')
+    parser.add_argument('checkpoint', help='checkpoint of the training')
+    parser.add_argument('--protocol', required=True, choices=PROTOCOLS)
+    parser.add_argument(
+        '--datasets',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help="benchmarks to test on; by default the protocol's",
+    )
+    parser.add_argument(
+        '--json', metavar='FILE', help='write the figures here instead of beside the checkpoint'
+    )
+    parser.add_argument('--overwrite', **OVERWRITE)
+    add_common_arguments(parser)
+    return parser.parse_args(argv)
