@@ -63,26 +63,13 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
             with gr.Column(scale=2):
                 photo = _photo(gr, photos)
                 model = gr.Dropdown(models.names, value=first, label='Model', elem_id='model')
-                names = gr.Textbox(
-                    own[first],
-                    label='Class names, one per line',
-                    lines=5,
-                    max_lines=12,
-                    elem_id='names',
-                    max_length=limits.classes * (limits.name_length + 1),
-                )
+                names = _names(gr, own[first], limits)
                 with gr.Row():
                     restore = gr.Button('Restore names', elem_id='restore')
                     button = gr.Button('Classify', variant='primary', elem_id='classify')
             with gr.Column(scale=3):
                 label = gr.Label(label='Probability', num_top_classes=5, elem_id='label')
-                figure = gr.Image(
-                    label='What the model looks at',
-                    format='png',
-                    elem_id='figure',
-                    interactive=False,
-                    buttons=['download', 'fullscreen'],
-                )
+                figure = _figure(gr)
                 note = gr.Markdown(elem_id='note')
         outputs, inputs = [label, figure, note], [photo, model, names]
         private = dict(api_visibility='private')
@@ -103,6 +90,27 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
         figured = told(partial(attend, models, limits))
         answer.success(figured, inputs, [figure, note], **heavy)
     return page
+
+
+def _names(gr, names: str, limits: Limits):
+    return gr.Textbox(
+        names,
+        label='Class names, one per line',
+        lines=5,
+        max_lines=12,
+        elem_id='names',
+        max_length=limits.classes * (limits.name_length + 1),
+    )
+
+
+def _figure(gr):
+    return gr.Image(
+        label='What the model looks at',
+        format='png',
+        elem_id='figure',
+        interactive=False,
+        buttons=['download', 'fullscreen'],
+    )
 
 
 def _photo(gr, photos: Photos):

@@ -80,20 +80,28 @@ def frozen_features(
         path = Path(cache_dir) / f'{key}.safetensors'
         kept = _read(path, key, (len(indices), width))
     if cache_dir is not None and together:
-        found = [kept]
-        broadcast_object_list(found)
-        (kept,) = found
+        kept = _from_the_first(kept)
     if kept is not None:
         print_log(f'Image features read from {cache_dir}', logger='current')
         return kept
     compute = _compute_together if together else _compute
     features = compute(encode, model, dataset, indices, batch_size, num_workers)
     if path is not None:
-        about = dict(checksum=_checksum(features, key))
-        data = safetensors.torch.save(dict(features=features.contiguous()), about)
-        write_atomically(data, str(path))
-        print_log(f'Image features kept in {path}', logger='current')
+        _write(features, path, key)
     return features
+
+
+def _from_the_first(kept: torch.Tensor | None) -> torch.Tensor | None:
+    found = [kept]
+    broadcast_object_list(found)
+    return found[0]
+
+
+def _write(features: torch.Tensor, path: Path, key: str) -> None:
+    about = dict(checksum=_checksum(features, key))
+    data = safetensors.torch.save(dict(features=features.contiguous()), about)
+    write_atomically(data, str(path))
+    print_log(f'Image features kept in {path}', logger='current')
 
 
 def _compute_together(encode, model, dataset, indices, *options):

@@ -114,8 +114,7 @@ class PromptedCLIP(MatchClassifier):
         init_cfg: dict | None = None,
     ):
         check_head(head)
-        source = classes
-        classes, templates = classes_and_templates(source, templates)
+        source, (classes, templates) = classes, classes_and_templates(classes, templates)
         sentences = resolve_descriptions(descriptions, source, classes)
         clip = load_clip(arch, pretrained, precision, tokenizer)
         prompting = visual_prompt or tuning
@@ -127,8 +126,7 @@ class PromptedCLIP(MatchClassifier):
             data_preprocessor=preprocessing(data_preprocessor, clip, len(classes)),
             init_cfg=init_cfg,
         )
-        self.classes = classes
-        self.descriptions = sentences
+        self.classes, self.descriptions = classes, sentences
         self.clip_identity, self.transfer = clip.identity, transfer
         self.text_tower = TextTower(clip, text_checkpointing)
         scale = clip.logit_scale

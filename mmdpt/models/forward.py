@@ -30,11 +30,7 @@ def forward_pass(
         required (Set[str]): Fields that the head requires, see :class:`Part`.
         adapted (bool): False: zero-shot CLIP.
         second (Tensor, optional): A second view of each image.
-        choose (Callable, optional): From image features and the templates'
-            features to the classes whose text is encoded. Defaults to all.
-
-    Returns:
-        Match: What the pass produced.
+        choose (Callable, optional): Says which classes' text is encoded, from both features.
     """
     tower, text, scale, visual, *_ = sides
     required = sides.required(required) if adapted else frozenset()
@@ -44,39 +40,44 @@ def forward_pass(
     frozen_image = frozen_text = class_ids = classes = pooled = found = kept = None
     if not adapts or required & {'frozen_image', 'class_ids'}:
         frozen, tokens, first = frozen_pass(sides, tokens, first, adapts)
-        frozen_image, pooled = frozen.feature.to(scale.dtype), frozen.pooled
+        frozen_image, pooled = frozen.to(scale.dtype).feature, frozen.pooled
     if not adapted or required & {'frozen_text', 'class_ids'}:
         frozen_text = text.frozen()
 
     def adapted_pass(classes: torch.Tensor | None) -> ImageFeatures:
-        return tower(tokens, visual, classes, first) if adapts else ImageFeatures(frozen_image)
+        if not adapts:
+            return ImageFeatures(frozen_image)
+        return tower(tokens, visual, classes, first).to(scale.dtype)
 
     if choose is not None:
         found = adapted_pass(None)
-        kept = choose(found.feature.to(scale.dtype), frozen_text)
-    learnt = frozen_text  # (C, E) or (B, C, E)
-    if adapted:
-        learnt = text.learnt(frozen_image) if kept is None else text.learnt(classes=kept)
+        kept = choose(found.feature, frozen_text)
+    learnt = text.learnt(frozen_image, kept) if adapted else frozen_text  # (C, E) or (B, C, E)
     if 'class_ids' in required:
-        logits = similarity(frozen_image, frozen_text, scale)
-        class_ids = logits.topk(visual.top_k).indices  # (B, K)
+        class_ids = likeliest(frozen_image, frozen_text, scale, visual.top_k)
         classes = F.embedding(class_ids, learnt)  # (B, K, E)
     found = adapted_pass(classes) if found is None else found
-    given = found.prompt_tokens
     return Match(
-        found.feature.to(scale.dtype),
+        found.feature,
         learnt,
         scale,
         frozen_image,
         frozen_text,
         class_ids,
         found.evidence,
-        prompt_tokens=None if given is None else given.to(scale.dtype),
-        teacher=sides.teacher(images) if 'teacher' in required else None,
-        second_image=None if second is None else frozen_feature(sides, second),
-        classes=kept,
-        pooled=pooled,
+        found.prompt_tokens,
+        sides.teacher(images) if 'teacher' in required else None,
+        None if second is None else frozen_feature(sides, second),
+        kept,
+        pooled,
     )
+
+
+def likeliest(
+    image: torch.Tensor, text: torch.Tensor, scale: torch.Tensor, count: int
+) -> torch.Tensor:
+    """The K classes most similar to each image (DPT, section 3.3), (B, K)."""
+    return similarity(image, text, scale).topk(count).indices
 
 
 @torch.no_grad()

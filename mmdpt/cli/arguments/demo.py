@@ -45,6 +45,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--template', help='zero-shot: the prompt, with {} for the name')
     parser.add_argument('--device', help='cpu, cuda, ...; by default the best there is')
+    _add_limits(parser)
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return parser.parse_args(argv)
+
+
+def _add_limits(parser: argparse.ArgumentParser) -> None:
+    """Where the page is, and the most that it accepts."""
     parser.add_argument(
         '--host',
         default='127.0.0.1',
@@ -72,5 +79,3 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         metavar='N',
         help='most pixels of a photo, in millions (default %(default)g)',
     )
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    return parser.parse_args(argv)

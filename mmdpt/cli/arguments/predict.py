@@ -62,6 +62,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='classify all photos together (TransCLIP): each depends on the others, and all are '
         'looked at before the first is told',
     )
+    _add_running(parser)
+    return parser.parse_args(argv)
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """How it runs, and where the answers go."""
     parser.add_argument('--batch-size', type=int, default=32, metavar='B', help='images at once')
     parser.add_argument(
         '--workers',
@@ -84,4 +90,3 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--quiet', action='store_true', help='no table on the screen')
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
-    return parser.parse_args(argv)

@@ -29,6 +29,12 @@ class ImageFeatures(NamedTuple):
     prompt_tokens: torch.Tensor | None = None
     pooled: torch.Tensor | None = None
 
+    def to(self, dtype: torch.dtype) -> 'ImageFeatures':
+        """With feature and prompt tokens of a type."""
+        tokens = self.prompt_tokens
+        tokens = None if tokens is None else tokens.to(dtype)
+        return self._replace(feature=self.feature.to(dtype), prompt_tokens=tokens)
+
 
 def through_blocks(
     blocks: nn.ModuleList,
