@@ -1,6 +1,8 @@
 """One line, with a remedy, for errors that arise far below."""
 
 import re
+import signal
+import threading
 import time
 
 import torch
@@ -49,14 +51,24 @@ def first_cause(error):
     """Exception: The death of a loading process that an error may follow from.
 
     PyTorch raises it from a signal handler, which may come after the broken
-    connection has been noticed.
+    connection has been noticed. After that, another death is not told: it would
+    break into the telling of this one.
     """
+    broken = isinstance(error, (ConnectionError, EOFError))
     try:
-        if isinstance(error, (ConnectionError, EOFError)):
+        if broken:
             time.sleep(1)
+        if broken or 'DataLoader worker' in str(error):
+            _ignore_deaths()
     except RuntimeError as death:
+        _ignore_deaths()
         return death
     return error
+
+
+def _ignore_deaths():
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _reason(text):
