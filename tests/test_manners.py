@@ -2,6 +2,7 @@
 
 import os.path as osp
 import shlex
+import time
 
 import pytest
 from helpers.short_runs import ROOT, short_config, train
@@ -14,7 +15,7 @@ from mmpretrain.registry import MODELS
 from mmdpt.datasets import innermost, share_dataset
 from mmdpt.datasets.shared import check_shared
 from mmdpt.engine import read_checkpoint
-from mmdpt.engine.cli import set_seed
+from mmdpt.engine.cli import build_runner, set_seed
 from mmdpt.engine.config_check import check_config
 from mmdpt.engine.fit_check import check_fit
 
@@ -37,6 +38,15 @@ def test_plain_runner_refuses_stages(tmp_path):
     with pytest.raises(ValueError, match="stages.*runner_type='FewShotRunner'"):
         Runner.from_cfg(cfg).train()
     assert not list(tmp_path.glob('*.pth'))
+
+
+def test_runs_of_one_second_share_nothing(tmp_path, monkeypatch):
+    """Neither log nor message hub, which names the checkpoints."""
+    monkeypatch.setattr(time, 'strftime', lambda *a: '20260101_000000')
+    found = [build_runner(short_config('coop', tmp_path / name)) for name in ('one', 'two')]
+    assert found[0].experiment_name != found[1].experiment_name
+    assert found[0].message_hub is not found[1].message_hub
+    assert [len(list((tmp_path / name).glob('*/*.log'))) for name in ('one', 'two')] == [1, 1]
 
 
 def test_plain_runner_names_the_missing_benchmark(tmp_path):

@@ -1,5 +1,8 @@
 """The Runner of configs that say once which data they are about."""
 
+from collections import Counter
+from typing import ClassVar
+
 from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.logging import MMLogger
@@ -22,6 +25,8 @@ class FewShotRunner(Runner):
     :func:`share_dataset`, and perhaps ``stages``, see :class:`StagedTrainLoop`.
     Configs name it by ``runner_type``, which MMPretrain's tools follow as well."""
 
+    _begun: ClassVar[Counter] = Counter()  # runs of this process, by second
+
     @classmethod
     def from_cfg(cls, cfg: Config) -> Runner:
         """Build a runner; see the base class.
@@ -34,6 +39,17 @@ class FewShotRunner(Runner):
             quieten(MMLogger.get_current_instance())  # speaks before the runner's own is there
         complete_teacher(cfg)
         return super().from_cfg(share_dataset(select_on_val(cfg)))
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set the environment up, and a name of its own for this run; see the base class.
+
+        MMEngine finds loggers and message hubs by config and second, so two runs
+        of one second would share theirs, with the checkpoints that they name.
+        """
+        super().setup_env(env_cfg)
+        self._begun[self._timestamp] += 1
+        if self._begun[self._timestamp] > 1:
+            self._timestamp += f'_{self._begun[self._timestamp]}'
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         """Build the training loop, in stages where the config has some; see the base class."""

@@ -1,6 +1,7 @@
 """What is left of a trained model when its classes no longer change."""
 
 import copy
+from collections.abc import Sequence
 
 import torch
 import torch.nn as nn
@@ -32,7 +33,9 @@ class FixedText(nn.Module):
         """The features of the templates, (C, E)."""
         return self.frozen_features
 
-    def learnt(self, image: torch.Tensor | None = None) -> torch.Tensor:
+    def learnt(
+        self, image: torch.Tensor | None = None, classes: Sequence[int] | None = None
+    ) -> torch.Tensor:
         """The learnt text features, (C, E)."""
         return self.learnt_features
 

@@ -64,7 +64,6 @@ def write(model, folder):
     Config(
         dict(
             _base_=BASES,
-            experiment_name=str(folder),  # two trainings of one second must not share a log
             val_dataloader=few,
             test_dataloader=few,
             model=model,
