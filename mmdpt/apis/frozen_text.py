@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from mmpretrain.registry import MODELS
+
 from mmdpt.datasets.descriptions import check_template
 
 
@@ -35,8 +37,10 @@ def set_descriptions(model: dict, names: list[str], file: str | None, source: st
 
 def _reads_frozen_text(model: dict) -> bool:
     """Whether predicting takes features of templates or sentences."""
-    kinds = [(model.get(name) or {}).get('type') for name in ('text_prompt', 'visual_prompt')]
-    return kinds[0] in (None, 'TCP') or kinds[1] == 'CAVPT'
+    if model.get('text_prompt') is None:
+        return True
+    prompts = filter(None, (model.get(name) for name in ('text_prompt', 'visual_prompt')))
+    return any(MODELS.get(p['type']).requires & {'frozen_text', 'class_ids'} for p in prompts)
 
 
 def _check_of_use(model: dict, option: str, what: str) -> None:

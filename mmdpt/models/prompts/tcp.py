@@ -54,6 +54,8 @@ class TCP(TextPrompt):
         ValueError: If a value is out of range or a prompt is too long.
     """
 
+    requires = frozenset({'frozen_text'})
+
     def __init__(
         self,
         about: ModelInfo,
