@@ -3,13 +3,16 @@
 import asyncio
 import json
 import os
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import test_demo
-from test_demo import answered, free_port, gradio, models, tool, upload, write_digit  # noqa: F401  (fixtures)
+from test_demo import TINY, answered, browser, free_port, gradio, models, tool, upload, write_digit  # noqa: F401  (fixtures)
 
-from mmdpt.demo import Limits
+from mmdpt.demo import Limits, Models, build_page, launch, zero_shot_choice
 from mmdpt.demo.guard import SameOrigin
 from mmdpt.demo.uploads import MANY, Photos, make_room
 
@@ -274,3 +277,57 @@ def test_limits_that_are_none(gradio, models, capsys, arguments):  # noqa: F811
 
 def test_settings_are_plain():
     assert json.loads(json.dumps(Limits()._asdict()))['total_megabytes'] == 200
+
+
+UPLOADS = """
+const [url, mode, count, done] = arguments
+const status = []
+const send = async () => {
+    for (let i = 0; i < count; i++) {
+        const form = new FormData()
+        form.append('files', new Blob([new Uint8Array(800000)]), `photo${i}.png`)
+        try {
+            const answer = await fetch(
+                url + 'gradio_api/upload', {method: 'POST', body: form, mode})
+            status.push(answer.status)
+        } catch (error) {
+            status.push('failed')
+        }
+    }
+    done(status)
+}
+send()
+"""
+
+
+@pytest.mark.browser
+def test_a_browser_elsewhere(gradio, browser, tmp_path, monkeypatch):  # noqa: F811
+    """Another site leaves nothing on the disk; the page's own visitor at most the quota."""
+    folder, site = tmp_path / 'uploads', tmp_path / 'site'
+    folder.mkdir(), site.mkdir()
+    (site / 'index.html').write_text('<title>another site</title>')
+    monkeypatch.setenv('GRADIO_TEMP_DIR', str(folder))
+    limits = Limits(megabytes=1, total_megabytes=4)
+    page = build_page(Models(dict(one=zero_shot_choice(['zero', 'one'], **TINY))), limits)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(site))
+    other = ThreadingHTTPServer(('127.0.0.1', 0), handler)
+    Thread(target=other.serve_forever, daemon=True).start()
+
+    def kept():
+        return sum(file.stat().st_size for file in folder.rglob('*') if file.is_file())
+
+    try:
+        url = launch(page, port=free_port(), limits=limits)
+        browser.set_script_timeout(60)
+        before = kept()
+        browser.get(f'http://127.0.0.1:{other.server_port}/')
+        for mode in ('no-cors', 'cors'):  # a status of 0: the browser hides the answer
+            seen = browser.execute_async_script(UPLOADS, url, mode, 12)
+            assert len(seen) == 12 and set(seen) <= {0, 403, 'failed'}
+        assert kept() == before
+        browser.get(url)
+        status = browser.execute_async_script(UPLOADS, url, 'same-origin', 12)
+        assert 200 in status and before < kept() <= 4e6
+    finally:
+        other.shutdown()
+        page.close()

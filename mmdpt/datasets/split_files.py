@@ -196,11 +196,13 @@ def check_classes(split: Split, path: str, classes: Sequence[str] | None = None)
         if names.setdefault(item.label, item.name) != item.name:
             raise ValueError(
                 f'Label {item.label} of {path!r} has two class names, '
-                f'{names[item.label]!r} and {item.name!r} ({item.path}).'
+                f'{_short.repr(names[item.label])} and {_short.repr(item.name)} '
+                f'({_short.repr(item.path)}).'
             )
     if len(names) < 2:
         raise ValueError(
-            f'{path!r} has too few classes: {list(names.values())}; a classifier needs at least 2.'
+            f'{path!r} has too few classes: {_short.repr(list(names.values()))}; a classifier '
+            'needs at least 2.'
         )
     check_names(names.values(), path)
     total = max(max(names) + 1, len(classes or ()))
@@ -213,7 +215,7 @@ def check_classes(split: Split, path: str, classes: Sequence[str] | None = None)
     gaps = sorted(set(range(total)) - {item.label for item in split.train})
     if gaps:
         raise ValueError(
-            f'The train list of {path!r} has no image with label(s) {gaps}; '
+            f'The train list of {path!r} has no image with label(s) {_short.repr(gaps)}; '
             f'labels must run from 0 to {total - 1} without gaps.'
         )
     found = tuple(names[label] for label in range(total))
