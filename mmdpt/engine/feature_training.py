@@ -7,22 +7,21 @@ from typing import Any
 
 import torch
 from mmengine.dist import get_rank, get_world_size
-from mmengine.runner import EpochBasedTrainLoop
 from mmpretrain.registry import LOOPS
 from mmpretrain.structures import DataSample
 
 from mmdpt.models.heads.feature_space import FeatureHead, Found
 from mmdpt.utils.checks import check_least
-from mmdpt.utils.unwrap import unwrapped
 
 from .kept_views import KeptViews
+from .whole_loops import PreparedTrainLoop
 
 NEVER = 2**31
 VAL_LISTS = ('few', 'whole')
 
 
 @LOOPS.register_module()
-class FeatureTrainLoop(EpochBasedTrainLoop):
+class FeatureTrainLoop(PreparedTrainLoop):
     """MMEngine's training loop over kept features, for models that leave the image alone.
 
     A :class:`FeatureHead` first takes what it can from the features of the
@@ -112,11 +111,6 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
                 'fit, search and pool out of train_cfg.'
             )
 
-    @property
-    def model(self):
-        """The model, without its wrappers."""
-        return unwrapped(self.runner.model)
-
     def run_epoch(self) -> None:
         """The hooks of an epoch, with its steps, or without any."""
         if self._kept is None:
@@ -126,24 +120,13 @@ class FeatureTrainLoop(EpochBasedTrainLoop):
         self.runner.model.train()
         if self.takes_steps:
             for i, (features, samples) in enumerate(self.batches()):
-                self.step(i, features, samples)
+                self.run_iter(i, dict(inputs=features, data_samples=samples))
             if isinstance(head, FeatureHead):
                 head.end_epoch()
         if last and self.search is not None:
             self._tell(head.search(self._kept.validation(), **self.search))
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
-
-    def step(self, i: int, features: torch.Tensor, samples: list[DataSample]) -> None:
-        """One step of the optimizer, with the hooks of an iteration."""
-        runner, batch = self.runner, dict(inputs=features, data_samples=samples)
-        runner.call_hook('before_train_iter', batch_idx=i, data_batch=batch)
-        with runner.optim_wrapper.optim_context(runner.model):
-            losses = runner.model(features, samples, mode='loss')
-        total, outputs = self.model.parse_losses(losses)
-        runner.optim_wrapper.update_params(total)
-        runner.call_hook('after_train_iter', batch_idx=i, data_batch=batch, outputs=outputs)
-        self._iter += 1
 
     def batches(self) -> Iterator[tuple[torch.Tensor, list[DataSample]]]:
         """Features (B, E) and labels of an epoch's batches, this process's share."""

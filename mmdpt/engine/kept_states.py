@@ -1,19 +1,18 @@
 """Train on states that nothing learnt reaches, computed for many images at once."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
-from mmengine.runner import EpochBasedTrainLoop
 from mmpretrain.registry import LOOPS
 from torch.utils.data import DataLoader
 
 from mmdpt.utils.checks import check_least
-from mmdpt.utils.unwrap import unwrapped
+
+from .whole_loops import PreparedTrainLoop
 
 
 @LOOPS.register_module()
-class KeptStatesTrainLoop(EpochBasedTrainLoop):
+class KeptStatesTrainLoop(PreparedTrainLoop):
     """MMEngine's loop, for models that learn in their upper blocks alone.
 
     What enters the first block that learns is computed without a gradient, for
@@ -43,11 +42,11 @@ class KeptStatesTrainLoop(EpochBasedTrainLoop):
         kwargs.pop('by_epoch', None)
         super().__init__(runner, dataloader, max_epochs, **kwargs)
         self.images_at_once = images_at_once
-        sides = getattr(unwrapped(runner.model), 'sides', None)
+        sides = getattr(self.model, 'sides', None)
         if sides is None or not sides.adapts_images or not sides.constant_below:
             raise ValueError(
                 f'KeptStatesTrainLoop keeps what enters the first block that learns, but this '
-                f'{type(unwrapped(runner.model)).__name__} learns in none, or from the first on: '
+                f'{type(self.model).__name__} learns in none, or from the first on: '
                 'leave out train_cfg.type, or set model.tuning=dict(type="UpperBlocks", first=...).'
             )
         if sides.teacher is not None:
@@ -65,22 +64,11 @@ class KeptStatesTrainLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
-    def run_iter(self, idx: int, data_batch: Any) -> None:
-        """One step on states, which the data preprocessor must not see."""
-        runner, model = self.runner, self.runner.model
-        runner.call_hook('before_train_iter', batch_idx=idx, data_batch=data_batch)
-        with runner.optim_wrapper.optim_context(model):
-            losses = model(**data_batch, mode='loss')
-        loss, outputs = unwrapped(model).parse_losses(losses)
-        runner.optim_wrapper.update_params(loss)
-        runner.call_hook('after_train_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
-        self._iter += 1
-
     def _kept(self) -> Iterator[dict]:
         """The epoch's batches, states in place of the images."""
         waiting, images = [], 0
         for batch in self.dataloader:
-            waiting.append(unwrapped(self.runner.model).data_preprocessor(batch, training=True))
+            waiting.append(self.model.data_preprocessor(batch, training=True))
             images += len(waiting[-1]['inputs'])
             if images >= self.images_at_once:
                 yield from self._states(waiting)
@@ -91,6 +79,6 @@ class KeptStatesTrainLoop(EpochBasedTrainLoop):
     def _states(self, batches: list[dict]) -> Iterator[dict]:
         model, inputs = self.runner.model, [batch['inputs'] for batch in batches]
         with torch.no_grad(), self.runner.optim_wrapper.optim_context(model):
-            kept = unwrapped(model).states(torch.cat(inputs))
+            kept = self.model.states(torch.cat(inputs))
         for batch, states in zip(batches, kept.split([len(i) for i in inputs])):
             yield dict(batch, inputs=states)

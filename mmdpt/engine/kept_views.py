@@ -3,12 +3,12 @@
 from typing import Any
 
 import torch
-from mmpretrain.structures import DataSample
 
 from mmdpt.models.heads.feature_space import FeatureSpace, Labelled
 
 from .hooks import inner_datasets
 from .measure import check_apart, few_shot_set
+from .whole_loops import sample_of
 
 
 class KeptViews:
@@ -33,7 +33,7 @@ class KeptViews:
         if views == 'plain':
             dataset = few_shot_set(cfg, 'train', cfg.test_dataloader.dataset.pipeline)
         self.dataset = dataset
-        self.samples = [_sample(dataset.get_data_info(i)) for i in range(len(dataset))]
+        self.samples = [sample_of(dataset.get_data_info(i)) for i in range(len(dataset))]
         self._kept: dict[int, torch.Tensor] = {}
 
     def view(self, index: int) -> torch.Tensor:
@@ -109,9 +109,3 @@ class KeptViews:
     @torch.no_grad()
     def _labelled(self, features: torch.Tensor, labels: torch.Tensor) -> Labelled:
         return Labelled(self.model.match_features(features), labels)
-
-
-def _sample(info: dict) -> DataSample:
-    sample = DataSample().set_gt_label(info['gt_label'])
-    sample.set_field(info['img_path'], 'img_path', field_type='metainfo')
-    return sample

@@ -2,20 +2,18 @@
 
 import torch
 from mmengine.dist import all_gather_object
-from mmengine.runner import TestLoop
 from mmengine.runner.amp import autocast
 from mmpretrain.registry import LOOPS
 from torch.utils.data import DataLoader
 
-from mmdpt.utils.unwrap import unwrapped
-
 from ..evaluation.transclip import TransCLIP
 from ..evaluation.transductive import PREFIX, check_model, features_and_probabilities, predictions
 from .measure import check_apart, few_shot_set
+from .whole_loops import WholeTestLoop
 
 
 @LOOPS.register_module()
-class TransductiveTestLoop(TestLoop):
+class TransductiveTestLoop(WholeTestLoop):
     """MMEngine's test loop with TransCLIP behind the model.
 
     The figures' names begin with 'transductive/': the predictions depend on
@@ -34,30 +32,19 @@ class TransductiveTestLoop(TestLoop):
             images are the test images.
     """
 
+    prefix = f'{PREFIX}/'
+
     def __init__(self, runner, dataloader, evaluator, fp16: bool = False, support: bool = False):
         super().__init__(runner, dataloader, evaluator, fp16)
         self.support, self.train_set = support, None
-        check_model(self._model())
-
-    def _model(self):
-        return unwrapped(self.runner.model)
-
-    def run(self) -> dict:
-        """Test, with the hooks of a whole epoch."""
-        self.runner.call_hook('before_test')
-        self.runner.call_hook('before_test_epoch')
-        self.runner.model.eval()
-        metrics = {f'{PREFIX}/{name}': value for name, value in self.evaluate().items()}
-        self.runner.call_hook('after_test_epoch', metrics=metrics)
-        self.runner.call_hook('after_test')
-        return metrics
+        check_model(self.model)
 
     def evaluate(self) -> dict:
         """The metrics by their usual names, without any hook."""
         loader, total = self.dataloader, len(self.dataloader.dataset)
         samples, *own = self._look(loader)
         indices = list(loader.sampler)  # this process's share
-        place = next(self._model().parameters()).device
+        place = next(self.model.parameters()).device
         features, probabilities = (_whole(part, indices, total).to(place) for part in own)
         found = self._assign(features, probabilities)[indices].cpu()
         self.evaluator.process(data_samples=predictions(found, samples))
@@ -82,7 +69,7 @@ class TransductiveTestLoop(TestLoop):
         samples, parts = [], []
         for batch in loader:
             with autocast(enabled=self.fp16):
-                parts.append(features_and_probabilities(self._model(), batch))
+                parts.append(features_and_probabilities(self.model, batch))
             samples += batch['data_samples']
         features, probabilities = map(torch.cat, zip(*parts))
         return samples, features, probabilities
