@@ -37,5 +37,6 @@ def teacher_logits(
         together=True,
         encode=teacher,
         width=len(model.classes),
-        also=f'{teacher.fingerprint()} seed {dataset.seed} view {view}',
+        also=teacher.fingerprint(),
+        view=view,
     )

@@ -3,31 +3,21 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from mmdpt.utils.checks import check_count, check_weight
 from mmdpt.utils.values import Many, Share
 
 from ..part import ModelInfo
-from .feature_space import (
-    FeatureHead,
-    FeatureSpace,
-    Found,
-    Labelled,
-    best,
-    class_sums,
-    grid,
-    percent,
-)
+from .cache import CacheHead
+from .feature_space import FeatureSpace, Found, Labelled, best, class_sums, grid, percent
 from .match import Match, similarity
 
 TINY = 1e-6
 
 
 @MODELS.register_module()
-class APEHead(FeatureHead):
+class APEHead(CacheHead):
     """Tip-Adapter in the channels that tell classes apart, its labels weighted.
 
     `Not All Features Matter <https://arxiv.org/abs/2304.01195>`_, training-free:
@@ -50,6 +40,7 @@ class APEHead(FeatureHead):
     """
 
     saved_buffers = ('channels', 'labels', 'alpha', 'beta', 'gamma')
+    method = 'APE'
 
     def __init__(
         self,
@@ -63,46 +54,21 @@ class APEHead(FeatureHead):
         gamma: float = 0.1,
         **kwargs,
     ):
-        super().__init__(about, **kwargs)
-        size = about.image_tower.embed_dim
-        check_count('num_keys', num_keys, 1, 10**7, 'training images')
+        super().__init__(about, num_keys, **kwargs)
+        self.set_weights(alpha=alpha, beta=beta, gamma=gamma)
         if not 0 < channel_share <= 1:
             raise ValueError(
                 f'channel_share must be above 0 and at most 1, but is {channel_share!r}.'
             )
-        num_channels = max(1, round(channel_share * size))  # q
+        num_channels = max(1, round(channel_share * about.image_tower.embed_dim))  # q
         self.weights = (similarity_weight, variance_weight)
-        self.num_classes = len(about.classes)
-        for name, value in dict(alpha=alpha, beta=beta, gamma=gamma).items():
-            check_weight(name, value)
-            self.register_buffer(name, torch.tensor(float(value), dtype=torch.float64))
         self.register_buffer('channels', torch.arange(num_channels))
-        self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
-        self.keys = nn.Parameter(torch.zeros(num_keys, size))
-
-    def transfer(self, old: Sequence[str]) -> set[str]:
-        raise ValueError(
-            'transfer=True cannot carry the cache of APE to other classes: it holds labelled '
-            f'images of the {len(old)} old ones. Fill a new one.'
-        )
 
     @torch.no_grad()
     def fit(self, space: FeatureSpace) -> None:
-        """Fill the cache and choose the channels.
-
-        Raises:
-            ValueError: If the cache has room for another number of images.
-        """
-        match, labels = space.support
-        views = match.image.view(space.views, -1, match.image.shape[1])
-        if views.shape[1] != len(self.labels):
-            raise ValueError(
-                f'APEHead has room for {len(self.labels)} images, but the training set has '
-                f'{views.shape[1]}: set model.head.num_keys={views.shape[1]}.'
-            )
-        self.keys.copy_(F.normalize(views.mean(0), dim=-1))
-        self.labels.copy_(labels[: len(self.labels)])
-        criterion = self.criterion(match.text)
+        """Fill the cache and choose the channels."""
+        super().fit(space)
+        criterion = self.criterion(space.support.match.text)
         self.channels.copy_(criterion.topk(len(self.channels)).indices)
 
     def likeness(self, text: torch.Tensor) -> torch.Tensor:

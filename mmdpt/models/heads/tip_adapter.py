@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from mmdpt.utils.checks import check_count, check_weight
 from mmdpt.utils.values import Many
 
 from ..part import ModelInfo
-from .feature_space import FeatureHead, FeatureSpace, Found, Labelled, best, grid, percent
+from .cache import CacheHead
+from .feature_space import Found, Labelled, best, grid, percent
 from .match import Match, similarity
 
 
 @MODELS.register_module()
-class TipAdapterHead(FeatureHead):
+class TipAdapterHead(CacheHead):
     """A cache of the few labelled images, added to the zero-shot logits.
 
     `Tip-Adapter <https://arxiv.org/abs/2207.09519>`_, equations 4-6: the
@@ -36,45 +35,13 @@ class TipAdapterHead(FeatureHead):
     """
 
     saved_buffers = ('labels', 'alpha', 'beta')
+    method = 'Tip-Adapter'
 
     def __init__(
         self, about: ModelInfo, num_keys: Many, alpha: float = 1.0, beta: float = 1.0, **kwargs
     ):
-        super().__init__(about, **kwargs)
-        check_count('num_keys', num_keys, 1, 10**7, 'training images')
-        check_weight('alpha', alpha)
-        check_weight('beta', beta)
-        self.num_keys = num_keys
-        self.register_buffer('alpha', torch.tensor(float(alpha), dtype=torch.float64))
-        self.register_buffer('beta', torch.tensor(float(beta), dtype=torch.float64))
-        self.register_buffer('labels', torch.zeros(num_keys, dtype=torch.long))
-        self.num_classes = len(about.classes)
-        self.keys = nn.Parameter(torch.zeros(num_keys, about.image_tower.embed_dim))
-
-    def transfer(self, old: Sequence[str]) -> set[str]:
-        raise ValueError(
-            'transfer=True cannot carry the cache of Tip-Adapter to other '
-            'classes: it holds labelled images of the old ones. Fill a new '
-            'one.'
-        )
-
-    @torch.no_grad()
-    def fit(self, space: FeatureSpace) -> None:
-        """Fill the cache with the views' mean features.
-
-        Raises:
-            ValueError: If the cache has room for another number of images.
-        """
-        match, labels = space.support
-        views = match.image.view(space.views, -1, match.image.shape[1])
-        if views.shape[1] != self.num_keys:
-            raise ValueError(
-                f'TipAdapterHead has room for {self.num_keys} images, but the '
-                f'training set has {views.shape[1]}: set model.head.num_keys='
-                f'{views.shape[1]}.'
-            )
-        self.keys.copy_(F.normalize(views.mean(0), dim=-1))
-        self.labels.copy_(labels[: self.num_keys])
+        super().__init__(about, num_keys, **kwargs)
+        self.set_weights(alpha=alpha, beta=beta)
 
     def affinity(self, image: torch.Tensor) -> torch.Tensor:
         """Similarity of features (B, E) to the keys, (B, S)."""
