@@ -4,14 +4,13 @@ from unittest.mock import patch
 
 import torch
 from mmengine.optim import build_optim_wrapper
-from mmpretrain.registry import PARAM_SCHEDULERS
 
 from mmdpt.models.heads.clap import RULES, text_samples
 from mmdpt.models.heads.feature_space import FeatureSpace, Labelled
 
 from .feature_space import check_equal, common, labelled, model_of, space_of
 from .golden import Golden
-from .runs import samples
+from .runs import samples, warm_cosine
 from .settings import NotImplementedCase
 
 CONSTRAINTS = {'l2': False, 'l2_adaptative': True}
@@ -93,15 +92,7 @@ def clap_run(golden: Golden, model, image: torch.Tensor, labels: torch.Tensor) -
             ),
         ),
     )
-    schedule = PARAM_SCHEDULERS.build(
-        dict(
-            type='ConstantWarmupCosineLR',
-            end=meta['epochs'],
-            warmup_epochs=meta['warmup_epochs'],
-            warmup_lr=meta['warmup_lr'],
-        ),
-        default_args=dict(optimizer=optim),
-    )
+    schedule = warm_cosine(optim, meta['epochs'], meta['warmup_epochs'], meta['warmup_lr'])
     size, rows = meta['batch_size'], {n: [] for n in ('lr', 'loss', 'prototypes_selected')}
     outer, found, step = {n: [] for n in ('multipliers', 'penalty')}, {}, 0
     count = max(1, len(arrays['support/labels']) // size)

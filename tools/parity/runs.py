@@ -60,6 +60,19 @@ def prograd(golden: Golden, model) -> dict:
     return found
 
 
+def warm_cosine(optim, epochs: int, warmup_epochs: int, warmup_lr: float):
+    """The schedule of Dassl: a constant warm-up, then a cosine."""
+    return PARAM_SCHEDULERS.build(
+        dict(
+            type='ConstantWarmupCosineLR',
+            end=epochs,
+            warmup_epochs=warmup_epochs,
+            warmup_lr=warmup_lr,
+        ),
+        default_args=dict(optimizer=optim),
+    )
+
+
 def promptsrc(golden: Golden, model) -> dict:
     """Train, add the epochs up with our hook, and predict."""
     plan = golden.meta['trajectory']
@@ -70,15 +83,7 @@ def promptsrc(golden: Golden, model) -> dict:
             optimizer=dict(type='SGD', lr=plan['base_lr'], **plan['sgd']),
         ),
     )
-    schedule = PARAM_SCHEDULERS.build(
-        dict(
-            type='ConstantWarmupCosineLR',
-            end=plan['epochs'],
-            warmup_epochs=plan['warmup_epochs'],
-            warmup_lr=plan['warmup_constant_lr'],
-        ),
-        default_args=dict(optimizer=optim),
-    )
+    schedule = warm_cosine(optim, plan['epochs'], plan['warmup_epochs'], plan['warmup_constant_lr'])
     hook = GaussianAggregationHook(golden.meta['gpa_mean'], golden.meta['gpa_std'])
     runner = SimpleNamespace(model=model, epoch=0, max_epochs=plan['epochs'])
     hook.before_train(runner)

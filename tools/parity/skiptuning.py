@@ -4,7 +4,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from mmengine.optim import build_optim_wrapper
-from mmpretrain.registry import PARAM_SCHEDULERS
 
 from mmdpt.models.clip.packed_text import constant_states
 from mmdpt.models.heads.class_skipping import chances
@@ -143,14 +142,8 @@ def rates(golden: Golden, model) -> tuple:
             paramwise_cfg=dict(custom_keys=groups),
         ),
     )
-    schedule = PARAM_SCHEDULERS.build(
-        dict(
-            type='ConstantWarmupCosineLR',
-            end=plan['epochs'],
-            warmup_epochs=plan['warmup_epochs'],
-            warmup_lr=plan['warmup_constant_lr'],
-        ),
-        default_args=dict(optimizer=optim),
+    schedule = runs.warm_cosine(
+        optim, plan['epochs'], plan['warmup_epochs'], plan['warmup_constant_lr']
     )
     return optim, schedule
 

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.evaluation import Accuracy
-from mmpretrain.registry import PARAM_SCHEDULERS
 
 from mmdpt.models.reference_names import rules_of
 from mmdpt.engine.schedule import constant_warmup_cosine
@@ -138,15 +137,7 @@ def optimisation(plan: dict, model, wrapper: dict):
             paramwise_cfg=dict(custom_keys=groups),
         ),
     )
-    schedule = PARAM_SCHEDULERS.build(
-        dict(
-            type='ConstantWarmupCosineLR',
-            end=plan['epochs'],
-            warmup_epochs=warmup,
-            warmup_lr=plan['warmup_constant_lr'],
-        ),
-        default_args=dict(optimizer=optim),
-    )
+    schedule = runs.warm_cosine(optim, plan['epochs'], warmup, plan['warmup_constant_lr'])
     return optim, schedule
 
 
