@@ -8,17 +8,14 @@ Prints the tables; docs/results.md says what the columns and the marks mean.
 
 import argparse
 
-from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import UNSEALED
+from .common import UNSEALED, described_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described_parser(__doc__)
     parser.add_argument('work_dirs', nargs='+', help='work directories, or folders of them')
     parser.add_argument('--csv', metavar='FILE', help='write one line for each figure of each run')
     parser.add_argument('--markdown', metavar='FILE', help='write the tables here')

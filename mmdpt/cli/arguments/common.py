@@ -3,6 +3,15 @@
 import argparse
 from typing import Any
 
+from mmdpt.paths import spoken
+
+
+def described_parser(text: str | None) -> argparse.ArgumentParser:
+    """A parser whose help begins with a module's docstring, as it is written."""
+    return argparse.ArgumentParser(
+        description=spoken(text or ''), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
 
 class LateOptions(argparse.Action):
     """``KEY=VALUE`` pairs; MMEngine, which reads them, is imported if there are any."""

@@ -11,15 +11,14 @@ for which classes they were trained: their order must be CONFIG's.
 
 import argparse
 
-from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
+
+from .common import described_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described_parser(__doc__)
     parser.add_argument('config', help='config file of the model, or the name of a shipped one')
     parser.add_argument('files', nargs='+', metavar='[PREFIX=]FILE')
     parser.add_argument('--out', required=True, help='file to write')

@@ -7,16 +7,12 @@ docs/demo.md.
 
 import argparse
 
-from mmdpt.paths import spoken
-
-from .common import PRETRAINED
+from .common import PRETRAINED, described_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described_parser(__doc__)
     parser.add_argument(
         'checkpoints',
         nargs='*',

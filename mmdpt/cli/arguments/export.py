@@ -7,19 +7,16 @@ Each file is checked against the model; see docs/export.md.
 
 import argparse
 
-from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import PRETRAINED
+from .common import PRETRAINED, described_parser
 
 FORMATS = ('torch', 'onnx')  # of mmdpt.export, which takes seconds to import
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described_parser(__doc__)
     parser.add_argument(
         'checkpoint',
         nargs='?',

@@ -9,17 +9,14 @@ the seeds. The CSV is that of tools/collect_results.py.
 
 import argparse
 
-from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import UNSEALED
+from .common import UNSEALED, described_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described_parser(__doc__)
     parser.add_argument('results', nargs='+', help='a CSV file, or work directories')
     parser.add_argument(
         '--out', required=True, metavar='FILE', help='the figure: .png, .pdf or .svg'

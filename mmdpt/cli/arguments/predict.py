@@ -9,19 +9,16 @@ See docs/predict.md.
 
 import argparse
 
-from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import PRETRAINED
+from .common import PRETRAINED, described_parser
 
 ZERO_SHOT = 'zero-shot'
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described_parser(__doc__)
     parser.add_argument('checkpoint', help=f'file that training wrote, or {ZERO_SHOT}')
     parser.add_argument(
         'images',

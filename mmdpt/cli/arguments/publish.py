@@ -6,15 +6,14 @@ predict, test, export and demo take DIR in the place of a checkpoint.
 
 import argparse
 
-from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
+
+from .common import described_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described_parser(__doc__)
     parser.add_argument('checkpoint', help='file that training wrote')
     parser.add_argument('folder', metavar='DIR', help='folder to write, new or empty')
     parser.add_argument('--license', metavar='NAME', help='of what was learnt, such as mit')

@@ -13,19 +13,16 @@ where tools/collect_results.py finds them.
 
 import argparse
 
-from mmdpt.paths import spoken
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import add_common_arguments
+from .common import add_common_arguments, described_parser
 
 PROTOCOLS = ('base-to-new', 'cross-dataset', 'domain-generalisation')  # of mmdpt.evaluation
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=spoken(__doc__), formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = described_parser(__doc__)
     parser.add_argument('config', help='config file of the training, or the name of a shipped one')
     parser.add_argument('checkpoint', help='checkpoint of the training')
     parser.add_argument('--protocol', required=True, choices=PROTOCOLS)
