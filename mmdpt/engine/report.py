@@ -10,6 +10,7 @@ from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
 from mmdpt.utils.files import write_json
+from mmdpt.utils.memory import peak_memory
 from mmdpt.utils.seal import sealed
 from mmdpt.utils.unwrap import unwrapped
 
@@ -186,6 +187,7 @@ class FewShotReportHook(Hook):
             baselines=self.compared,
             few_shot=self.final,
             train_seconds=round(seconds, 3),
+            peak_memory_mib=round(peak_memory(), 1),
             test_images=len(runner.test_dataloader.dataset),
             checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
             versions=versions(),

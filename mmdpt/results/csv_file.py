@@ -10,7 +10,13 @@ from ..utils.text import cell, from_cell
 from .row import COLUMNS, Row
 
 KINDS = dict(
-    shots=int, seed=int, epochs=int, accuracy=float, train_seconds=float, dirty='True'.__eq__
+    shots=int,
+    seed=int,
+    epochs=int,
+    accuracy=float,
+    train_seconds=float,
+    peak_memory_mib=float,
+    dirty='True'.__eq__,
 )
 
 

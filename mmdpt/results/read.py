@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .left_config import read_left_config
-from .row import METRIC, Row, parse_name, zero_shot_name
+from .row import COSTS, METRIC, Row, parse_name, zero_shot_name
 from .schema import Described, says_what_it_is
 
 UNLABELLED = 'unlabelled images'
@@ -33,8 +33,9 @@ def result_rows(results: dict, path: Path) -> list[Row]:
             )
         ]
     own.accuracy = results['few_shot'][METRIC]
-    own.epochs, own.train_seconds = results.get('epochs'), results.get('train_seconds')
-    other: dict = dict(epochs=None, train_seconds=None, data='')
+    for name in COSTS:
+        setattr(own, name, results.get(name))
+    other: dict = dict(dict.fromkeys(COSTS), data='')
     rows = [own]
     if results.get('zero_shot'):
         rows.append(

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import harmonic_mean
+from statistics import fmean, harmonic_mean
 
 from .cells import Cell, average, by, cell, doubtful_draws, mixed_code, spread
 from .row import NOTE, TRANSDUCTIVE, Row, reference
@@ -77,6 +77,7 @@ def few_shot_tables(rows, subset, name, doubtful) -> list[Table]:
     cells, datasets = grid(rows, name, doubtful), unique(row.dataset for row in rows)
     methods = method_order(rows, name)
     shots = sorted(unique(row.shots for row in rows), key=shot_order)
+    costs = by([r for r in rows if r.peak_memory_mib is not None], lambda r: (name(r), r.shots))
     extra = '' if subset == 'all' else f', {subset} classes'
     table = Table(
         f'{AVERAGE if len(datasets) > 1 else datasets[0]} by shots{extra}',
@@ -87,20 +88,32 @@ def few_shot_tables(rows, subset, name, doubtful) -> list[Table]:
         found = [_over_datasets(cells, method, datasets, k) for k in shots]
         table.rows.append(((method,), [row[-1] for row in found]))
     return [table] + [
-        _one_shot_table(cells, methods, datasets, k, f'{shot_name(k)}{extra}')
+        _one_shot_table(cells, methods, datasets, k, f'{shot_name(k)}{extra}', costs)
         for k in shots
         if k != 0 or shots == [0]
     ]
 
 
-def _one_shot_table(cells, methods, datasets, shots, title):
+def _one_shot_table(cells, methods, datasets, shots, title, costs):
     columns = datasets + ([AVERAGE] if len(datasets) > 1 else [])
-    table = Table(title, ['Method'], columns)
+    costly = any(k == shots for _, k in costs)
+    table = Table(title, ['Method'], columns + (['seconds', 'peak MiB'] if costly else []))
     for method in methods:
         for k in {0, shots}:  # zero-shot is in each table
             if any((method, dataset, k) in cells for dataset in datasets):
-                table.rows.append(((method,), _over_datasets(cells, method, datasets, k)))
+                found = _over_datasets(cells, method, datasets, k)
+                found += _cost(costs.get((method, k), [])) if costly else []
+                table.rows.append(((method,), found))
     return table
+
+
+def _cost(runs) -> list[Cell]:
+    """Mean seconds of the training and mean peak memory, over the runs that say them."""
+    if not runs:
+        return [Cell(), Cell()]
+    seconds = fmean(run.train_seconds for run in runs)
+    memory = fmean(run.peak_memory_mib for run in runs)
+    return [Cell(text=f'{seconds:.1f}'), Cell(text=f'{memory:.0f}')]
 
 
 def _over_datasets(cells, method, datasets, shots) -> list[Cell]:
