@@ -29,8 +29,8 @@ def share_dataset(cfg: Config) -> Config:
         cfg (Config): Changed in place. ``cfg.dataset`` may hold ``name`` (of
             a benchmark, or of your own data if ``own`` is True),
             ``data_root``, ``subset``, ``background`` (of transparent pictures,
-            for all loaders), and for your own data the other
-            arguments of :func:`own_benchmark`.
+            for all loaders), ``protocol`` (see :class:`DataProtocol`),
+            and for your own data the other arguments of :func:`own_benchmark`.
 
     Returns:
         Config: The same.
@@ -91,7 +91,7 @@ def _values(shared: dict) -> dict:
         )
     return dict(
         benchmark=benchmark,
-        **{key: shared[key] for key in ('data_root', 'subset') if key in shared},
+        **{key: shared[key] for key in ('data_root', 'subset', 'protocol') if key in shared},
     )
 
 
@@ -112,6 +112,10 @@ def _fill_loaders(dataset: ConfigDict, shared: dict) -> None:
 def _fill_model(model: ConfigDict, values: dict, before: dict) -> None:
     while 'module' in model:  # test-time augmentation
         model = model.module
+    values, before = (
+        {key: value for key, value in said.items() if key != 'protocol'}
+        for said in (values, before)
+    )
     classes = model.get('classes')
     if isinstance(classes, str) or (classes and classes == before):
         model.classes = ConfigDict(values)
