@@ -24,6 +24,7 @@ from .measure import BASELINES, check_baselines, measure_baselines, measure_zero
 from .provenance import now, package_commit, versions
 from .recipe import make_recipe
 
+CLOCKS = dict(train_seconds=time.time, train_cpu_seconds=time.process_time)
 NAMES = dict(
     linear_probe='linear probe (logistic regression on frozen CLIP features)',
     raw_pixels='raw pixels (logistic regression)',
@@ -95,13 +96,14 @@ class FewShotReportHook(Hook):
                 )
         for name, accuracy in self.compared.items():
             runner.logger.info(f'For comparison, {NAMES[name]}: {accuracy:.2f} %')
-        self.started = time.time()
-        self.before = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+        info = runner.message_hub.runtime_info
+        self.before = {name: info.get(name, 0.0) - clock() for name, clock in CLOCKS.items()}
 
     def after_train_epoch(self, runner):
         """Keep the training time, so that a resumed training goes on counting."""
         if self.enable:
-            runner.message_hub.update_info('train_seconds', self._seconds())
+            for name, clock in CLOCKS.items():
+                runner.message_hub.update_info(name, self.before[name] + clock())
 
     def after_val_epoch(self, runner, metrics=None):
         """Take over a validation that is the test, after the last epoch."""
@@ -116,15 +118,13 @@ class FewShotReportHook(Hook):
         """Test the learnt model and report all figures."""
         if not self.enable:
             return
-        seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+        info = runner.message_hub.runtime_info
+        seconds = {name: round(info.get(name, 0.0), 3) for name in CLOCKS}
         if self.best_on_val:
             self.selected = load_best(runner)
         if self.final is None:
             self.final = {k: float(v) for k, v in runner.test_loop.run().items()}
         self._tell(runner, seconds)
-
-    def _seconds(self):
-        return self.before + time.time() - self.started
 
     @master_only
     def _tell(self, runner, seconds):
@@ -139,7 +139,7 @@ class FewShotReportHook(Hook):
             lines += [f'  learnt from {used["images"]} unlabelled images: {used["source"]}']
         lines += [
             f'  learnt{self._which()}: {_metrics(self.final)}',
-            f'  training took {seconds:.1f} s, without these tests',
+            f'  training took {seconds["train_seconds"]:.1f} s, without these tests',
             f'  results: {_short(path)}',
         ]
         checkpoint = results['checkpoint']
@@ -186,7 +186,7 @@ class FewShotReportHook(Hook):
             described=bool(getattr(unwrapped(runner.model), 'descriptions', None)),
             baselines=self.compared,
             few_shot=self.final,
-            train_seconds=round(seconds, 3),
+            **seconds,
             peak_memory_mib=round(peak_memory(), 1),
             test_images=len(runner.test_dataloader.dataset),
             checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),

@@ -78,6 +78,7 @@ class Training(Described):
     baselines: Annotated[dict[Name, Percent], Field(max_length=20)] | None = None
     epochs: Count | None = None
     train_seconds: Annotated[Figure, Field(ge=0)] | None = None
+    train_cpu_seconds: Annotated[Figure, Field(ge=0)] | None = None
     peak_memory_mib: Annotated[Figure, Field(ge=0)] | None = None
     described: bool | None = None
     templates: Text | Annotated[list[Text], Field(max_length=10000)] | None = None
