@@ -157,7 +157,7 @@ class BaseFewShotDataset(BaseDataset):
             seed=self.seed,
             subset=self.subset,
             draw_hash=self.draw_hash,
-            data_protocol=dict(said, name=self.protocol_name) if self.protocol_name else None,
+            data_protocol=self.protocol.noted(self.protocol_name),
             flipped=flipped,
         )
         # MMEngine ends the packing with a collection of all garbage: 0.2 s

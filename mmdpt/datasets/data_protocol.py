@@ -7,7 +7,7 @@ hash of the draw and the results, so that no table mixes them with ordinary runs
 import math
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
@@ -70,6 +70,11 @@ class DataProtocol(Closed):
         """What differs from the benchmark."""
         return self.model_dump(exclude_defaults=True)
 
+    def noted(self, name: str | None = None) -> dict[str, Any] | None:
+        """What results say of it; None for the benchmark's own conditions."""
+        name = self.name if name is None else name
+        return dict(self.said(), name=name) if name else None
+
 
 def read_protocol(value: dict | DataProtocol | None) -> DataProtocol:
     """A config's ``dataset.protocol``.
@@ -79,12 +84,13 @@ def read_protocol(value: dict | DataProtocol | None) -> DataProtocol:
     """
     if isinstance(value, DataProtocol):
         return value
+    known = ', '.join(DataProtocol.model_fields)
+    if not isinstance(value, (Mapping, type(None))) or not set(value or ()) <= {*known.split(', ')}:
+        raise ValueError(f'dataset.protocol is a dict with any of {known}, not {value!r}')
     try:
         found = DataProtocol.model_validate(dict(value or {}))
-    except (ValidationError, TypeError) as error:
-        known = ', '.join(DataProtocol.model_fields)
-        told = first_fault(error) if isinstance(error, ValidationError) else error
-        raise ValueError(f'dataset.protocol ({known}): {told}') from None
+    except ValidationError as error:
+        raise ValueError(f'dataset.protocol.{first_fault(error)}') from None
     if (found.corruption is None) != (found.severity is None):
         raise ValueError(
             'dataset.protocol: corruption and severity belong together, such as '

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from mmengine.config import Config, ConfigDict
 
+from .data_protocol import DataProtocol
+
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # for configs that are run with a plain Runner
 REFUSAL = (
@@ -14,6 +16,9 @@ REFUSAL = (
 )
 LOADING = ('LoadPILImage', 'mmpretrain.LoadPILImage')
 OWN = ('classes', 'templates', 'image_dir', 'fractions', 'allow_leaks')
+GIVEN = ('data_root', 'subset', 'protocol')  # to each dataset, where the config says it
+SHARED = {'name', *GIVEN, 'background', 'own', *OWN, 'shared'}
+PROTOCOL = {*DataProtocol.model_fields}  # settings of ``dataset.protocol``
 
 
 def share_dataset(cfg: Config) -> Config:
@@ -89,10 +94,7 @@ def _values(shared: dict) -> dict:
         benchmark = dict(
             name=benchmark, **{key: shared[key] for key in OWN if shared.get(key) is not None}
         )
-    return dict(
-        benchmark=benchmark,
-        **{key: shared[key] for key in ('data_root', 'subset', 'protocol') if key in shared},
-    )
+    return dict(benchmark=benchmark, **{key: shared[key] for key in GIVEN if key in shared})
 
 
 def _fill(dataset: ConfigDict, values: dict, before: dict) -> None:

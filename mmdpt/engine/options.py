@@ -12,7 +12,7 @@ from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, set_random_seed
 from torch.utils.data import DataLoader
 
-from ..datasets.data_protocol import DataProtocol
+from ..datasets.shared import PROTOCOL, SHARED
 
 # Dicts of a config that are not objects, and what they may contain.
 LOADER = {*inspect.signature(DataLoader).parameters} | {'num_batch_per_epoch'}
@@ -55,8 +55,8 @@ PLACES = {
         'dcn_offset_lr_mult',
         'bypass_duplicate',
     },
-    'dataset': {'protocol'},
-    'dataset.protocol': {*DataProtocol.model_fields},
+    'dataset': SHARED,
+    'dataset.protocol': PROTOCOL,
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
 }
 WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text'}

@@ -177,6 +177,8 @@ class FewShotReportHook(Hook):
             seed=runner.seed,
             subset=meta.get('subset'),
             draw_hash=identity.get('draw_hash'),
+            data_protocol=meta.get('data_protocol'),
+            flipped=meta.get('flipped') or None,  # path, true and given label
             clip=identity.get('clip'),
             epochs=runner.epoch,
             selected=self.selected,

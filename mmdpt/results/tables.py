@@ -48,7 +48,9 @@ def all_tables(rows: Sequence[Row]) -> tuple[list[Table], list[str]]:
         rows, lambda r: (r.protocol, r.subset, r.data)
     ).items():
         if data and protocol == 'few-shot':  # with zero-shot CLIP to compare with
-            some = [r for r in rows if r.shots == 0 and r.subset == subset] + some
+            own = any(r.shots == 0 for r in some)  # of corrupted test images
+            plain = [r for r in rows if r.shots == 0 and r.subset == subset and not r.data]
+            some = some if own else plain + some
         if protocol == 'few-shot':
             made = few_shot_tables(some, subset, name, doubtful)
         elif protocol == 'base-to-new':
