@@ -46,7 +46,7 @@ class Corrupt:
         # these two take a seed instead of NumPy's global generator
         more = dict(seed=int(np.random.randint(2**31))) if self._seeded else {}
         rgb = self._apply(Image.fromarray(img[..., ::-1]), self.severity, **more)
-        results['img'] = np.ascontiguousarray(np.uint8(rgb)[..., ::-1])
+        results['img'] = np.ascontiguousarray(np.asarray(rgb).astype(np.uint8)[..., ::-1])
         return results
 
     def __repr__(self) -> str:

@@ -24,7 +24,7 @@ def fit_cache(cfg: Config) -> Config:
     train = (cfg.get('train_dataloader') or {}).get('dataset') or {}
     head = (cfg.get('model') or {}).get('head') or {}
     if 'num_keys' in head and (train.get('protocol') or {}).get('imbalance'):
-        head.num_keys = len(DATASETS.build(dict(train, lazy_init=True)).load_data_list())
+        head['num_keys'] = len(DATASETS.build(dict(train, lazy_init=True)).load_data_list())
     return cfg
 
 
