@@ -9,6 +9,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from mmdpt.evaluation.predictions import PREDICTIONS, ZERO_SHOT
 from mmdpt.utils.files import write_json
 from mmdpt.utils.memory import peak_memory
 from mmdpt.utils.seal import sealed
@@ -21,6 +22,7 @@ from .entry import belongs_to
 from .kept_teacher import unlabelled_images
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
+from .prediction_files import KeptTests, selection_of
 from .provenance import now, package_commit, versions
 from .recipe import make_recipe
 
@@ -50,6 +52,8 @@ class FewShotReportHook(Hook):
         best_on_val (bool): Test the epoch that is best on the few-shot validation
             images, and say so in the results; see :func:`select_on_val`. The
             benchmark's protocol tests the last one.
+        predictions (bool): Whether to write what was predicted for each image, too, by the
+            learnt model and by zero-shot CLIP; see docs/trust.md.
 
     Raises:
         ValueError: On an unknown baseline, or, before the training, if there
@@ -58,7 +62,7 @@ class FewShotReportHook(Hook):
 
     priority = 'LOW'  # after the losses are logged, before checkpoints
 
-    def __init__(self, baselines=(), enable=True, method=None, best_on_val=False):
+    def __init__(self, baselines=(), enable=True, method=None, best_on_val=False, predictions=True):
         for name in baselines:
             if name not in BASELINES:
                 raise ValueError(f"unknown baseline '{name}': choose among {', '.join(BASELINES)}")
@@ -67,6 +71,7 @@ class FewShotReportHook(Hook):
         self.method = method
         self.zero_shot, self.compared, self.final = None, {}, None
         self.best_on_val, self.selected = best_on_val, None
+        self.predictions = KeptTests(predictions)
 
     def before_train(self, runner):
         """Measure zero-shot accuracy and the baselines."""
@@ -87,7 +92,9 @@ class FewShotReportHook(Hook):
             runner.logger.info(
                 f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images'
             )
+            self.predictions.begin(runner, runner.test_loop)
             self.zero_shot = measure_zero_shot(model, runner.test_loop)
+            self.predictions.end(ZERO_SHOT)
             runner.logger.info(f'Zero-shot CLIP: {_metrics(self.zero_shot)}')
         with main_process_alone() as works:  # longer than a collective would wait
             if works:
@@ -105,14 +112,23 @@ class FewShotReportHook(Hook):
             for name, clock in CLOCKS.items():
                 runner.message_hub.update_info(name, self.before[name] + clock())
 
+    def before_val_epoch(self, runner):
+        """Keep the predictions of a validation that is the test, too."""
+        if self._is_test(runner):
+            self.predictions.begin(runner, runner.val_loop)
+
     def after_val_epoch(self, runner, metrics=None):
         """Take over a validation that is the test, after the last epoch."""
+        if self._is_test(runner):
+            self.final = {k: float(v) for k, v in metrics.items()}
+            self.predictions.end(PREDICTIONS)
+
+    def _is_test(self, runner):
         cfg = runner.cfg
         same = cfg.get('val_dataloader') == cfg.get('test_dataloader') and cfg.get(
             'val_evaluator'
         ) == cfg.get('test_evaluator')
-        if same and runner.epoch == runner.max_epochs:
-            self.final = {k: float(v) for k, v in metrics.items()}
+        return self.enable and same and runner.epoch == runner.max_epochs
 
     def after_train(self, runner):
         """Test the learnt model and report all figures."""
@@ -123,12 +139,15 @@ class FewShotReportHook(Hook):
         if self.best_on_val:
             self.selected = load_best(runner)
         if self.final is None:
+            self.predictions.begin(runner, runner.test_loop)
             self.final = {k: float(v) for k, v in runner.test_loop.run().items()}
+            self.predictions.end(PREDICTIONS)
         self._tell(runner, seconds)
 
     @master_only
     def _tell(self, runner, seconds):
         results = self._results(runner, seconds)
+        results['files'] = self.predictions.write(runner, results)
         path = osp.join(runner.work_dir, 'results.json')
         write_json(sealed(results), path, indent=2)
         lines = [f'Few-shot result: {_title(results)}']
@@ -182,6 +201,7 @@ class FewShotReportHook(Hook):
             clip=identity.get('clip'),
             epochs=runner.epoch,
             selected=self.selected,
+            selection=selection_of(runner),
             views=getattr(getattr(runner, 'train_loop', None), 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
