@@ -35,7 +35,8 @@ TRAINING = (
     'draw_hash',
     'clip',
     'unlabelled_images',
-    'selection',
+    'data_protocol',
+    'used_for',
 )
 
 

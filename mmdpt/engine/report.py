@@ -22,9 +22,10 @@ from .entry import belongs_to
 from .kept_teacher import unlabelled_images
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
-from .prediction_files import KeptTests, selection_of
+from .prediction_files import KeptTests
 from .provenance import now, package_commit, versions
 from .recipe import make_recipe
+from .used_for import used_for
 
 CLOCKS = dict(train_seconds=time.time, train_cpu_seconds=time.process_time)
 NAMES = dict(
@@ -201,7 +202,7 @@ class FewShotReportHook(Hook):
             clip=identity.get('clip'),
             epochs=runner.epoch,
             selected=self.selected,
-            selection=selection_of(runner),
+            used_for=used_for(runner),
             views=getattr(getattr(runner, 'train_loop', None), 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
