@@ -1,6 +1,5 @@
 """What few-shot training has gained: figures before and after it."""
 
-import os
 import os.path as osp
 import shlex
 import time
@@ -23,7 +22,7 @@ from .kept_teacher import unlabelled_images
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
 from .prediction_files import KeptTests
-from .provenance import now, package_commit, versions
+from .provenance import about_file, now, package_commit, versions
 from .recipe import make_recipe
 from .used_for import used_for
 
@@ -212,7 +211,7 @@ class FewShotReportHook(Hook):
             **seconds,
             peak_memory_mib=round(peak_memory(), 1),
             test_images=len(runner.test_dataloader.dataset),
-            checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
+            checkpoint=last and about_file(last),
             versions=versions(),
             commit=self.commit,
             finished=now(),
