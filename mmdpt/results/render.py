@@ -57,6 +57,8 @@ def legend(tables: Sequence[Table], interval: bool = False) -> list[str]:
     ]
     if any('H' in table.columns for table in tables):
         lines.append('H: harmonic mean of the averaged base and new accuracies.')
+    if any('AUROC' in column for table in tables for column in table.columns):
+        lines.append('AUROC, FPR95, AUPR, OpenworldAUC: in per cent as well.')
     return lines + [f'{mark} {text}' for mark, text in MARKS.items() if mark in used]
 
 

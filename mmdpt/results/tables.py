@@ -9,6 +9,7 @@ from .row import NOTE, TRANSDUCTIVE, Row, reference
 
 AVERAGE = 'Average'
 PARTS = ('base', 'new')
+SEVERAL = ('open-world', 'ood')  # their figures are of several kinds, and have no mean
 COSTS = ['seconds', 'CPU seconds', 'peak MiB']
 
 
@@ -183,10 +184,11 @@ def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
         head = f'{protocol} from {source}'
         if protocol == TRANSDUCTIVE:
             head = f'{protocol} ({NOTE}), {source}'
-        table = Table(f'{head}, {shot_name(shots)}', ['Method'], [*targets, AVERAGE])
+        mean = [] if protocol in SEVERAL else [AVERAGE]
+        table = Table(f'{head}, {shot_name(shots)}', ['Method'], [*targets, *mean])
         for method in method_order(some, name):
             found = {t: cell(groups.get((method, t), []), doubtful) for t in targets}
-            table.rows.append(((method,), [*found.values(), average(found)]))
+            table.rows.append(((method,), [*found.values(), *[average(found)] * len(mean)]))
         tables.append(table)
     return tables
 
