@@ -59,6 +59,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='classify all photos together (TransCLIP): each depends on the others, and all are '
         'looked at before the first is told',
     )
+    parser.add_argument(
+        '--reject',
+        action='store_true',
+        help='say "not sure" where the probability is below the threshold of a calibrated '
+        'checkpoint (mmdpt calibrate)',
+    )
     _add_running(parser)
     return parser.parse_args(argv)
 
