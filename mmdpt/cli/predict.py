@@ -33,18 +33,12 @@ def check_arguments(args):
         value = getattr(args, name)
         if value is not None:
             check_least(f'--{name.replace("_", "-")}', value, least)
-    if args.checkpoint == ZERO_SHOT:
-        if not args.classes:
-            raise ValueError(f'{ZERO_SHOT} needs class names: --classes "cat,dog"')
-        if args.config:
-            raise ValueError(f'--config belongs to a checkpoint, not to {ZERO_SHOT}')
-        if args.reject:
-            raise ValueError(
-                f'--reject needs a threshold from labelled photos, and {ZERO_SHOT} has none: '
-                'train, then mmdpt calibrate CHECKPOINT'
-            )
-    elif args.arch:
-        raise ValueError(f'--arch belongs to {ZERO_SHOT}: a checkpoint has its own')
+    check_model_arguments(args)
+    if args.reject and args.checkpoint == ZERO_SHOT:
+        raise ValueError(
+            f'--reject needs a threshold from labelled photos, and {ZERO_SHOT} has none: '
+            'train, then mmdpt calibrate CHECKPOINT'
+        )
     if args.reject and args.transductive:
         raise ValueError(
             'the threshold of --reject is for photos classified one by one: leave --transductive '
@@ -53,22 +47,38 @@ def check_arguments(args):
     check_files(args, args.images)
 
 
+def check_model_arguments(args):
+    """Raise ValueError unless the arguments describe one model."""
+    if args.checkpoint == ZERO_SHOT:
+        if not args.classes:
+            raise ValueError(f'{ZERO_SHOT} needs class names: --classes "cat,dog"')
+        if args.config:
+            raise ValueError(f'--config belongs to a checkpoint, not to {ZERO_SHOT}')
+    elif args.arch:
+        raise ValueError(f'--arch belongs to {ZERO_SHOT}: a checkpoint has its own')
+
+
 def check_files(args, images):
     """Refuse outputs that would cost a file."""
     lines = 'jsonl' if (args.json or '').lower().endswith('.jsonl') else 'json'
     check_outputs(
         [Output('--json', args.json, lines), Output('--csv', args.csv, 'predictions')],
-        [
-            args.checkpoint,
-            args.config,
-            args.pretrained,
-            args.classes,
-            args.descriptions,
-            *(args.templates or ()),
-            *(path for path in images if not os.path.isdir(path)),
-        ],
+        inputs_of(args, images),
         args.overwrite,
     )
+
+
+def inputs_of(args, images):
+    """list[str | None]: Files that are read."""
+    return [
+        args.checkpoint,
+        args.config,
+        args.pretrained,
+        args.classes,
+        args.descriptions,
+        *(args.templates or ()),
+        *(path for path in images if not os.path.isdir(path)),
+    ]
 
 
 def texts(given, separator=None):
@@ -125,9 +135,7 @@ def predict(args):
         raise ValueError(f'--top-k is {args.top_k}, but there are {count} classes')
     if args.reject:
         check_reject(args, inferencer)
-    workers = args.workers
-    if workers is None:
-        workers = 0 if inferencer.device.type == 'cpu' else min(8, os.cpu_count())
+    workers = worker_count(args, inferencer)
     bad, unsure, start = [], 0, time.perf_counter()
     with ExitStack() as stack:
         outputs = [stack.enter_context(closing(o)) for o in open_outputs(args, paths, inferencer)]
@@ -147,6 +155,13 @@ def predict(args):
     how += f', not sure of {unsure}' if args.reject else ''
     print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second{how}', file=sys.stderr)
     report(bad, paths, named)
+
+
+def worker_count(args, inferencer):
+    """int: Processes that load images."""
+    if args.workers is not None:
+        return args.workers
+    return 0 if inferencer.device.type == 'cpu' else min(8, os.cpu_count())
 
 
 def check_reject(args, inferencer):
