@@ -189,8 +189,8 @@ def _trained_on(cfg: Config, indices: list[int], folder: str) -> torch.nn.Module
     cfg.work_dir, cfg.log_level, cfg.load_from, cfg.resume = folder, 'ERROR', None, False
     cfg.train_dataloader.dataset.indices = indices
     (cfg.get('default_hooks') or {}).get('report', {}).update(enable=False, best_on_val=False)
-    for loop in ('train_cfg', 'test_cfg'):  # a fold's features serve no other training
-        (cfg.get(loop) or {}).pop('cache_dir', None)
+    cfg.train_cfg.pop('cache_dir', None)  # a fold's features serve no other training
+    cfg.test_cfg = {}
     runner = build_runner(cfg)
     runner.train()
     return unwrapped(runner.model)
