@@ -43,6 +43,25 @@ def test_command_without_says_it_in_one_message(command):
     assert all(command in line for command in COMMANDS)
 
 
+def test_library_that_a_bare_machine_lacks(tmp_path):
+    """As on Debian without a desktop: MMCV imports OpenCV, which does not load."""
+    (tmp_path / 'cv2.py').write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file: No such file')"
+    )
+    code = f'sys.path.insert(0, {str(tmp_path)!r})\n' + RUN
+    done = without([], code, 'train', 'dpt_tiny_digits_16shot')
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert last.startswith('error: libGL.so.1') and 'apt-get install libgl1 libxcb1' in last
+
+
+def test_bug_shows_its_traceback(tmp_path):
+    (tmp_path / 'cv2.py').write_text("raise ImportError('something else')")
+    code = f'sys.path.insert(0, {str(tmp_path)!r})\n' + RUN
+    done = without([], code, 'train', 'dpt_tiny_digits_16shot')
+    assert done.returncode == 1 and 'Traceback' in done.stderr
+
+
 def test_help_needs_neither():
     done = without(['mmengine', 'mmcv', 'mmpretrain', 'torch'], RUN, 'train', '--help')
     assert done.returncode == 0 and 'usage' in done.stdout
