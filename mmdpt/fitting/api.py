@@ -101,7 +101,9 @@ def fit(
         setting = Setting(*clip, prompts, data.folder, seed, workers)
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         screen.photos(data, len(deal(data.train, seed)))
-        screen.heading(' '.join(clip), 'the GPU' if torch.cuda.is_available() else 'the CPU', minutes)
+        screen.heading(
+            ' '.join(clip), 'the GPU' if torch.cuda.is_available() else 'the CPU', minutes
+        )
         data, zero = look(data, setting, budget, folder, out, screen)
         folds = Folds(deal(data.train, seed), setting, budget, folder)
         outcomes = compare(wanted, folds, data, zero, screen, bool(methods))
@@ -180,9 +182,7 @@ def look(
     return photos, zero
 
 
-def decide(
-    outcomes: list[Outcome], wanted: Sequence[str], named: bool
-) -> tuple[Outcome, Decision]:
+def decide(outcomes: list[Outcome], wanted: Sequence[str], named: bool) -> tuple[Outcome, Decision]:
     """The winner.
 
     Raises:
@@ -206,14 +206,13 @@ def draw_curve(
     winner: Outcome, outcomes: list[Outcome], folds: Folds, seed: int, screen: Screen
 ) -> schema.Curve | None:
     """The learning curve of the winner, or of GDA where the time is short."""
-    candidates = [o for o in (winner, *outcomes) if o.runs and o.tried.name in (winner.tried.name, 'gda')]
+    candidates = [
+        o for o in (winner, *outcomes) if o.runs and o.tried.name in (winner.tried.name, 'gda')
+    ]
     if not candidates:
         return None
     curve = learning_curve(
-        candidates,
-        folds,
-        seed,
-        lambda done, total: screen.working('learning curve', done, total),
+        candidates, folds, seed, lambda done, total: screen.working('learning curve', done, total)
     )
     screen.curve(curve)
     return curve

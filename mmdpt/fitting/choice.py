@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmdpt.results.fit_schema import Share
+
 Z = 1.959964  # of a 95 % interval
 
 
@@ -16,8 +18,8 @@ class Decision(NamedTuple):
     why: str
 
 
-def share(correct: np.ndarray) -> dict[str, float]:
-    """Accuracy in per cent with its 95 % interval (Wilson 1927), as ``fit_schema.Share`` has it.
+def share(correct: np.ndarray) -> Share:
+    """Accuracy in per cent with its 95 % interval (Wilson 1927).
 
     Args:
         correct (np.ndarray): (N,) bool, at least one.
@@ -26,7 +28,7 @@ def share(correct: np.ndarray) -> dict[str, float]:
     middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     low, high = max(middle - half, 0.0), min(middle + half, 1.0)
-    return dict(images=n, accuracy=100 * p, low=100 * min(low, p), high=100 * max(high, p))
+    return Share(images=n, accuracy=100 * p, low=100 * min(low, p), high=100 * max(high, p))
 
 
 def lead(best: np.ndarray, other: np.ndarray) -> tuple[float, float]:
@@ -58,10 +60,9 @@ def choose(correct: dict[str, np.ndarray], titles: dict[str, str]) -> Decision:
     """
     means = {name: float(np.mean(right)) for name, right in correct.items()}
     best = max(means, key=lambda name: means[name])  # of equal ones the simplest
-    for name, right in correct.items():
-        gap, error = lead(correct[best], right)
-        if gap <= error:
-            break
+    leads = {name: lead(correct[best], right) for name, right in correct.items()}
+    name = next(name for name, (gap, error) in leads.items() if gap <= error)
+    gap, error = leads[name]
     if name == best:
         return Decision(name, f'{titles[name]} is the most accurate, and no simpler one is near it')
     return Decision(

@@ -103,6 +103,5 @@ class Classifier:
 
 
 def load(path: str, pretrained: str | None = None, device: str | None = None) -> Classifier:
-    """Load a model: ``mmdpt.load('work_dirs/fit').predict('photo.jpg')``; see :class:`Classifier`."""
+    """Load a model: ``mmdpt.load('mugs').predict('photo.jpg')``; see :class:`Classifier`."""
     return Classifier(path, pretrained, device)
-

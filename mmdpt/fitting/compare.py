@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmdpt.datasets.split_files import Split
-from mmdpt.results.fit_schema import Share, Tried
+from mmdpt.results.fit_schema import Tried
 
 from .budget import Budget, OutOfTime, growth, longest, needed, spell
 from .choice import share, tuned
@@ -72,12 +72,7 @@ class Outcome:
 
 
 def compare(
-    wanted: Sequence[str],
-    folds: Folds,
-    photos: Photos,
-    zero: ZeroShot,
-    screen: Screen,
-    named: bool,
+    wanted: Sequence[str], folds: Folds, photos: Photos, zero: ZeroShot, screen: Screen, named: bool
 ) -> list[Outcome]:
     """Cross-validate methods, from simple to complex, and zero-shot CLIP in any case.
 
@@ -129,7 +124,8 @@ def cross_validate(method: Method, folds: Folds, screen: Screen) -> Outcome:
         ValueError: If the method does not suit these photos.
     """
     budget, count, settings = folds.budget, len(folds.splits), method.settings
-    start, runs = budget.spent(), [[None] * count for _ in settings]
+    start = budget.spent()
+    runs: list[list[Run]] = [[] for _ in settings]
     for done in range(count * len(settings)):
         fold, number = divmod(done, len(settings))
         most = longest(budget.left(), count, len(settings), budget.refit) if done == 0 else None
@@ -137,36 +133,46 @@ def cross_validate(method: Method, folds: Folds, screen: Screen) -> Outcome:
             found = folds.train(method, settings[number], fold, most)
         except OutOfTime as error:
             total = error.seconds + needed(error.seconds, count, len(settings), budget.refit)
-            return _left_out(method, total + start, budget, start)
-        runs[number][fold] = found
+            return _left_out(method, total, budget, start)
+        runs[number].append(found)
         screen.working(method.title, done + 1, count * len(settings))
         spent = budget.spent() - start
         mean = spent / (done + 1)
         rest = mean * (count * len(settings) - done - 1) + max(mean * growth(count), budget.refit)
         if rest > budget.left() + (SLACK * budget.seconds if done else 0):
-            return _left_out(method, start + spent + rest, budget, start)
+            return _left_out(method, spent + rest, budget, start)
     budget.refit = max(budget.refit, mean * growth(count))
     right = [[r.learnt.correct().numpy() for r in setting] for setting in runs]
     number, answers = tuned(right)
     return _outcome(method, settings[number], right[number], answers, runs[number], spent, mean)
 
 
-def _outcome(method, chosen, right, answers, runs, seconds, mean) -> Outcome:
+def _outcome(
+    method: Method,
+    chosen: dict,
+    right: list[np.ndarray],
+    answers: np.ndarray,
+    runs: list[Run],
+    seconds: float,
+    mean: float,
+) -> Outcome:
     tried = Tried(
         name=method.name,
         title=method.title,
         settings=chosen,
         folds=[100 * float(fold.mean()) for fold in right if len(fold)],
-        result=Share(**share(answers)),
+        result=share(answers),
         seconds=seconds,
     )
     return Outcome(tried, answers, runs, mean)
 
 
-def _left_out(method: Method, total: float, budget: Budget, start: float) -> Outcome:
-    minutes = (total + budget.at_end) * 1.1 / 60
+def _left_out(method: Method, seconds: float, budget: Budget, start: float) -> Outcome:
+    """A method that takes so many seconds, begun after ``start``."""
+    left = max(0.0, budget.seconds - budget.at_end - start)
+    minutes = (start + seconds + budget.at_end) * 1.1 / 60
     wanted = f'{minutes:.1f}' if minutes < 10 else f'{minutes:.0f}'
-    reason = f'needs about {spell(total - start)}, {spell(max(0, budget.seconds - start))} are left'
+    reason = f'needs about {spell(seconds)}, {spell(left)} are left'
     tried = Tried(
         name=method.name,
         title=method.title,

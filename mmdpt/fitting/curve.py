@@ -57,4 +57,4 @@ def _thin(split, part: int, seed: int):
 
 def _point(part: int, folds: Folds, right: np.ndarray) -> Point:
     images = round(np.mean([len(split.train) for split in folds.splits]))
-    return Point(share=float(part), train_images=images, **share(right))
+    return Point(share=float(part), train_images=images, **share(right).model_dump())

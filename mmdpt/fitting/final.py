@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmdpt.engine.cli import build_runner
 from mmdpt.engine.collect_predictions import collect_predictions
 from mmdpt.evaluation.predictions import PREDICTIONS, ZERO_SHOT, Predictions
-from mmdpt.results.fit_schema import Share, Tested
+from mmdpt.results.fit_schema import Tested
 from mmdpt.utils.files import write_text
 
 from .choice import lead, share
@@ -48,7 +48,7 @@ def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> 
         for path, runs in zip(paths, zip(*[(r.learnt, r.zero_shot) for r in outcome.runs])):
             joined(runs).write(path)
         return None
-    return judged(*(Predictions.read(path) for path in paths), method)
+    return judged(Predictions.read(paths[0]), Predictions.read(paths[1]), method)
 
 
 def keep_zero_shot(cfg: Config, out: str) -> None:
@@ -79,12 +79,7 @@ def judged(learnt: Predictions, zero_shot: Predictions, method: Method) -> Teste
             f'on the held-out photos the model {what} zero-shot CLIP ({gap:+.1f} points, standard '
             f'error {error:.1f}): add photos, or use class names and templates alone'
         )
-    return Tested(
-        model=Share(**share(right)),
-        zero_shot=Share(**share(before)),
-        difference=gap,
-        warning=warning,
-    )
+    return Tested(model=share(right), zero_shot=share(before), difference=gap, warning=warning)
 
 
 def joined(parts: tuple[Predictions, ...]) -> Predictions:

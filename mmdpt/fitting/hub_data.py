@@ -62,7 +62,8 @@ def _columns(features: dict[str, Any], path: str) -> tuple[str, str]:
     """The names of the columns of images and of labels."""
     images = [name for name, kind in features.items() if type(kind).__name__ == 'Image']
     labels = [name for name, kind in features.items() if type(kind).__name__ == 'ClassLabel']
-    labels = labels if len(labels) == 1 else [n for n in ('label', 'labels') if n in features][:1]
+    if len(labels) != 1:
+        labels = [str(name) for name in ('label', 'labels') if name in features][:1]
     if len(images) != 1 or not labels:
         raise ValueError(
             f'{path!r} has the columns {", ".join(features)}: there must be one of images, and '

@@ -63,9 +63,7 @@ ALL = (
         loop="_base_.pop('loop'), fit=dict(c={C})",
         settings=tuple(dict(C=c) for c in (0.01, 0.1, 1.0)),
     ),
-    Method(
-        'clap', loop="_base_.pop('loop'), views='plain', pool=False, ", epochs=300, batch=256
-    ),
+    Method('clap', loop="_base_.pop('loop'), views='plain', pool=False, ", epochs=300, batch=256),
     Method('clip_adapter', loop=KEPT, epochs=200, tiny=dict(lines=ADAM, epochs=50)),
     Method(
         'coop',

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from mmdpt.datasets import get_layout, own_benchmark
 from mmdpt.datasets.doctor import check_dataset
@@ -41,7 +42,7 @@ class Photos:
     classes: tuple[str, ...]
     train: list[Item]
     test: list[Item]
-    held_out: str
+    held_out: Literal['given', 'drawn', 'none']
     warnings: tuple[str, ...] = ()
 
     def warned(self, *texts: str) -> 'Photos':
@@ -73,7 +74,8 @@ def read_photos(path: str, seed: int = 1, shots: int | None = None, image_dir: s
     train, copies = _once(layout, split)
     if copies:
         warnings.append(f'{copies} photos are copies of others of their class, which count once')
-    held_out, test = ('given', list(split.test)) if split.test else ('drawn', [])
+    held_out: Literal['given', 'drawn', 'none'] = 'given'
+    test = list(split.test)
     if not test:
         train, test = hold_out(train, seed)
         held_out = 'drawn' if test else 'none'
@@ -185,5 +187,7 @@ def thinned(items: Sequence[Item], part: float, seed: int) -> list[Item]:
 def write_split(split: Split, path: str) -> str:
     """Write a split file; return its path."""
     os.makedirs(osp.dirname(path), exist_ok=True)
-    write_json({part: [list(item) for item in items] for part, items in split._asdict().items()}, path)
+    write_json(
+        {part: [list(item) for item in items] for part, items in split._asdict().items()}, path
+    )
     return path

@@ -39,11 +39,12 @@ class WatchHook(Hook):
     """Give up a training as soon as its first steps say that it would take too long.
 
     Args:
-        longest (float): Seconds, from now on.
+        start (float): What the clock showed when it was begun.
+        longest (float): Seconds, from then on.
     """
 
-    def __init__(self, longest: float):
-        self.start, self.longest, self.first = time.monotonic(), longest, 0.0
+    def __init__(self, start: float, longest: float):
+        self.start, self.longest, self.first = start, longest, 0.0
 
     def after_train_iter(
         self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Any = None
@@ -92,7 +93,7 @@ def run(config: str, work_dir: str, longest: float | None = None) -> Run:
     cfg.default_hooks.checkpoint = dict(UNSAVED)
     runner = build_runner(cfg)
     if longest is not None:
-        runner.register_hook(WatchHook(longest - (time.monotonic() - start)))
+        runner.register_hook(WatchHook(start, longest))
     runner.train()
     learnt, zero_shot = (
         Predictions.read(osp.join(work_dir, name)) for name in (PREDICTIONS, ZERO_SHOT)
