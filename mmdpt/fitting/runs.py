@@ -70,7 +70,9 @@ def write_config(text: str, folder: str) -> str:
 
 def configured(config: str, work_dir: str) -> Config:
     """A config file as a training inside this process takes it."""
-    cfg = Config.fromfile(config, format_python_code=False)
+    read = Config.fromfile(config)
+    # laid out with yapf, a training of a second would take four
+    cfg = Config(read.to_dict(), filename=read.filename, format_python_code=False)
     cfg.work_dir = work_dir
     cfg.default_hooks.logger.quiet = True
     return cfg
