@@ -1,5 +1,6 @@
 """The final model: trained on all photos of the training part, tested once on the held-out part."""
 
+import os
 import os.path as osp
 
 import torch
@@ -45,6 +46,9 @@ def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> 
     write_text(text, config)  # the Runner has left it there with all defaults
     paths = [osp.join(out, name) for name in (PREDICTIONS, ZERO_SHOT)]
     if not tested:
+        for path in [*paths, osp.join(out, 'results.json')]:
+            if osp.exists(path):
+                os.remove(path)  # figures of training photos
         for path, runs in zip(paths, zip(*[(r.learnt, r.zero_shot) for r in outcome.runs])):
             joined(runs).write(path)
         return None
