@@ -49,6 +49,7 @@ TEST = [
 MIM = ['configs', 'tools', 'model-index.yml']
 # Tools of our developers, which no wheel holds.
 OURS = [
+    'check_fit.py',
     'check_parity.py',
     'parity',
     'benchmark_speed.py',

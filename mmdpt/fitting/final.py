@@ -34,16 +34,14 @@ def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> 
         tested (bool): Whether there are held-out photos.
     """
     method, chosen = METHODS[outcome.tried.name], outcome.tried.settings
-    text = compose(method, setting, osp.join(out, SPLIT), chosen, tested)
-    config = osp.join(out, CONFIG)
-    write_text(text, config)
-    cfg = configured(config, out)
+    config = osp.join(out, CONFIG)  # the Runner leaves it with all defaults in its place
+    write_text(compose(method, setting, osp.join(out, SPLIT), chosen, tested), config)
+    cfg = configured(config, out, tidy=True)
     cfg.default_hooks.checkpoint.filename_tmpl = MODEL
     if method.learns:
         build_runner(cfg).train()
     else:
         keep_zero_shot(cfg, out)
-    write_text(text, config)  # the Runner has left it there with all defaults
     paths = [osp.join(out, name) for name in (PREDICTIONS, ZERO_SHOT)]
     if not tested:
         for path in [*paths, osp.join(out, 'results.json')]:

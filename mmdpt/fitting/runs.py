@@ -3,6 +3,7 @@
 import logging
 import os
 import os.path as osp
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
+from mmengine.logging import MMLogger
 
 from mmdpt.engine.cli import build_runner
 from mmdpt.evaluation.predictions import PREDICTIONS, ZERO_SHOT, Predictions
@@ -68,11 +70,16 @@ def write_config(text: str, folder: str) -> str:
     return path
 
 
-def configured(config: str, work_dir: str) -> Config:
-    """A config file as a training inside this process takes it."""
+def configured(config: str, work_dir: str, tidy: bool = False) -> Config:
+    """A config file as a training inside this process takes it.
+
+    Args:
+        config (str): The file.
+        work_dir (str): Where results go.
+        tidy (bool): Lay out what the Runner leaves there, which takes some seconds.
+    """
     read = Config.fromfile(config)
-    # laid out with yapf, a training of a second would take four
-    cfg = Config(read.to_dict(), filename=read.filename, format_python_code=False)
+    cfg = Config(read.to_dict(), filename=read.filename, format_python_code=tidy)
     cfg.work_dir = work_dir
     cfg.default_hooks.logger.quiet = True
     return cfg
@@ -96,7 +103,12 @@ def run(config: str, work_dir: str, longest: float | None = None) -> Run:
     runner = build_runner(cfg)
     if longest is not None:
         runner.register_hook(WatchHook(start, longest))
-    runner.train()
+    try:
+        runner.train()
+    finally:
+        for handler in [h for h in runner.logger.handlers if isinstance(h, logging.FileHandler)]:
+            handler.close()  # a comparison has a hundred trainings
+            runner.logger.removeHandler(handler)
     learnt, zero_shot = (
         Predictions.read(osp.join(work_dir, name)) for name in (PREDICTIONS, ZERO_SHOT)
     )
@@ -109,6 +121,10 @@ def silence(log: str) -> Iterator[None]:
     with open(log, 'a', encoding='utf-8') as file, warnings.catch_warnings():
         warnings.simplefilter('ignore')
         with redirect_stdout(file), redirect_stderr(file):
-            yield
-    for handler in list(logging.getLogger('mmengine').handlers):
-        logging.getLogger('mmengine').removeHandler(handler)
+            try:
+                yield
+            finally:
+                loggers = [MMLogger.get_current_instance(), *MMLogger._instance_dict.values()]
+                for handler in [h for logger in loggers for h in logger.handlers]:
+                    if getattr(handler, 'stream', None) is file:
+                        handler.setStream(sys.__stdout__)  # goes on when the file is closed
