@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 
 COMMANDS = {
+    'fit': 'from a folder of photos to a classifier and a report',
     'train': 'train a model',
     'test': 'test a checkpoint, or a model that learns nothing',
     'predict': 'classify photos, with a checkpoint or with class names alone',
@@ -25,6 +26,8 @@ COMMANDS = {
     'nearest_words': 'the words nearest to a learnt context',
     'export': 'turn a model into a file that needs no mmdpt',
     'convert_checkpoint': "turn checkpoints of the methods' public code into ours, and back",
+    'calibrate': 'make probabilities believable, and find when to say "not sure"',
+    'suggest': 'choose the photos to label next',
     'publish': 'share a trained model without pickles',
     'demo': 'a local web page to try models',
 }

@@ -34,11 +34,14 @@ class Output(NamedTuple):
 
 
 KINDS = dict(
+    config=Kind(('.py',), (b'"""',)),
     json=Kind(('.json',), (b'{', b'[')),
     jsonl=Kind(('.jsonl',), (b'{',)),
     predictions=Kind(('.csv', '.txt'), (b'image,class,probability',)),
+    suggestions=Kind(('.csv', '.txt'), (b'rank,path,class,',)),
     runs=Kind(('.csv', '.txt'), (b'protocol,method,arch,dataset,',)),
     markdown=Kind(('.md', '.markdown', '.txt'), (b'#', b'Top-1 accuracy')),
+    html=Kind(('.html', '.htm'), (b'<!doctype html>',)),
     latex=Kind(('.tex', '.txt'), (b'% needs \\usepackage',)),
     yaml=Kind(('.yaml', '.yml')),
     pickle=Kind(('.pkl', '.pickle'), (b'\x80',)),
