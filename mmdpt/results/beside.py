@@ -1,6 +1,6 @@
 """Our figures beside published ones, and which of these our interval does not hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from .cells import Cell, average, cell
@@ -63,14 +63,14 @@ class Line(NamedTuple):
 def beside(
     rows: Sequence[Row],
     wanted: Sequence[tuple[str, str, int]],
-    published: dict[tuple[str, str, int], Published],
+    published: Mapping[tuple[str, str, int], Published],
 ) -> list[Line]:
     """Compare.
 
     Args:
         rows (Sequence[Row]): Of :func:`mmdpt.results.collect`, of one method.
         wanted (Sequence[tuple]): Dataset, target and shots of each line.
-        published (dict): What is known, by the same.
+        published (Mapping): What is known, by the same.
 
     Returns:
         list[Line]: In the order of ``wanted``, and the averages where there are several datasets.
