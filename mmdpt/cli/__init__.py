@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 
 COMMANDS = {
+    'fit': 'from a folder of photos to a classifier and a report',
     'train': 'train a model',
     'test': 'test a checkpoint, or a model that learns nothing',
     'predict': 'classify photos, with a checkpoint or with class names alone',
@@ -16,6 +17,7 @@ COMMANDS = {
     'collect_results': 'put runs into tables',
     'plot_few_shot': 'draw accuracy over shots',
     'test_protocol': 'base-to-new, cross-dataset, domain generalisation',
+    'verify': 'check that a run is what it says',
     'check_dataset': 'check data on the disk',
     'make_split': 'make a split file where the published one is missing',
     'few_shot': 'print a few-shot draw',
