@@ -18,6 +18,7 @@ from PIL import Image
 
 from mmdpt.apis import PromptInferencer
 from mmdpt.apis.calibrate import held_out, write_calibrated
+from mmdpt.apis.suggest import suggest
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.evaluation.calibration import (
     LEAST,
@@ -117,17 +118,36 @@ def test_a_threshold_needs_right_answers_and_a_share():
             reject_threshold(probabilities, torch.tensor([0]), keep)
 
 
-def test_a_temperature_on_probabilities_is_one_on_logits():
+def test_what_a_temperature_divides():
     logits, labels = drawn(50)
-    probabilities = logits.softmax(1)
-    assert tempered(probabilities, 1) is probabilities
-    torch.testing.assert_close(tempered(probabilities, 2.5), (logits / 2.5).softmax(1))
-    one = tempered(torch.tensor([1.0, 0.0]), 4.0)
-    assert one.tolist() == [1, 0]
+    assert torch.equal(tempered(logits, 1), logits.softmax(1))
+    torch.testing.assert_close(tempered(logits, 2.5), (logits / 2.5).softmax(1))
+    # the second class of these has no probability left in single precision
+    far = tempered(torch.tensor([400.0, 0.0]), 100.0)
+    torch.testing.assert_close(far, torch.tensor([4.0, 0.0]).softmax(0))
     found = calibration(9 * logits, labels, 'made up', keep=0.9)
-    sure, answers = tempered((9 * logits).softmax(1), found.temperature).max(1)
+    sure, answers = tempered(9 * logits, found.temperature).max(1)
     right = answers == labels
     assert 0.9 <= float((sure[right] >= found.threshold).double().mean()) < 0.95
+
+
+def test_logits_that_differ_by_hundreds(photos):
+    """As GDA's do: their probabilities are 0 and 1."""
+    saved('coop')
+    write_calibrated('method.pth', 'new.pth', FOUND.model_copy(update=dict(temperature=100.0)))
+    plain, new = (PromptInferencer(f'{name}.pth', device='cpu') for name in ('method', 'new'))
+    for inferencer in (plain, new):
+        inferencer.model.scale.fill_(20_000)
+    batch = next(plain.preprocess(photos))
+    inputs = plain.model.data_preprocessor(batch)['inputs']
+    with torch.no_grad():
+        logits = plain.model(inputs, mode='tensor')
+    assert (logits.softmax(1) == 0).any()
+    wanted = (logits / 100).softmax(1).numpy()
+    found = new(photos)
+    np.testing.assert_allclose([r['pred_scores'] for r in found], wanted, rtol=1e-4)
+    (photo,) = suggest(new, photos[:1]).photos
+    assert photo.probability == pytest.approx(float(wanted[0].max()), rel=1e-3)
 
 
 def test_a_temperature_needs_evidence():

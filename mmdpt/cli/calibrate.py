@@ -76,7 +76,7 @@ def config_of(args: argparse.Namespace) -> Config:
 def effect(held: HeldOut, found: Calibration) -> dict[str, float]:
     """What temperature and threshold do to the held-out images."""
     logits, labels = held.logits.double(), held.labels
-    sure, answers = tempered(held.logits.softmax(1), found.temperature).max(1)
+    sure, answers = tempered(held.logits, found.temperature).max(1)
     right, answered = answers == labels, sure >= found.threshold
     values: dict[str, torch.Tensor] = dict(
         nll_before=F.cross_entropy(logits, labels),
