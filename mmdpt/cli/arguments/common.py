@@ -29,7 +29,8 @@ UNSEALED: dict[str, Any] = dict(
 )
 PRETRAINED: dict[str, Any] = dict(
     metavar='FILE',
-    help="CLIP's weights: a file, or a tag of open_clip; by default those of the training",
+    help="CLIP's weights: a file, a tag of open_clip, a folder of transformers, or OWNER/NAME "
+    "in the hub's cache; by default those of the training",
 )
 CFG_OPTIONS: dict[str, Any] = dict(
     nargs='+', action=LateOptions, default={}, metavar='KEY=VALUE'
