@@ -22,6 +22,7 @@ REQUIREMENTS = [
     'rich',  # the progress of a training
     'safetensors',
     'pydantic>=2.7',  # what comes from a file is parsed into closed schemas
+    'jinja2',  # the page about a run
     'scipy',  # intervals over seeds
     'scikit-learn',  # digits of the built-in example, linear probe, metrics
     'pandas',  # tables of stored predictions

@@ -1,6 +1,5 @@
 """What few-shot training has gained: figures before and after it."""
 
-import os
 import os.path as osp
 import shlex
 import time
@@ -22,10 +21,12 @@ from .entry import belongs_to
 from .kept_teacher import unlabelled_images
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
-from .prediction_files import KeptTests, selection_of
-from .provenance import now, package_commit, versions
+from .prediction_files import KeptTests
+from .provenance import about_file, now, package_commit, versions
 from .recipe import make_recipe
+from .used_for import used_for
 
+CLOCKS = dict(train_seconds=time.time, train_cpu_seconds=time.process_time)
 NAMES = dict(
     linear_probe='linear probe (logistic regression on frozen CLIP features)',
     raw_pixels='raw pixels (logistic regression)',
@@ -102,13 +103,14 @@ class FewShotReportHook(Hook):
                 )
         for name, accuracy in self.compared.items():
             runner.logger.info(f'For comparison, {NAMES[name]}: {accuracy:.2f} %')
-        self.started = time.time()
-        self.before = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+        info = runner.message_hub.runtime_info
+        self.before = {name: info.get(name, 0.0) - clock() for name, clock in CLOCKS.items()}
 
     def after_train_epoch(self, runner):
         """Keep the training time, so that a resumed training goes on counting."""
         if self.enable:
-            runner.message_hub.update_info('train_seconds', self._seconds())
+            for name, clock in CLOCKS.items():
+                runner.message_hub.update_info(name, self.before[name] + clock())
 
     def before_val_epoch(self, runner):
         """Keep the predictions of a validation that is the test, too."""
@@ -132,7 +134,8 @@ class FewShotReportHook(Hook):
         """Test the learnt model and report all figures."""
         if not self.enable:
             return
-        seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+        info = runner.message_hub.runtime_info
+        seconds = {name: round(info.get(name, 0.0), 3) for name in CLOCKS}
         if self.best_on_val:
             self.selected = load_best(runner)
         if self.final is None:
@@ -140,9 +143,6 @@ class FewShotReportHook(Hook):
             self.final = {k: float(v) for k, v in runner.test_loop.run().items()}
             self.predictions.end(PREDICTIONS)
         self._tell(runner, seconds)
-
-    def _seconds(self):
-        return self.before + time.time() - self.started
 
     @master_only
     def _tell(self, runner, seconds):
@@ -158,7 +158,7 @@ class FewShotReportHook(Hook):
             lines += [f'  learnt from {used["images"]} unlabelled images: {used["source"]}']
         lines += [
             f'  learnt{self._which()}: {_metrics(self.final)}',
-            f'  training took {seconds:.1f} s, without these tests',
+            f'  training took {seconds["train_seconds"]:.1f} s, without these tests',
             f'  results: {_short(path)}',
         ]
         checkpoint = results['checkpoint']
@@ -196,20 +196,22 @@ class FewShotReportHook(Hook):
             seed=runner.seed,
             subset=meta.get('subset'),
             draw_hash=identity.get('draw_hash'),
+            data_protocol=meta.get('data_protocol'),
+            flipped=meta.get('flipped') or None,  # path, true and given label
             clip=identity.get('clip'),
             epochs=runner.epoch,
             selected=self.selected,
-            selection=selection_of(runner),
+            used_for=used_for(runner),
             views=getattr(getattr(runner, 'train_loop', None), 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
             described=bool(getattr(unwrapped(runner.model), 'descriptions', None)),
             baselines=self.compared,
             few_shot=self.final,
-            train_seconds=round(seconds, 3),
+            **seconds,
             peak_memory_mib=round(peak_memory(), 1),
             test_images=len(runner.test_dataloader.dataset),
-            checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
+            checkpoint=last and about_file(last),
             versions=versions(),
             commit=self.commit,
             finished=now(),
