@@ -4,7 +4,9 @@ Everything that can be wrong with the architecture or the weights is found and
 reported before the model (or anything else) is built.
 """
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +17,24 @@ from mmengine.logging import print_log
 from .config import check_supported, read_config
 from .normalisation import Normalisation, trained_normalisation
 from .tokenizer import build_tokenizer
-from .weights import OPENAI_EXTRAS, find_weights, fitting_weights, weights_fingerprint
+from .weight_file import OPENAI_EXTRAS
+from .weights import find_weights, fitting_weights, weights_fingerprint
 
 PRECISIONS = dict(fp64=torch.float64, fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
+
+
+_kept: dict[str, 'CLIPModel'] | None = None  # see keep_clip
+
+
+@contextmanager
+def keep_clip() -> Iterator[None]:
+    """Load a CLIP once inside: models that are built one after the other share frozen weights."""
+    global _kept
+    before, _kept = _kept, {} if _kept is None else _kept
+    try:
+        yield
+    finally:
+        _kept = before
 
 
 class CLIPModel(NamedTuple):
@@ -53,8 +70,9 @@ def load_clip(
             file of open_clip's own form, the same as a dict, or
             ``'mmdpt-tiny'``, the model of the built-in example.
         pretrained (str, optional): An open_clip tag, a local weights file
-            (OpenAI ``.pt`` archive, state dict, safetensors), or None for
-            random weights, which is logged.
+            (OpenAI ``.pt`` archive, state dict, safetensors), a folder in the
+            layout of transformers, a repository in the hub's cache, or None
+            for random weights, which is logged.
         precision (str): In which type the frozen weights are held and the
             towers compute: 'fp64', 'fp32', 'bf16' or 'fp16'.
         tokenizer (str, optional): Local folder of the tokenizer, where the
@@ -75,6 +93,18 @@ def load_clip(
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision={precision!r} is unknown; use one of {", ".join(PRECISIONS)}.')
+    if _kept is None:
+        return _load(arch, pretrained, precision, tokenizer)
+    key = repr((arch, pretrained, precision, tokenizer))
+    if key not in _kept:
+        _kept[key] = _load(arch, pretrained, precision, tokenizer)
+    shared = {id(p): p for p in _kept[key].model.parameters()}
+    return _kept[key]._replace(model=copy.deepcopy(_kept[key].model, shared))
+
+
+def _load(
+    arch: str | dict, pretrained: str | None, precision: str, tokenizer: str | None
+) -> CLIPModel:
     name, config = read_config(arch)
     path = find_weights(name, config, pretrained)
     weights = None if path is None else fitting_weights(path, name, config, pretrained)
