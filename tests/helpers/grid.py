@@ -10,6 +10,13 @@ from mmdpt.engine import FewShotReportHook
 from mmdpt.utils.seal import sealed
 
 
+class Drawn(SimpleNamespace):
+    """What results read of the training images."""
+
+    def __len__(self):
+        return 40
+
+
 def write_run(
     root,
     method='dpt',
@@ -29,9 +36,7 @@ def write_run(
     folder.mkdir(parents=True)
     metainfo = dict(benchmark=dataset, shots=shots, subset=subset)
     identity = dict(clip=dict(arch='toy', fingerprint=clip), classes=['a'])
-    dataset = SimpleNamespace(
-        metainfo=metainfo, draw_hash=draw or f'{dataset}-{subset}-{shots}-{seed}'
-    )
+    dataset = Drawn(metainfo=metainfo, draw_hash=draw or f'{dataset}-{subset}-{shots}-{seed}')
     runner = SimpleNamespace(
         cfg=Config(dict(model=dict())),
         seed=seed,
