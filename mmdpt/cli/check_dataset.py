@@ -22,7 +22,7 @@ def layouts(args):
         return {b.name: get_layout(b, args.data_root) for b in BENCHMARKS.values() if b.folder}
     known = {b.name.lower() for b in BENCHMARKS.values()}
     if osp.exists(args.data) and args.data.lower() not in known:
-        return {args.data: get_layout(own_benchmark(), args.data)}
+        return {args.data: get_layout(own_benchmark(draw_val=False), args.data)}
     found = get_layout(args.data, args.data_root)
     if not found.benchmark.folder:
         raise ValueError(f'{found.benchmark.name} has no files to check.')

@@ -13,7 +13,7 @@ REFUSAL = (
     'Runner.from_cfg.'
 )
 LOADING = ('LoadPILImage', 'mmpretrain.LoadPILImage')
-OWN = ('classes', 'templates', 'image_dir', 'fractions', 'allow_leaks')
+OWN = ('classes', 'templates', 'image_dir', 'fractions', 'allow_leaks', 'draw_val', 'rename')
 
 
 def share_dataset(cfg: Config) -> Config:
@@ -87,7 +87,7 @@ def _values(shared: dict) -> dict:
     benchmark = shared['name']
     if shared.get('own'):
         benchmark = dict(
-            name=benchmark, **{key: shared[key] for key in OWN if shared.get(key) is not None}
+            name=benchmark, **{key: shared[key] for key in OWN if shared.get(key) not in (None, {})}
         )
     return dict(
         benchmark=benchmark,

@@ -60,7 +60,12 @@ PLACES = {
 }
 WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text'}
 # Dicts whose keys the user makes up.
-FREE = ('optim_wrapper.paramwise_cfg.custom_keys', 'model_wrapper_cfg', 'env_cfg.')
+FREE = (
+    'optim_wrapper.paramwise_cfg.custom_keys',
+    'model_wrapper_cfg',
+    'env_cfg.',
+    'dataset.rename',
+)
 
 
 def check_options(cfg, options):

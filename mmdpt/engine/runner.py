@@ -13,6 +13,7 @@ from torch import nn
 from mmdpt.datasets import share_dataset
 
 from .best_on_val import select_on_val
+from .cache_size import fill_num_keys
 from .config_check import check_config
 from .rank_check import check_processes, process_facts
 from .screen import is_quiet, quieten
@@ -38,7 +39,7 @@ class FewShotRunner(Runner):
         if is_quiet(cfg):
             quieten(MMLogger.get_current_instance())  # speaks before the runner's own is there
         complete_teacher(cfg)
-        return super().from_cfg(share_dataset(select_on_val(cfg)))
+        return super().from_cfg(fill_num_keys(share_dataset(select_on_val(cfg))))
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set the environment up, and a name of its own for this run; see the base class.
