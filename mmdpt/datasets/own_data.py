@@ -34,7 +34,10 @@ class OwnData(Layout):
         return []
 
     def remedy(self):
-        return f'dataset.data_root is {self.data_root!r}. {self.benchmark.source}'
+        return (
+            f'dataset.data_root is {self.data_root!r}: --cfg-options dataset.data_root=FOLDER says '
+            f'where your photos are. {self.benchmark.source}'
+        )
 
     def check(self, only_files=False):
         if not osp.exists(self.data_root):

@@ -12,6 +12,8 @@ from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, set_random_seed
 from torch.utils.data import DataLoader
 
+from mmdpt.utils.meant import SETTINGS
+
 # Dicts of a config that are not objects, and what they may contain.
 LOADER = {*inspect.signature(DataLoader).parameters} | {'num_batch_per_epoch'}
 LOOP = {*inspect.signature(TestLoop).parameters} - {'runner', 'dataloader', 'evaluator'}
@@ -60,12 +62,8 @@ PLACES = {
 }
 WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text'}
 # Dicts whose keys the user makes up.
-FREE = (
-    'optim_wrapper.paramwise_cfg.custom_keys',
-    'model_wrapper_cfg',
-    'env_cfg.',
-    'dataset.rename',
-)
+FREE = ('optim_wrapper.paramwise_cfg.custom_keys', 'model_wrapper_cfg', 'env_cfg.')
+FREE += ('dataset.rename',)
 
 
 def check_options(cfg, options):
@@ -244,6 +242,9 @@ def _plain_kinds(annotation):
 
 
 def _message(option, place, key, known):
+    meant = SETTINGS.get(key.lower())
+    if meant and not place:
+        return f"unknown option '{option}': did you mean {meant}?"
     near = difflib.get_close_matches(key, sorted(known), n=3, cutoff=0.5)
     dotted = ['.'.join([*place, name]) for name in near]
     if dotted:

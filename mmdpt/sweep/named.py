@@ -30,7 +30,7 @@ def named_config(given: str) -> str:
     """
     found = NAME.fullmatch(given.removesuffix('.py'))
     if osp.exists(given) or not found:
-        return find_config(given, _own_names())
+        return find_config(given, _meant(given))
     try:
         return find_config(given)
     except FileNotFoundError:
@@ -41,5 +41,17 @@ def named_config(given: str) -> str:
     return compose(**parts, shots=shots and int(shots), folder=folder)
 
 
-def _own_names() -> list[str]:
-    return [stem(method, arch, OWN) for method in TITLES for arch in (*ARCHS, 'tiny')]
+def _meant(given: str) -> list[str]:
+    """Names that may have been meant.
+
+    Raises:
+        FileNotFoundError: If it is the name of a method.
+    """
+    method = re.sub('[^a-z0-9]+', '_', given.lower())
+    if method in TITLES and not osp.exists(given):
+        raise FileNotFoundError(
+            f'{given} is a method, and here stands the name of a config: {method}_vitb16_{OWN} for '
+            f'your own photos, {method}_vitb16_eurosat_16shot for a benchmark, or '
+            f'{method}_tiny_digits_16shot for the built-in example'
+        )
+    return [stem(name, arch, OWN) for name in TITLES for arch in (*ARCHS, 'tiny')]

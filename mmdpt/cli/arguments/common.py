@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from mmdpt.paths import spoken
+from mmdpt.utils.meant import beyond
 
 
 def described_parser(text: str | None) -> argparse.ArgumentParser:
@@ -22,6 +23,16 @@ class LateOptions(argparse.Action):
 
         read = OptionAction(self.option_strings, self.dest)
         read(parser, namespace, values, option_string)
+
+
+def parse_known(
+    parser: argparse.ArgumentParser, command: str, argv: list[str] | None
+) -> argparse.Namespace:
+    """The command line; what it has too much ends the program with a line that says what to do."""
+    args, rest = parser.parse_known_args(argv)
+    if rest:
+        parser.exit(1, f'error: {beyond(command, rest, parser._option_string_actions)}\n')
+    return args
 
 
 UNSEALED: dict[str, Any] = dict(

@@ -8,7 +8,7 @@ import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import add_common_arguments
+from .common import add_common_arguments, parse_known
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -50,4 +50,4 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--interval', type=int, default=1, help='draw every N-th image')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
-    return parser.parse_args(argv)
+    return parse_known(parser, 'test', argv)

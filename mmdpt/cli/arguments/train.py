@@ -5,7 +5,7 @@ The options are those of MMPretrain's tools/train.py, and --seed.
 
 import argparse
 
-from .common import add_common_arguments
+from .common import add_common_arguments, parse_known
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -45,4 +45,4 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action='store_true',
         help='show all of the log on the screen: config, environment, hooks, each epoch',
     )
-    return parser.parse_args(argv)
+    return parse_known(parser, 'train', argv)
