@@ -15,8 +15,10 @@ KINDS = dict(
     epochs=int,
     accuracy=float,
     train_seconds=float,
+    train_cpu_seconds=float,
     peak_memory_mib=float,
     dirty='True'.__eq__,
+    chosen_on_test='True'.__eq__,
 )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 METRIC = 'accuracy/top1'
 TRANSDUCTIVE = 'transductive'  # a protocol, and
 NOTE = 'sees the test images without labels'
-COSTS = ('epochs', 'train_seconds', 'peak_memory_mib')  # of a training
+COSTS = ('epochs', 'train_seconds', 'train_cpu_seconds', 'peak_memory_mib')  # of a training
 REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
 
 
@@ -22,8 +22,9 @@ class Row:
             CLIP's, ``subset`` 'all' or 'base' classes.
         shots: Training images per class; 0 for zero-shot, None for whole lists.
         seed: None for zero-shot.
-        data: What was learnt from, where it is not labelled images alone:
-            'unlabelled images'.
+        data: The conditions, where they are not the benchmark's: 'unlabelled images', or those
+            of ``dataset.protocol``.
+        chosen_on_test: Whether a choice of the training looked at test images.
         target: What was tested: '' (few-shot: the same classes), 'base',
             'new' or another dataset.
         status: 'ok', 'unfinished' (training started, no results), 'damaged'
@@ -44,12 +45,14 @@ class Row:
     seed: int | None = None
     target: str = ''
     data: str = ''
+    chosen_on_test: bool | None = None
     status: str = 'ok'
     accuracy: float | None = None
     draw_hash: str = ''
     clip_fingerprint: str = ''
     epochs: int | None = None
     train_seconds: float | None = None
+    train_cpu_seconds: float | None = None
     peak_memory_mib: float | None = None
     mmdpt: str = ''
     torch: str = ''

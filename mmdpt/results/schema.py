@@ -9,6 +9,7 @@ Name = Annotated[str, Field(max_length=200)]
 Count = Annotated[int, Field(ge=0, le=2**63)]
 Figure = Annotated[float, Field(allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Sha256 = Annotated[str, Field(pattern=r'^[0-9a-f]{64}$')]
 
 
 class Part(BaseModel):
@@ -46,6 +47,32 @@ class Unlabelled(Part):
     views: Count | None = None
 
 
+class Conditions(Part):
+    """Those that differ from the benchmark's."""
+
+    name: Name
+
+
+class Choice(Part):
+    """The images that something was learnt from, chosen or calibrated on."""
+
+    split: Name
+
+
+class UsedFor(Part):
+    """Which data each step of a training looked at; None: there was no such step."""
+
+    training: Choice | None = None
+    selection: Choice | None = None
+    calibration: Choice | None = None
+
+    @property
+    def on_test(self) -> bool:
+        """Whether one of them looked at test images."""
+        steps = (self.training, self.selection, self.calibration)
+        return any(step is not None and step.split == 'test' for step in steps)
+
+
 class Described(Part):
     """Which training it was."""
 
@@ -59,6 +86,8 @@ class Described(Part):
     draw_hash: Text | None = None
     clip: Clip | None = None
     unlabelled_images: Unlabelled | None = None
+    data_protocol: Conditions | None = None
+    used_for: UsedFor | None = None
     versions: Annotated[dict[Name, Text], Field(max_length=20)] = {}
     commit: Commit | None = None
     finished: Text | None = None
@@ -78,7 +107,9 @@ class Training(Described):
     baselines: Annotated[dict[Name, Percent], Field(max_length=20)] | None = None
     epochs: Count | None = None
     train_seconds: Annotated[Figure, Field(ge=0)] | None = None
+    train_cpu_seconds: Annotated[Figure, Field(ge=0)] | None = None
     peak_memory_mib: Annotated[Figure, Field(ge=0)] | None = None
+    files: Annotated[dict[Name, Sha256], Field(max_length=20)] = {}
     described: bool | None = None
     templates: Text | Annotated[list[Text], Field(max_length=10000)] | None = None
 

@@ -34,21 +34,22 @@ OTHERS = {
 }
 
 
-def beyond(command: str, rest: list[str], flags: Iterable[str]) -> str:
+def beyond(command: str, rest: str, flags: Iterable[str]) -> str:
     """A remedy for what a command line has too much.
 
     Args:
         command (str): Its name.
-        rest (list[str]): What argparse did not know.
+        rest (str): What argparse did not know, as it was typed.
         flags (Iterable[str]): What it does know.
     """
-    flag, _, value = rest[0].partition('=')
+    first, _, more = rest.partition(' ')
+    flag, _, value = first.partition('=')
     if not flag.startswith('-'):
         return (
             f'{command} takes one config, and {flag!r} is too much. Photos: --cfg-options '
             f'dataset.data_root={flag}; a value with spaces: in quotation marks'
         )
-    value = value or ''.join(rest[1:2]) or 'VALUE'
+    value = value or more.partition(' --')[0] or 'VALUE'
     name = flag.lstrip('-').replace('-', '_').lower()
     if name in SETTINGS:
         value = f'"{SETTINGS[name]}={value}"' if ' ' in value else f'{SETTINGS[name]}={value}'

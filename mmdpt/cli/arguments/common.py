@@ -1,7 +1,7 @@
 """What several command lines have."""
 
 import argparse
-from typing import Any
+from typing import Any, NoReturn
 
 from mmdpt.paths import spoken
 from mmdpt.utils.meant import beyond
@@ -25,14 +25,25 @@ class LateOptions(argparse.Action):
         read(parser, namespace, values, option_string)
 
 
-def parse_known(
-    parser: argparse.ArgumentParser, command: str, argv: list[str] | None
-) -> argparse.Namespace:
-    """The command line; what it has too much ends the program with a line that says what to do."""
-    args, rest = parser.parse_known_args(argv)
-    if rest:
-        parser.exit(1, f'error: {beyond(command, rest, parser._option_string_actions)}\n')
-    return args
+class Parser(argparse.ArgumentParser):
+    """One line, with a remedy, for what a command line has too much.
+
+    Args:
+        command (str): The command's name.
+        **kwargs: Of the base class.
+    """
+
+    def __init__(self, command: str, **kwargs):
+        super().__init__(**kwargs)
+        self.command = command
+
+    def error(self, message: str) -> NoReturn:
+        """End the program; the stock message of too much says no remedy."""
+        _, found, rest = message.partition('unrecognized arguments: ')
+        if not found:
+            super().error(message)
+        self.exit(1, f'error: {beyond(self.command, rest, self._option_string_actions)}\n')
+        raise AssertionError(message)  # exit does not come back
 
 
 UNSEALED: dict[str, Any] = dict(

@@ -8,12 +8,12 @@ import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import add_common_arguments, parse_known
+from .common import Parser, add_common_arguments
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Test a model')
+    parser = Parser('test', description='Test a model')
     parser.add_argument('config', help='config file, or the name of a shipped one')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the training')
     add_common_arguments(parser)
@@ -50,4 +50,4 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
     parser.add_argument('--interval', type=int, default=1, help='draw every N-th image')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a window stays')
-    return parse_known(parser, 'test', argv)
+    return parser.parse_args(argv)
