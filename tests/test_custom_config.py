@@ -97,8 +97,8 @@ def test_fifty_photos(options, tmp_path, capsys):
         ),
         (['dataset.data_root=photos', 'dataset.template=x'], 'did you mean dataset.templates'),
         (
-            ['dataset.data_root=photos', 'train_dataloader.dataset.shots=6'],
-            "6 train images per class, but 'blue mug' has 5",
+            ['dataset.data_root=photos', 'train_dataloader.dataset.shots=8'],
+            "8 train images per class, but 'blue mug' has 7",
         ),
         (
             [
