@@ -1,5 +1,7 @@
 """Pictures to try the page with: handwritten digits, which scikit-learn brings along."""
 
+from io import BytesIO
+
 import numpy as np
 
 NAMES = dict(zero=0, three=3, four=4, six=6, nine=9)  # label: index, in the data set
@@ -15,10 +17,12 @@ def fits(classes: list[str]) -> bool:
     return set(classes) <= set(digits) and bool(set(classes) & set(NAMES))
 
 
-def example(name: str) -> np.ndarray:
-    """A handwritten digit, enlarged, (160, 160, 3) uint8."""
+def example(name: str) -> bytes:
+    """A handwritten digit, enlarged, as a PNG file of 160 x 160 pixels."""
     from PIL import Image
     from sklearn.datasets import load_digits
 
     image = Image.fromarray((load_digits().images[NAMES[name]] * 15.9).astype(np.uint8))
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.BICUBIC).convert('RGB'))
+    file = BytesIO()
+    image.resize((SIZE, SIZE), Image.Resampling.BICUBIC).save(file, 'PNG')
+    return file.getvalue()

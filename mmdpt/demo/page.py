@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from functools import partial, wraps
+from types import SimpleNamespace
 
 from .answers import answer, attend, several
 from .examples import LICENCE, NAMES, example, fits
@@ -65,9 +66,6 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
     if 'GRADIO_TEMP_DIR' not in os.environ:  # else a folder that all pages of a machine share
         os.environ['GRADIO_TEMP_DIR'] = tempfile.mkdtemp(prefix='mmdpt_demo_')
         atexit.register(shutil.rmtree, os.environ['GRADIO_TEMP_DIR'], ignore_errors=True)
-    own = {name: '\n'.join(models.choice(name).classes) for name in models.names}
-    cards = {name: models.choice(name).card for name in models.names}
-    first = models.names[0]
     # what nobody asked about is deleted within minutes, and everything when it stops
     with gr.Blocks(title='mmdpt', analytics_enabled=False, delete_cache=(60, 600)) as page:
         photos = Photos(page.GRADIO_CACHE, 4 * limits.megabytes)
@@ -76,52 +74,73 @@ def build_page(models: Models, limits: Limits = Limits(), about: str = ''):
             theme = gr.Button('Light / dark', size='sm', elem_id='theme')
         with gr.Row():
             with gr.Column(scale=2):
-                with gr.Tab('One photo'):
-                    photo = _photo(gr, photos)
-                    samples = _samples(gr, models.choice(first).classes)
-                    button = gr.Button('Classify', variant='primary', elem_id='classify')
-                with gr.Tab('Several', elem_id='several'):
-                    files = _files(gr, photos)
-                    many = gr.Button('Classify all', variant='primary', elem_id='classify_all')
-                model = gr.Dropdown(models.names, value=first, label='Model', elem_id='model')
-                with gr.Accordion('About this model', open=False, elem_id='about'):
-                    card = gr.Markdown(cards[first], elem_id='card')
-                names = _names(gr, own[first], limits)
-                restore = gr.Button('Restore names', size='sm', elem_id='restore')
+                ui = _questions(gr, photos, models, limits)
             with gr.Column(scale=3):
-                verdict = gr.Markdown(elem_id='verdict')
-                label = gr.Label(label='Probability', num_top_classes=5, elem_id='label')
-                with gr.Accordion('What the model looks at', open=False, elem_id='attention'):
-                    figure, note = _figure(gr), gr.Markdown(elem_id='note')
-                table = gr.Dataframe(headers=HEADS, interactive=False, elem_id='table', wrap=True)
-        outputs, inputs = [verdict, label, figure, note], [photo, model, names]
-        private = dict(api_visibility='private')
-        # one at a time: the photos of several visitors would compete for the processor
-        heavy = dict(private, concurrency_limit=1, concurrency_id='model')
-        # an old answer must not be shown beside a new question
-        gr.on(
-            [button.click, photo.change, model.change, names.change],
-            None,
-            js=CLEAR,
-            outputs=outputs,
-            **private,
-        )
-        gr.on([model.change, restore.click], own.get, model, names, **private)
-        told = partial(_told, gr, photos)
-        answered = button.click(
-            told(partial(answer, models, limits)), inputs, [verdict, label], **heavy
-        )
-        # the figure takes longer than the answer, which does not wait for it
-        figured = told(partial(attend, models, limits))
-        answered.success(figured, inputs, [figure, note], **heavy)
-        model.change(cards.get, model, card, **private)
-        all_of_them = _each(gr, photos, partial(several, models, limits))
-        many.click(all_of_them, [files, model, names], table, **heavy)
-        for name, sample in samples.items():
-            sample.click(partial(example, name), None, photo, **private)
-        theme.click(None, js=THEME, **private)
-        page.load(None, js=KEYS, **private)
+                _answers(gr, ui)
+        _connect(gr, ui, photos, models, limits)
+        theme.click(None, js=THEME, api_visibility='private')
+        page.load(None, js=KEYS, api_visibility='private')
     return page
+
+
+def _questions(gr, photos: Photos, models: Models, limits: Limits) -> SimpleNamespace:
+    """The left side: photos, model, names."""
+    ui, first = SimpleNamespace(), models.choice(models.names[0])
+    with gr.Tab('One photo'):
+        ui.photo = _photo(gr, photos)
+        ui.samples = _samples(gr, first.classes)
+        ui.button = gr.Button('Classify', variant='primary', elem_id='classify')
+    with gr.Tab('Several'):
+        ui.files = _files(gr, photos)
+        ui.many = gr.Button('Classify all', variant='primary', elem_id='classify_all')
+    ui.model = gr.Dropdown(models.names, value=models.names[0], label='Model', elem_id='model')
+    with gr.Accordion('About this model', open=False, elem_id='about'):
+        ui.card = gr.Markdown(first.card, elem_id='card')
+    ui.names = _names(gr, '\n'.join(first.classes), limits)
+    ui.restore = gr.Button('Restore names', size='sm', elem_id='restore')
+    return ui
+
+
+def _answers(gr, ui: SimpleNamespace) -> None:
+    """The right side: probabilities first, the figure folded away."""
+    ui.table = gr.Dataframe(
+        headers=HEADS, datatype='str', interactive=False, visible=False, elem_id='table', wrap=True
+    )
+    ui.verdict = gr.Markdown(elem_id='verdict')
+    ui.label = gr.Label(label='Probability', num_top_classes=5, elem_id='label')
+    with gr.Accordion('What the model looks at', open=False, elem_id='attention'):
+        ui.figure, ui.note = _figure(gr), gr.Markdown(elem_id='note')
+
+
+def _connect(gr, ui: SimpleNamespace, photos: Photos, models: Models, limits: Limits) -> None:
+    """What happens when."""
+    own = {name: '\n'.join(models.choice(name).classes) for name in models.names}
+    cards = {name: models.choice(name).card for name in models.names}
+    outputs = [ui.verdict, ui.label, ui.figure, ui.note]
+    inputs = [ui.photo, ui.model, ui.names]
+    private = dict(api_visibility='private')
+    # one at a time: the photos of several visitors would compete for the processor
+    heavy = dict(private, concurrency_limit=1, concurrency_id='model')
+    # an old answer must not be shown beside a new question
+    changes = [ui.photo.change, ui.model.change, ui.names.change]
+    gr.on([ui.button.click, *changes], None, js=CLEAR, outputs=outputs, **private)
+    gr.on([ui.model.change, ui.restore.click], own.get, ui.model, ui.names, **private)
+    told = partial(_told, gr, photos)
+    asked = told(partial(answer, models, limits))
+    answered = ui.button.click(asked, inputs, [ui.verdict, ui.label], **heavy)
+    # the figure takes longer than the answer, which does not wait for it
+    figured = told(partial(attend, models, limits))
+    answered.success(figured, inputs, [ui.figure, ui.note], **heavy)
+    ui.model.change(cards.get, ui.model, ui.card, **private)
+    each = _each(gr, photos, partial(several, models, limits))
+    ui.many.click(each, [ui.files, ui.model, ui.names], ui.table, **heavy)
+    for name, sample in ui.samples.items():
+        sample.click(partial(_example, photos, name), None, ui.photo, **private)
+
+
+def _example(photos: Photos, name: str) -> str:
+    """An example as a file that gradio serves, as it serves an upload."""
+    return photos.give(example(name))
 
 
 def _samples(gr, classes: list[str]) -> dict:
@@ -215,7 +234,7 @@ def _each(gr, photos: Photos, function):
                     rows += function([(called, file)], *args)
             except USER_ERRORS as error:
                 rows.append([called, str(error), '', ''])
-        return [[html.escape(value) for value in row] for row in rows]
+        return gr.Dataframe(value=rows, visible=True)
 
     return handler
 

@@ -10,7 +10,6 @@ FONT, MONO = ['system-ui', 'sans-serif'], ['ui-monospace', 'monospace']
 # gradio lays label and buttons over an image; its ring around what has the focus is faint
 STYLE = """
 #figure img {padding-top: 2.4rem; background: white}
-.dark #figure img {background: #ddd}
 #theme {max-width: 9rem; margin-left: auto}
 #verdict, #verdict * {font-size: 1.1rem}
 :focus-visible {outline: 3px solid #d97706 !important; outline-offset: 2px}
