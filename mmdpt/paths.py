@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,15 +37,17 @@ def shipped_configs() -> dict[str, Path]:
     }
 
 
-def find_config(given: str | Path) -> str:
+def find_config(given: str | Path, also: Iterable[str] = ()) -> str:
     """A config file: the one given, or the one of that name that comes with the package.
 
     Args:
         given (str | Path): A file; or such as ``dpt_tiny_digits_16shot``,
             ``dpt/dpt_tiny_digits_16shot.py``, ``configs/dpt/dpt_tiny_digits_16shot.py``.
+        also (Iterable[str]): Further names that may have been meant.
 
     Raises:
         FileNotFoundError: Names the nearest ones.
+        IsADirectoryError: Says how to train on the photos of a folder.
     """
     given = os.fspath(given)
     if os.path.isfile(given):
@@ -55,7 +58,13 @@ def find_config(given: str | Path) -> str:
     path = root() / 'configs' / f'{name.removeprefix("./").removeprefix("configs/")}.py'
     if os.sep in name and path.is_file():
         return str(path)
-    near = difflib.get_close_matches(os.path.basename(name), shipped_configs(), 3)
+    if os.path.isdir(given):
+        raise IsADirectoryError(
+            f'{given} is a folder, and here stands the name of a config. For the photos in it: '
+            f'mmdpt fit {given}, or mmdpt train dpt_vitb16_custom --cfg-options '
+            f'dataset.data_root={given}'
+        )
+    near = difflib.get_close_matches(os.path.basename(name), {*shipped_configs(), *also}, 3)
     hint = (
         f'did you mean {", ".join(near)}?'
         if near

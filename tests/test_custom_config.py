@@ -47,7 +47,7 @@ def test_fifty_photos(options, tmp_path, capsys):
     own = ['dataset.data_root=photos', 'dataset.templates=a_photo_of_my_{}.']
     tool('train', CONFIG, '--work-dir', 'run', *options, *own)
     log = capsys.readouterr().out
-    assert '50 images are divided into 25/10/15' in log
+    assert '50 images are divided into 35/0/15' in log
     results = json.load(open('run/results.json'))
     assert results['benchmark'] == 'Custom' and len(results['draw_hash']) == 64
     meta = read_checkpoint('run/epoch_1.pth')['meta']['mmdpt']
@@ -97,8 +97,8 @@ def test_fifty_photos(options, tmp_path, capsys):
         ),
         (['dataset.data_root=photos', 'dataset.template=x'], 'did you mean dataset.templates'),
         (
-            ['dataset.data_root=photos', 'train_dataloader.dataset.shots=6'],
-            "6 train images per class, but 'blue mug' has 5",
+            ['dataset.data_root=photos', 'train_dataloader.dataset.shots=8'],
+            "8 train images per class, but 'blue mug' has 7",
         ),
         (
             [

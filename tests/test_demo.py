@@ -471,6 +471,7 @@ def click_through(visitor, folder):
     visitor.drop(folder / 'three.png')
     visitor.press()
     assert visitor.best() == 'three'
+    visitor.find('#attention button')[0].click()  # the figure is folded away
     visitor.until(
         lambda: visitor.find('#figure img') and 'class-aware' in visitor.find('#note')[0].text
     )

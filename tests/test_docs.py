@@ -311,7 +311,11 @@ TRAIN = 'python tools/train.py configs/dpt/dpt_tiny_digits_16shot.py'
         ('', TRAIN, 'has no marker'),
         ('<!-- needs: luck -->', TRAIN, 'luck'),
         ('<!-- run: test_clip.py -->', TRAIN, 'does not have'),
-        ('<!-- needs: minutes -->', f'{TRAIN} --sede 3', 'unrecognized arguments'),
+        (
+            '<!-- needs: minutes -->',
+            f'{TRAIN} --sede 3',
+            'train has no --sede: did you mean --seed',
+        ),
         ('<!-- needs: minutes -->', TRAIN.replace('16shot', '17shot'), 'there is no'),
         ('<!-- needs: minutes -->', f'{TRAIN} --cfg-options model.hat.loss=1', 'hat'),
         ('<!-- needs: gpu -->', 'tools/no_train.sh CONFIG 8', 'cannot be run'),

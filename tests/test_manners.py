@@ -106,7 +106,7 @@ def test_unreadable_option(capsys, pair, reason):
     with pytest.raises(SystemExit) as end:
         tool('train', TINY, '--cfg-options', 'train_cfg.max_epochs=1', pair)
     line = capsys.readouterr().err.strip().splitlines()[-1]
-    assert end.value.code == 2 and reason in line and pair in line
+    assert end.value.code == 1 and reason in line and pair in line
 
 
 def test_predict_as_printed(tmp_path, monkeypatch, capsys):

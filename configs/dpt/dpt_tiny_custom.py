@@ -8,33 +8,10 @@ typed characters only. For real photos take dpt_vitb16_custom.py. All values
 are our own, those of dpt_tiny_digits_16shot.py but for fewer steps.
 """
 
-_base_ = ['../_base_/methods/dpt.py', '../_base_/datasets/custom.py']
-
-image_size = 32
-load = dict(type='LoadPILImage', upright=True)
-resize = dict(type='ResizeEdge', scale=image_size, interpolation='bicubic', backend='pillow')
-crop = dict(type='CenterCrop', crop_size=image_size)
-train_pipeline = [
-    load,
-    resize,
-    crop,
-    dict(type='NumpyToPIL'),
-    dict(
-        type='torchvision/RandomAffine',
-        degrees=10,
-        translate=(0.06, 0.06),
-        scale=(0.9, 1.1),
-        interpolation='bilinear',
-    ),
-    dict(type='PILToNumpy'),
-    dict(type='PackInputs'),
-]
-test_pipeline = [load, resize, crop, dict(type='PackInputs')]
+_base_ = ['../_base_/methods/dpt.py', '../_base_/tiny_clip_custom.py']
 
 model = dict(
-    arch='mmdpt-tiny',
-    pretrained='mmdpt-tiny',
-    classes=_base_.dataset.name,
+    **_base_.pop('tiny'),
     text_prompt=dict(num_tokens=8),
     visual_prompt=dict(num_tokens=8, top_k=2),
     head=dict(guided_epochs=15),
@@ -44,9 +21,3 @@ optim_wrapper = dict(
     paramwise_cfg=dict(_delete_=True, custom_keys={'visual_prompt.layers': dict(lr_mult=0.3)}),
 )
 param_scheduler = dict(warmup_epochs=1)
-train_dataloader = dict(
-    batch_size=8, num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline)
-)
-val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=test_pipeline))
-test_dataloader = val_dataloader
-train_cfg = dict(max_epochs=30)

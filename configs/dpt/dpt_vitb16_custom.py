@@ -3,7 +3,8 @@
     python tools/train.py configs/dpt/dpt_vitb16_custom.py --cfg-options \
         dataset.data_root=photos dataset.templates=a_photo_of_a_{}.
 
-100 epochs: the authors' default file. All training photos are used, and the
+100 epochs: the authors' default file. All training photos are used, none are
+put aside for validation, which DPT does not ask for (draw_val=False), and the
 class-aware prompts stand for the top 2 classes, so that 2 classes suffice: our
 choices.
 """

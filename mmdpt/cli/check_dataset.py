@@ -22,8 +22,11 @@ def layouts(args):
         return {b.name: get_layout(b, args.data_root) for b in BENCHMARKS.values() if b.folder}
     known = {b.name.lower() for b in BENCHMARKS.values()}
     if osp.exists(args.data) and args.data.lower() not in known:
-        return {args.data: get_layout(own_benchmark(), args.data)}
-    found = get_layout(args.data, args.data_root)
+        return {args.data: get_layout(own_benchmark(draw_val=False), args.data)}
+    try:
+        found = get_layout(args.data, args.data_root)
+    except ValueError as error:
+        raise ValueError(f'no folder or file {args.data} is here. {error}') from error
     if not found.benchmark.folder:
         raise ValueError(f'{found.benchmark.name} has no files to check.')
     return {found.benchmark.name: found}

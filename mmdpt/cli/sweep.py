@@ -55,7 +55,7 @@ def plan(args):
             args.methods,
             args.archs,
             args.datasets,
-            args.shots or (1, 2, 4, 8, 16),
+            args.shots,
             args.seeds or (1, 2, 3),
             args.cfg_options,
             osp.join(args.work_dir, '.sweep', 'composed'),

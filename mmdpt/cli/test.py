@@ -25,6 +25,7 @@ from ..engine.cli import (
 )
 from ..engine.collect_predictions import collect_predictions
 from ..models.learnt_state import check_tensors
+from ..sweep.named import named_config
 from ..utils.files import replacing, write_atomically, write_text
 from ..utils.outputs import Output, check_outputs, kind_of
 from .arguments.test import parse_args
@@ -54,6 +55,7 @@ def what_to_write(args):
 def configure(args):
     """Config: The file, changed by the command line."""
     check_transductive(args)
+    args.config = named_config(args.config)
     cfg = load_config(args)
     if not args.work_dir:
         # the Runner leaves its config in there: not over that of the training

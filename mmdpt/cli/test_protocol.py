@@ -20,6 +20,7 @@ from ..engine.cli import (
 from ..engine.entry import read_entry
 from ..engine.provenance import now, package_commit, versions
 from ..evaluation.protocols import HALVES, check_training, summary, targets
+from ..sweep.named import named_config
 from ..utils.files import write_json
 from ..utils.outputs import Output, check_outputs
 from ..utils.seal import read_sealed, sealed
@@ -93,6 +94,7 @@ def run(args):
     """Tests on all targets, prints and writes the figures."""
     output = Output('--json', args.json, 'json')
     check_outputs([output], [args.config, args.checkpoint], args.overwrite)
+    args.config = named_config(args.config)
     cfg = load_config(args)
     cfg.resume, cfg.load_from = False, for_runner(args.checkpoint)
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))

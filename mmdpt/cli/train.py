@@ -22,6 +22,7 @@ from ..engine.cli import (
 from ..engine.interrupts import train_or_stop
 from ..engine.launch import place
 from ..engine.screen import hide_noise
+from ..sweep.named import named_config
 from ..utils.locks import lock_work_dir
 from .arguments.train import parse_args
 
@@ -30,6 +31,7 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 def configure(args):
     """Config: The file, changed by the command line."""
+    args.config = named_config(args.config)
     cfg = load_config(args)
     if args.no_validate:
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None

@@ -147,6 +147,7 @@ class BaseFewShotDataset(BaseDataset):
         if not items:
             raise ValueError(
                 f'The {self.split} list of {self.benchmark.name} is empty (subset {self.subset!r}).'
+                f'{self.benchmark.why_no_val if self.split == "val" else ""}'
             )
         # of train and val together: the same in both datasets and in the log
         said = self.protocol.said()

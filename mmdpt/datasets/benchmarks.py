@@ -31,6 +31,8 @@ class Benchmark:
             data that have no lists of their own.
         allow_leaks (bool): Whether the same picture may be in more than one
             list of your own data.
+        draw_val (bool): Whether own data without lists give a val list.
+        renames (tuple[tuple[str, str]]): Classes of own data, and what they are called instead.
     """
 
     name: str
@@ -45,11 +47,25 @@ class Benchmark:
     num_classes: int | None = None
     fractions: tuple[float, float, float] | None = None
     allow_leaks: bool = False
+    draw_val: bool = True
+    renames: tuple[tuple[str, str], ...] = ()
 
     @property
     def evaluation_only(self) -> bool:
         """Whether it has nothing to train on."""
         return self.sizes is not None and self.sizes[0] == 0
+
+    @property
+    def why_no_val(self) -> str:
+        """What to do about own data without a val list."""
+        if self.layout != 'own':
+            return ''
+        if not self.draw_val:
+            return ' To put photos aside to choose settings on, set dataset.draw_val=True.'
+        return (
+            ' Settings are chosen on it: take more photos per class, or a method that chooses '
+            'none, such as CLAP (clap_vitb16_custom).'
+        )
 
     @property
     def config_name(self) -> str:

@@ -1,10 +1,11 @@
 """What describes a benchmark in a config: a name, or your own data's arguments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from .benchmarks import Benchmark, get_benchmark, repeated
 from .own_files import FORMS
+from .own_names import read_renames
 from .split_files import read_text
 
 FRACTIONS = (0.5, 0.2, 0.3)  # the public benchmark's
@@ -18,6 +19,8 @@ def own_benchmark(
     image_dir: str = '',
     fractions: Sequence[float] = FRACTIONS,
     allow_leaks: bool = False,
+    draw_val: bool = True,
+    rename: None | str | Mapping[str, str] = None,
 ) -> Benchmark:
     """Describe your own data; their place is the dataset's ``data_root``.
 
@@ -42,9 +45,14 @@ def own_benchmark(
             benchmark's: 0.5, 0.2, 0.3.
         allow_leaks (bool): Whether to train although the same picture is in
             more than one list. Defaults to False.
+        draw_val (bool): Whether photos are put aside to choose settings on, where the data do
+            not say. False: those of val are learnt from; the test list is the same. Defaults
+            to True.
+        rename (str | Mapping[str, str], optional): Better names for classes: by the folder's, or
+            a .csv file with lines of folder,name.
 
     Raises:
-        FileNotFoundError: If a .txt file is missing.
+        FileNotFoundError: If a .txt or .csv file is missing.
         ValueError: If a class name appears twice, a template has no single
             ``{}`` or no spaces, or the shares do not add up to 1.
     """
@@ -68,6 +76,8 @@ def own_benchmark(
         layout='own',
         fractions=fractions,
         allow_leaks=allow_leaks,
+        draw_val=draw_val,
+        renames=tuple(read_renames(rename).items()),
     )
 
 

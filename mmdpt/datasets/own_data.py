@@ -2,7 +2,7 @@
 
 import logging
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmengine.logging import print_log
 
@@ -10,9 +10,12 @@ from .descriptions import FRACTIONS
 from .layouts import Layout, layout
 from .own_csv import read_csv
 from .own_files import PARTS, divide, plain_name, read_folder, skipped_files, told_skipped
+from .own_names import renamed
 from .sampling import draw_hash
 from .split_files import Item, Split, check_classes, check_names, check_paths, read_split
 from .twins import find_twins, leaks, places, told
+
+TOLD: set[tuple[str, str]] = set()  # by this process, and of which data
 
 
 @layout('own')
@@ -31,7 +34,10 @@ class OwnData(Layout):
         return []
 
     def remedy(self):
-        return f'dataset.data_root is {self.data_root!r}. {self.benchmark.source}'
+        return (
+            f'dataset.data_root is {self.data_root!r}: --cfg-options dataset.data_root=FOLDER says '
+            f'where your photos are. {self.benchmark.source}'
+        )
 
     def check(self, only_files=False):
         if not osp.exists(self.data_root):
@@ -46,16 +52,21 @@ class OwnData(Layout):
     def read(self):
         split = super().read()
         if self.skipped:
-            print_log(f'{self.benchmark.name}: {told_skipped(self.skipped)}', logger='current')
+            self._tell(told_skipped(self.skipped))
         if self._divided:
-            print_log(
-                f'{self.benchmark.name}: the data name no lists; '
-                f'{sum(map(len, split))} images are divided into '
+            self._tell(
+                f'the data name no lists; {sum(map(len, split))} images are divided into '
                 f'{"/".join(str(len(part)) for part in split)} '
-                f'(train/val/test), hash {draw_hash(*split[:2])[:12]}.',
-                logger='current',
+                f'(train/val/test), hash {draw_hash(*split[:2])[:12]}.'
             )
         return split
+
+    def _tell(self, text: str) -> None:
+        """Log once what the training's and the test's lists have in common."""
+        place = osp.abspath(self.data_root)
+        if (place, text) not in TOLD:
+            TOLD.add((place, text))
+            print_log(f'{self.benchmark.name}: {text}', logger='current')
 
     def check_leaks(self, validation: bool = True) -> None:
         """Refuse the same picture in more than one list, whatever it is called.
@@ -89,7 +100,7 @@ class OwnData(Layout):
     def _read(self) -> tuple[Split, tuple[str, ...]]:
         end = osp.splitext(self.data_root)[1].lower()
         if self.is_file and end == '.json':
-            split = read_split(self.data_root)
+            split = self._rename_split(read_split(self.data_root))
             return split, check_classes(split, self.data_root, self.benchmark.classes or None)
         if self.is_file and end == '.csv':
             found = read_csv(self.data_root, self.benchmark.classes)
@@ -102,10 +113,20 @@ class OwnData(Layout):
                 f'neither a folder nor a .csv or .json file. '
                 f'{self.benchmark.source}'
             )
-        names = self._class_order({name for _, name, _ in found})
+        called = self._called(name for _, name, _ in found)
+        names = self._class_order(set(called.values()))
         label = {name: i for i, name in enumerate(names)}
-        items = [(part, Item(path, label[name], name)) for path, name, part in found]
+        items = [
+            (part, Item(path, label[called[name]], called[name])) for path, name, part in found
+        ]
         return self._divide(items, names), names
+
+    def _called(self, found: Iterable[str]) -> dict[str, str]:
+        return renamed(found, dict(self.benchmark.renames), self.data_root)
+
+    def _rename_split(self, split: Split) -> Split:
+        called = self._called(item.name for items in split for item in items)
+        return Split(*([i._replace(name=called[i.name]) for i in items] for items in split))
 
     def _class_order(self, found: set) -> tuple[str, ...]:
         """The class names in label order, checked against the data."""
@@ -141,7 +162,11 @@ class OwnData(Layout):
         parts = {part for part, _ in items}
         if parts == {None}:
             self._divided = True
-            return divide([item for _, item in items], self.benchmark.fractions or FRACTIONS)
+            all_items = [item for _, item in items]
+            split = divide(all_items, self.benchmark.fractions or FRACTIONS)
+            if not self.benchmark.draw_val:  # the test list is the same
+                split = Split([*split.train, *split.val], [], split.test)
+            return split
         if not {'train', 'test'} <= parts:
             raise ValueError(
                 f'{self.benchmark.name}: {self.data_root!r} has no '

@@ -12,6 +12,7 @@ from .sampling import group_by_label
 from .split_files import Item, Split
 
 PARTS = Split._fields
+PHONE = ('.heic', '.heif', '.avif', '.dng')  # what phones write and Pillow does not read
 FORMS = (
     '(1) a folder with one subfolder of photos per class; (2) a folder '
     'with "train", "test" and perhaps "val", each like (1); (3) a .csv '
@@ -50,10 +51,28 @@ def read_folder(folder: str) -> list[tuple[str, str, str | None]]:
         if not images:
             raise ValueError(
                 f'The class folder {osp.join(folder, name)!r} has no image. '
-                'Put images into it (jpg, png, webp, ...), or remove it.'
+                f'{_without_image(folder, name)}'
             )
         found += [(f'{name}/{image}', name, None) for image in images]
     return found
+
+
+def _without_image(folder: str, name: str) -> str:
+    """What to do about a class folder without images."""
+    others = _others(osp.join(folder, name), SUFFIXES)
+    raw = [kind for kind in others if kind in PHONE]
+    if raw:
+        return (
+            f'{others[raw[0]]} files end in {raw[0]}, which is not read: convert them to JPEG (on '
+            f'a Mac: sips -s format jpeg *{raw[0]} --out . ; elsewhere: magick mogrify -format '
+            f'jpg *{raw[0]} ; or set the camera to "most compatible").'
+        )
+    if others['/']:
+        return (
+            'It has folders: if those are the classes, set dataset.data_root='
+            f'{osp.join(folder, name)}; otherwise put the images directly into it.'
+        )
+    return 'Put images into it (jpg, png, webp, ...), or remove it.'
 
 
 def skipped_files(folder: str) -> Counter:

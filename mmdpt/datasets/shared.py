@@ -15,7 +15,7 @@ REFUSAL = (
     'Runner.from_cfg.'
 )
 LOADING = ('LoadPILImage', 'mmpretrain.LoadPILImage')
-OWN = ('classes', 'templates', 'image_dir', 'fractions', 'allow_leaks')
+OWN = ('classes', 'templates', 'image_dir', 'fractions', 'allow_leaks', 'draw_val', 'rename')
 GIVEN = ('data_root', 'subset', 'protocol')  # to each dataset, where the config says it
 SHARED = {'name', *GIVEN, 'background', 'own', *OWN, 'shared'}
 PROTOCOL = {*DataProtocol.model_fields}  # settings of ``dataset.protocol``
@@ -92,7 +92,7 @@ def _values(shared: dict) -> dict:
     benchmark = shared['name']
     if shared.get('own'):
         benchmark = dict(
-            name=benchmark, **{key: shared[key] for key in OWN if shared.get(key) is not None}
+            name=benchmark, **{key: shared[key] for key in OWN if shared.get(key) not in (None, {})}
         )
     return dict(benchmark=benchmark, **{key: shared[key] for key in GIVEN if key in shared})
 

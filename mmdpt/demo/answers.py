@@ -1,5 +1,7 @@
 """From a photo, a model's name and class names to what the page shows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mmdpt.visualization import attention_maps, draw_attention, to_array, visible_image
@@ -28,14 +30,75 @@ def classify(
     Raises:
         ValueError: In words for the page.
     """
+    classes, result = _ask(models, limits, photo, name, text)
+    return _shares(classes, result['pred_scores'])
+
+
+def answer(
+    models: Models, limits: Limits, photo: str | None, name: str, text: str
+) -> tuple[str, dict[str, float]]:
+    """How sure a calibrated model is, in a sentence, and the probabilities.
+
+    Args, Raises: As of :func:`classify`.
+    """
+    classes, result = _ask(models, limits, photo, name, text)
+    return verdict(result), _shares(classes, result['pred_scores'])
+
+
+def several(
+    models: Models, limits: Limits, photos: Sequence[tuple[str, str | None]], name: str, text: str
+) -> list[list[str]]:
+    """A row per photo: its name, the likeliest class, its probability, whether that is sure.
+
+    Args:
+        photos (Sequence[tuple[str, str | None]]): What each is called, and its file.
+        models, limits, name, text: As of :func:`classify`.
+
+    Raises:
+        ValueError: If model or names are wrong. A photo that cannot be read has its row.
+    """
+    parse_names(text, models.choice(name).classes, limits)
+    rows = []
+    for called, photo in photos:
+        try:
+            classes, result = _ask(models, limits, photo, name, text)
+        except ValueError as error:
+            rows.append([called, str(error), '', ''])
+            continue
+        best = int(result['pred_label'])
+        sure = {True: 'not sure', False: 'yes', None: ''}[result.get('rejected')]
+        share = f'{100 * float(result["pred_score"]):.1f} %'
+        rows.append([called, _label(classes, best), share, sure])
+    return rows
+
+
+def verdict(result: dict) -> str:
+    """Whether a calibrated model is sure; empty where nobody knows."""
+    if 'rejected' not in result:
+        return ''
+    least, score = 100 * float(result['threshold']), 100 * float(result['pred_score'])
+    if result['rejected']:
+        return (
+            f'**Not sure**: perhaps none of these. The likeliest class has {score:.0f} %, and this '
+            f'model answers from {least:.0f} %.'
+        )
+    return f'**Sure**: {score:.0f} %, and this model answers from {least:.0f} %.'
+
+
+def _ask(
+    models: Models, limits: Limits, photo: str | None, name: str, text: str
+) -> tuple[list[str], dict]:
     choice = models.choice(name)
     image = read_photo(photo, limits, choice.background)
     inferencer = models.get(name, parse_names(text, choice.classes, limits))
     # as inferencer(image), without the progress bar on the screen
     batch = next(inferencer.preprocess([image]))
-    scores = inferencer.postprocess(inferencer.forward(batch), None)[0]['pred_scores']
+    return inferencer.classes, inferencer.postprocess(inferencer.forward(batch), None)[0]
+
+
+def _shares(classes: Sequence[str], scores: np.ndarray) -> dict[str, float]:
     first = np.argsort(-scores, kind='stable')[:SHOWN]
-    return {_label(inferencer.classes, i): float(scores[i]) for i in first}
+    return {_label(classes, i): float(scores[i]) for i in first}
 
 
 def _label(classes, index: int) -> str:

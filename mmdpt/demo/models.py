@@ -16,6 +16,8 @@ from mmdpt.apis.plan import plan_of_checkpoint
 from mmdpt.datasets.pictures import WHITE, background_of
 from mmdpt.engine.published import WEIGHTS
 
+from .card import card
+
 KEPT = 4  # models with their text features
 
 
@@ -28,12 +30,14 @@ class Choice(NamedTuple):
             names, or with None for its own.
         path (str): Its file, which no message on the page tells.
         background (tuple[int]): What it wants under transparent parts.
+        card (str): What the page says about it, Markdown.
     """
 
     classes: list[str]
     make: Callable[[Sequence[str] | None], PromptInferencer]
     path: str = ''
     background: tuple[int, int, int] = WHITE
+    card: str = ''
 
 
 def checkpoint_choice(
@@ -54,14 +58,29 @@ def checkpoint_choice(
         raise ValueError(f'{path} does not name its classes: choose a checkpoint that mmdpt wrote')
     make = partial(PromptInferencer, path, config=config, pretrained=pretrained, device=device)
     return Choice(
-        classes, lambda names: make(classes=names), osp.abspath(path), background_of(plan.pipeline)
+        classes,
+        lambda names: make(classes=names),
+        osp.abspath(path),
+        background_of(plan.pipeline),
+        card(method_of(plan.model), classes, plan.model.get('pretrained'), osp.abspath(path)),
     )
 
 
 def zero_shot_choice(classes: Sequence[str], **kwargs) -> Choice:
     """Frozen CLIP; see :meth:`mmdpt.apis.PromptInferencer.zero_shot`."""
     own = list(classes)
-    return Choice(own, lambda names: PromptInferencer.zero_shot(names or own, **kwargs))
+    return Choice(
+        own,
+        lambda names: PromptInferencer.zero_shot(names or own, **kwargs),
+        card=card('zero-shot CLIP, which has learnt nothing', own, kwargs.get('pretrained')),
+    )
+
+
+def method_of(model: dict) -> str:
+    """What learns in a model, by the parts that its config names."""
+    parts = [model.get(key) for key in ('text_prompt', 'visual_prompt', 'tuning', 'head')]
+    kinds = [str(part['type']).rsplit('.')[-1] for part in parts if part and 'type' in part]
+    return ' + '.join(kinds) or str(model.get('type', 'unknown'))
 
 
 def find_checkpoints(folder: str) -> list[str]:

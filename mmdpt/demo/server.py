@@ -7,8 +7,13 @@ from .inputs import Limits
 from .page import import_gradio
 
 FONT, MONO = ['system-ui', 'sans-serif'], ['ui-monospace', 'monospace']
-# gradio lays label and buttons over an image
-STYLE = '#figure img {padding-top: 2.4rem}'
+# gradio lays label and buttons over an image; its ring around what has the focus is faint
+STYLE = """
+#figure img {padding-top: 2.4rem; background: white}
+#theme {max-width: 9rem; margin-left: auto}
+#verdict, #verdict * {font-size: 1.1rem}
+:focus-visible {outline: 3px solid #d97706 !important; outline-offset: 2px}
+"""
 
 
 def is_loopback(host: str) -> bool:

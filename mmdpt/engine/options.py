@@ -12,6 +12,8 @@ from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, set_random_seed
 from torch.utils.data import DataLoader
 
+from mmdpt.utils.meant import SETTINGS
+
 from ..datasets.shared import PROTOCOL, SHARED
 
 # Dicts of a config that are not objects, and what they may contain.
@@ -62,6 +64,7 @@ PLACES = {
 WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text'}
 # Dicts whose keys the user makes up.
 FREE = ('optim_wrapper.paramwise_cfg.custom_keys', 'model_wrapper_cfg', 'env_cfg.')
+FREE += ('dataset.rename',)
 
 
 def check_options(cfg, options):
@@ -240,6 +243,9 @@ def _plain_kinds(annotation):
 
 
 def _message(option, place, key, known):
+    meant = SETTINGS.get(key.lower())
+    if meant and not place:
+        return f"unknown option '{option}': did you mean {meant}?"
     near = difflib.get_close_matches(key, sorted(known), n=3, cutoff=0.5)
     dotted = ['.'.join([*place, name]) for name in near]
     if dotted:

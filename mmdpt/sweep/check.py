@@ -11,6 +11,7 @@ from mmpretrain.registry import MODELS
 
 from ..datasets.benchmarks import get_benchmark
 from ..datasets.shared import share_dataset
+from ..engine.cache_size import fill_num_keys
 from ..models.clip.config import BUILTIN, read_config
 from ..models.clip.weights import find_weights
 from .plan import refuse
@@ -47,6 +48,7 @@ def check_model(run, files):
     cfg = share_dataset(Config(run.content))
     if files:
         check_folder(cfg.get('dataset') or {})
+    fill_num_keys(cfg)
     model = dict(cfg.model)
     if model['type'] == 'PromptedCLIP':
         name, shape = read_config(model['arch'])

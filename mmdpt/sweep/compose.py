@@ -3,7 +3,9 @@
 from textwrap import wrap
 
 from ..paths import root
-from .published import EVALUATION_ONLY, METHODS, UNLABELLED, settings
+from . import tiny
+from .published import EVALUATION_ONLY, METHODS, OWN, UNLABELLED, settings
+from .published.own import CHOOSE_ON_VAL
 
 CONFIGS = root() / 'configs'
 DATASETS = dict(  # file name: title
@@ -25,6 +27,7 @@ VARIANTS = dict(  # to test on only
     imageneta='ImageNet-A',
     imagenetr='ImageNet-R',
 )
+TITLED = {**DATASETS, **VARIANTS, OWN: 'your own photos'}
 ARCHS = dict(  # file name: (title, open_clip name)
     vitb16=('ViT-B/16', 'ViT-B-16-quickgelu'),
     vitb32=('ViT-B/32', 'ViT-B-32-quickgelu'),
@@ -63,6 +66,7 @@ TITLES = dict(
     clap='CLAP',
     crossmodal_lp='Cross-modal linear probe',
     prolip='ProLIP',
+    promptkd='PromptKD',
     ape='APE',
 )
 
@@ -83,7 +87,8 @@ def notes(method, dataset, shots):
 def stem(method, arch, dataset, shots=None):
     """Name of the config file, without its ending."""
     name = f'{method}_{arch}_{dataset}'
-    return name if method in EVALUATION_ONLY else f'{name}_{shots}shot'
+    without = method in EVALUATION_ONLY or (dataset == OWN and shots is None)
+    return name if without else f'{name}_{shots}shot'
 
 
 def file_name(method, arch, dataset, shots=None):
@@ -102,10 +107,10 @@ def leaf(method, arch, dataset, shots=None, base='..', command=None):
 
     Args:
         method (str): A file of ``_base_/methods``.
-        arch (str): A key of ``ARCHS``.
+        arch (str): A key of ``ARCHS``, or 'tiny' for your own photos.
         dataset (str): A file of ``_base_/datasets``.
         shots (int, optional): Training images per class; None for methods that
-            learn nothing.
+            learn nothing, and for all of your own photos.
         base (str): Where ``_base_`` is, seen from the file.
         command (str, optional): The command of the docstring.
 
@@ -115,29 +120,33 @@ def leaf(method, arch, dataset, shots=None, base='..', command=None):
     """
     learns = method not in EVALUATION_ONLY
     check_names(method, arch, dataset)
-    if learns and not (isinstance(shots, int) and shots > 0):
+    every = dataset == OWN and shots is None
+    if learns and not every and not (isinstance(shots, int) and shots > 0):
         raise ValueError(
-            f'{method} is trained, so it needs a positive number of shots, got {shots!r}'
+            f'{method} is trained, so it needs a positive number of shots, got {shots!r}: '
+            f'the name of its config ends in _16shot, or in another number'
         )
-    title, name = ARCHS[arch]
-    head = f'{TITLES[method]}, {title}, {(DATASETS | VARIANTS)[dataset]}'
-    if learns:
+    title, name = {**ARCHS, tiny.ARCH: (tiny.TITLE, '')}[arch]
+    head = f'{TITLES[method]}, {title}, {TITLED[dataset]}'
+    if learns and shots:
         head += f', {shots} {"shot" if shots == 1 else "shots"}'
     tool = 'train' if learns else 'test'
     path = file_name(method, arch, dataset, shots)
     command = command or f'python tools/{tool}.py configs/{path}'
-    body = (
-        _training(method, name, dataset, shots)
-        if learns
-        else f"model = dict(arch='{name}', classes=_base_.dataset.name)\n"
-    )
     sources = f'\n{notes(method, dataset, shots)}\n' if learns else ''
+    if arch == tiny.ARCH:
+        sources, body = '', tiny.tiny_leaf(method, dataset, shots, base)
+    else:
+        bases = f"['{base}/_base_/methods/{method}.py', '{base}/_base_/datasets/{dataset}.py']"
+        model = f"model = dict(arch='{name}', classes=_base_.dataset.name)\n"
+        model = _training(method, name, dataset, shots) if learns else model
+        body = f'_base_ = {bases}\n\n{model}'
+    if dataset == OWN and method in CHOOSE_ON_VAL and 'search=None' not in body:
+        body += 'dataset = dict(draw_val=True)  # photos are put aside to choose settings on\n'
     return f'''"""{head}.
 
     {command}
 {sources}"""
-
-_base_ = ['{base}/_base_/methods/{method}.py', '{base}/_base_/datasets/{dataset}.py']
 
 {body}'''
 
@@ -165,21 +174,21 @@ def choices() -> list[tuple[str, list[str]]]:
     """What can be composed: option of the command line, names."""
     return [
         ('--methods', [*METHODS, *EVALUATION_ONLY]),
-        ('--archs', list(ARCHS)),
-        ('--datasets', [*DATASETS, *VARIANTS]),
+        ('--archs', [*ARCHS, tiny.ARCH]),
+        ('--datasets', [*TITLED]),
     ]
 
 
 def check_names(method, arch, dataset):
     """Raise ValueError unless the three can be composed."""
-    if method in UNLABELLED:
+    if method in UNLABELLED and dataset != OWN:
         raise ValueError(
             f'{method} learns from images without labels, which are not drawn by shots: name its '
             'config file in the plan instead of composing one'
         )
-    _check('method', method, [*METHODS, *EVALUATION_ONLY])
-    _check('architecture', arch, ARCHS)
-    _check('dataset', dataset, DATASETS | VARIANTS)
+    _check('method', method, TITLES)
+    _check('architecture', arch, [*ARCHS, tiny.ARCH])
+    _check('dataset', dataset, TITLED)
     if dataset in VARIANTS and method not in EVALUATION_ONLY:
         raise ValueError(
             f'{dataset} is for evaluation only: {method} cannot be trained on it. '

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from ..paths import find_config
 from ..utils.files import write_atomically
 from .compose import CONFIGS, check_names, find_leaf, leaf, stem
-from .published import EVALUATION_ONLY
+from .published import EVALUATION_ONLY, OWN
+from .published.settings import CITED_SHOTS
 from .runs import resolve
 
 KEYS = {'name', 'config', 'options', 'seed', 'test'}
@@ -24,7 +25,9 @@ def plan_grid(methods, archs, datasets, shots, seeds, options=None, folder='.'):
 
     Args:
         methods, archs, datasets (Sequence[str]): As in names of config files.
-        shots, seeds (Sequence[int]): For methods that learn.
+        shots (Sequence[int], optional): For methods that learn. None: 1, 2, 4, 8 and 16; of your
+            own photos all.
+        seeds (Sequence[int]): For methods that learn.
         options (dict, optional): ``--cfg-options``, for all.
         folder (str): For the composed files.
 
@@ -36,11 +39,11 @@ def plan_grid(methods, archs, datasets, shots, seeds, options=None, folder='.'):
         ValueError: Names all combinations that are impossible.
     """
     wanted = []
-    for dataset, arch, n, seed, method in product(datasets, archs, shots, seeds, methods):
-        if method in EVALUATION_ONLY:
-            wanted.append((method, arch, dataset, None, None))
-        else:
-            wanted.append((method, arch, dataset, n, seed))
+    for dataset, arch in product(datasets, archs):
+        counts = shots or ((None,) if dataset == OWN else CITED_SHOTS)  # all own photos
+        for n, seed, method in product(counts, seeds, methods):
+            drawn = (None, None) if method in EVALUATION_ONLY else (n, seed)
+            wanted.append((method, arch, dataset, *drawn))
     cache, runs, errors = {}, [], []
     for method, arch, dataset, n, seed in dict.fromkeys(wanted):
         name = stem(method, arch, dataset, n)
@@ -49,7 +52,7 @@ def plan_grid(methods, archs, datasets, shots, seeds, options=None, folder='.'):
                 method, arch, dataset, n, folder
             )
             full = name if seed is None else f'{name}_seed{seed}'
-            runs.append(resolve(full, config, options, seed, n is None, cache))
+            runs.append(resolve(full, config, options, seed, method in EVALUATION_ONLY, cache))
         except (ValueError, OSError) as error:
             errors.append(str(error))
     refuse(errors)
@@ -60,9 +63,7 @@ def compose(method, arch, dataset, shots, folder):
     """str: A config file for a combination that has none, written to ``folder``."""
     check_names(method, arch, dataset)
     path = osp.join(folder, f'{stem(method, arch, dataset, shots)}.py')
-    text = leaf(
-        method, arch, dataset, shots, osp.relpath(CONFIGS, folder), 'Composed by tools/sweep.py'
-    )
+    text = leaf(method, arch, dataset, shots, osp.relpath(CONFIGS, folder), 'Composed of its name')
     write_atomically(text.encode(), path)
     return path
 

@@ -15,8 +15,12 @@ dataset = dict(
     classes=None,  # names in label order, or a .txt; None: as the data say
     templates=None,  # one, a list, or a .txt; None: 'a photo of a {}.'
     image_dir='',  # where the paths of a CSV or split file start
-    fractions=(0.5, 0.2, 0.3),
-)  # train, val, test, if the data do not say
+    rename={},  # better names for classes: dict(folder='name'), or a .csv with folder,name
+    fractions=(0.5, 0.2, 0.3),  # train, val, test, if the data do not say
+    # Whether the val photos are put aside, for methods that choose settings on
+    # them (GDA, linear probe, ...); False: they are learnt from as well.
+    draw_val=False,
+)
 
 # Phones store photos rotated, with an EXIF note; the benchmarks ignore it.
 train_pipeline = [dict(type='LoadPILImage', upright=True), *_base_.train_pipeline[1:]]

@@ -1,9 +1,10 @@
 """What several command lines have."""
 
 import argparse
-from typing import Any
+from typing import Any, NoReturn
 
 from mmdpt.paths import spoken
+from mmdpt.utils.meant import beyond
 
 
 def described_parser(text: str | None) -> argparse.ArgumentParser:
@@ -22,6 +23,27 @@ class LateOptions(argparse.Action):
 
         read = OptionAction(self.option_strings, self.dest)
         read(parser, namespace, values, option_string)
+
+
+class Parser(argparse.ArgumentParser):
+    """One line, with a remedy, for what a command line has too much.
+
+    Args:
+        command (str): The command's name.
+        **kwargs: Of the base class.
+    """
+
+    def __init__(self, command: str, **kwargs):
+        super().__init__(**kwargs)
+        self.command = command
+
+    def error(self, message: str) -> NoReturn:
+        """End the program; the stock message of too much says no remedy."""
+        _, found, rest = message.partition('unrecognized arguments: ')
+        if not found:
+            super().error(message)
+        self.exit(1, f'error: {beyond(self.command, rest, self._option_string_actions)}\n')
+        raise AssertionError(message)  # exit does not come back
 
 
 UNSEALED: dict[str, Any] = dict(

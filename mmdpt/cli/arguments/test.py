@@ -8,12 +8,12 @@ import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import add_common_arguments
+from .common import Parser, add_common_arguments
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Test a model')
+    parser = Parser('test', description='Test a model')
     parser.add_argument('config', help='config file, or the name of a shipped one')
     parser.add_argument('checkpoint', nargs='?', help='checkpoint of the training')
     add_common_arguments(parser)

@@ -5,12 +5,12 @@ The options are those of MMPretrain's tools/train.py, and --seed.
 
 import argparse
 
-from .common import add_common_arguments
+from .common import Parser, add_common_arguments
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description='Train a model')
+    parser = Parser('train', description='Train a model')
     parser.add_argument('config', help='config file, or the name of a shipped one')
     add_common_arguments(parser)
     parser.add_argument(

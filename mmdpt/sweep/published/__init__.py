@@ -5,18 +5,20 @@ nothing, the choice is ours and the config says so. One module per family of
 methods, each with its functions in ``METHODS``.
 """
 
-from . import coupled, features, mmrl, prompts, tcp, tuning
+from . import coupled, features, mmrl, own, prompts, tcp, tuning
 from .settings import Settings
 
 EVALUATION_ONLY = ('zeroshot', 'zeroshot_ensemble', 'zeroshot_ensemble80')  # nothing to train
 UNLABELLED = ('promptkd',)  # learns from images without labels, so there are no shots
+
+OWN = 'custom'  # the file of _base_/datasets for your own photos
 
 FAMILIES = (prompts, coupled, tuning, tcp, mmrl, features)
 METHODS = {name: found for family in FAMILIES for name, found in family.METHODS.items()}
 
 
 def settings(method: str, dataset: str, shots: int | None) -> Settings:
-    """Those of a method on a dataset with this number of shots.
+    """Those of a method on a dataset with this number of shots; None, of your own photos: all.
 
     Sources: the docstrings of ``configs/_base_/methods/*.py``, which name the
     authors' files.
@@ -24,9 +26,13 @@ def settings(method: str, dataset: str, shots: int | None) -> Settings:
     Raises:
         ValueError: If nothing is known about the method.
     """
+    if dataset == OWN and method in UNLABELLED:
+        return own.promptkd()
     if method not in METHODS:
         raise ValueError(
             f"no epochs are known for the method '{method}': known are "
             f'{", ".join(METHODS)}. Write a config file for it'
         )
+    if dataset == OWN:
+        return own.own(METHODS[method](own.NEAREST, shots or own.SHOTS), method)
     return METHODS[method](dataset, shots)
