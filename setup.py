@@ -32,8 +32,9 @@ EXPORT = ['onnx', 'onnxscript', 'onnxruntime']
 HF = ['transformers', 'sentencepiece']
 # tools/check_dataset.py --deep: pictures that look alike
 ALIKE = ['imagehash']
-# mkdocs 1.5: validation of links
-TEST = ['mkdocs>=1.5', 'pytest', 'pytest-xdist', 'tensorboard', *SWEEP, *EXPORT, *HF, *ALIKE]
+# mkdocs 1.5: validation of links; scikit-image: the photos of docs/tutorial.md
+DOCS = ['mkdocs>=1.5', 'mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26', 'scikit-image']
+TEST = ['pytest', 'pytest-xdist', 'tensorboard', *DOCS, *SWEEP, *EXPORT, *HF, *ALIKE]
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
 # Tools of our developers, which no wheel holds.
@@ -50,6 +51,7 @@ OURS = [
 EXTRAS = {
     # mmcv and mmcv-lite share one import name: neither is a requirement.
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
+    'docs': DOCS,  # mkdocs build --strict
     'test': TEST,
     'demo': ['gradio>=6.31,<7'],  # tools/demo.py
     'sweep': SWEEP,
