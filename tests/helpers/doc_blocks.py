@@ -71,7 +71,7 @@ def lines_of(text):
 
 
 def words(line):
-    """Words of a command line, without settings of the environment; a command's door for its name."""
+    """Words of a command line, without settings of the environment; ``mmdpt NAME`` as its file."""
     try:
         found = shlex.split(line, comments=True)
     except ValueError:  # no command: an apostrophe in a listing
