@@ -23,7 +23,8 @@ REQUIREMENTS = [
     'safetensors',
     'pydantic>=2.7',  # what comes from a file is parsed into closed schemas
     'scipy',  # intervals over seeds
-    'scikit-learn',  # digits of the built-in example, linear probe
+    'scikit-learn',  # digits of the built-in example, linear probe, metrics
+    'pandas',  # tables of stored predictions
 ]
 SWEEP = ['submitit>=1.5']  # tools/sweep.py
 # tools/export.py --format onnx: onnxscript is what torch.onnx writes with
@@ -34,7 +35,17 @@ HF = ['transformers', 'sentencepiece']
 ALIKE = ['imagehash']
 # mkdocs 1.5: validation of links; scikit-image: the photos of docs/tutorial.md
 DOCS = ['mkdocs>=1.5', 'mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26', 'scikit-image']
-TEST = ['pytest', 'pytest-xdist', 'tensorboard', *DOCS, *SWEEP, *EXPORT, *HF, *ALIKE]
+TEST = [
+    'pytest',
+    'pytest-xdist',
+    'tensorboard',
+    'torchmetrics',
+    *DOCS,
+    *SWEEP,
+    *EXPORT,
+    *HF,
+    *ALIKE,
+]
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
 # Tools of our developers, which no wheel holds.
