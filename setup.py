@@ -62,7 +62,6 @@ OURS = [
 EXTRAS = {
     # mmcv and mmcv-lite share one import name: neither is a requirement.
     'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
-    'docs': DOCS,  # mkdocs build --strict
     'test': TEST,
     'demo': ['gradio>=6.31,<7'],  # tools/demo.py
     'sweep': SWEEP,
@@ -70,6 +69,7 @@ EXTRAS = {
     'hf': HF,
     'alike': ALIKE,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
+    'docs': DOCS,  # mkdocs build --strict
     'dev': TEST + ['ruff', 'mypy', 'import-linter', 'hypothesis'],
 }
 
