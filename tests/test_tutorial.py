@@ -21,7 +21,7 @@ def blocks(tmp_path, monkeypatch):
     """Those that are marked, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     found = [block for block in blocks_of(TUTORIAL) if block.marker == 'run']
-    assert [block.language for block in found] == ['python', 'bash', 'bash']
+    assert [block.language for block in found] == ['python', 'bash', 'bash', 'bash']
     return found
 
 
@@ -50,6 +50,7 @@ def test_with_one_method(blocks, capsys):
             name = Path(path).stem
             tool(name, *arguments, *(('--method', 'gda') if name == 'fit' else ()))
     assert Path('mine', 'report.html').is_file()
+    assert Path('suggest.html').is_file()
     assert abs(right('new.csv') - promised()) <= 3
 
 
