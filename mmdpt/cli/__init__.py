@@ -16,6 +16,7 @@ COMMANDS = {
     'collect_results': 'put runs into tables',
     'plot_few_shot': 'draw accuracy over shots',
     'test_protocol': 'base-to-new, cross-dataset, domain generalisation',
+    'verify': 'check that a run is what it says',
     'check_dataset': 'check data on the disk',
     'make_split': 'make a split file where the published one is missing',
     'few_shot': 'print a few-shot draw',
