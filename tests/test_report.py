@@ -27,7 +27,11 @@ def test_tells_and_writes(tmp_path):
     zero, few = (results[k]['accuracy/top1'] for k in ('zero_shot', 'few_shot'))
     assert 0 <= zero <= 100 and 0 <= few <= 100
     assert (results['epochs'], results['seed'], results['draw_hash']) == (4, 1, 'draw-1')
-    assert results['train_seconds'] > 0 and results['versions']['torch'] == torch.__version__
+    assert results['train_seconds'] > 0 and results['train_cpu_seconds'] > 0
+    assert (
+        100 < results['peak_memory_mib'] < 100_000
+        and results['versions']['torch'] == torch.__version__
+    )
     assert results['checkpoint']['path'] == str(tmp_path / 'epoch_4.pth')
     first, last = log.index('Zero-shot CLIP: accuracy/top1'), log.index('Few-shot result')
     assert first < log.index('Epoch(train) [1]') < log.index('Epoch(train) [4]') < last
@@ -65,7 +69,8 @@ def test_resume_tells_zero_shot_and_counts_time(tmp_path):
     after = json.loads((tmp_path / 'results.json').read_text())
     for key in ('zero_shot', 'few_shot', 'epochs'):
         assert after[key] == before[key]
-    assert after['train_seconds'] == before['train_seconds']
+    for key in ('train_seconds', 'train_cpu_seconds'):
+        assert after[key] == before[key]
 
 
 def test_final_validation_on_the_test_set_is_not_repeated(tmp_path):

@@ -45,12 +45,18 @@ def tables(root, **kwargs):
 def test_means_deviations_and_a_missing_seed(tmp_path):
     write_grid(tmp_path)
     found, warnings = tables(tmp_path)
+    costs = {'seconds': '1.5', 'CPU seconds': '1.2', 'peak MiB': '700'}
     row = {key[2]: text for key, text in found.items() if key[:2] == ('4 shots', 'dpt')}
     # sample deviations: of 90, 92, 94; of 80, 72, 64; of 85, 82, 79
-    assert row == dict(Digits='92.00 ± 2.00', EuroSAT='72.00 ± 8.00', Average='82.00 ± 3.00')
+    assert row == costs | dict(
+        Digits='92.00 ± 2.00', EuroSAT='72.00 ± 8.00', Average='82.00 ± 3.00'
+    )
+    assert found['4 shots', 'zero_shot', 'seconds'] == '—'  # nothing was trained
     row = {key[2]: text for key, text in found.items() if key[:2] == ('4 shots', 'coop')}
     # 60 and 62: sqrt(2); no deviation of an average over differing seeds
-    assert row == dict(Digits='80.00 ± 0.00', EuroSAT='61.00 ± 1.41 (n=2)*', Average='70.50*')
+    assert row == costs | dict(
+        Digits='80.00 ± 0.00', EuroSAT='61.00 ± 1.41 (n=2)*', Average='70.50*'
+    )
     assert found['4 shots', 'zero_shot', 'Average'] == '40.00'
     assert found['Average by shots', 'dpt', '4 shots'] == '82.00 ± 3.00'
     assert warnings == ['missing: coop, toy, EuroSAT, 4 shots, seed 3']
@@ -269,7 +275,7 @@ def test_markdown_and_latex(tmp_path):
     rows, warnings = collect(find_runs([tmp_path]))
     found, _ = all_tables(rows)
     text = markdown(found, rows, warnings)
-    assert '| coop | 80.00 ± 0.00 | 61.00 ± 1.41 (n=2)* | 70.50* |' in text
+    assert '| coop | 80.00 ± 0.00 | 61.00 ± 1.41 (n=2)* | 70.50* | 1.5 | 1.2 | 700 |' in text
     for part in (
         'n = 3 where not said',
         '* seeds are missing',
@@ -280,7 +286,8 @@ def test_markdown_and_latex(tmp_path):
     ):
         assert part in text
     text = latex(found, rows, warnings)
-    assert r'coop & 80.00 $\pm$ 0.00 & 61.00 $\pm$ 1.41 (n=2)$^{*}$ & 70.50$^{*}$ \\' in text
+    row = r'coop & 80.00 $\pm$ 0.00 & 61.00 $\pm$ 1.41 (n=2)$^{*}$ & 70.50$^{*}$'
+    assert row + r' & 1.5 & 1.2 & 700 \\' in text
     assert r'zero\_shot & 40.00' in text and '% missing: coop' in text
     assert text.count(r'\begin{table}') == text.count(r'\end{table}') == 2
 

@@ -25,6 +25,8 @@ FIELDS = dict(
     subset=[1, []],
     epochs=['50', -1, True, [1]],
     train_seconds=['1', -1.0, math.nan, True],
+    train_cpu_seconds=['1', -1.0],
+    peak_memory_mib=['1', -1.0],
     versions=[1, [], {'torch': 1}],
     commit=['c', [], {'commit': 1}],
     clip=['c', [], {'arch': 1}],
@@ -152,7 +154,7 @@ def test_tables_show_what_names_are(tmp_path, capsys):
         assert text.count(mark) == text.count('\\' + mark) > 0, mark
     tables = [line for line in text.splitlines() if line.startswith('| ')]
     columns = {line.replace('\\\\', '').replace('\\|', '').count('|') for line in tables}
-    assert len(tables) > 6 and columns == {3, 4, 6}  # method and figures; the draws
+    assert len(tables) > 6 and columns == {4, 6}  # method and figures, or costs; the draws
     lines = Path(tmp_path / 'a.tex').read_text().splitlines()
     assert all(line.isprintable() for line in lines)
 

@@ -23,10 +23,12 @@ from ..engine.cli import (
     merge_options,
     set_loader_defaults,
 )
+from ..engine.collect_predictions import collect_predictions
 from ..models.learnt_state import check_tensors
 from ..utils.files import replacing, write_atomically, write_text
 from ..utils.outputs import Output, check_outputs, kind_of
 from .arguments.test import parse_args
+from .kept_predictions import keep_predictions, tested_training
 from .transductive import check_transductive, tell_transductive
 
 
@@ -152,6 +154,8 @@ def main(argv: list[str] | None = None) -> None:
             check_complete(unwrapped(runner.model), checkpoint['state_dict'])
         else:
             check_nothing_learnt(runner.model)
+        training = tested_training(args, runner, checkpoint)
+        collector = collect_predictions(runner, runner.test_loop)
         if item == 'pred':
             write_predictions(runner, args.out)
         else:
@@ -159,7 +163,8 @@ def main(argv: list[str] | None = None) -> None:
             if item and is_main_process():
                 write_metrics(metrics, args.out)
             if args.transductive and is_main_process():
-                tell_transductive(args, runner, checkpoint, metrics)
+                tell_transductive(args, runner, checkpoint, training, metrics)
+        keep_predictions(args, runner, training, collector)
 
 
 def write_predictions(runner, path):

@@ -35,6 +35,7 @@ TRAINING = (
     'draw_hash',
     'clip',
     'unlabelled_images',
+    'selection',
 )
 
 
@@ -77,9 +78,9 @@ def training_of(args, cfg, meta, subset):
     return dict(
         config=args.config,
         method=report.get('method'),
-        benchmark=cfg.dataset.name,
+        benchmark=(cfg.get('dataset') or {}).get('name'),
         subset=subset,
-        shots=cfg.train_dataloader.dataset.get('shots'),
+        shots=((cfg.get('train_dataloader') or {}).get('dataset') or {}).get('shots'),
         seed=meta.get('seed'),
         draw_hash=identity.get('draw_hash'),
         clip=identity.get('clip'),

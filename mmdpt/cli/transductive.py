@@ -10,8 +10,6 @@ from ..evaluation.transductive import PREFIX
 from ..results.row import METRIC, NOTE, TRANSDUCTIVE, parse_name
 from ..utils.files import write_json
 from ..utils.seal import sealed
-from ..utils.unwrap import unwrapped
-from .test_protocol import training_of
 
 NAME = f'protocol_{TRANSDUCTIVE}.json'
 
@@ -28,7 +26,11 @@ def check_transductive(args: argparse.Namespace) -> None:
 
 
 def tell_transductive(
-    args: argparse.Namespace, runner: Runner, checkpoint: dict | None, metrics: dict[str, float]
+    args: argparse.Namespace,
+    runner: Runner,
+    checkpoint: dict | None,
+    training: dict,
+    metrics: dict[str, float],
 ) -> None:
     """Print the figure, and write it where ``collect_results`` finds it.
 
@@ -36,28 +38,15 @@ def tell_transductive(
         args (Namespace): Of the command ``test``.
         runner (Runner): That has tested.
         checkpoint (dict, optional): Content of the file; None for zero-shot CLIP.
+        training (dict): See :func:`tested_training`.
         metrics (dict[str, float]): What it found.
     """
-    cfg, model = runner.cfg, unwrapped(runner.model)
-    name, shared = parse_name(args.config)[0], cfg.get('dataset') or {}
-    subset = shared.get('subset') or 'all'
-    if checkpoint:
-        training = training_of(args, cfg, checkpoint['meta'], subset)
-        name = training['method'] or name
-    else:
-        training = dict(
-            config=args.config,
-            benchmark=shared.get('name'),
-            subset=subset,
-            shots=0,
-            seed=None,
-            clip=model.identity()['clip'],
-        )
-        name = name.replace('zeroshot', 'zero_shot')
+    name = parse_name(args.config)[0]
+    name = (training.get('method') or name) if checkpoint else name.replace('zeroshot', 'zero_shot')
     extra = ''
     if args.with_training_images:
         train = runner.test_loop.train_set
-        training.update(shots=train.shots, seed=train.seed, draw_hash=train.draw_hash)
+        training = dict(training, shots=train.shots, seed=train.seed, draw_hash=train.draw_hash)
         extra = ', with the training images'
     dataset = runner.test_dataloader.dataset
     target = (dataset.metainfo.get('benchmark') or training['benchmark']) or 'test'

@@ -77,6 +77,7 @@ class RuntimeInfo(Known):
     max_epochs: Step | None = None
     max_iters: Step | None = None
     train_seconds: Annotated[float, Field(ge=0)] = 0.0
+    train_cpu_seconds: Annotated[float, Field(ge=0)] = 0.0
     keep_ckpt_ids: Steps = []
     between_ckpt_ids: Steps = []
 

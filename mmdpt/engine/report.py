@@ -9,6 +9,7 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
+from mmdpt.evaluation.predictions import PREDICTIONS, ZERO_SHOT
 from mmdpt.utils.files import write_json
 from mmdpt.utils.memory import peak_memory
 from mmdpt.utils.seal import sealed
@@ -21,9 +22,11 @@ from .entry import belongs_to
 from .kept_teacher import unlabelled_images
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
+from .prediction_files import KeptTests, selection_of
 from .provenance import now, package_commit, versions
 from .recipe import make_recipe
 
+CLOCKS = dict(train_seconds=time.time, train_cpu_seconds=time.process_time)
 NAMES = dict(
     linear_probe='linear probe (logistic regression on frozen CLIP features)',
     raw_pixels='raw pixels (logistic regression)',
@@ -49,6 +52,8 @@ class FewShotReportHook(Hook):
         best_on_val (bool): Test the epoch that is best on the few-shot validation
             images, and say so in the results; see :func:`select_on_val`. The
             benchmark's protocol tests the last one.
+        predictions (bool): Whether to write what was predicted for each image, too, by the
+            learnt model and by zero-shot CLIP; see docs/trust.md.
 
     Raises:
         ValueError: On an unknown baseline, or, before the training, if there
@@ -57,7 +62,7 @@ class FewShotReportHook(Hook):
 
     priority = 'LOW'  # after the losses are logged, before checkpoints
 
-    def __init__(self, baselines=(), enable=True, method=None, best_on_val=False):
+    def __init__(self, baselines=(), enable=True, method=None, best_on_val=False, predictions=True):
         for name in baselines:
             if name not in BASELINES:
                 raise ValueError(f"unknown baseline '{name}': choose among {', '.join(BASELINES)}")
@@ -66,6 +71,7 @@ class FewShotReportHook(Hook):
         self.method = method
         self.zero_shot, self.compared, self.final = None, {}, None
         self.best_on_val, self.selected = best_on_val, None
+        self.predictions = KeptTests(predictions)
 
     def before_train(self, runner):
         """Measure zero-shot accuracy and the baselines."""
@@ -86,7 +92,9 @@ class FewShotReportHook(Hook):
             runner.logger.info(
                 f'Testing zero-shot CLIP on {len(runner.test_dataloader.dataset)} images'
             )
+            self.predictions.begin(runner, runner.test_loop)
             self.zero_shot = measure_zero_shot(model, runner.test_loop)
+            self.predictions.end(ZERO_SHOT)
             runner.logger.info(f'Zero-shot CLIP: {_metrics(self.zero_shot)}')
         with main_process_alone() as works:  # longer than a collective would wait
             if works:
@@ -95,40 +103,51 @@ class FewShotReportHook(Hook):
                 )
         for name, accuracy in self.compared.items():
             runner.logger.info(f'For comparison, {NAMES[name]}: {accuracy:.2f} %')
-        self.started = time.time()
-        self.before = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+        info = runner.message_hub.runtime_info
+        self.before = {name: info.get(name, 0.0) - clock() for name, clock in CLOCKS.items()}
 
     def after_train_epoch(self, runner):
         """Keep the training time, so that a resumed training goes on counting."""
         if self.enable:
-            runner.message_hub.update_info('train_seconds', self._seconds())
+            for name, clock in CLOCKS.items():
+                runner.message_hub.update_info(name, self.before[name] + clock())
+
+    def before_val_epoch(self, runner):
+        """Keep the predictions of a validation that is the test, too."""
+        if self._is_test(runner):
+            self.predictions.begin(runner, runner.val_loop)
 
     def after_val_epoch(self, runner, metrics=None):
         """Take over a validation that is the test, after the last epoch."""
+        if self._is_test(runner):
+            self.final = {k: float(v) for k, v in metrics.items()}
+            self.predictions.end(PREDICTIONS)
+
+    def _is_test(self, runner):
         cfg = runner.cfg
         same = cfg.get('val_dataloader') == cfg.get('test_dataloader') and cfg.get(
             'val_evaluator'
         ) == cfg.get('test_evaluator')
-        if same and runner.epoch == runner.max_epochs:
-            self.final = {k: float(v) for k, v in metrics.items()}
+        return self.enable and same and runner.epoch == runner.max_epochs
 
     def after_train(self, runner):
         """Test the learnt model and report all figures."""
         if not self.enable:
             return
-        seconds = runner.message_hub.runtime_info.get('train_seconds', 0.0)
+        info = runner.message_hub.runtime_info
+        seconds = {name: round(info.get(name, 0.0), 3) for name in CLOCKS}
         if self.best_on_val:
             self.selected = load_best(runner)
         if self.final is None:
+            self.predictions.begin(runner, runner.test_loop)
             self.final = {k: float(v) for k, v in runner.test_loop.run().items()}
+            self.predictions.end(PREDICTIONS)
         self._tell(runner, seconds)
-
-    def _seconds(self):
-        return self.before + time.time() - self.started
 
     @master_only
     def _tell(self, runner, seconds):
         results = self._results(runner, seconds)
+        results['files'] = self.predictions.write(runner, results)
         path = osp.join(runner.work_dir, 'results.json')
         write_json(sealed(results), path, indent=2)
         lines = [f'Few-shot result: {_title(results)}']
@@ -139,7 +158,7 @@ class FewShotReportHook(Hook):
             lines += [f'  learnt from {used["images"]} unlabelled images: {used["source"]}']
         lines += [
             f'  learnt{self._which()}: {_metrics(self.final)}',
-            f'  training took {seconds:.1f} s, without these tests',
+            f'  training took {seconds["train_seconds"]:.1f} s, without these tests',
             f'  results: {_short(path)}',
         ]
         checkpoint = results['checkpoint']
@@ -180,13 +199,14 @@ class FewShotReportHook(Hook):
             clip=identity.get('clip'),
             epochs=runner.epoch,
             selected=self.selected,
+            selection=selection_of(runner),
             views=getattr(getattr(runner, 'train_loop', None), 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
             described=bool(getattr(unwrapped(runner.model), 'descriptions', None)),
             baselines=self.compared,
             few_shot=self.final,
-            train_seconds=round(seconds, 3),
+            **seconds,
             peak_memory_mib=round(peak_memory(), 1),
             test_images=len(runner.test_dataloader.dataset),
             checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),

@@ -15,6 +15,7 @@ KINDS = dict(
     epochs=int,
     accuracy=float,
     train_seconds=float,
+    train_cpu_seconds=float,
     peak_memory_mib=float,
     dirty='True'.__eq__,
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 METRIC = 'accuracy/top1'
 TRANSDUCTIVE = 'transductive'  # a protocol, and
 NOTE = 'sees the test images without labels'
-COSTS = ('epochs', 'train_seconds', 'peak_memory_mib')  # of a training
+COSTS = ('epochs', 'train_seconds', 'train_cpu_seconds', 'peak_memory_mib')  # of a training
 REFERENCES = ('zero_shot', 'raw_pixels', 'linear_probe')  # what runs report beside their own
 
 
@@ -50,6 +50,7 @@ class Row:
     clip_fingerprint: str = ''
     epochs: int | None = None
     train_seconds: float | None = None
+    train_cpu_seconds: float | None = None
     peak_memory_mib: float | None = None
     mmdpt: str = ''
     torch: str = ''

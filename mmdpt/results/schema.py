@@ -9,6 +9,7 @@ Name = Annotated[str, Field(max_length=200)]
 Count = Annotated[int, Field(ge=0, le=2**63)]
 Figure = Annotated[float, Field(allow_inf_nan=False)]
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Sha256 = Annotated[str, Field(pattern=r'^[0-9a-f]{64}$')]
 
 
 class Part(BaseModel):
@@ -78,7 +79,9 @@ class Training(Described):
     baselines: Annotated[dict[Name, Percent], Field(max_length=20)] | None = None
     epochs: Count | None = None
     train_seconds: Annotated[Figure, Field(ge=0)] | None = None
+    train_cpu_seconds: Annotated[Figure, Field(ge=0)] | None = None
     peak_memory_mib: Annotated[Figure, Field(ge=0)] | None = None
+    files: Annotated[dict[Name, Sha256], Field(max_length=20)] = {}
     described: bool | None = None
     templates: Text | Annotated[list[Text], Field(max_length=10000)] | None = None
 

@@ -9,6 +9,7 @@ from .row import NOTE, TRANSDUCTIVE, Row, reference
 
 AVERAGE = 'Average'
 PARTS = ('base', 'new')
+COSTS = ['seconds', 'CPU seconds', 'peak MiB']
 
 
 @dataclass
@@ -77,7 +78,10 @@ def few_shot_tables(rows, subset, name, doubtful) -> list[Table]:
     cells, datasets = grid(rows, name, doubtful), unique(row.dataset for row in rows)
     methods = method_order(rows, name)
     shots = sorted(unique(row.shots for row in rows), key=shot_order)
-    costs = by([r for r in rows if r.peak_memory_mib is not None], lambda r: (name(r), r.shots))
+    costs = by(
+        [r for r in rows if None not in (r.train_cpu_seconds, r.peak_memory_mib)],
+        lambda r: (name(r), r.shots),
+    )
     extra = '' if subset == 'all' else f', {subset} classes'
     table = Table(
         f'{AVERAGE if len(datasets) > 1 else datasets[0]} by shots{extra}',
@@ -97,7 +101,7 @@ def few_shot_tables(rows, subset, name, doubtful) -> list[Table]:
 def _one_shot_table(cells, methods, datasets, shots, title, costs):
     columns = datasets + ([AVERAGE] if len(datasets) > 1 else [])
     costly = any(k == shots for _, k in costs)
-    table = Table(title, ['Method'], columns + (['seconds', 'peak MiB'] if costly else []))
+    table = Table(title, ['Method'], columns + (COSTS if costly else []))
     for method in methods:
         for k in {0, shots}:  # zero-shot is in each table
             if any((method, dataset, k) in cells for dataset in datasets):
@@ -108,12 +112,13 @@ def _one_shot_table(cells, methods, datasets, shots, title, costs):
 
 
 def _cost(runs) -> list[Cell]:
-    """Mean seconds of the training and mean peak memory, over the runs that say them."""
+    """Means over the runs that say what they took."""
     if not runs:
-        return [Cell(), Cell()]
-    seconds = fmean(run.train_seconds for run in runs)
+        return [Cell()] * len(COSTS)
+    wall = fmean(run.train_seconds for run in runs)
+    processor = fmean(run.train_cpu_seconds for run in runs)
     memory = fmean(run.peak_memory_mib for run in runs)
-    return [Cell(text=f'{seconds:.1f}'), Cell(text=f'{memory:.0f}')]
+    return [Cell(text=f'{wall:.1f}'), Cell(text=f'{processor:.1f}'), Cell(text=f'{memory:.0f}')]
 
 
 def _over_datasets(cells, method, datasets, shots) -> list[Cell]:

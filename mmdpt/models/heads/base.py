@@ -78,7 +78,7 @@ class SimilarityHead(Part, ClsHead):
         return similarity(match.image, match.text, match.scale)
 
     def _get_predictions(self, cls_score: torch.Tensor, data_samples: list[DataSample] | None):
-        """MMPretrain's, of finite scores only.
+        """MMPretrain's, of finite scores only; the samples get their logits, too.
 
         Raises:
             FloatingPointError: If a score is NaN or infinite.
@@ -88,7 +88,10 @@ class SimilarityHead(Part, ClsHead):
                 'the scores are not finite, so they say nothing: prompts or weights hold values '
                 'too large to compute with. Choose another checkpoint, or another precision'
             )
-        return super()._get_predictions(cls_score, data_samples)
+        samples = super()._get_predictions(cls_score, data_samples)
+        for sample, logits in zip(samples, cls_score):
+            sample.set_field(logits, 'pred_logits')
+        return samples
 
     def loss(self, match: Match, data_samples: list[DataSample], **kwargs) -> dict:
         """``loss``, and with ``cal_acc`` the accuracy on the batch.
