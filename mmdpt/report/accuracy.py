@@ -7,9 +7,10 @@ import torch
 from mmdpt.engine.report import NAMES
 from mmdpt.evaluation.intervals import paired_bootstrap, wilson
 from mmdpt.evaluation.predictions import Predictions
+from mmdpt.results.fit_schema import Fit
 
 from .content import Accuracy, Difference
-from .run import RunFolder
+from .run import FOLDS, RunFolder
 
 ZERO_SHOT = 'zero-shot CLIP'
 TOP1 = 'accuracy/top1'
@@ -17,19 +18,20 @@ TOP1 = 'accuracy/top1'
 
 def accuracies(run: RunFolder) -> list[Accuracy]:
     """The run's own accuracy, zero-shot CLIP's, and those of what else was tried."""
-    found = [counted(run.method, 'model', run.predictions.correct())]
+    found = [counted(run.method, 'model', run.predictions.correct(), run.measured_on)]
     reference = run.results.get('zero_shot')
     if run.zero_shot is not None:
-        found.append(counted(ZERO_SHOT, 'zero-shot', run.zero_shot.correct()))
+        correct = run.zero_shot.correct()
+        found.append(counted(ZERO_SHOT, 'zero-shot', correct, run.measured_on))
     elif reference:
         found.append(_told(ZERO_SHOT, 'zero-shot', reference[TOP1], run.results['test_images']))
     for name, percent in (run.results.get('baselines') or {}).items():
         found.append(_told(name.replace('_', ' '), 'other', percent, run.results['test_images']))
         found[-1].note = NAMES.get(name, '')
-    return found + _tried(run)
+    return found + (_tried(run.fit) if run.fit else [])
 
 
-def counted(name: str, role, correct: torch.Tensor) -> Accuracy:
+def counted(name: str, role, correct: torch.Tensor, measured_on: str = '') -> Accuracy:
     """Accuracy of what is known photo by photo, (N,) bool."""
     right, images = int(correct.sum()), len(correct)
     low, high = wilson(right, images)
@@ -40,6 +42,7 @@ def counted(name: str, role, correct: torch.Tensor) -> Accuracy:
         low=100 * low,
         high=100 * high,
         images=images,
+        measured_on=measured_on,
     )
 
 
@@ -51,28 +54,21 @@ def _told(name: str, role, percent: float, images: int) -> Accuracy:
     )
 
 
-def _tried(run: RunFolder) -> list[Accuracy]:
+def _tried(fit: Fit) -> list[Accuracy]:
     """The methods that ``mmdpt fit`` compared, on the photos of its folds."""
     found = []
-    for tried in run.fit.methods if run.fit else ():
-        result = tried.result
-        known = (
-            {}
-            if result is None
-            else dict(
-                percent=result.accuracy, low=result.low, high=result.high, images=result.images
-            )
+    for tried in fit.methods:
+        one = Accuracy(
+            name=tried.title,
+            role='other',
+            measured_on=FOLDS,
+            seconds=tried.seconds or None,
+            note=tried.left_out or ('chosen' if tried.name == fit.chosen.name else ''),
         )
-        found.append(
-            Accuracy(
-                name=tried.title,
-                role='other',
-                measured_on='training photos, cross-validated',
-                seconds=tried.seconds or None,
-                note=tried.left_out or ('chosen' if tried.name == run.fit.chosen.name else ''),
-                **known,
-            )
-        )
+        if tried.result is not None:
+            one.percent, one.images = tried.result.accuracy, tried.result.images
+            one.low, one.high = tried.result.low, tried.result.high
+        found.append(one)
     return found
 
 
@@ -111,7 +107,9 @@ def best_other(found: Sequence[Accuracy]) -> str | None:
         return None
     best = max(others, key=lambda a: a.percent or 0)
     place = 'above it' if (best.percent or 0) > (found[0].percent or 0) else 'not above it'
-    return f'Of what was compared on the same photos, {best.name} has {best.percent:.1f} %, {place}.'
+    return (
+        f'Of what was compared on the same photos, {best.name} has {best.percent:.1f} %, {place}.'
+    )
 
 
 def check_agreement(run: RunFolder, found: Sequence[Accuracy]) -> list[str]:

@@ -1,8 +1,11 @@
 """From a run to what its report says."""
 
 import os.path as osp
+import re
 import shlex
 from typing import Any
+
+import torch
 
 from mmdpt.engine.provenance import now
 from mmdpt.paths import spoken
@@ -15,6 +18,7 @@ from .run import RunFolder
 
 WRONG, UNSURE = 24, 12  # thumbnails; attention shows some of them again
 LARGEST_MATRIX = 100  # classes
+HASH = re.compile('[0-9a-f]{64}')
 USED_FOR = dict(
     training='training',
     selection='choice of method, settings and epoch',
@@ -39,16 +43,11 @@ def build(run: RunFolder, pretrained: str | None = None) -> tuple[Report, dict[s
     counts = _training_counts(run)
     rows = classes.class_rows(run.predictions, run.zero_shot, counts)
     wrong, unsure = classes.choose_photos(run.predictions, WRONG, UNSURE)
-    files, photos_reason = open_photos(run.config)
+    files, photos_reason = open_photos(run.config, 'train' if run.cross_validated else 'test')
     shown = pictures.thumbnails(files, [photo.image for photo in [*wrong, *unsure]])
     looked, why = attention.draw(run, files, attention.choose(wrong, unsure), pretrained)
     calibration = _calibration(run)
-    warnings = accuracy.check_agreement(run, found)
-    if differences and differences[0].low <= 0:
-        warnings.append(
-            f'{run.method} does not beat zero-shot CLIP, which needs no training: use that, or see '
-            'below what might help.'
-        )
+    warnings = _warnings(run, found, differences)
     matrix = classes.confusion(run.predictions) if len(rows) <= LARGEST_MATRIX else None
     report = Report(
         title=f'{run.method} on {run.benchmark}',
@@ -59,6 +58,7 @@ def build(run: RunFolder, pretrained: str | None = None) -> tuple[Report, dict[s
         done=_done(run, counts),
         accuracies=found,
         differences=differences,
+        no_difference='' if differences else _no_difference(run),
         classes=rows,
         matrix=None if matrix is None else matrix.tolist(),
         confusions=classes.confusions(run.predictions),
@@ -78,13 +78,41 @@ def build(run: RunFolder, pretrained: str | None = None) -> tuple[Report, dict[s
 
 
 def _differences(run: RunFolder) -> list[Difference]:
-    if run.zero_shot is None:
-        return []
+    if run.zero_shot is None or torch.equal(run.zero_shot.logits, run.predictions.logits):
+        return []  # the second: nothing was learnt
     return [accuracy.difference(run.method, run.predictions, accuracy.ZERO_SHOT, run.zero_shot)]
 
 
 def _calibration(run: RunFolder):
     return trust.calibration(run.predictions)
+
+
+def _no_difference(run: RunFolder) -> str:
+    if run.zero_shot is not None:
+        return 'The model is zero-shot CLIP: nothing was learnt.'
+    if run.results.get('zero_shot'):
+        return (
+            'There is no interval of the difference to zero-shot CLIP: what that said of each '
+            'photo (zero_shot.npz) is not in the folder.'
+        )
+    return 'There is no zero-shot accuracy to compare with: this model has none.'
+
+
+def _warnings(run: RunFolder, found, differences: list[Difference]) -> list[str]:
+    warnings = accuracy.check_agreement(run, found)
+    if run.cross_validated:
+        warnings.append(
+            'There were too few photos to hold some out: what follows is of the cross-validation '
+            'by which the method was chosen, so the accuracy is a little too high.'
+        )
+    if run.fit and run.fit.test and run.fit.test.warning:
+        warnings.append(run.fit.test.warning)
+    elif differences and differences[0].low <= 0:
+        warnings.append(
+            f'{run.method} does not clearly beat zero-shot CLIP, which needs no training: use '
+            'that, or see below what might help.'
+        )
+    return warnings
 
 
 def _training_counts(run: RunFolder) -> dict[str, int] | None:
@@ -96,7 +124,7 @@ def _training_counts(run: RunFolder) -> dict[str, int] | None:
 def _summary(run, found, differences, ece: float) -> list[str]:
     own, right = found[0], int(run.predictions.correct().sum())
     lines = [
-        f'{run.method} is right on {right} of {own.images} test photos, {own.percent:.1f} % '
+        f'{run.method} is right on {right} of {own.images} photos, {own.percent:.1f} % '
         f'(95 % interval {own.low:.1f} to {own.high:.1f}).'
     ]
     lines += [accuracy.verdict(d) for d in differences]
@@ -148,10 +176,20 @@ def _data(run: RunFolder) -> list[Fact]:
 
 def _used_for(run: RunFolder) -> list[Fact]:
     said = run.predictions.identity.get('used_for')
-    said = said if isinstance(said, dict) else {}
+    if not isinstance(said, dict):
+        return []
     return [
-        Fact(name=text, value=str(said[key])) for key, text in USED_FOR.items() if said.get(key)
+        Fact(name=text, value=_told(said[key]) or 'none')
+        for key, text in USED_FOR.items()
+        if key in said
     ]
+
+
+def _told(value: Any) -> str:
+    """Plain values as a line; long hashes are cut."""
+    if isinstance(value, dict):
+        return ', '.join(f'{k}: {_told(v)}' for k, v in value.items() if v is not None)
+    return '' if value is None else str(value)[:12] if HASH.fullmatch(str(value)) else str(value)
 
 
 def _commands(run: RunFolder) -> list[str]:

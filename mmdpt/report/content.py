@@ -145,6 +145,7 @@ class Report(Said):
     done: list[Fact]
     accuracies: list[Accuracy]
     differences: list[Difference]
+    no_difference: str  # why there is none to zero-shot CLIP
     classes: list[ClassRow]
     matrix: list[list[int]] | None  # rows: labels, columns: predictions, in the order of classes
     confusions: list[Confusion]

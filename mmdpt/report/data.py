@@ -4,14 +4,13 @@ A config is never run for it: its datasets are read as plain values, and only th
 built.
 """
 
-import os.path as osp
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import cv2
 import numpy as np
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
 from mmdpt.datasets import DigitsDataset, FewShotDataset
 from mmdpt.datasets.base import BaseFewShotDataset
@@ -19,6 +18,7 @@ from mmdpt.datasets.doctor import check_dataset
 from mmdpt.datasets.pictures import background_of
 from mmdpt.datasets.shared import innermost
 from mmdpt.datasets.transforms import read_picture
+from mmdpt.engine.collect_predictions import image_keys
 from mmdpt.utils.values import Closed, first_fault
 
 MOST_CHECKED = 5000  # photos of which every header is read while one waits for the report
@@ -62,12 +62,8 @@ class PhotoFiles:
 
     def __init__(self, dataset: BaseFewShotDataset, pipeline: list[dict]) -> None:
         self._images = dataset.images
-        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-        paths = [info['img_path'] for info in infos]
-        layout = getattr(dataset, 'layout', None)
-        start = layout.images if layout else ''
-        self._paths = dict(zip(paths, paths))
-        self._paths.update((osp.relpath(p, start) if start else p, p) for p in paths)
+        paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+        self._paths = dict(zip(image_keys(dataset, paths), paths))
         loader = pipeline[0] if pipeline and isinstance(pipeline[0], dict) else {}
         self._options: dict[str, Any] = dict(
             upright=loader.get('upright') is True, background=background_of([loader])
@@ -88,14 +84,18 @@ class PhotoFiles:
         return read_picture(path, **self._options)[0]
 
 
-def open_photos(config: Mapping[str, Any]) -> tuple[PhotoFiles | None, str]:
-    """The test photos of a config.
+def open_photos(config: Mapping[str, Any], part: str = 'test') -> tuple[PhotoFiles | None, str]:
+    """The photos of a config.
+
+    Args:
+        config (Mapping): As :func:`mmdpt.results.left_config.read_left_config` reads it.
+        part (str): Which list: 'test' or 'train'.
 
     Returns:
         tuple: The photos, or None with the reason.
     """
     try:
-        dataset, loader = _dataset(config, 'test_dataloader')
+        dataset, loader = _dataset(config, part)
         return PhotoFiles(dataset, loader.get('pipeline') or []), ''
     except (ValueError, TypeError, OSError) as error:
         return None, str(error)
@@ -104,7 +104,7 @@ def open_photos(config: Mapping[str, Any]) -> tuple[PhotoFiles | None, str]:
 def training_counts(config: Mapping[str, Any]) -> dict[str, int] | None:
     """Training photos per class; None where the config does not say, or they have no labels."""
     try:
-        dataset, _ = _dataset(config, 'train_dataloader')
+        dataset, _ = _dataset(config, 'train')
     except (ValueError, TypeError, OSError):
         return None
     counts = Counter(dataset.get_data_info(i)['gt_label'] for i in range(len(dataset)))
@@ -114,7 +114,7 @@ def training_counts(config: Mapping[str, Any]) -> dict[str, int] | None:
 def data_warnings(config: Mapping[str, Any]) -> list[str]:
     """What :mod:`mmdpt.datasets.doctor` finds wrong with the data on the disk, or worth a note."""
     try:
-        dataset, _ = _dataset(config, 'test_dataloader')
+        dataset, _ = _dataset(config, 'test')
         layout = getattr(dataset, 'layout', None)
         if layout is None:
             return []  # nothing on the disk
@@ -129,33 +129,49 @@ def data_warnings(config: Mapping[str, Any]) -> list[str]:
     return [f.text for f in check_dataset(layout) if f.note or not f.ok]
 
 
-def _dataset(config: Mapping[str, Any], name: str) -> tuple[BaseFewShotDataset, dict]:
+def _described(config: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """The config of a dataset.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    loader, shared = config.get(f'{part}_dataloader'), config.get('dataset')
+    found = list(innermost(loader.get('dataset') if isinstance(loader, dict) else None))
+    if len(found) == 1 and isinstance(found[0], dict) and 'type' in found[0]:
+        return found[0]
+    if isinstance(shared, dict) and 'data_root' in shared:  # a short one, as mmdpt fit writes it
+        own = {key: shared[key] for key in Own.model_fields if key in shared}
+        return dict(
+            type='FewShotDataset',
+            benchmark=own,
+            data_root=shared['data_root'],
+            split=part,
+            pipeline=[dict(type='LoadPILImage', upright=True)],  # as datasets/custom.py has it
+        )
+    raise ValueError(f'the config in the folder names no dataset ({part}_dataloader)')
+
+
+def _dataset(config: Mapping[str, Any], part: str) -> tuple[BaseFewShotDataset, dict[str, Any]]:
     """A dataset with its list, but without reading files that it names, and its config.
 
     Raises:
         OSError: If the data are not there.
         TypeError, ValueError: If it is none that can be listed; says why.
     """
-    loader = config.get(name)
-    found = list(innermost(loader.get('dataset') if isinstance(loader, dict) else None))
-    if len(found) != 1 or not isinstance(found[0], dict):
-        raise ValueError(f'the config in the folder names no dataset (its {name})')
-    said = {k: v for k, v in found[0].items() if k in Source.model_fields and v is not None}
+    found = _described(config, part)
+    said = {k: v for k, v in found.items() if k in Source.model_fields and v is not None}
     if isinstance(said.get('benchmark'), dict):
         said['benchmark'] = {k: v for k, v in said['benchmark'].items() if v is not None}
     try:
-        source = TypeAdapter(Source).validate_python(said)
+        source = Source.model_validate(said)
     except ValidationError as error:
-        raise ValueError(
-            f"the config's {name}.dataset is none of ours: {first_fault(error)}"
-        ) from None
-    if found[0].get('unlabelled'):
+        raise ValueError(f'the {part} data are no dataset of ours: {first_fault(error)}') from None
+    if found.get('unlabelled'):
         raise ValueError('the training photos have no labels')
-    kind = dict(FewShotDataset=FewShotDataset, DigitsDataset=DigitsDataset)[source.type]
     given = source.model_dump(exclude={'type'}, exclude_unset=True)
-    dataset: BaseFewShotDataset = kind(**given, lazy_init=True)  # type: ignore[arg-type]
-    if isinstance(dataset, DigitsDataset):
-        dataset.full_init()
-    else:
-        BaseFewShotDataset.full_init(dataset)  # without FewShotDataset's look at each file
-    return dataset, found[0]
+    if source.type == 'DigitsDataset':
+        digits = DigitsDataset(**given)
+        return digits, found
+    dataset = FewShotDataset(**given, lazy_init=True)
+    BaseFewShotDataset.full_init(dataset)  # without the look at each file
+    return dataset, found

@@ -76,7 +76,7 @@ def report_html(report: Report, pictures: dict[str, str]) -> str:
             learning_figure=learning_figure(report.learning),
             shown_confusions=report.confusions[:SHOWN_CONFUSIONS],
             most_right=max((c.right for c in report.classes), default=0),
-        most_wrong=report.confusions[0].images if report.confusions else 0,
+            most_wrong=report.confusions[0].images if report.confusions else 0,
         )
     )
 

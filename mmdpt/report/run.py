@@ -14,9 +14,12 @@ from mmdpt.results.fit_schema import Fit, read_fit
 from mmdpt.results.left_config import read_left_config
 from mmdpt.results.read import result_rows
 from mmdpt.results.schema import check
+from mmdpt.utils.files import sha256_of
 from mmdpt.utils.seal import read_sealed
 
 RESULTS = 'results.json'
+CROSS_VALIDATION, FOLDS = 'cross-validation', 'training photos, cross-validated'
+TESTED = osp.join('test', 'test_predictions.npz')  # what mmdpt test adds to an older training
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class RunFolder:
         folder: The folder.
         predictions: What the learnt model says of the test photos.
         zero_shot: What frozen CLIP says of the same ones; None for a model without it.
-        results: ``results.json``; empty where ``mmdpt fit`` wrote ``fit.json`` alone.
+        results: ``results.json``; empty where there is ``fit.json``, which says all and more.
         fit: ``fit.json``, where ``mmdpt fit`` made the run.
         config: Settings of the config in the folder, read as plain values.
         config_file: That config.
@@ -51,6 +54,18 @@ class RunFolder:
         return result_rows(self.results, Path(self.folder, RESULTS))[0].method
 
     @property
+    def cross_validated(self) -> bool:
+        """Whether the predictions are those of folds of the training photos: with too few
+        photos ``mmdpt fit`` holds none out."""
+        data = self.predictions.identity.get('data')
+        return isinstance(data, dict) and data.get('split') == CROSS_VALIDATION
+
+    @property
+    def measured_on(self) -> str:
+        """What the predictions are of."""
+        return FOLDS if self.cross_validated else ''
+
+    @property
     def benchmark(self) -> str:
         """What the data are called."""
         if self.fit is not None:
@@ -71,20 +86,21 @@ def read_run(folder: str) -> RunFolder:
             'mmdpt fit'
         )
     fit = read_fit(osp.join(folder, FIT)) if _has(folder, FIT) else None
-    results = _results(folder, fit is not None)
+    results = {} if fit else _results(folder)
     config_file = _config_file(folder, results)
     checkpoint = _checkpoint(folder, results)
-    if not _has(folder, PREDICTIONS):
+    place = next((name for name in (PREDICTIONS, TESTED) if _has(folder, name)), None)
+    if place is None:
         raise FileNotFoundError(_no_predictions(folder, config_file, checkpoint))
-    predictions = Predictions.read(osp.join(folder, PREDICTIONS))
+    predictions = _predictions(folder, place, results)
     if (predictions.labels < 0).any():
         raise ValueError(
-            f'{osp.join(folder, PREDICTIONS)} has photos without a label, so nothing is right or '
-            'wrong: test on labelled photos'
+            f'{osp.join(folder, place)} has photos without a label, so nothing is right or wrong: '
+            'test on labelled photos'
         )
     zero_shot = None
     if _has(folder, ZERO_SHOT):
-        zero_shot = Predictions.read(osp.join(folder, ZERO_SHOT))
+        zero_shot = _predictions(folder, ZERO_SHOT, results)
         if (zero_shot.digest, zero_shot.classes) != (predictions.digest, predictions.classes):
             raise ValueError(
                 f'{ZERO_SHOT} and {PREDICTIONS} in {folder} are of different photos or classes: '
@@ -113,11 +129,9 @@ def _has(folder: str, name: str) -> bool:
     return osp.isfile(osp.join(folder, name))
 
 
-def _results(folder: str, fitted: bool) -> dict[str, Any]:
+def _results(folder: str) -> dict[str, Any]:
     path = osp.join(folder, RESULTS)
     if not _has(folder, RESULTS):
-        if fitted:
-            return {}
         raise FileNotFoundError(
             f'{folder} has no {RESULTS}: no training has finished there. Give the folder in which '
             'one has, or go on with: mmdpt train CONFIG --resume'
@@ -130,6 +144,17 @@ def _results(folder: str, fitted: bool) -> dict[str, Any]:
     if results.get('few_shot') is None:
         raise ValueError(f'{path} is of no few-shot training: there is nothing to report on')
     return results
+
+
+def _predictions(folder: str, name: str, results: dict) -> Predictions:
+    path = osp.join(folder, name)
+    said = results.get('files', {}).get(name)
+    if said and said != sha256_of(path).hexdigest():
+        raise ValueError(
+            f'{path} is not the file that {RESULTS} names (SHA-256): take the one that the '
+            'training wrote, or train again'
+        )
+    return Predictions.read(path)
 
 
 def _config_file(folder: str, results: dict) -> str | None:
@@ -154,7 +179,9 @@ def _no_predictions(folder: str, config_file: str | None, checkpoint: str | None
         shlex.quote(path or instead)
         for path, instead in ((config_file, 'CONFIG'), (checkpoint, 'CHECKPOINT'))
     )
+    place = shlex.quote(osp.join(folder, 'test'))
     return spoken(
-        f'{folder} has no {PREDICTIONS}, which every training writes by now. Make it: '
-        f'python tools/test.py {config} {learnt} --work-dir {shlex.quote(folder)}'
+        f'{folder} has no {PREDICTIONS}, which trainings write unless default_hooks.report.'
+        f'predictions is off; an older mmdpt wrote none. This makes {osp.join(folder, TESTED)}, '
+        f'which does as well: python tools/test.py {config} {learnt} --work-dir {place}'
     )

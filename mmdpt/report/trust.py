@@ -2,22 +2,18 @@
 
 import numpy as np
 
+from mmdpt.evaluation.calibration_error import BINS, ece
 from mmdpt.evaluation.predictions import Predictions
 
 from .classes import wanting
 from .content import Bin, Calibration, ClassRow, LearningCurve, Point
 from .run import RunFolder
 
-BINS = 15  # of equal width, as is usual for the expected calibration error
-
 
 def calibration(
     predictions: Predictions, temperature: float = 1.0, source: str = ''
 ) -> Calibration:
     """Compare probabilities with the share of right answers.
-
-    The expected calibration error is the mean distance of confidence and accuracy over bins of
-    equal width (Guo et al., On calibration of modern neural networks, arXiv 1706.04599, eq. 3).
 
     Args:
         predictions (Predictions): Of labelled photos.
@@ -26,14 +22,13 @@ def calibration(
     """
     confidence = predictions.probabilities(temperature).numpy().max(1)
     correct = predictions.correct().numpy()
-    bins = _bins(confidence, correct)
     before = None
     if temperature != 1:
-        before = _ece(_bins(predictions.probabilities().numpy().max(1), correct))
+        before = ece(predictions.probabilities().numpy().max(1), correct)
     return Calibration(
-        ece=_ece(bins),
+        ece=ece(confidence, correct),
         confidence=float(confidence.mean()),
-        bins=bins,
+        bins=_bins(confidence, correct),
         temperature=temperature,
         ece_before=before,
         source=source,
@@ -41,26 +36,23 @@ def calibration(
 
 
 def _bins(confidence: np.ndarray, correct: np.ndarray) -> list[Bin]:
-    index = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    """The bins (a, b] of :func:`mmdpt.evaluation.calibration_error.ece`."""
+    edges = np.linspace(0, 1, BINS + 1)
+    place = (np.searchsorted(edges, confidence, side='left') - 1).clip(0)
     found = []
     for i in range(BINS):
-        inside = index == i
+        inside = place == i
         number = int(inside.sum())
         found.append(
             Bin(
-                low=i / BINS,
-                high=(i + 1) / BINS,
+                low=edges[i],
+                high=edges[i + 1],
                 images=number,
                 confidence=float(confidence[inside].mean()) if number else 0.0,
                 accuracy=float(correct[inside].mean()) if number else 0.0,
             )
         )
     return found
-
-
-def _ece(bins: list[Bin]) -> float:
-    images = sum(b.images for b in bins)
-    return sum(b.images * abs(b.accuracy - b.confidence) for b in bins) / images
 
 
 def learning_curve(run: RunFolder, rows: list[ClassRow]) -> LearningCurve:
