@@ -25,7 +25,8 @@ REQUIREMENTS = [
     'jinja2',  # the page about a run
     'matplotlib',  # its figures
     'scipy',  # intervals over seeds
-    'scikit-learn',  # digits of the built-in example, linear probe
+    'scikit-learn',  # digits of the built-in example, linear probe, metrics
+    'pandas',  # tables of stored predictions
 ]
 SWEEP = ['submitit>=1.5']  # tools/sweep.py
 # tools/export.py --format onnx: onnxscript is what torch.onnx writes with
@@ -35,7 +36,17 @@ HF = ['transformers', 'sentencepiece']
 # tools/check_dataset.py --deep: pictures that look alike
 ALIKE = ['imagehash']
 # mkdocs 1.5: validation of links
-TEST = ['mkdocs>=1.5', 'pytest', 'pytest-xdist', 'tensorboard', *SWEEP, *EXPORT, *HF, *ALIKE]
+TEST = [
+    'mkdocs>=1.5',
+    'pytest',
+    'pytest-xdist',
+    'tensorboard',
+    'torchmetrics',
+    *SWEEP,
+    *EXPORT,
+    *HF,
+    *ALIKE,
+]
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
 # Tools of our developers, which no wheel holds.

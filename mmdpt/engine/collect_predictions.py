@@ -68,10 +68,8 @@ class PredictionCollector(BaseMetric):
         self.scores = 'logits' if kind == 'pred_logits' else 'log-probabilities'
         for row, sample in zip(rows.numpy(), data_samples):
             label = sample.get('gt_label')
-            known = label is not None and label.numel() == 1
-            self.results.append(
-                (sample.get('img_path'), int(label) if known else -1, row, self.scores)
-            )
+            known = int(label) if label is not None and label.numel() == 1 else -1
+            self.results.append((sample.get('img_path'), known, row, self.scores))
 
     def compute_metrics(self, results: list) -> dict:
         """Put the rows of all processes in the dataset's order; no figures."""
@@ -88,7 +86,7 @@ class PredictionCollector(BaseMetric):
     def _predictions(self, results: list) -> Predictions:
         paths, labels, rows, _ = zip(*results)
         known = _paths(self.dataset)
-        order = range(len(rows))
+        order = list(range(len(rows)))
         if known and None not in paths:  # whatever the order of the test
             place = {path: i for i, path in enumerate(paths)}
             absent = [path for path in known if path not in place]
@@ -136,7 +134,7 @@ def image_keys(dataset: Any, paths: list[str]) -> list[str]:
         dataset (Dataset): Of mmdpt, it knows the folder of its images.
         paths (list[str]): ``img_path`` of each.
     """
-    layouts = [getattr(inner, 'layout', None) for inner in inner_datasets(dataset)]
+    layouts: list[Any] = [getattr(inner, 'layout', None) for inner in inner_datasets(dataset)]
     roots = [osp.join(layout.images, '') for layout in layouts if hasattr(layout, 'images')]
     keys: list[str] = []
     times: dict[str, int] = {}

@@ -8,10 +8,13 @@ from .baselines import (
     search_linear_probe,
     stored_images,
 )
+from .evaluator_metrics import CalibrationMetric, OODMetric
 from .frozen_features import frozen_features
 
 __all__ = [
+    'CalibrationMetric',
     'LinearProbe',
+    'OODMetric',
     'accuracy',
     'fit_logistic',
     'frozen_features',

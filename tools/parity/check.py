@@ -6,7 +6,17 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from . import coprompt, features, methods, promptkd, protocol, skiptuning, transclip, two_stage
+from . import (
+    coprompt,
+    features,
+    methods,
+    metric_values,
+    promptkd,
+    protocol,
+    skiptuning,
+    transclip,
+    two_stage,
+)
 from .compare import compare, compare_lists, failed, judge_entries, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
@@ -134,6 +144,8 @@ def _check_json(path: Path) -> dict[str, dict]:
             key: compare_lists(ours, theirs)
             for key, (ours, theirs) in protocol.few_shot_sampling(content).items()
         }
+    if set(metric_values.PARTS) & set(content):
+        return metric_values.check_metrics(content)
     if 'runs' not in content:
         raise NotImplementedCase('unknown content')
     return {
