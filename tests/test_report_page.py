@@ -182,7 +182,7 @@ def test_colours_are_the_page_s(run):
 
 
 def test_large_photos_make_no_large_page(tmp_path):
-    keys = write_photos(tmp_path / 'photos', test=16, size=700)
+    keys = write_photos(tmp_path / 'photos', test=12, size=400)
     run = write_run(tmp_path / 'run', tmp_path / 'photos', keys, wrong=tuple(range(30)))
     html, _, found = written(run)
     assert (len(found.wrong), len(found.unsure)) == (24, 12) and found.wrong_images == 30

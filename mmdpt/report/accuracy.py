@@ -79,7 +79,7 @@ def difference(of: str, first: Predictions, to: str, second: Predictions) -> Dif
     return Difference(
         of=of,
         to=to,
-        points=100 * found.difference,
+        points=100 * found.mean,
         low=100 * found.low,
         high=100 * found.high,
         p=found.p,

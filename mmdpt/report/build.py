@@ -148,7 +148,7 @@ def _done(run: RunFolder, counts: dict[str, int] | None) -> list[Fact]:
         'Data': fit.data.source if fit else results.get('benchmark'),
         'Classes': len(run.predictions.classes),
         'Training photos': sum(counts.values()) if counts else None,
-        'Photos per class': f'{shots} at most' if shots else None,
+        'Photos per class': shots,
         'Test photos': len(run.predictions.images),
         'Method': run.method,
         'Chosen because': fit.chosen.why if fit else None,
