@@ -22,6 +22,8 @@ REQUIREMENTS = [
     'rich',  # the progress of a training
     'safetensors',
     'pydantic>=2.7',  # what comes from a file is parsed into closed schemas
+    'jinja2',  # the page about a run
+    'matplotlib',  # its figures
     'scipy',  # intervals over seeds
     'scikit-learn',  # digits of the built-in example, linear probe, metrics
     'pandas',  # tables of stored predictions
@@ -134,7 +136,10 @@ setup(
     package_dir={'': '.'},
     py_modules=['mmdpt_command'],
     entry_points={'console_scripts': ['mmdpt = mmdpt_command:main']},
-    package_data={'mmdpt.tiny_clip': ['*.json', '*.gz', '*.safetensors']},
+    package_data={
+        'mmdpt.tiny_clip': ['*.json', '*.gz', '*.safetensors'],
+        'mmdpt.report': ['templates/*'],
+    },
     cmdclass=dict(build_py=BuildPy),
     python_requires='>=3.11,<3.12',  # the version that was tried
     install_requires=REQUIREMENTS,

@@ -40,6 +40,7 @@ KINDS = dict(
     predictions=Kind(('.csv', '.txt'), (b'image,class,probability',)),
     runs=Kind(('.csv', '.txt'), (b'protocol,method,arch,dataset,',)),
     markdown=Kind(('.md', '.markdown', '.txt'), (b'#', b'Top-1 accuracy')),
+    html=Kind(('.html', '.htm'), (b'<!doctype html>',)),
     latex=Kind(('.tex', '.txt'), (b'% needs \\usepackage',)),
     yaml=Kind(('.yaml', '.yml')),
     pickle=Kind(('.pkl', '.pickle'), (b'\x80',)),
