@@ -27,6 +27,8 @@ COMMANDS = {
     'nearest_words': 'the words nearest to a learnt context',
     'export': 'turn a model into a file that needs no mmdpt',
     'convert_checkpoint': "turn checkpoints of the methods' public code into ours, and back",
+    'calibrate': 'make probabilities believable, and find when to say "not sure"',
+    'suggest': 'choose the photos to label next',
     'publish': 'share a trained model without pickles',
     'demo': 'a local web page to try models',
 }
