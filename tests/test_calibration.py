@@ -127,6 +127,16 @@ def test_a_temperature_on_probabilities_is_one_on_logits():
     assert 0.9 <= float((sure[right] >= found.threshold).double().mean()) < 0.95
 
 
+def test_a_temperature_needs_evidence():
+    logits, labels = drawn(400)
+    assert abs(fit_temperature(logits, labels) - 1) > 1e-3
+    assert calibration(logits, labels, 'made up').temperature == 1
+    wrong = calibration(3 * logits, labels, 'made up')
+    assert wrong.temperature == fit_temperature(3 * logits, labels) > 2
+    few = calibration(1.5 * logits[:8], labels[:8], 'made up')
+    assert few.temperature == 1 and (few.images, few.keep) == (8, 0.95)
+
+
 def test_a_checkpoint_says_not_sure(photos):
     saved('coop')
     write_calibrated('method.pth', 'new.pth', FOUND)

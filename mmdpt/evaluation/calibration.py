@@ -10,11 +10,13 @@ import math
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field
 
 from mmdpt.utils.values import Closed, Many, Share
 
 LEAST, MOST = 0.01, 100.0  # of a temperature
+EVIDENCE = 3.84  # of the likelihood-ratio test: 5 %, one degree of freedom
 
 
 class Calibration(Closed):
@@ -105,11 +107,17 @@ def calibration(
 ) -> Calibration:
     """Temperature and threshold from one set of held-out images.
 
+    The temperature stays 1 unless the images speak against it by a likelihood-ratio test at 5 %
+    (Wilks): few images give an uncertain one, which makes probabilities worse that were right.
+
     Args:
         logits (Tensor), labels (Tensor), keep (float): As above.
         source (str): Which images, in words.
     """
-    temperature = fit_temperature(logits, labels)
+    temperature, z = fit_temperature(logits, labels), logits.double()
+    before, after = (F.cross_entropy(z / t, labels, reduction='sum') for t in (1, temperature))
+    if 2 * float(before - after) < EVIDENCE:
+        temperature = 1.0
     # as float32: what tempered() gives to the same images must not fall below by rounding
     threshold = reject_threshold(tempered(logits.float().softmax(1), temperature), labels, keep)
     return Calibration(
