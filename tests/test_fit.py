@@ -141,7 +141,9 @@ def test_a_single_photo_per_class_is_learnt_without_a_comparison(tmp_path):
 
 def test_what_does_not_fit_into_the_time_is_named(tmp_path):
     photos = draw(tmp_path / 'photos', 4)
-    with pytest.raises(ValueError, match='no method fits .* GDA: needs about .* --minutes'):
+    with pytest.raises(
+        ValueError, match='no method fits into the time: GDA: needs about .*--minutes'
+    ):
         mmdpt.fit(photos, str(tmp_path / 'out'), methods=['gda'], minutes=0.001, **TINY)
 
 
@@ -190,16 +192,17 @@ def test_a_folder_with_something_in_it_is_kept(tmp_path):
 
 def test_data_of_the_hub_become_photos(tmp_path):
     datasets = pytest.importorskip('datasets')
-    digits = load_digits()
+    digits, names = load_digits(), datasets.ClassLabel(names=list(NAMES))
     kept = [i for i in range(60) if digits.target[i] < 3]
-    rows = dict(
-        image=[Image.fromarray((15 * digits.images[i]).astype(np.uint8)) for i in kept],
-        label=[int(digits.target[i]) for i in kept],
-    )
-    names = datasets.ClassLabel(names=list(NAMES))
-    features = datasets.Features(image=datasets.Image(), label=names)
-    whole = datasets.Dataset.from_dict(rows, features)
-    whole.train_test_split(test_size=6, seed=1).save_to_disk(str(tmp_path / 'hub'))
+
+    def part(indices):
+        image = [Image.fromarray((15 * digits.images[i]).astype(np.uint8)) for i in indices]
+        rows = dict(image=image, label=[int(digits.target[i]) for i in indices])
+        features = datasets.Features(image=datasets.Image(), label=names)
+        return datasets.Dataset.from_dict(rows, features)
+
+    whole = datasets.DatasetDict(train=part(kept[:-6]), test=part(kept[-6:]))
+    whole.save_to_disk(str(tmp_path / 'hub'))
     assert is_hub_data(str(tmp_path / 'hub')) and not is_hub_data(str(tmp_path))
     found = read_photos(export(str(tmp_path / 'hub'), str(tmp_path / 'photos')))
     assert found.classes == tuple(sorted(NAMES)) and found.held_out == 'given'
