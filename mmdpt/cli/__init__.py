@@ -8,6 +8,8 @@ import gc
 import sys
 from importlib import import_module
 
+from mmdpt.utils.stack import check_stack
+
 COMMANDS = {
     'fit': 'from a folder of photos to a classifier and a report',
     'train': 'train a model',
@@ -69,6 +71,11 @@ def run(name: str, argv: list[str]) -> int | None:
     """Run a command; ``--help`` and mistakes are answered before anything heavy is imported."""
     import_module(f'mmdpt.cli.arguments.{name}').parse_args(argv)
     if name not in LIGHT:
+        try:
+            check_stack()
+        except ImportError as error:
+            print(f'error: {error}', file=sys.stderr)
+            return 1
         load_package()
     command = import_module(f'mmdpt.cli.{name}')
     if not gc.isenabled():  # see mmdpt_command.py
