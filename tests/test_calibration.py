@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import torch.nn.functional as F
 from helpers.checkpoints import NAMES, saved
 from helpers.short_runs import leaf, short_config, train
 from helpers.tools import refused, tool
+from helpers.trees import write_photos
+from mmengine.config import Config
 from PIL import Image
 
 from mmdpt.apis import PromptInferencer
-from mmdpt.apis.calibrate import write_calibrated
+from mmdpt.apis.calibrate import held_out, write_calibrated
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.evaluation.calibration import (
     LEAST,
@@ -329,3 +332,35 @@ def test_calibrate_refuses_other_draws_and_shares(run, capsys):
     assert '--keep is a share' in line
     saved('coop')
     assert '--config FILE' in refused(capsys, 'calibrate', 'method.pth')
+
+
+def own_photos(*parts):
+    """The config of a training on own photos that lie in folders of these names."""
+    for part in parts:
+        write_photos(Path('mine') / part, NAMES, 2)
+    data = dict(type='FewShotDataset', benchmark=dict(name='Mine'), data_root='mine')
+    return Config(dict(train_dataloader=dict(dataset=data)))
+
+
+def test_own_photos_with_and_without_validation_images():
+    saved('coop')
+    held = held_out('method.pth', own_photos('train', 'val', 'test'))
+    assert held.logits.shape == (6, 3) and held.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert held.source == '6 validation images of Mine'
+    cfg = own_photos('train', 'test')
+    cfg.train_dataloader.dataset.data_root = shutil.copytree('mine', 'other')
+    shutil.rmtree('other/val')
+    with pytest.raises(ValueError, match='no validation images .*, and --on train trains again'):
+        held_out('method.pth', cfg, may_train=False)
+    with pytest.raises(ValueError, match='no validation images .*: --on train'):
+        held_out('method.pth', cfg, 'val')
+
+
+def test_a_config_of_other_data_is_refused():
+    saved('coop', classes=['eight', 'four', 'two'])
+    with pytest.raises(ValueError, match='trained for other classes'):
+        held_out('method.pth', own_photos('train', 'val', 'test'))
+    cfg = own_photos()
+    cfg.train_dataloader.dataset.type = 'subprocess.Popen'
+    with pytest.raises(ValueError, match='of type subprocess.Popen'):
+        held_out('method.pth', cfg)

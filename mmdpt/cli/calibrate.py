@@ -31,7 +31,14 @@ def run(args: argparse.Namespace) -> dict:
         [Output('--out', out, 'checkpoint'), Output('--json', args.json, 'json')],
         [args.checkpoint, args.config, args.pretrained],
     )
-    held = held_out(args.checkpoint, config_of(args), args.on, args.folds, args.pretrained)
+    held = held_out(
+        args.checkpoint,
+        config_of(args),
+        args.on,
+        args.folds,
+        args.pretrained,
+        may_train=bool(args.config),
+    )
     found = calibration(*held, keep=args.keep)
     figures = effect(held, found)
     write_calibrated(args.checkpoint, out, found)
@@ -57,8 +64,6 @@ def config_of(args: argparse.Namespace) -> Config:
     """
     if args.config:
         return Config.fromfile(find_config(args.config))
-    if args.on == 'train':
-        raise ValueError('--on train trains again, so it needs the config: --config FILE')
     beside = sorted(Path(args.checkpoint).parent.glob('*.py'))
     if len(beside) != 1:
         raise ValueError(
