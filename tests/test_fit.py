@@ -95,6 +95,10 @@ def test_load_and_predict(fitted):
     guessed = [learnt.classes[i] for i in learnt.logits.argmax(1)]
     assert [answer.name for answer in answers] == guessed
     assert model.fit == found and model.classes == [c.name for c in found.data.classes]
+    assert model.inferencer.calibration.images == 24  # of all folds
+    assert [a.rejected for a in answers] == [
+        a.probability < model.inferencer.calibration.threshold for a in answers
+    ]
     assert sum(answers[0].probabilities.values()) == pytest.approx(1, abs=1e-5)
     assert list(answers.frame().columns[:3]) == ['image', 'name', 'probability']
     with pytest.raises(FileNotFoundError, match='no model at'):

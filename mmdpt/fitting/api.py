@@ -2,10 +2,12 @@
 
 import os
 import os.path as osp
+import shlex
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 
 from mmdpt.evaluation.frozen_features import keep_rows
 from mmdpt.models.clip.load import keep_clip
@@ -89,8 +91,23 @@ def fit(
         outcomes = task.compare()
         winner, decision = decide(outcomes, asked)
         found = conclude(task, outcomes, winner, decision, config_file)
-    screen.say(f'Results: {out} (model.pth, config.py, fit.json), {budget.spent():.0f} s in all')
+        screen.working('report')
+        written = report(found, pretrained)
+    files = ', '.join(['model.pth', 'config.py', 'fit.json', *written])
+    screen.say(f'Results: {out} ({files}), {budget.spent():.0f} s in all')
+    screen.say(f'Classify photos: mmdpt predict {shlex.quote(osp.join(out, "model.pth"))} IMAGE...')
     return found
+
+
+def report(found: Fit, pretrained: str | None) -> list[str]:
+    """Write the report where there are predictions to report on; return its main file's name."""
+    if found.test is None and not found.data.folds or find_spec('mmdpt.report') is None:
+        return []
+    from mmdpt.report import write_report
+
+    weights = pretrained if pretrained and osp.isfile(pretrained) else None
+    write_report(found.folder, pretrained=weights)
+    return ['report.html']
 
 
 def _name(path: str) -> str:

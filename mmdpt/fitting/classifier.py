@@ -23,23 +23,31 @@ class Answer:
         name: The likeliest class.
         probability: Of that class.
         probabilities: Of each class.
+        rejected: Whether the model is not sure; see docs/trust.md.
     """
 
     image: str
     name: str
     probability: float
     probabilities: dict[str, float]
+    rejected: bool = False
 
 
 class Answers(list[Answer]):
     """Answers in the order of the photos."""
 
     def frame(self) -> 'DataFrame':
-        """One row per photo: image, name, probability, and a column per class."""
+        """One row per photo: image, name, probability, rejected, and a column per class."""
         from pandas import DataFrame
 
         rows = [
-            dict(image=a.image, name=a.name, probability=a.probability, **a.probabilities)
+            dict(
+                image=a.image,
+                name=a.name,
+                probability=a.probability,
+                rejected=a.rejected,
+                **a.probabilities,
+            )
             for a in self
         ]
         return DataFrame(rows)
@@ -97,6 +105,7 @@ class Classifier:
                 self.classes[int(result['pred_label'])],
                 float(result['pred_score']),
                 dict(zip(self.classes, map(float, result['pred_scores']))),
+                bool(result.get('rejected', False)),
             )
             for image, result in zip(given, found)
         )

@@ -6,8 +6,10 @@ import os.path as osp
 import torch
 from mmengine.config import Config
 
+from mmdpt.apis.calibrate import write_calibrated
 from mmdpt.engine.cli import build_runner
 from mmdpt.engine.collect_predictions import collect_predictions
+from mmdpt.evaluation.calibration import calibration
 from mmdpt.evaluation.predictions import PREDICTIONS, ZERO_SHOT, Predictions
 from mmdpt.results.fit_schema import Tested
 from mmdpt.utils.files import write_text
@@ -42,6 +44,7 @@ def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> 
         build_runner(cfg).train()
     else:
         keep_zero_shot(cfg, out)
+    calibrate(outcome, out)
     paths = [osp.join(out, name) for name in (PREDICTIONS, ZERO_SHOT)]
     if not tested:
         for path in [*paths, osp.join(out, 'results.json')]:
@@ -51,6 +54,17 @@ def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> 
             joined(runs).write(path)
         return None
     return judged(Predictions.read(paths[0]), Predictions.read(paths[1]), method)
+
+
+def calibrate(outcome: Outcome, out: str) -> None:
+    """Give the model the temperature, and the threshold of "not sure", of its cross-validation."""
+    if not outcome.runs or outcome.right is None or not outcome.right.any():
+        return
+    folds = joined(tuple(found.learnt for found in outcome.runs))
+    source = f'{len(folds.images)} training photos, cross-validated by mmdpt fit'
+    model, new = osp.join(out, MODEL), osp.join(out, f'calibrated_{MODEL}')
+    write_calibrated(model, new, calibration(folds.logits, folds.labels, source))
+    os.replace(new, model)
 
 
 def keep_zero_shot(cfg: Config, out: str) -> None:
