@@ -193,7 +193,7 @@ def test_training_writes_both(tmp_path, monkeypatch, method):
     assert model['checkpoint']['sha256'] == sha256_of(results['checkpoint']['path']).hexdigest()
     assert (model['shots'], model['seed'], used['calibration']) == (2, 1, None)
     assert used['training']['draw_hash'] == results['draw_hash']
-    assert used['selection'] == results['selection'] == CHOICE.get(method)
+    assert used['selection'] == results['used_for']['selection'] == CHOICE.get(method)
     model, used = frozen.identity['model'], frozen.identity['used_for']
     assert (model['checkpoint'], model['shots'], used['training']) == (None, 0, None)
 

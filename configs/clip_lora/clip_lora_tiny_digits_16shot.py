@@ -9,5 +9,5 @@ test half.
 _base_ = ['../_base_/methods/clip_lora.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'))
-optim_wrapper = dict(optimizer=dict(lr=5e-3))
+optim_wrapper = dict(optimizer=dict(lr=2e-2))
 train_cfg = dict(max_epochs=30)

@@ -9,5 +9,5 @@ test half.
 _base_ = ['../_base_/methods/cocoop.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'), text_prompt=dict(reduction=4))
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-2))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1.5e-2))
 train_cfg = dict(max_epochs=25)

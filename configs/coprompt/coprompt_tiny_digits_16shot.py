@@ -25,5 +25,5 @@ train_dataloader = dict(
         ]
     )
 )
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=5e-3))
 train_cfg = dict(max_epochs=30)

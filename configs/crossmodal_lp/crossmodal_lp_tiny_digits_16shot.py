@@ -2,7 +2,7 @@
 
     python tools/train.py configs/crossmodal_lp/crossmodal_lp_tiny_digits_16shot.py
 
-All values are those of the base config.
+All values but the rate are those of the base config.
 """
 
 _base_ = ['../_base_/methods/crossmodal_lp.py', '../_base_/tiny_clip_digits.py']
@@ -10,4 +10,5 @@ _base_ = ['../_base_/methods/crossmodal_lp.py', '../_base_/tiny_clip_digits.py']
 model = dict(**_base_.pop('tiny'))
 train_dataloader = dict(batch_size=256)
 train_cfg = dict(_base_.pop('loop'), max_epochs=300)
+optim_wrapper = dict(optimizer=dict(lr=25.6))
 test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')

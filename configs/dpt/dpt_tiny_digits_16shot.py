@@ -15,7 +15,7 @@ model = dict(
     head=dict(guided_epochs=25),
 )
 optim_wrapper = dict(
-    optimizer=dict(_delete_=True, type='AdamW', lr=1e-2),
+    optimizer=dict(_delete_=True, type='AdamW', lr=5e-3),
     paramwise_cfg=dict(_delete_=True, custom_keys={'visual_prompt.layers': dict(lr_mult=0.3)}),
 )
 param_scheduler = dict(warmup_epochs=1)

@@ -9,4 +9,4 @@ test half. Weight 1 instead of 8, which holds this small CLIP back.
 _base_ = ['../_base_/methods/kgcoop.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'), head=dict(weight=1.0))
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-2))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=7.68))

@@ -10,5 +10,5 @@ _base_ = ['../_base_/methods/mmrl.py', '../_base_/tiny_clip_digits.py']
 model = dict(
     **_base_.pop('tiny'), text_prompt=dict(space_dim=64, layers=[2, 3, 4]), head=dict(weight=0.5)
 )
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=3e-3))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=6e-3))
 train_cfg = dict(max_epochs=30)

@@ -9,4 +9,4 @@ test half.
 _base_ = ['../_base_/methods/prograd.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'))
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=2e-2))

@@ -16,6 +16,6 @@ model = dict(
     visual_prompt=dict(num_layers=3),
     head=dict(text_weight=5.0, image_weight=2.0),
 )
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=2e-2))
 default_hooks = dict(aggregation=dict(mean=25, deviation=5))
 train_cfg = dict(max_epochs=30)

@@ -10,5 +10,5 @@ shot the search returned the first pair of its grid, in effect zero-shot CLIP.
 _base_ = ['../_base_/methods/tip_adapter_f.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'), head=dict(num_keys=160, alpha=5.0, beta=5.0))
-optim_wrapper = dict(optimizer=dict(lr=1e-2))
+optim_wrapper = dict(optimizer=dict(lr=2e-2))
 train_cfg = dict(_base_.pop('loop'), search=None)

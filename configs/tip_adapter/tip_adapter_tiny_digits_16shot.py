@@ -9,5 +9,5 @@ shot the search returned the first pair of its grid, in effect zero-shot CLIP.
 
 _base_ = ['../_base_/methods/tip_adapter.py', '../_base_/tiny_clip_digits.py']
 
-model = dict(**_base_.pop('tiny'), head=dict(num_keys=160, alpha=5.0, beta=5.0))
+model = dict(**_base_.pop('tiny'), head=dict(num_keys=160, alpha=20.0, beta=5.0))
 train_cfg = dict(_base_.pop('loop'), search=None)

@@ -8,4 +8,4 @@ The benchmark's template; the rate is that of CLIP-LoRA's example, not searched.
 _base_ = ['../_base_/methods/twosfs.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'), templates=None)
-optim_wrapper = dict(optimizer=dict(lr=5e-3))
+optim_wrapper = dict(optimizer=dict(lr=8e-2))

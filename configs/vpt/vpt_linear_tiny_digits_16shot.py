@@ -19,6 +19,6 @@ model = dict(
     head=dict(type='LinearClsHead', num_classes=10, in_channels=128),
 )
 
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1e-2))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=5e-3))
 param_scheduler = dict(warmup_epochs=1)
 train_cfg = dict(max_epochs=50)

@@ -4,21 +4,21 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose, default_collate
 from mmengine.device import get_device
+from mmengine.logging import print_log
 from mmpretrain.apis import ImageClassificationInferencer
 from mmpretrain.registry import TRANSFORMS
 from mmpretrain.visualization import UniversalVisualizer
-from PIL import Image
 from torch.utils.data import DataLoader
 
-from mmdpt.datasets.pictures import as_rgb, background_of
-from mmdpt.datasets.transforms import read_image
+from mmdpt.datasets.pictures import background_of
+from mmdpt.evaluation.calibration import tempered
 
-from .photos import Photos, collate, find_images
+from .device import usable_device
+from .photos import Photos, collate, find_images, load_image
 from .plan import Plan, build, plan_of_checkpoint, zero_shot_plan
 
 LOADING = ('LoadPILImage', 'LoadImageFromFile')
@@ -50,6 +50,9 @@ class PromptInferencer(ImageClassificationInferencer):
         device (torch.device): Where it is.
         background (tuple[int]): What transparent pictures are put on, as in
             the training.
+        calibration (Calibration, optional): That of the checkpoint, if it has one and
+            classes, templates and descriptions are its own. It changes probabilities, not
+            names; None leaves them as the model gives them, bit for bit.
 
     Raises:
         FileNotFoundError: If a file is missing.
@@ -78,6 +81,14 @@ class PromptInferencer(ImageClassificationInferencer):
     ):
         plan = plan_of_checkpoint(checkpoint, config)
         model = build(plan, classes, templates, pretrained, descriptions)
+        others = classes is not None and list(classes) != plan.classes
+        if plan.calibration and (others or templates is not None or descriptions is not None):
+            print_log(
+                'The calibration of this checkpoint holds for its own classes and prompts: '
+                'probabilities are as the model gives them.',
+                logger='current',
+            )
+            plan = plan._replace(calibration=None)
         self._start(plan, model, device, upright)
 
     @classmethod
@@ -106,7 +117,7 @@ class PromptInferencer(ImageClassificationInferencer):
         return self
 
     def _start(self, plan: Plan, model, device, upright: bool) -> None:
-        self.upright = upright
+        self.upright, self.calibration = upright, plan.calibration
         self.background = background_of(plan.pipeline)
         # where the base class looks for the transforms
         model._config = Config(
@@ -120,36 +131,8 @@ class PromptInferencer(ImageClassificationInferencer):
         return Compose([TRANSFORMS.build(s) for s in steps if s['type'] not in LOADING])
 
     def load(self, image) -> dict:
-        """Read an image.
-
-        Args:
-            image (str | Path | PIL.Image.Image | np.ndarray): A file, an
-                image, or (H, W, 3) uint8 in BGR order.
-
-        Returns:
-            dict: ``img`` (H, W, 3) uint8 in BGR order, and its shape.
-
-        Raises:
-            FileNotFoundError: If there is no such file.
-            ValueError: If it does not decode, or is too large.
-            TypeError: If it is not an image.
-        """
-        if isinstance(image, (str, os.PathLike)):
-            image = read_image(os.fspath(image), upright=self.upright, background=self.background)
-        elif isinstance(image, Image.Image):
-            image = np.asarray(as_rgb(image, self.upright, self.background))
-            image = image[..., ::-1].copy()
-        if (
-            not isinstance(image, np.ndarray)
-            or image.ndim != 3
-            or image.shape[2] != 3
-            or image.dtype != np.uint8
-        ):
-            raise TypeError(
-                'an image must be a file name, a PIL image or an array (H, W, 3) of '
-                f'uint8, BGR, but is {getattr(image, "shape", type(image))}'
-            )
-        return dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
+        """Read an image, see :func:`mmdpt.apis.photos.load_image`."""
+        return load_image(image, self.upright, self.background)
 
     def _inputs_to_list(self, inputs) -> list:
         if isinstance(inputs, (str, os.PathLike)):
@@ -190,6 +173,29 @@ class PromptInferencer(ImageClassificationInferencer):
         transform = Compose([self.load, self.pipeline])
         yield from map(default_collate, self._get_chunk_data(map(transform, inputs), batch_size))
 
+    def forward(self, inputs: dict, **kwargs) -> list:
+        """Classify a batch; a calibration divides the logits by its temperature."""
+        samples, found = super().forward(inputs, **kwargs), self.calibration
+        if found is not None:
+            about = found.model_dump(include={'temperature', 'threshold'})
+            for sample in samples:
+                sample.set_pred_score(tempered(sample.pred_score, found.temperature))
+                sample.set_metainfo(about)
+        return samples
+
+    def postprocess(self, preds: list, visualization, return_datasamples: bool = False) -> list:
+        """MMPretrain's results; calibrated ones say whether the answer is "not sure"."""
+        results = super().postprocess(preds, visualization, return_datasamples)
+        if not return_datasamples:
+            for sample, result in zip(preds, results):
+                if 'threshold' in sample:
+                    result.update(
+                        rejected=result['pred_score'] < sample.threshold,
+                        temperature=sample.temperature,
+                        threshold=sample.threshold,
+                    )
+        return results
+
     def __call__(
         self, inputs, return_datasamples: bool = False, batch_size: int = 32, **kwargs
     ) -> list[dict]:
@@ -197,7 +203,7 @@ class PromptInferencer(ImageClassificationInferencer):
 
         Args:
             inputs (str | Path | PIL.Image.Image | np.ndarray | list): See
-                :meth:`load`; a folder stands for all images below it.
+                :func:`load_image`; a folder stands for all images below it.
             return_datasamples (bool): Give MMPretrain's ``DataSample``.
             batch_size (int): Images per batch. Defaults to 32.
             **kwargs: ``show_dir`` and others, see MMPretrain's
@@ -205,7 +211,8 @@ class PromptInferencer(ImageClassificationInferencer):
 
         Returns:
             list[dict]: ``pred_scores`` (C,), ``pred_label``, ``pred_score``
-            and ``pred_class`` of each image.
+            and ``pred_class`` of each image; of a calibrated checkpoint also
+            ``rejected``, ``temperature`` and ``threshold``.
         """
         return super().__call__(inputs, return_datasamples, batch_size, **kwargs)
 
@@ -229,19 +236,3 @@ class PromptInferencer(ImageClassificationInferencer):
             found = iter(self.postprocess(self.forward(batch), None) if batch else ())
             for path, why in files:
                 yield dict(img_path=path, error=why) if why else dict(next(found), img_path=path)
-
-
-def usable_device(name: str | torch.device) -> torch.device:
-    """A device that this machine has.
-
-    Raises:
-        ValueError: If it has none of that name.
-    """
-    try:
-        torch.zeros(1, device=name)
-        return torch.device(name)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f'the device {str(name)!r} cannot be used here '
-            f'({str(error).splitlines()[0]}): cpu always can'
-        ) from error

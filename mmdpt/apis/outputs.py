@@ -13,12 +13,13 @@ from ..utils.text import cell, printable, visible
 PATH_WIDTH = 60
 
 
-def best(result: dict, classes: Sequence[str], top_k: int) -> dict:
+def best(result: dict, classes: Sequence[str], top_k: int, reject: bool = False) -> dict:
     """The most likely classes of one of :meth:`PromptInferencer.stream`'s results.
 
     Returns:
         dict: ``image`` and ``classes``, a list of ``name`` and ``probability``;
-        or ``image`` and ``error``; and ``transductive``, if other images had a say.
+        or ``image`` and ``error``; ``transductive``, if other images had a say; with ``reject``
+        also ``rejected``, whether the answer is "not sure", and ``threshold``.
     """
     if 'error' in result:
         return dict(image=result['img_path'], error=result['error'])
@@ -28,6 +29,8 @@ def best(result: dict, classes: Sequence[str], top_k: int) -> dict:
         image=result['img_path'],
         classes=[dict(name=classes[i], probability=float(scores[i])) for i in first],
     )
+    if reject:
+        row.update(rejected=result['rejected'], threshold=result['threshold'])
     return row | ({'transductive': True} if result.get('transductive') else {})
 
 
@@ -49,6 +52,8 @@ class Table:
             f'{visible(c["name"]):<{self.name}} {c["probability"]:6.1%}'
             for c in row.get('classes', [])
         ] or ['unreadable']
+        if 'rejected' in row:
+            cells.insert(0, 'not sure' if row['rejected'] else ' ' * len('not sure'))
         line = '  '.join([f'{visible(row["image"]):<{self.first}}', *cells])
         print(printable(line), flush=True)
 
@@ -101,24 +106,27 @@ class JsonFile(OutputFile):
 
 
 class CsvFile(OutputFile):
-    """One line a photo: image, class, probability, class_2, ..., error.
+    """One line a photo: image, class, probability, class_2, ..., perhaps rejected, error.
 
     Args:
         path (str): The file.
         top_k (int): Classes per photo.
+        reject (bool): Whether to say where the answer is "not sure".
     """
 
-    def __init__(self, path: str, top_k: int):
+    def __init__(self, path: str, top_k: int, reject: bool = False):
         super().__init__(path)
         self.writer, self.top_k = csv.writer(self.file), top_k
+        self.marks = ['rejected'] if reject else []
         ends = [''] + [f'_{k}' for k in range(2, top_k + 1)]
         names = [f'{name}{end}' for end in ends for name in ('class', 'probability')]
-        self.writer.writerow(['image', *names, 'error'])
+        self.writer.writerow(['image', *names, *self.marks, 'error'])
 
     def write(self, row: dict) -> None:
         """Add one prediction."""
         cells = [
             v for c in row.get('classes', []) for v in (cell(c['name']), f'{c["probability"]:.6f}')
         ] or [''] * 2 * self.top_k
-        self.writer.writerow([cell(row['image']), *cells, cell(row.get('error', ''))])
+        marks = [str(row[name]).lower() if name in row else '' for name in self.marks]
+        self.writer.writerow([cell(row['image']), *cells, *marks, cell(row.get('error', ''))])
         self.file.flush()

@@ -6,10 +6,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from mmengine.dataset import default_collate
+from PIL import Image
 from torch.utils.data import Dataset
 
 from mmdpt.datasets.index import SUFFIXES
+from mmdpt.datasets.pictures import as_rgb
+from mmdpt.datasets.transforms import read_image
 
 # of photos that are not read, so that they are not left out in silence
 UNREAD = {
@@ -71,6 +75,41 @@ def _in_folder(folder: str) -> list[str]:
             stacklevel=3,
         )
     return found
+
+
+def load_image(image, upright: bool, background: tuple[int, int, int]) -> dict:
+    """Read an image.
+
+    Args:
+        image (str | Path | PIL.Image.Image | np.ndarray): A file, an
+            image, or (H, W, 3) uint8 in BGR order.
+        upright (bool): Turn it as EXIF says.
+        background (tuple[int]): What transparent pictures are put on.
+
+    Returns:
+        dict: ``img`` (H, W, 3) uint8 in BGR order, and its shape.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it does not decode, or is too large.
+        TypeError: If it is not an image.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        image = read_image(os.fspath(image), upright=upright, background=background)
+    elif isinstance(image, Image.Image):
+        image = np.asarray(as_rgb(image, upright, background))
+        image = image[..., ::-1].copy()
+    if (
+        not isinstance(image, np.ndarray)
+        or image.ndim != 3
+        or image.shape[2] != 3
+        or image.dtype != np.uint8
+    ):
+        raise TypeError(
+            'an image must be a file name, a PIL image or an array (H, W, 3) of '
+            f'uint8, BGR, but is {getattr(image, "shape", type(image))}'
+        )
+    return dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
 
 
 class Photos(Dataset):

@@ -13,8 +13,9 @@ from mmpretrain.registry import MODELS
 from mmdpt.datasets import Benchmark
 from mmdpt.datasets.model_classes import DEFAULT_TEMPLATE
 from mmdpt.engine import CheckpointError, read_checkpoint
-from mmdpt.engine.entry import read_recipe, trained_classes
+from mmdpt.engine.entry import read_calibration, read_recipe, trained_classes
 from mmdpt.engine.recipe import model_of, pipeline_of
+from mmdpt.evaluation.calibration import Calibration
 from mmdpt.models.clip.config import read_config
 from mmdpt.models.clip.weights import is_tag
 from mmdpt.paths import find_config
@@ -31,6 +32,7 @@ class Plan(NamedTuple):
     state_dict: dict | None = None  # None: nothing is learnt
     source: str = 'zero-shot'
     from_file: bool = False  # the model is what a checkpoint says
+    calibration: Calibration | None = None  # holds for its classes and templates only
 
 
 def plan_of_checkpoint(path: str, config: str | None = None) -> Plan:
@@ -56,6 +58,7 @@ def plan_of_checkpoint(path: str, config: str | None = None) -> Plan:
         checkpoint['state_dict'],
         str(path),
         from_file=config is None,
+        calibration=read_calibration(meta),
     )
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     'collect_results': 'put runs into tables',
     'plot_few_shot': 'draw accuracy over shots',
     'test_protocol': 'base-to-new, cross-dataset, domain generalisation',
+    'verify': 'check that a run is what it says',
     'check_dataset': 'check data on the disk',
     'make_split': 'make a split file where the published one is missing',
     'few_shot': 'print a few-shot draw',
@@ -25,6 +26,8 @@ COMMANDS = {
     'nearest_words': 'the words nearest to a learnt context',
     'export': 'turn a model into a file that needs no mmdpt',
     'convert_checkpoint': "turn checkpoints of the methods' public code into ours, and back",
+    'calibrate': 'make probabilities believable, and find when to say "not sure"',
+    'suggest': 'choose the photos to label next',
     'publish': 'share a trained model without pickles',
     'demo': 'a local web page to try models',
 }

@@ -75,6 +75,7 @@ def run(args):
         pipeline=loaded.pipeline,
         checkpoint=name,
         precision=loaded.precision,
+        calibration=loaded.calibration,
     )
     for found in report.values():
         worst = max(found['differences'].values())
@@ -84,6 +85,11 @@ def run(args):
             f'(batches of {sizes})'
         )
     result = dict(files=report)
+    if loaded.calibration:
+        print(
+            f'calibrated: temperature {loaded.calibration.temperature:.3g} is inside; not sure '
+            f'below a probability of {loaded.calibration.threshold:.3f}'
+        )
     if args.time:
         result['milliseconds'] = latency(
             loaded.model, {form: found['file'] for form, found in report.items()}, args.time

@@ -33,6 +33,22 @@ def check_arguments(args):
         value = getattr(args, name)
         if value is not None:
             check_least(f'--{name.replace("_", "-")}', value, least)
+    check_model_arguments(args)
+    if args.reject and args.checkpoint == ZERO_SHOT:
+        raise ValueError(
+            f'--reject needs a threshold from labelled photos, and {ZERO_SHOT} has none: '
+            'train, then mmdpt calibrate CHECKPOINT'
+        )
+    if args.reject and args.transductive:
+        raise ValueError(
+            'the threshold of --reject is for photos classified one by one: leave --transductive '
+            'out'
+        )
+    check_files(args, args.images)
+
+
+def check_model_arguments(args):
+    """Raise ValueError unless the arguments describe one model."""
     if args.checkpoint == ZERO_SHOT:
         if not args.classes:
             raise ValueError(f'{ZERO_SHOT} needs class names: --classes "cat,dog"')
@@ -40,7 +56,6 @@ def check_arguments(args):
             raise ValueError(f'--config belongs to a checkpoint, not to {ZERO_SHOT}')
     elif args.arch:
         raise ValueError(f'--arch belongs to {ZERO_SHOT}: a checkpoint has its own')
-    check_files(args, args.images)
 
 
 def check_files(args, images):
@@ -48,17 +63,22 @@ def check_files(args, images):
     lines = 'jsonl' if (args.json or '').lower().endswith('.jsonl') else 'json'
     check_outputs(
         [Output('--json', args.json, lines), Output('--csv', args.csv, 'predictions')],
-        [
-            args.checkpoint,
-            args.config,
-            args.pretrained,
-            args.classes,
-            args.descriptions,
-            *(args.templates or ()),
-            *(path for path in images if not os.path.isdir(path)),
-        ],
+        inputs_of(args, images),
         args.overwrite,
     )
+
+
+def inputs_of(args, images):
+    """list[str | None]: Files that are read."""
+    return [
+        args.checkpoint,
+        args.config,
+        args.pretrained,
+        args.classes,
+        args.descriptions,
+        *(args.templates or ()),
+        *(path for path in images if not os.path.isdir(path)),
+    ]
 
 
 def texts(given, separator=None):
@@ -113,33 +133,51 @@ def predict(args):
     count = len(inferencer.classes)
     if args.top_k > count:
         raise ValueError(f'--top-k is {args.top_k}, but there are {count} classes')
-    workers = args.workers
-    if workers is None:
-        workers = 0 if inferencer.device.type == 'cpu' else min(8, os.cpu_count())
-    bad, start = [], time.perf_counter()
+    if args.reject:
+        check_reject(args, inferencer)
+    workers = worker_count(args, inferencer)
+    bad, unsure, start = [], 0, time.perf_counter()
     with ExitStack() as stack:
         outputs = [stack.enter_context(closing(o)) for o in open_outputs(args, paths, inferencer)]
         bar = progress(args, len(paths))
         look = partial(together, inferencer) if args.transductive else inferencer.stream
         for result in look(paths, args.batch_size, workers):
-            row = best(result, inferencer.classes, args.top_k)
+            row = best(result, inferencer.classes, args.top_k, args.reject)
             for output in outputs:
                 output.write(row)
             if 'error' in row:
                 bad.append(row)
+            unsure += row.get('rejected', False)
             if bar:
                 bar.update()
     seconds = time.perf_counter() - start
     how = ', classified together (TransCLIP)' if args.transductive else ''
+    how += f', not sure of {unsure}' if args.reject else ''
     print(f'\n{len(paths)} images, {len(paths) / seconds:.1f} per second{how}', file=sys.stderr)
     report(bad, paths, named)
+
+
+def worker_count(args, inferencer):
+    """int: Processes that load images."""
+    if args.workers is not None:
+        return args.workers
+    return 0 if inferencer.device.type == 'cpu' else min(8, os.cpu_count())
+
+
+def check_reject(args, inferencer):
+    """Raise ValueError unless there is a threshold."""
+    if inferencer.calibration is None:
+        other = args.classes or args.templates or args.descriptions
+        why = 'holds for its own classes and prompts' if other else 'is missing'
+        remedy = 'leave the others out' if other else f'mmdpt calibrate {args.checkpoint}'
+        raise ValueError(f'--reject: the calibration of {args.checkpoint} {why}: {remedy}')
 
 
 def open_outputs(args, paths, inferencer):
     """list: Where predictions go."""
     outputs = [] if args.quiet else [Table(paths, inferencer.classes)]
     outputs += [JsonFile(args.json)] if args.json else []
-    return outputs + ([CsvFile(args.csv, args.top_k)] if args.csv else [])
+    return outputs + ([CsvFile(args.csv, args.top_k, args.reject)] if args.csv else [])
 
 
 def progress(args, count):

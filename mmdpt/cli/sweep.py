@@ -10,6 +10,7 @@ import sys
 from functools import partial
 
 from .. import sweep
+from ..datasets.data_protocol import read_protocol
 from ..engine.cli import friendly_errors
 from ..engine.provenance import package_commit, versions
 from ..sweep import job, local, slurm
@@ -76,13 +77,15 @@ def make_job(work_dir, driver, run, env):
     if run.tool == 'train':
         return start([*command, '--resume'])
     metrics = osp.join(folder, 'metrics.json')
+    shared = run.content.get('dataset') or {}
     return start(
         [*command, '--out', metrics, '--overwrite'],
         metrics=metrics,
         results=dict(
             config=osp.join(folder, osp.basename(config)),
             evaluation_only=True,
-            benchmark=(run.content.get('dataset') or {}).get('name'),
+            benchmark=shared.get('name'),
+            data_protocol=read_protocol(shared.get('protocol')).noted(),
             shots=None,
             seed=None,
             few_shot=None,

@@ -19,11 +19,12 @@ from ..engine.cli import (
 )
 from ..engine.entry import read_entry
 from ..engine.provenance import now, package_commit, versions
-from ..evaluation.protocols import check_training, summary, targets
+from ..evaluation.protocols import HALVES, check_training, summary, targets
 from ..utils.files import write_json
 from ..utils.outputs import Output, check_outputs
 from ..utils.seal import read_sealed, sealed
 from .arguments.test_protocol import parse_args
+from .more_protocols import MEASURES, check_corruptions
 
 TRAINING = (
     'config',
@@ -35,7 +36,8 @@ TRAINING = (
     'draw_hash',
     'clip',
     'unlabelled_images',
-    'selection',
+    'data_protocol',
+    'used_for',
 )
 
 
@@ -100,19 +102,22 @@ def run(args):
             f'{args.config} has no "dataset": the protocols need a config on '
             'configs/_base_/few_shot.py'
         )
-    parts = targets(args.protocol, cfg.dataset, args.datasets)
+    more = MEASURES.get(args.protocol)
+    parts = {} if more else targets(args.protocol, cfg.dataset, args.datasets)
+    check_corruptions(args)
     meta = read_checkpoint(args.checkpoint)['meta']
     trained = read_entry(meta).get('classes', [])
     check_training(args.protocol, cfg.dataset, trained, unlabelled(cfg))
-    base_only = args.protocol == 'base-to-new' and not unlabelled(cfg)
+    base_only = args.protocol in HALVES and not unlabelled(cfg)
     training = training_of(args, cfg, meta, 'base' if base_only else cfg.dataset.get('subset'))
     commit = package_commit()
     accuracies = {title: test(cfg, title, change) for title, change in parts.items()}
+    accuracies.update(more(cfg, args) if more else {})
     figures = summary(args.protocol, accuracies)
     if is_main_process():
         print(f'\n{args.protocol}, {args.checkpoint}')
         for name, value in {**accuracies, **figures}.items():
-            print(f'  {name:16} {value:6.2f}')
+            print(f'  {name:24} {value:6.2f}')
         path = args.json or osp.join(osp.dirname(args.checkpoint), f'protocol_{args.protocol}.json')
         results = dict(
             protocol=args.protocol,

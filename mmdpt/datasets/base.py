@@ -9,16 +9,11 @@ from mmpretrain.datasets import BaseDataset
 from mmdpt.utils.checks import check_least
 
 from .benchmarks import Benchmark
+from .corruptions import corrupt_before_packing
+from .data_protocol import DataProtocol, check_split, hardened, read_protocol
 from .descriptions import as_benchmark, with_classes
 from .randomness import sample_randomness
-from .sampling import (
-    MAX_VAL_SHOTS,
-    draw_hash,
-    group_by_label,
-    sample_few_shot,
-    select_classes,
-    subset_labels,
-)
+from .sampling import check_enough, draw_hash, sample_few_shot, select_classes, subset_labels
 from .split_files import Item, Split
 from .unlabelled import check_unlabelled, images_below
 
@@ -49,6 +44,8 @@ class BaseFewShotDataset(BaseDataset):
         unlabelled (bool | str): Train without labels: True: on the images of
             the train list; a folder: on the images in it and in the folders
             below, whatever they show. Defaults to False.
+        protocol (dict, optional): Harder conditions, see :class:`DataProtocol`; a config's
+            ``dataset.protocol`` gives it. Defaults to None.
         pipeline (Sequence): The transforms. Defaults to none.
         **kwargs: ``indices``, ``serialize_data`` (of lists that are not short),
             ``lazy_init`` of :class:`mmengine.dataset.BaseDataset`.
@@ -67,6 +64,7 @@ class BaseFewShotDataset(BaseDataset):
         subset: str = 'all',
         allow_fewer: bool = False,
         unlabelled: bool | str = False,
+        protocol: dict | DataProtocol | None = None,
         pipeline: Sequence = (),
         **kwargs,
     ) -> None:
@@ -83,6 +81,8 @@ class BaseFewShotDataset(BaseDataset):
             )
         benchmark = with_classes(benchmark, self.load_classes(benchmark))
         check_unlabelled(unlabelled, split, shots, subset)
+        self.protocol = read_protocol(protocol)
+        check_split(self.protocol, split, shots, bool(unlabelled))
         self.benchmark = benchmark
         self.unlabelled = unlabelled
         self.split = split
@@ -102,6 +102,8 @@ class BaseFewShotDataset(BaseDataset):
             )
         # test_mode: a sample that fails is an error, never replaced
         super().__init__(ann_file='', classes=classes, pipeline=pipeline, test_mode=True, **kwargs)
+        if split == 'test' and self.protocol.corruption:
+            corrupt_before_packing(self.pipeline, self.protocol)
 
     def load_classes(self, benchmark: Benchmark) -> Sequence[str]:
         """Give the class names in label order."""
@@ -129,30 +131,43 @@ class BaseFewShotDataset(BaseDataset):
             return self._without_labels()
         train, val, test = self.load_split()
         # where the val list is the test list (ImageNet), only train is drawn
-        drawn_val = [] if val is test else val
+        drawn_val = [] if val is test or not self.protocol.validation else val
         if self.shots is not None and not self.benchmark.evaluation_only:
-            self._check_enough(train if self.split == 'train' else drawn_val)
+            pool = train if self.split == 'train' else drawn_val
+            if not (self.allow_fewer or self.split == 'test'):
+                check_enough(self.benchmark, self.labels, pool, self.shots, self.split)
             train, drawn_val = self.draw(train, drawn_val, self.shots)
         val = test if val is test else drawn_val
         # the first list defines the halves
         split = Split(*select_classes((train or test, train, val, test), self.subset)[1:])
+        names = self.metainfo['classes']
+        train, flipped = hardened(self.protocol, split.train, self.shots, self.seed, names)
+        split = split._replace(train=train)
         items = getattr(split, self.split)
         if not items:
             raise ValueError(
                 f'The {self.split} list of {self.benchmark.name} is empty (subset {self.subset!r}).'
             )
         # of train and val together: the same in both datasets and in the log
-        self.draw_hash = draw_hash(split.train, [] if val is test else split.val)
+        said = self.protocol.said()
+        self.draw_hash = draw_hash(split.train, [] if val is test else split.val, said)
         self._metainfo.update(
             benchmark=self.benchmark.name,
             shots=self.shots,
             seed=self.seed,
             subset=self.subset,
             draw_hash=self.draw_hash,
+            data_protocol=self.protocol.noted(self.protocol_name),
+            flipped=flipped,
         )
         # MMEngine ends the packing with a collection of all garbage: 0.2 s
         self.serialize_data &= len(items) >= PACKED
         return [dict(img_path=self.image_path(item), gt_label=item.label) for item in items]
+
+    @property
+    def protocol_name(self) -> str:
+        """What tables call the conditions; empty for the benchmark's."""
+        return self.protocol.name
 
     def _without_labels(self) -> list[dict]:
         """The images to learn from without labels."""
@@ -174,28 +189,6 @@ class BaseFewShotDataset(BaseDataset):
             unlabelled=source,
         )
         return [dict(img_path=path) for path in paths]
-
-    def _check_enough(self, items: Sequence[Item]) -> None:
-        """Refuse a class with fewer images than are to be drawn."""
-        if self.shots is None or self.allow_fewer or self.split == 'test' or not items:
-            return
-        shots = self.shots
-        if self.split == 'val':
-            shots = min(shots, MAX_VAL_SHOTS)
-        groups = group_by_label(items)
-        few = {
-            self.benchmark.classes[label]: len(groups[label])
-            for label in self.labels
-            if len(groups[label]) < shots
-        }
-        if few:
-            found = ', '.join(f'{name!r} has {n}' for name, n in few.items())
-            raise ValueError(
-                f'{self.benchmark.name}: shots={self.shots} needs {shots} '
-                f'{self.split} images per class, but {found}. Ask for fewer '
-                'shots, add images, or set allow_fewer=True to take what there '
-                'is, as the public benchmark does.'
-            )
 
     def prepare_data(self, idx: int) -> dict:
         """Run the pipeline; randomness depends on seed, epoch and ``idx``."""

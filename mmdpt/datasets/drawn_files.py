@@ -31,16 +31,29 @@ def read_draw(
 
     Raises:
         FileNotFoundError: If a file is missing.
-        ValueError: If a line has another form, names what is not in the list, or a class
-            has no image or too many.
+        ValueError: If there is a pickle instead, a line has another form, names what is not in
+            the list, or a class has no image or too many.
     """
     drawn = {}
     for part, items in lists.items():
         path = osp.join(folder, NAME.format(shots=shots, seed=seed, part=part))
+        if not osp.isfile(path):
+            _refuse_pickles(folder, shots, seed)
         most = shots if part == 'train' else min(shots, MAX_VAL_SHOTS)
         drawn[part] = _found(path, _rows(path), group_by_label(items), prefixes)
         _check_counts(path, drawn[part], group_by_label(items), most)
     return drawn
+
+
+def _refuse_pickles(folder: str, shots: int, seed: int) -> None:
+    """Say what to do instead of reading CoOp's draws."""
+    pickled = osp.join(folder, f'shot_{shots}-seed_{seed}.pkl')
+    if osp.isfile(pickled):
+        raise ValueError(
+            f'{pickled!r} is a pickle, which may run any program, so it is never opened. '
+            'CoOp and its descendants make it by the rule that shots and seed follow here: '
+            'leave draws out, and the same images are drawn'
+        )
 
 
 def _rows(path: str) -> list[dict]:

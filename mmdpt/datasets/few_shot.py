@@ -88,6 +88,12 @@ class FewShotDataset(BaseFewShotDataset):
         drawn = read_draw(folder, shots, self.seed, lists, [p for p in prefixes if p])
         return drawn['train'], drawn.get('val', [])
 
+    @property
+    def protocol_name(self) -> str:
+        """The conditions, and whose draw it is."""
+        parts = [self.protocol.name, f'draws of {self.draws}' if self.draws else '']
+        return ', '.join(filter(None, parts))
+
     def image_path(self, item: Item) -> str:
         """Where the image of an item is."""
         return osp.join(self.layout.images, item.path)
@@ -100,7 +106,7 @@ class FewShotDataset(BaseFewShotDataset):
         paths = [self.get_data_info(i)['img_path'] for i in range(len(self))]
         check_files(paths, self.layout.remedy())
         if self.split == 'train':
-            self.layout.check_leaks()
+            self.layout.check_leaks(self.protocol.validation)
         if self.cache_images or (
             self.cache_images is None and self.split == 'train' and self.shots
         ):

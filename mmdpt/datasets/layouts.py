@@ -103,7 +103,7 @@ class Layout:
         """A further remedy, by the kind of what is missing."""
         return ''
 
-    def check_leaks(self) -> None:
+    def check_leaks(self, validation: bool = True) -> None:
         """Refuse to train on pictures that are tested on; published lists are as they are."""
 
     def read(self) -> Split:

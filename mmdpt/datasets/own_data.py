@@ -57,13 +57,17 @@ class OwnData(Layout):
             )
         return split
 
-    def check_leaks(self) -> None:
+    def check_leaks(self, validation: bool = True) -> None:
         """Refuse the same picture in more than one list, whatever it is called.
+
+        Args:
+            validation (bool): Whether the val list may be looked at.
 
         Raises:
             ValueError: Unless ``allow_leaks`` is set, which is told.
         """
-        found = leaks(find_twins(self.images, places(self.lists())))
+        lists = self.lists() if validation else self.lists()._replace(val=[])
+        found = leaks(find_twins(self.images, places(lists)))
         if not found:
             return
         text = (

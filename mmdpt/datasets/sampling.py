@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from mmdpt.utils.checks import check_least
 
+from .benchmarks import Benchmark
 from .split_files import Item
 
 MAX_VAL_SHOTS = 4
@@ -52,6 +53,33 @@ def _draw(items: Sequence, shots: int, generator: random.Random) -> list:
     for same in group_by_label(items).values():
         drawn += generator.sample(same, shots) if len(same) >= shots else same
     return drawn
+
+
+def check_enough(
+    benchmark: Benchmark, labels: Sequence[int], items: Sequence, shots: int, split: str
+) -> None:
+    """Refuse a class with fewer images than are to be drawn.
+
+    Args:
+        benchmark (Benchmark): For messages.
+        labels (Sequence[int]): The classes that count.
+        items (Sequence): The list that is drawn from; an empty one passes.
+        shots (int): Training images per class.
+        split (str): 'train' or 'val'.
+
+    Raises:
+        ValueError: Names the classes, and the remedy.
+    """
+    needed = min(shots, MAX_VAL_SHOTS) if split == 'val' else shots
+    groups = group_by_label(items)
+    few = {benchmark.classes[i]: len(groups[i]) for i in labels if len(groups[i]) < needed}
+    if few and len(items):
+        found = ', '.join(f'{name!r} has {n}' for name, n in few.items())
+        raise ValueError(
+            f'{benchmark.name}: shots={shots} needs {needed} {split} images per class, but '
+            f'{found}. Ask for fewer shots, add images, or set allow_fewer=True to take what '
+            'there is, as the public benchmark does.'
+        )
 
 
 def group_by_label(items: Sequence) -> dict[int, list]:
@@ -103,11 +131,12 @@ def select_classes(lists: Sequence[Sequence], subset: str) -> list[list]:
     ]
 
 
-def draw_hash(train: Sequence, val: Sequence) -> str:
+def draw_hash(train: Sequence, val: Sequence, protocol: dict | None = None) -> str:
     """SHA-256 of a draw: the same images in the same order, the same hash.
 
     It is computed from the UTF-8 JSON ``{"train":[[path,label,name],...],
-    "val":[...]}`` without spaces and with non-ASCII letters as they are.
+    "val":[...]}`` without spaces and with non-ASCII letters as they are; under other
+    conditions than the benchmark's, with their ``"protocol":{...}`` behind it.
 
     Returns:
         str: 64 hexadecimal digits.
@@ -120,5 +149,6 @@ def draw_hash(train: Sequence, val: Sequence) -> str:
             start = ','
         if start != ',':
             digest.update(start.encode('utf-8'))
-    digest.update(b']}')
+    more = json.dumps(protocol, sort_keys=True, separators=(',', ':')) if protocol else ''
+    digest.update(f'],"protocol":{more}}}'.encode() if more else b']}')
     return digest.hexdigest()

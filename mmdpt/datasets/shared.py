@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from mmengine.config import Config, ConfigDict
 
+from .data_protocol import DataProtocol
+
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # for configs that are run with a plain Runner
 REFUSAL = (
@@ -14,6 +16,9 @@ REFUSAL = (
 )
 LOADING = ('LoadPILImage', 'mmpretrain.LoadPILImage')
 OWN = ('classes', 'templates', 'image_dir', 'fractions', 'allow_leaks')
+GIVEN = ('data_root', 'subset', 'protocol')  # to each dataset, where the config says it
+SHARED = {'name', *GIVEN, 'background', 'own', *OWN, 'shared'}
+PROTOCOL = {*DataProtocol.model_fields}  # settings of ``dataset.protocol``
 
 
 def share_dataset(cfg: Config) -> Config:
@@ -29,8 +34,8 @@ def share_dataset(cfg: Config) -> Config:
         cfg (Config): Changed in place. ``cfg.dataset`` may hold ``name`` (of
             a benchmark, or of your own data if ``own`` is True),
             ``data_root``, ``subset``, ``background`` (of transparent pictures,
-            for all loaders), and for your own data the other
-            arguments of :func:`own_benchmark`.
+            for all loaders), ``protocol`` (see :class:`DataProtocol`),
+            and for your own data the other arguments of :func:`own_benchmark`.
 
     Returns:
         Config: The same.
@@ -89,10 +94,7 @@ def _values(shared: dict) -> dict:
         benchmark = dict(
             name=benchmark, **{key: shared[key] for key in OWN if shared.get(key) is not None}
         )
-    return dict(
-        benchmark=benchmark,
-        **{key: shared[key] for key in ('data_root', 'subset') if key in shared},
-    )
+    return dict(benchmark=benchmark, **{key: shared[key] for key in GIVEN if key in shared})
 
 
 def _fill(dataset: ConfigDict, values: dict, before: dict) -> None:
@@ -112,6 +114,10 @@ def _fill_loaders(dataset: ConfigDict, shared: dict) -> None:
 def _fill_model(model: ConfigDict, values: dict, before: dict) -> None:
     while 'module' in model:  # test-time augmentation
         model = model.module
+    values, before = (
+        {key: value for key, value in said.items() if key != 'protocol'}
+        for said in (values, before)
+    )
     classes = model.get('classes')
     if isinstance(classes, str) or (classes and classes == before):
         model.classes = ConfigDict(values)

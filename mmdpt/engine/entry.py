@@ -5,12 +5,14 @@ model's ``identity()`` (class names and CLIP's weights), the ``draw_hash`` of
 the training images, the ``version`` of the package, the ``recipe`` to
 predict without the config file (:mod:`mmdpt.engine.recipe`), the ``settings``
 that shaped the training with their ``settings_hash``
-(:mod:`mmdpt.engine.settings`), and in ``resumed_with_changes`` what was changed
-in its course.
+(:mod:`mmdpt.engine.settings`), in ``resumed_with_changes`` what was changed
+in its course, and in ``calibration`` what was found afterwards
+(:mod:`mmdpt.evaluation.calibration`).
 """
 
 from mmengine.runner import Runner
 
+from mmdpt.evaluation.calibration import Calibration
 from mmdpt.models.learnt_state import KEY
 from mmdpt.utils.unwrap import unwrapped
 
@@ -79,6 +81,17 @@ def trained_classes(meta: dict) -> list[str] | None:
     noted = _read(Meta, meta, 'meta').dataset_meta
     classes = read_entry(meta).get('classes') or (noted and noted.classes)
     return list(classes) if classes else None
+
+
+def read_calibration(meta: dict) -> Calibration | None:
+    """Return how a checkpoint's probabilities are calibrated; None if they are not."""
+    found = read_entry(meta).get('calibration')
+    return Calibration(**found) if found else None
+
+
+def write_calibration(meta: dict, calibration: Calibration) -> None:
+    """Note in the ``meta`` of a checkpoint how its probabilities are calibrated."""
+    meta.setdefault(KEY, {})['calibration'] = calibration.model_dump()
 
 
 def read_recipe(meta: dict, path: str) -> tuple[dict, list[dict]]:

@@ -3,11 +3,13 @@
 from typing import Any
 
 import torch
+from mmengine.logging import MessageHub
 
 from mmdpt.models.heads.feature_space import FeatureSpace, Labelled
 
 from .hooks import inner_datasets
 from .measure import check_apart, few_shot_set
+from .used_for import CHOSE
 from .whole_loops import sample_of
 
 
@@ -74,6 +76,7 @@ class KeptViews:
         test = self.cfg.test_dataloader.dataset
         whole = dict(shots=None) if self.val == 'whole' else {}
         val = few_shot_set(self.cfg, 'val', test.pipeline, **whole)
+        MessageHub.get_current_instance().update_info(CHOSE, self.val)
         remedy = 'Choose another benchmark, or fix the settings and take search out of train_cfg'
         check_apart(val, few_shot_set(self.cfg, 'test', test.pipeline), remedy)
         return self._labelled(self._features(val), self._labels(val))

@@ -4,6 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from mmdpt.evaluation.calibration import Calibration
 from mmdpt.utils.values import Closed, first_fault
 
 Step = Annotated[int, Field(ge=0, le=10**9)]
@@ -48,6 +49,7 @@ class Entry(Known):
     clip: Weights | None = None
     version: Label | None = None
     draw_hash: Label | None = None
+    calibration: Calibration | None = None
     recipe: Any = None  # has a schema of its own
     settings: Any = None  # these three are checked where they are compared
     settings_hash: Any = None

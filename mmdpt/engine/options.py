@@ -12,6 +12,8 @@ from mmengine.registry import Registry
 from mmengine.runner import EpochBasedTrainLoop, Runner, TestLoop, set_random_seed
 from torch.utils.data import DataLoader
 
+from ..datasets.shared import PROTOCOL, SHARED
+
 # Dicts of a config that are not objects, and what they may contain.
 LOADER = {*inspect.signature(DataLoader).parameters} | {'num_batch_per_epoch'}
 LOOP = {*inspect.signature(TestLoop).parameters} - {'runner', 'dataloader', 'evaluator'}
@@ -28,13 +30,10 @@ PLACES = {
         'activation_checkpointing',
         'efficient_conv_bn_eval',
     },
-    'train_dataloader': LOADER,
-    'val_dataloader': LOADER,
-    'test_dataloader': LOADER,
+    **dict.fromkeys(('train_dataloader', 'val_dataloader', 'test_dataloader'), LOADER),
     'train_cfg': {*inspect.signature(EpochBasedTrainLoop).parameters}
     | {'by_epoch', 'type', 'max_steps'},
-    'val_cfg': LOOP | {'type'},
-    'test_cfg': LOOP | {'type'},
+    **dict.fromkeys(('val_cfg', 'test_cfg'), LOOP | {'type'}),
     'param_scheduler': {'convert_to_iter_based'},
     'randomness': {*inspect.signature(set_random_seed).parameters},
     'auto_scale_lr': {'enable', 'base_batch_size'},
@@ -56,6 +55,8 @@ PLACES = {
         'dcn_offset_lr_mult',
         'bypass_duplicate',
     },
+    'dataset': SHARED,
+    'dataset.protocol': PROTOCOL,
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
 }
 WORDS = {int: 'a whole number', float: 'a number', bool: 'True or False', str: 'text'}

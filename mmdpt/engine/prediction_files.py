@@ -3,14 +3,13 @@
 import os.path as osp
 from dataclasses import replace
 
-from mmengine.hooks import EarlyStoppingHook
 from mmengine.runner import BaseLoop, Runner
 
 from mmdpt.evaluation.predictions import ZERO_SHOT, Predictions
 from mmdpt.utils.files import sha256_of
 
 from .collect_predictions import Collected, PredictionCollector, collect_predictions
-from .hooks import inner_datasets
+from .used_for import list_of
 
 
 class KeptTests:
@@ -47,7 +46,7 @@ class KeptTests:
             training = results
             if name == ZERO_SHOT:
                 training = dict(results, method='zero_shot', shots=0, seed=None, draw_hash=None)
-                training['checkpoint'] = training['selection'] = None
+                training['checkpoint'] = training['used_for'] = None
             if collected.found is None:
                 runner.logger.warning(f'{name} is not written: {collected.reason}')
             else:
@@ -78,13 +77,15 @@ def identity_of(found: Predictions, collected: Collected, training: dict) -> dic
     meta = getattr(collected.dataset, 'metainfo', None) or {}
     data = dict(
         benchmark=meta.get('benchmark') or training.get('benchmark'),
-        split=_split(collected.dataset, 'test'),
+        split=list_of(collected.dataset, 'test'),
         subset=meta.get('subset') or training.get('subset'),
         images=len(found.images),
         digest=found.digest,
+        **({'data_protocol': meta['data_protocol']} if meta.get('data_protocol') else {}),
     )
     draw = dict(draw_hash=training.get('draw_hash'))
     named = ('config', 'method', 'shots', 'seed', 'clip')
+    used = training.get('used_for') or {}
     learnt = {key: training.get(key) for key in ('benchmark', 'subset', 'shots', 'seed')}
     path = (training.get('checkpoint') or {}).get('path')
     checkpoint = path and dict(name=osp.basename(path), sha256=sha256_of(path).hexdigest())
@@ -92,39 +93,12 @@ def identity_of(found: Predictions, collected: Collected, training: dict) -> dic
         model=dict({key: training.get(key) for key in named}, checkpoint=checkpoint),
         data={**data, **draw},
         used_for=dict(
-            training=dict(learnt, split='train', **draw) if checkpoint else None,
-            selection=training.get('selection'),
-            calibration=None,
+            training=dict(learnt, **draw, **used.get('training') or dict(split='train'))
+            if checkpoint
+            else None,
+            selection=used.get('selection'),
+            calibration=used.get('calibration'),
             report=data,
         ),
         scores=collected.scores,
     )
-
-
-def _split(dataset, default: str) -> str:
-    named = (getattr(inner, 'split', None) for inner in inner_datasets(dataset))
-    return next(filter(None, named), default)
-
-
-def selection_of(runner: Runner) -> dict | None:
-    """Which images a training's choices looked at; None: there was no choice.
-
-    Args:
-        runner (Runner): At the end of the training.
-
-    Returns:
-        dict | None: ``what`` was chosen, the ``split``, ``shots`` (None: the whole list).
-    """
-    shots = getattr(runner.train_dataloader.dataset, 'shots', None)
-    report = (runner.cfg.get('default_hooks') or {}).get('report') or {}
-    if report.get('best_on_val'):
-        return dict(what='epoch', split='val', shots=shots)
-    loop = runner.train_loop
-    if getattr(loop, 'search', None) is not None:
-        return dict(what='settings', split='val', shots=None if loop.val == 'whole' else shots)
-    if any(isinstance(hook, EarlyStoppingHook) for hook in runner.hooks) and runner.val_loop:
-        watched = runner.val_loop.dataloader.dataset
-        return dict(
-            what='epochs', split=_split(watched, 'val'), shots=getattr(watched, 'shots', None)
-        )
-    return None

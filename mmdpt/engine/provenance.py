@@ -1,5 +1,6 @@
 """Which code made a result."""
 
+import os
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
@@ -8,6 +9,7 @@ import mmengine
 import mmpretrain
 import torch
 
+from ..utils.files import sha256_of
 from ..version import __version__
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -42,6 +44,11 @@ def package_commit(package=PACKAGE):
     except (OSError, subprocess.SubprocessError):
         return None
     return dict(commit=commit, dirty=bool(changes))
+
+
+def about_file(path):
+    """dict: ``path``, ``bytes`` and ``sha256`` of a file."""
+    return dict(path=path, bytes=os.path.getsize(path), sha256=sha256_of(path).hexdigest())
 
 
 def now():

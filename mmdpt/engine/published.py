@@ -10,6 +10,7 @@ import torch
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 
+from ..evaluation.calibration import Calibration
 from ..models.learnt_state import KEY
 from ..utils.seal import read_sealed, sealed
 from ..utils.values import Closed
@@ -48,6 +49,7 @@ class Config(Closed):
     seed: Annotated[int, Field(ge=0)] | None
     epoch: Annotated[int, Field(ge=0)] | None
     version: Text | None
+    calibration: Calibration | None = None  # only of calibrated ones
     checksum: Text
 
 
@@ -78,9 +80,10 @@ def folder_content(checkpoint: dict, entry: dict) -> tuple[bytes, dict]:
             seed=meta.get('seed'),
             epoch=meta.get('epoch'),
             version=entry.get('version'),
+            **{k: entry[k] for k in ('calibration',) if entry.get(k)},
         )
     )
-    return weights, _checked(config).model_dump()
+    return weights, _checked(config).model_dump(exclude_unset=True)
 
 
 def _checked(config: dict) -> Config:
@@ -127,5 +130,7 @@ def read_published(folder: str) -> dict:
     for name in ('draw_hash', 'version'):
         if getattr(config, name) is not None:
             entry[name] = getattr(config, name)
+    if config.calibration is not None:
+        entry['calibration'] = config.calibration.model_dump()
     about = {k: v for k, v in dict(seed=config.seed, epoch=config.epoch).items() if v is not None}
     return dict(state_dict=state, meta={**about, KEY: entry})

@@ -1,6 +1,5 @@
 """What few-shot training has gained: figures before and after it."""
 
-import os
 import os.path as osp
 import shlex
 import time
@@ -22,9 +21,10 @@ from .entry import belongs_to
 from .kept_teacher import unlabelled_images
 from .launch import main_process_alone
 from .measure import BASELINES, check_baselines, measure_baselines, measure_zero_shot
-from .prediction_files import KeptTests, selection_of
-from .provenance import now, package_commit, versions
+from .prediction_files import KeptTests
+from .provenance import about_file, now, package_commit, versions
 from .recipe import make_recipe
+from .used_for import used_for
 
 CLOCKS = dict(train_seconds=time.time, train_cpu_seconds=time.process_time)
 NAMES = dict(
@@ -196,10 +196,12 @@ class FewShotReportHook(Hook):
             seed=runner.seed,
             subset=meta.get('subset'),
             draw_hash=identity.get('draw_hash'),
+            data_protocol=meta.get('data_protocol'),
+            flipped=meta.get('flipped') or None,  # path, true and given label
             clip=identity.get('clip'),
             epochs=runner.epoch,
             selected=self.selected,
-            selection=selection_of(runner),
+            used_for=used_for(runner),
             views=getattr(getattr(runner, 'train_loop', None), 'views', None),  # of kept features
             zero_shot=self.zero_shot,
             templates=(runner.cfg.get('model') or {}).get('templates'),  # None: the benchmark's
@@ -209,7 +211,7 @@ class FewShotReportHook(Hook):
             **seconds,
             peak_memory_mib=round(peak_memory(), 1),
             test_images=len(runner.test_dataloader.dataset),
-            checkpoint=last and dict(path=last, bytes=os.path.getsize(last)),
+            checkpoint=last and about_file(last),
             versions=versions(),
             commit=self.commit,
             finished=now(),

@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.dist import get_world_size
 from mmengine.logging import MMLogger
 from mmengine.runner import BaseLoop, Runner
-from mmpretrain.registry import RUNNERS
+from mmpretrain.registry import DATASETS, RUNNERS
 from torch import nn
 
 from mmdpt.datasets import share_dataset
@@ -17,6 +17,15 @@ from .config_check import check_config
 from .rank_check import check_processes, process_facts
 from .screen import is_quiet, quieten
 from .teacher_recipe import complete_teacher
+
+
+def fit_cache(cfg: Config) -> Config:
+    """Give a head that keeps each training image room for those of an imbalanced draw."""
+    train = (cfg.get('train_dataloader') or {}).get('dataset') or {}
+    head = (cfg.get('model') or {}).get('head') or {}
+    if 'num_keys' in head and (train.get('protocol') or {}).get('imbalance'):
+        head['num_keys'] = len(DATASETS.build(dict(train, lazy_init=True)).load_data_list())
+    return cfg
 
 
 @RUNNERS.register_module()
@@ -38,7 +47,7 @@ class FewShotRunner(Runner):
         if is_quiet(cfg):
             quieten(MMLogger.get_current_instance())  # speaks before the runner's own is there
         complete_teacher(cfg)
-        return super().from_cfg(share_dataset(select_on_val(cfg)))
+        return super().from_cfg(fit_cache(share_dataset(select_on_val(cfg))))
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set the environment up, and a name of its own for this run; see the base class.

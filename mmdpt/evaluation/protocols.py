@@ -7,7 +7,15 @@ from mmdpt.datasets import BENCHMARKS, get_benchmark, resolve_classes
 
 FEW_SHOT = [b.name for b in BENCHMARKS.values() if b.folder and not b.evaluation_only]
 VARIANTS = [b.name for b in BENCHMARKS.values() if b.evaluation_only]
-PROTOCOLS = ('base-to-new', 'cross-dataset', 'domain-generalisation')
+PROTOCOLS = (
+    'base-to-new',
+    'cross-dataset',
+    'domain-generalisation',
+    'open-world',
+    'ood',
+    'corruption',
+)
+HALVES = ('base-to-new', 'open-world')  # trained on the base half
 
 
 def targets(protocol: str, dataset: dict, names: Sequence[str] = ()) -> dict[str, dict]:
@@ -59,7 +67,7 @@ def check_training(
     Raises:
         ValueError: If new classes would not be new.
     """
-    if protocol != 'base-to-new' or dataset.get('own') or unlabelled:
+    if protocol not in HALVES or dataset.get('own') or unlabelled:
         return
     base = resolve_classes(dataset['name'], dataset.get('data_root', 'data'), 'base')
     if list(trained) != list(base):
@@ -73,8 +81,10 @@ def check_training(
 
 def summary(protocol: str, accuracies: dict[str, float]) -> dict[str, float]:
     """The protocol's figure: the harmonic mean of base and new, else the
-    mean."""
+    mean; none where the figures are of several kinds."""
     values = list(accuracies.values())
+    if protocol in ('open-world', 'ood'):
+        return {}
     if protocol == 'base-to-new':
         return dict(harmonic_mean=harmonic_mean(values))
     return dict(mean=fmean(values))

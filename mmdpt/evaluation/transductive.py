@@ -9,11 +9,11 @@ from mmpretrain.structures import DataSample
 PREFIX = 'transductive'  # of figures
 
 
-def check_model(model: torch.nn.Module) -> None:
+def check_model(model: torch.nn.Module, name: str = '--transductive') -> None:
     """Raise ValueError unless a model gives image features beside its scores."""
     if not hasattr(model, 'match'):
         raise ValueError(
-            f'--transductive compares image features with those of the other images, and '
+            f'{name} compares image features with those of the other images, and '
             f'{type(model).__name__} gives none: use a PromptedCLIP.'
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ..datasets.pictures import background_of
 from ..engine.provenance import now, versions
+from ..evaluation.calibration import Calibration
 from .classifier import normalisation
 
 ELSEWHERE = ('LoadPILImage', 'LoadImageFromFile', 'PackInputs')  # files and tensors
@@ -21,6 +22,7 @@ def describe(
     batch='dynamic',
     checkpoint: str | None = None,
     precision: str = 'fp32',
+    calibration: Calibration | None = None,
 ) -> dict:
     """Metadata of a file, in plain Python.
 
@@ -30,12 +32,15 @@ def describe(
         batch (str | int): 'dynamic' or the only batch size.
         checkpoint (str, optional): Name of the file with what was learnt.
         precision (str): Of the frozen towers in training.
+        calibration (Calibration, optional): Of the probabilities.
 
     Returns:
         dict: ``classes``, ``clip`` (arch, pretrained, fingerprint), ``size``
         (height, width), ``mean`` and ``std`` (of 255, applied inside),
         ``resize`` (transforms to be applied before), ``background`` (red,
-        green, blue, under transparent parts), and more.
+        green, blue, under transparent parts), ``calibration`` (``temperature``, applied
+        inside, ``threshold``, below which the largest probability means "not sure", and where
+        they come from; None: there is none), and more.
     """
     mean, std = (
         [round(float(x), 7) for x in part] for part in normalisation(model.data_preprocessor)
@@ -54,6 +59,7 @@ def describe(
         batch=batch,
         method=[type(part).__name__ for part in parts if part is not None],
         checkpoint=checkpoint,
+        calibration=calibration and calibration.model_dump(),
         trained_precision=precision,
         versions=versions(),
         created=now(),

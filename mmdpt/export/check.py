@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from mmpretrain.structures import DataSample
 
+from ..evaluation.calibration import tempered
+
 TOLERANCE = 1e-4
 SIZES = (1, 2, 5)  # one is traced with 2
 
@@ -24,26 +26,29 @@ def sample_images(count: int, size: Sequence[int], seed: int = 0) -> torch.Tenso
 
 
 @torch.no_grad()
-def expected(model, images: torch.Tensor) -> torch.Tensor:
+def expected(model, images: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
     """Probabilities (B, C) by the path of ``tools/test.py``: data preprocessor
-    (images are read as BGR), then ``predict``."""
+    (images are read as BGR), then ``predict``, and the temperature of a calibration."""
     samples = [DataSample() for _ in range(len(images))]
     found = model.eval().val_step(dict(inputs=images.flip(1), data_samples=samples))
-    return torch.stack([sample.pred_score for sample in found])
+    return tempered(torch.stack([sample.pred_score for sample in found]), temperature)
 
 
-def largest_difference(model, run: Callable, sizes: Sequence[int]) -> dict[int, float]:
+def largest_difference(
+    model, run: Callable, sizes: Sequence[int], temperature: float = 1.0
+) -> dict[int, float]:
     """Largest difference of probabilities, by batch size.
 
     Args:
         model (PromptedCLIP): The trained model.
         run (Callable): From images (B, 3, H, W) to probabilities (B, C).
         sizes (Sequence[int]): Batch sizes to try.
+        temperature (float): Of the probabilities.
     """
     found = {}
     for size in sizes:
         images = sample_images(size, model.backbone.image_size, seed=size)
-        wanted, given = expected(model, images), run(images)
+        wanted, given = expected(model, images, temperature), run(images)
         if given.shape != wanted.shape:
             raise ExportError(
                 f'the exported model gives {tuple(given.shape)} instead of {tuple(wanted.shape)}'

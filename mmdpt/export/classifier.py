@@ -66,6 +66,7 @@ class ExportedClassifier(nn.Module):
 
     Args:
         model (PromptedCLIP): The trained model, in single precision.
+        temperature (float): Of a calibration, divides the logits.
 
     Attributes:
         image_size (tuple[int, int]): Height and width of the input.
@@ -75,11 +76,11 @@ class ExportedClassifier(nn.Module):
             (CoCoOp).
     """
 
-    def __init__(self, model: PromptedCLIP):
+    def __init__(self, model: PromptedCLIP, temperature: float = 1.0):
         super().__init__()
         check_exportable(model)
         model.eval()
-        self.image_size = model.backbone.image_size
+        self.image_size, self.temperature = model.backbone.image_size, temperature
         self.backbone = copy.deepcopy(model.backbone)
         if model.tuning is not None:
             merge_low_rank(self.backbone)
@@ -112,7 +113,10 @@ class ExportedClassifier(nn.Module):
             image = image.flip(1)
         inputs = (image.float() - self.mean) / self.std
         sides = Sides(self.backbone, self.text, self.scale, self.visual_prompt)
-        return self.head(forward_pass(sides, inputs)).softmax(dim=1)
+        logits = self.head(forward_pass(sides, inputs))
+        if self.temperature != 1:  # else the graph is that of no calibration
+            logits = logits / self.temperature
+        return logits.softmax(dim=1)
 
 
 def check_exportable(model: nn.Module) -> None:

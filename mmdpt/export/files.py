@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 
+from ..evaluation.calibration import Calibration
 from .about import as_strings, describe
 from .check import SIZES, check, largest_difference, sample_images
 from .classifier import ExportedClassifier
@@ -105,6 +106,7 @@ def export(
     formats: Sequence[str] = tuple(FORMATS),
     batch: str | int = 'dynamic',
     opset: int | None = None,
+    calibration: Calibration | None = None,
     **about,
 ) -> dict[str, dict]:
     """Write a trained model as files that need no mmdpt.
@@ -119,6 +121,7 @@ def export(
         formats (Sequence[str]): Out of 'torch' and 'onnx'.
         batch (str | int): 'dynamic', or the only batch size there will be.
         opset (int, optional): Of ONNX. Defaults to PyTorch's.
+        calibration (Calibration, optional): Its temperature is applied inside.
         **about: ``pipeline``, ``checkpoint`` and ``precision`` of
             :func:`describe`.
 
@@ -133,13 +136,14 @@ def export(
         OSError: If a file cannot be written.
     """
     check_packages(formats)
-    metadata = describe(model, batch=batch, **about)
-    program = trace(ExportedClassifier(model), batch)
+    metadata = describe(model, batch=batch, calibration=calibration, **about)
+    temperature = calibration.temperature if calibration else 1.0
+    program = trace(ExportedClassifier(model, temperature), batch)
     report, sizes = {}, SIZES if batch == 'dynamic' else (batch,)
     with all_or_nothing(out, formats) as places:
         for name, path in places.items():
             SAVE[name](program, path, metadata, opset)
-            found = largest_difference(model, LOAD[name](path), sizes)
+            found = largest_difference(model, LOAD[name](path), sizes, temperature)
             check(name, found)
             report[name] = dict(
                 file=out + FORMATS[name], bytes=osp.getsize(path), differences=found

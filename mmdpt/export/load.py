@@ -7,6 +7,7 @@ from mmengine.config import Config
 from mmpretrain import ImageClassificationInferencer
 
 from mmdpt.apis.plan import build, plan_of_checkpoint
+from mmdpt.evaluation.calibration import Calibration
 from mmdpt.paths import find_config
 
 
@@ -17,6 +18,7 @@ class Loaded(NamedTuple):
     pipeline: list
     precision: str  # of the towers in training
     checkpoint: str | None
+    calibration: Calibration | None = None
 
 
 def load_for_export(
@@ -42,7 +44,8 @@ def load_for_export(
     precision = plan.model.get('precision', 'fp32')
     if precision != 'fp32':
         plan = plan._replace(model=dict(plan.model, precision='fp32'))
-    return Loaded(build(plan, pretrained=pretrained), plan.pipeline, precision, checkpoint)
+    model = build(plan, pretrained=pretrained)
+    return Loaded(model, plan.pipeline, precision, checkpoint, plan.calibration)
 
 
 def _without_checkpoint(config: str | None, pretrained: str | None) -> Loaded:

@@ -15,6 +15,7 @@ MARKS = {
     '‡': 'runs of different draws, versions, commits or CLIP weights, or figures that differ but '
     'should be equal',
     '§': 'the average lacks datasets',
+    '¶': 'a choice of the training was made on test images: no figure of unseen images',
 }
 
 
@@ -82,6 +83,8 @@ def cell(rows: Sequence[Row], doubtful: Sequence[tuple] = ()) -> Cell:
         marks.add('†')
     if len({row.code for row in good}) > 1 or any(draw_of(row) in doubtful for row in good):
         marks.add('‡')
+    if any(row.chosen_on_test for row in good):
+        marks.add('¶')
     if not good:
         return Cell(marks=marks, text='failed' if '†' in marks else '—', runs=list(rows))
     values = {row.seed: row.accuracy for row in good if row.accuracy is not None}

@@ -18,6 +18,7 @@ KINDS = dict(
     train_cpu_seconds=float,
     peak_memory_mib=float,
     dirty='True'.__eq__,
+    chosen_on_test='True'.__eq__,
 )
 
 

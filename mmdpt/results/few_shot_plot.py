@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from .cells import Cell, average
+from .cells import MARKS, Cell, average
 from .row import REFERENCES, Row, reference
 from .tables import AVERAGE, grid, method_order, namer, unique
 
@@ -48,8 +48,8 @@ def panels(
     Raises:
         ValueError: If a method or a dataset has no runs, or there are none.
     """
-    rows = [
-        row
+    rows = [  # other conditions are another line
+        replace(row, method=f'{row.method}, {row.data}') if row.data else row
         for row in rows
         if row.protocol == 'few-shot'
         and row.subset == 'all'
@@ -124,6 +124,8 @@ def _wrong(one):
         return f'left out, no finished run (seeds {", ".join(lacking)})'
     if lacking:
         return f'drawn from seeds {", ".join(good)} only, without {", ".join(lacking)}'
+    if '¶' in one.marks:
+        return f'drawn, but {MARKS["¶"]}'
     return 'drawn from runs of different code, draws or CLIP weights'
 
 

@@ -38,6 +38,9 @@ def read_left_config(path: Path) -> dict[str, Any]:
 def _value(node: ast.expr | None) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _value(node.operand)
+        return -value if isinstance(value, (int, float)) else None
     if isinstance(node, ast.List):
         return [_value(item) for item in node.elts]
     if isinstance(node, ast.Tuple):

@@ -9,7 +9,7 @@ from typing import Any
 
 from .left_config import read_left_config
 from .row import COSTS, METRIC, Row, parse_name, zero_shot_name
-from .schema import Described, says_what_it_is
+from .schema import Described, UsedFor, says_what_it_is
 
 UNLABELLED = 'unlabelled images'
 VERSIONS = ('mmdpt', 'torch', 'mmengine', 'mmpretrain')
@@ -35,7 +35,9 @@ def result_rows(results: dict, path: Path) -> list[Row]:
     own.accuracy = results['few_shot'][METRIC]
     for name in COSTS:
         setattr(own, name, results.get(name))
-    other: dict = dict(dict.fromkeys(COSTS), data='')
+    other: dict = dict(dict.fromkeys(COSTS), chosen_on_test=None)
+    # zero-shot CLIP sees no training image, but the corrupted test images
+    tested = own.data if (results.get('data_protocol') or {}).get('corruption') else ''
     rows = [own]
     if results.get('zero_shot'):
         rows.append(
@@ -46,6 +48,7 @@ def result_rows(results: dict, path: Path) -> list[Row]:
                 seed=None,
                 draw_hash='',
                 accuracy=results['zero_shot'][METRIC],
+                data=tested,
                 **other,
             )
         )
@@ -105,6 +108,7 @@ def _described(results: dict, path: Path) -> Row:
     method, arch, dataset = parse_name(results.get('config'))
     clip, commit = results.get('clip') or {}, results.get('commit') or {}
     versions = {name: results.get('versions', {}).get(name, '') for name in VERSIONS}
+    used = results.get('used_for') and UsedFor.model_validate(results['used_for'])
     return Row(
         method=(results.get('method') or method)
         + (' (best on val)' if results.get('selected') else ''),
@@ -119,9 +123,15 @@ def _described(results: dict, path: Path) -> Row:
         commit=commit.get('commit', ''),
         dirty=commit.get('dirty'),
         finished=results.get('finished') or _changed(path),
-        data=UNLABELLED if results.get('unlabelled_images') else '',
+        data=_data(results),
+        chosen_on_test=used.on_test if used else None,
         source=str(path),
     )
+
+
+def _data(results: dict) -> str:
+    parts = [UNLABELLED] if results.get('unlabelled_images') else []
+    return ', '.join([*parts, *filter(None, [(results.get('data_protocol') or {}).get('name')])])
 
 
 def _of_config(folder: Path) -> Row:
@@ -143,6 +153,7 @@ def _said(cfg: dict, file: str) -> dict[str, Any]:
         AttributeError, TypeError, ValueError: If it has another form than a config.
     """
     from mmdpt.datasets import innermost
+    from mmdpt.datasets.data_protocol import read_protocol
 
     method, arch, dataset = parse_name(file)
     train = next(innermost((cfg.get('train_dataloader') or {}).get('dataset')), {})
@@ -158,6 +169,7 @@ def _said(cfg: dict, file: str) -> dict[str, Any]:
     named = (cfg.get('model') or {}).get('arch')
     arch = named if isinstance(named, str) and len(named) <= 200 else arch
     data = UNLABELLED if train.get('unlabelled') else ''
+    data = ', '.join(filter(None, [data, read_protocol(shared.get('protocol')).name]))
     return dict(said, dataset=said.pop('benchmark'), arch=arch, data=data)
 
 

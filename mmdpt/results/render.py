@@ -13,7 +13,7 @@ AROUND = (
     'sample standard deviation (divisor n - 1)',
     "half of the mean's 95 % interval (Student's t)",
 )
-LATEX_MARKS = {'*': '*', '†': r'\dagger', '‡': r'\ddagger', '§': r'\S'}
+LATEX_MARKS = {'*': '*', '†': r'\dagger', '‡': r'\ddagger', '§': r'\S', '¶': r'\P'}
 ESCAPES = {
     '\\': r'\textbackslash{}',
     '_': r'\_',
@@ -57,6 +57,8 @@ def legend(tables: Sequence[Table], interval: bool = False) -> list[str]:
     ]
     if any('H' in table.columns for table in tables):
         lines.append('H: harmonic mean of the averaged base and new accuracies.')
+    if any('AUROC' in column for table in tables for column in table.columns):
+        lines.append('AUROC, FPR95, AUPR, OpenworldAUC: in per cent as well.')
     return lines + [f'{mark} {text}' for mark, text in MARKS.items() if mark in used]
 
 
@@ -74,13 +76,19 @@ def made_of(rows: Sequence[Row]) -> list[str]:
 
 
 def draws(rows: Sequence[Row]) -> list[tuple]:
-    """Dataset, subset, shots (or what was learnt from instead), seed and hash of all draws."""
+    """Dataset, subset, shots and conditions, seed and hash of all draws."""
     drawn = [row for row in rows if row.status == 'ok' and row.shots != 0]
     found = by(drawn, lambda row: (*draw_of(row), row.draw_hash or 'no hash'))
     return [
-        (dataset, subset, data.split(' ')[0] or ('all' if shots is None else shots), seed, draw)
+        (dataset, subset, _conditions(shots, data), seed, draw)
         for dataset, subset, shots, seed, data, draw in found
     ]
+
+
+def _conditions(shots: int | None, data: str) -> str:
+    if shots is None:
+        return data or 'all'
+    return f'{shots}, {data}' if data else str(shots)
 
 
 def markdown(
@@ -103,7 +111,7 @@ def markdown(
     lines += ['### Made of', '', *(f'- {escaped(line)}' for line in made_of(rows)), '']
     lines += _markdown_table(
         ['Dataset', 'Classes', 'Shots', 'Seed', 'Draw'],
-        [[escaped(str(part)[:16]) for part in draw] for draw in draws(rows)],
+        [[escaped(part) for part in (*map(str, draw[:-1]), draw[-1][:16])] for draw in draws(rows)],
         5,
     )
     return '\n'.join(lines) + '\n'

@@ -22,8 +22,9 @@ class Row:
             CLIP's, ``subset`` 'all' or 'base' classes.
         shots: Training images per class; 0 for zero-shot, None for whole lists.
         seed: None for zero-shot.
-        data: What was learnt from, where it is not labelled images alone:
-            'unlabelled images'.
+        data: The conditions, where they are not the benchmark's: 'unlabelled images', or those
+            of ``dataset.protocol``.
+        chosen_on_test: Whether a choice of the training looked at test images.
         target: What was tested: '' (few-shot: the same classes), 'base',
             'new' or another dataset.
         status: 'ok', 'unfinished' (training started, no results), 'damaged'
@@ -44,6 +45,7 @@ class Row:
     seed: int | None = None
     target: str = ''
     data: str = ''
+    chosen_on_test: bool | None = None
     status: str = 'ok'
     accuracy: float | None = None
     draw_hash: str = ''

@@ -47,6 +47,32 @@ class Unlabelled(Part):
     views: Count | None = None
 
 
+class Conditions(Part):
+    """Those that differ from the benchmark's."""
+
+    name: Name
+
+
+class Choice(Part):
+    """The images that something was learnt from, chosen or calibrated on."""
+
+    split: Name
+
+
+class UsedFor(Part):
+    """Which data each step of a training looked at; None: there was no such step."""
+
+    training: Choice | None = None
+    selection: Choice | None = None
+    calibration: Choice | None = None
+
+    @property
+    def on_test(self) -> bool:
+        """Whether one of them looked at test images."""
+        steps = (self.training, self.selection, self.calibration)
+        return any(step is not None and step.split == 'test' for step in steps)
+
+
 class Described(Part):
     """Which training it was."""
 
@@ -60,6 +86,8 @@ class Described(Part):
     draw_hash: Text | None = None
     clip: Clip | None = None
     unlabelled_images: Unlabelled | None = None
+    data_protocol: Conditions | None = None
+    used_for: UsedFor | None = None
     versions: Annotated[dict[Name, Text], Field(max_length=20)] = {}
     commit: Commit | None = None
     finished: Text | None = None

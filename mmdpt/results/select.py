@@ -131,6 +131,7 @@ def title(row: Row) -> str:
     parts += [f'{row.subset} classes'] if row.subset != 'all' else []
     parts += [] if row.shots == 0 else ['all images' if row.shots is None else f'{row.shots} shots']
     parts += [f'seed {row.seed}'] if row.seed is not None else []
+    parts.append(row.data)
     if row.protocol != 'few-shot':
         parts.append(f'{row.protocol} {row.target}'.strip())
     return ', '.join(part for part in parts if part)

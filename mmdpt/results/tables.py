@@ -9,6 +9,7 @@ from .row import NOTE, TRANSDUCTIVE, Row, reference
 
 AVERAGE = 'Average'
 PARTS = ('base', 'new')
+SEVERAL = ('open-world', 'ood')  # their figures are of several kinds, and have no mean
 COSTS = ['seconds', 'CPU seconds', 'peak MiB']
 
 
@@ -48,7 +49,9 @@ def all_tables(rows: Sequence[Row]) -> tuple[list[Table], list[str]]:
         rows, lambda r: (r.protocol, r.subset, r.data)
     ).items():
         if data and protocol == 'few-shot':  # with zero-shot CLIP to compare with
-            some = [r for r in rows if r.shots == 0 and r.subset == subset] + some
+            own = any(r.shots == 0 for r in some)  # of corrupted test images
+            plain = [r for r in rows if r.shots == 0 and r.subset == subset and not r.data]
+            some = some if own else plain + some
         if protocol == 'few-shot':
             made = few_shot_tables(some, subset, name, doubtful)
         elif protocol == 'base-to-new':
@@ -181,10 +184,11 @@ def transfer_tables(rows, protocol, name, doubtful) -> list[Table]:
         head = f'{protocol} from {source}'
         if protocol == TRANSDUCTIVE:
             head = f'{protocol} ({NOTE}), {source}'
-        table = Table(f'{head}, {shot_name(shots)}', ['Method'], [*targets, AVERAGE])
+        mean = [] if protocol in SEVERAL else [AVERAGE]
+        table = Table(f'{head}, {shot_name(shots)}', ['Method'], [*targets, *mean])
         for method in method_order(some, name):
             found = {t: cell(groups.get((method, t), []), doubtful) for t in targets}
-            table.rows.append(((method,), [*found.values(), average(found)]))
+            table.rows.append(((method,), [*found.values(), *[average(found)] * len(mean)]))
         tables.append(table)
     return tables
 

@@ -37,6 +37,7 @@ KINDS = dict(
     json=Kind(('.json',), (b'{', b'[')),
     jsonl=Kind(('.jsonl',), (b'{',)),
     predictions=Kind(('.csv', '.txt'), (b'image,class,probability',)),
+    suggestions=Kind(('.csv', '.txt'), (b'rank,path,class,',)),
     runs=Kind(('.csv', '.txt'), (b'protocol,method,arch,dataset,',)),
     markdown=Kind(('.md', '.markdown', '.txt'), (b'#', b'Top-1 accuracy')),
     html=Kind(('.html', '.htm'), (b'<!doctype html>',)),

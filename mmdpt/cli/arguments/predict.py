@@ -19,6 +19,26 @@ ZERO_SHOT = 'zero-shot'
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = described_parser(__doc__)
+    add_model(parser)
+    parser.add_argument('--top-k', type=int, default=1, metavar='K', help='classes to show')
+    parser.add_argument(
+        '--transductive',
+        action='store_true',
+        help='classify all photos together (TransCLIP): each depends on the others, and all are '
+        'looked at before the first is told',
+    )
+    parser.add_argument(
+        '--reject',
+        action='store_true',
+        help='say "not sure" where the probability is below the threshold of a calibrated '
+        'checkpoint (mmdpt calibrate)',
+    )
+    _add_outputs(parser)
+    return parser.parse_args(argv)
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Which model looks at which photos."""
     parser.add_argument('checkpoint', help=f'file that training wrote, or {ZERO_SHOT}')
     parser.add_argument(
         'images',
@@ -52,19 +72,10 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--pretrained', **dict(PRETRAINED, help=f'{PRETRAINED["help"]}, else openai')
     )
-    parser.add_argument('--top-k', type=int, default=1, metavar='K', help='classes to show')
-    parser.add_argument(
-        '--transductive',
-        action='store_true',
-        help='classify all photos together (TransCLIP): each depends on the others, and all are '
-        'looked at before the first is told',
-    )
-    _add_running(parser)
-    return parser.parse_args(argv)
 
 
-def _add_running(parser: argparse.ArgumentParser) -> None:
-    """How it runs, and where the answers go."""
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """How it runs."""
     parser.add_argument('--batch-size', type=int, default=32, metavar='B', help='images at once')
     parser.add_argument(
         '--workers',
@@ -78,6 +89,11 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='do not rotate photos by EXIF, as in the benchmarks and the command test',
     )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """How it runs, and where the answers go."""
+    add_running(parser)
     parser.add_argument(
         '--json',
         metavar='FILE',

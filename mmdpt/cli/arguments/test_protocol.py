@@ -4,8 +4,11 @@
     python tools/test_protocol.py CONFIG CHECKPOINT --protocol cross-dataset
     python tools/test_protocol.py CONFIG CHECKPOINT \\
         --protocol domain-generalisation [--datasets ImageNetA ImageNetR]
+    python tools/test_protocol.py CONFIG CHECKPOINT --protocol open-world
+    python tools/test_protocol.py CONFIG CHECKPOINT --protocol ood --datasets DTD FOLDER
+    python tools/test_protocol.py CONFIG CHECKPOINT --protocol corruption
 
-CONFIG is the one of the training. For base-to-new, train with --cfg-options
+CONFIG is the one of the training. For base-to-new and open-world, train with --cfg-options
 dataset.subset=base. Prints the accuracy on each part, and the harmonic mean of
 base and new, or the mean; writes them to protocol_NAME.json beside the checkpoint,
 where tools/collect_results.py finds them.
@@ -17,7 +20,14 @@ from mmdpt.utils.outputs import OVERWRITE
 
 from .common import add_common_arguments, described_parser
 
-PROTOCOLS = ('base-to-new', 'cross-dataset', 'domain-generalisation')  # of mmdpt.evaluation
+PROTOCOLS = (  # of mmdpt.evaluation
+    'base-to-new',
+    'cross-dataset',
+    'domain-generalisation',
+    'open-world',
+    'ood',
+    'corruption',
+)
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -31,7 +41,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         nargs='+',
         default=[],
         metavar='NAME',
-        help="benchmarks to test on; by default the protocol's",
+        help="benchmarks to test on; by default the protocol's; for ood folders as well",
+    )
+    parser.add_argument(
+        '--corruptions', nargs='+', default=[], metavar='NAME', help='by default all 15'
+    )
+    parser.add_argument(
+        '--severities', nargs='+', type=int, default=[], metavar='N', help='by default 1 to 5'
     )
     parser.add_argument(
         '--json', metavar='FILE', help='write the figures here instead of beside the checkpoint'
