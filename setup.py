@@ -31,8 +31,8 @@ REQUIREMENTS = [
 SWEEP = ['submitit>=1.5']  # tools/sweep.py
 # tools/export.py --format onnx: onnxscript is what torch.onnx writes with
 EXPORT = ['onnx', 'onnxscript', 'onnxruntime']
-# tokenizers of SigLIP and other text towers that read no byte pairs
-HF = ['transformers', 'sentencepiece']
+# tokenizers of SigLIP and other text towers that read no byte pairs; tools/fit.py: data sets
+HF = ['transformers', 'sentencepiece', 'datasets']
 # tools/check_dataset.py --deep: pictures that look alike
 ALIKE = ['imagehash']
 # mkdocs 1.5: validation of links
@@ -51,6 +51,7 @@ TEST = [
 MIM = ['configs', 'tools', 'model-index.yml']
 # Tools of our developers, which no wheel holds.
 OURS = [
+    'check_fit.py',
     'check_parity.py',
     'parity',
     'benchmark_speed.py',

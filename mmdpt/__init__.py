@@ -32,12 +32,25 @@ with warnings.catch_warnings():
 from .hub import offer_models, register_models  # noqa: E402
 
 offer_models()
+LATE = {'fit': 'fitting.api', 'load': 'fitting.classifier'}  # imported where they are used
+
+
+def __getattr__(name: str) -> object:
+    """``mmdpt.fit`` and ``mmdpt.load``."""
+    if name not in LATE:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from importlib import import_module
+
+    return getattr(import_module(f'.{LATE[name]}', __name__), name)
+
 
 __all__ = [
     '__version__',
     'datasets',
     'engine',
     'evaluation',
+    'fit',
+    'load',
     'models',
     'register_models',
     'visualization',

@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 
 COMMANDS = {
+    'fit': 'from a folder of photos to a classifier and a report',
     'train': 'train a model',
     'test': 'test a checkpoint, or a model that learns nothing',
     'predict': 'classify photos, with a checkpoint or with class names alone',

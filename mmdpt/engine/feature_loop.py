@@ -17,13 +17,13 @@ class FrozenFeatureTestLoop(WholeTestLoop):
         runner (Runner): The runner.
         dataloader (DataLoader | dict): The test images.
         evaluator (Evaluator | dict | list): The metrics.
-        cache_dir (str): Folder of the kept features.
+        cache_dir (str, optional): Folder of the kept features. None: they are not kept.
 
     Raises:
         ValueError: If the model's image features depend on what it learns.
     """
 
-    def __init__(self, runner, dataloader, evaluator, cache_dir: str):
+    def __init__(self, runner, dataloader, evaluator, cache_dir: str | None = None):
         super().__init__(runner, dataloader, evaluator)
         self.cache_dir = cache_dir
         model = self.model

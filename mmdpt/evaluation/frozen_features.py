@@ -6,7 +6,8 @@ same features of a fixed test set in every evaluation.
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +28,18 @@ from torch.utils.data import DataLoader, Subset
 from mmdpt.utils.files import write_atomically
 
 ROOM = 2**16  # bytes of a file beside the features
+_rows: dict[str, torch.Tensor] | None = None  # key of an image -> its feature, see keep_rows
+
+
+@contextmanager
+def keep_rows() -> Iterator[None]:
+    """Keep each image's feature in memory inside, for other lists of the same images: folds."""
+    global _rows
+    before, _rows = _rows, {} if _rows is None else _rows
+    try:
+        yield
+    finally:
+        _rows = before
 
 
 def frozen_features(
@@ -84,8 +97,15 @@ def frozen_features(
     if kept is not None:
         print_log(f'Image features read from {cache_dir}', logger='current')
         return kept
-    compute = _compute_together if together else _compute
-    features = compute(encode, model, dataset, indices, batch_size, num_workers)
+    compute = partial(_compute_together if together else _compute, encode, model, dataset)
+    if _rows is None or view is not None or together:
+        features = compute(indices, batch_size, num_workers)
+    else:
+        keys = row_keys(model, dataset, indices, also, pooled)
+        new = {key: i for key, i in zip(keys, indices) if key not in _rows}
+        if new:
+            _rows.update(zip(new, compute(list(new.values()), batch_size, num_workers)))
+        features = torch.stack([_rows[key] for key in keys])
     if path is not None:
         _write(features, path, key)
     return features
@@ -182,6 +202,23 @@ def cache_key(
     view: int | None = None,
 ) -> str:
     """Hash of all that the features depend on: 32 hex digits."""
+    digest = _setting(model, dataset, also, pooled, view)
+    for i in indices:
+        digest.update(_image(dataset, i))
+    return digest.hexdigest()[:32]
+
+
+def row_keys(model, dataset, indices: list[int], also: str, pooled: bool) -> list[str]:
+    """As :func:`cache_key`, of each image by itself."""
+    setting, keys = _setting(model, dataset, also, pooled, None), []
+    for i in indices:
+        digest = setting.copy()
+        digest.update(_image(dataset, i))
+        keys.append(digest.hexdigest())
+    return keys
+
+
+def _setting(model, dataset, also: str, pooled: bool, view: int | None) -> 'hashlib._Hash':
     digest = hashlib.sha256(also.encode())
     clip, pre = model.clip_identity, model.data_preprocessor
     for part in (
@@ -196,13 +233,13 @@ def cache_key(
         digest.update(f'{part}\n'.encode())
     if pooled or view is not None:
         digest.update(f'{pooled} {view} {getattr(dataset, "seed", None)}\n'.encode())
-    images = getattr(dataset, 'images', {})
-    for i in indices:
-        path = dataset.get_data_info(i)['img_path']
-        digest.update(f'{path}\n'.encode())
-        if os.path.isfile(path):
-            stat = os.stat(path)
-            digest.update(f'{stat.st_size} {stat.st_mtime_ns}\n'.encode())
-        else:  # kept in memory, not a file
-            digest.update(images[path].tobytes())
-    return digest.hexdigest()[:32]
+    return digest
+
+
+def _image(dataset, i: int) -> bytes:
+    """What tells an image from others: its path, and when it was written or what it shows."""
+    path = dataset.get_data_info(i)['img_path']
+    if os.path.isfile(path):
+        stat = os.stat(path)
+        return f'{path}\n{stat.st_size} {stat.st_mtime_ns}\n'.encode()
+    return f'{path}\n'.encode() + dataset.images[path].tobytes()  # kept in memory, not a file

@@ -34,6 +34,7 @@ class Output(NamedTuple):
 
 
 KINDS = dict(
+    config=Kind(('.py',), (b'"""',)),
     json=Kind(('.json',), (b'{', b'[')),
     jsonl=Kind(('.jsonl',), (b'{',)),
     predictions=Kind(('.csv', '.txt'), (b'image,class,probability',)),

@@ -4,7 +4,9 @@ Everything that can be wrong with the architecture or the weights is found and
 reported before the model (or anything else) is built.
 """
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,20 @@ from .tokenizer import build_tokenizer
 from .weights import OPENAI_EXTRAS, find_weights, fitting_weights, weights_fingerprint
 
 PRECISIONS = dict(fp64=torch.float64, fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
+
+
+_kept: dict[str, 'CLIPModel'] | None = None  # see keep_clip
+
+
+@contextmanager
+def keep_clip() -> Iterator[None]:
+    """Load a CLIP once inside: models that are built one after the other share frozen weights."""
+    global _kept
+    before, _kept = _kept, {} if _kept is None else _kept
+    try:
+        yield
+    finally:
+        _kept = before
 
 
 class CLIPModel(NamedTuple):
@@ -75,6 +91,18 @@ def load_clip(
     """
     if precision not in PRECISIONS:
         raise ValueError(f'precision={precision!r} is unknown; use one of {", ".join(PRECISIONS)}.')
+    if _kept is None:
+        return _load(arch, pretrained, precision, tokenizer)
+    key = repr((arch, pretrained, precision, tokenizer))
+    if key not in _kept:
+        _kept[key] = _load(arch, pretrained, precision, tokenizer)
+    shared = {id(p): p for p in _kept[key].model.parameters()}
+    return _kept[key]._replace(model=copy.deepcopy(_kept[key].model, shared))
+
+
+def _load(
+    arch: str | dict, pretrained: str | None, precision: str, tokenizer: str | None
+) -> CLIPModel:
     name, config = read_config(arch)
     path = find_weights(name, config, pretrained)
     weights = None if path is None else fitting_weights(path, name, config, pretrained)

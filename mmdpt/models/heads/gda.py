@@ -166,9 +166,18 @@ class GDAHead(FeatureHead):
 
 
 def shrunk_precision(centred: torch.Tensor) -> torch.Tensor:
-    """E times the inverse of (N - 1) S + tr(S) I, of the covariance S of rows (N, E)."""
+    """E times the inverse of (N - 1) S + tr(S) I, of the covariance S of rows (N, E).
+
+    Raises:
+        ValueError: If all rows are zero.
+    """
     count, size = centred.shape
     scatter = centred.t() @ centred
+    if not scatter.trace() > 0:
+        raise ValueError(
+            'GDA needs differences within a class, and each class has a single feature: give it '
+            'more photos, or more views of them (train_cfg.views)'
+        )
     shrinkage = scatter.trace() / (count - 1)
     return size * torch.linalg.inv(scatter + shrinkage * torch.eye(size).to(scatter))
 

@@ -10,7 +10,7 @@ from mmpretrain.registry import MODELS
 
 from ..part import ModelInfo
 from .feature_space import FeatureHead, FeatureSpace, Found, Labelled
-from .logistic import search_linear_probe
+from .logistic import fit_logistic, search_linear_probe
 from .match import Match
 
 
@@ -41,16 +41,20 @@ class LinearProbeHead(FeatureHead):
     def forward(self, match: Match) -> torch.Tensor:
         return F.linear(match.image, self.weight, self.bias)
 
-    def fit(self, space: FeatureSpace, rounds: int = 8) -> Found:
+    def fit(self, space: FeatureSpace, rounds: int = 8, c: float | None = None) -> Found | None:
         """Fit it, and choose C on the validation images.
 
         Args:
             space (FeatureSpace): By the protocol one view, with the test transforms.
             rounds (int): Rounds of the bisection.
+            c (float, optional): C, which is then not searched, and needs no validation images.
 
         Raises:
             ValueError: If a class has no training image, or ``rounds`` is below 1.
         """
+        if c is not None:
+            self.take_over(fit_logistic(*_arrays(space.support), c))
+            return None
         found = search_linear_probe(*map(_arrays, (space.support, space.val())), rounds)
         self.take_over(found.classifier)
         scores = [100 * max(found.rounds[-1].val_accuracy)]
