@@ -11,6 +11,9 @@ from helpers.short_runs import short_config, train
 from helpers.tools import refused, tool
 from PIL import Image
 
+from mmdpt.engine import read_checkpoint
+from mmdpt.engine.entry import write_calibration
+from mmdpt.evaluation.calibration import Calibration
 from mmdpt.evaluation.calibration_error import ece
 from mmdpt.evaluation.intervals import wilson
 from mmdpt.evaluation.predictions import Predictions
@@ -358,6 +361,15 @@ def test_a_fit_without_held_out_photos(run, photos):
     assert len(Page(html).of('img')) == 6
 
 
+def calibrate(checkpoint, temperature):
+    kept = read_checkpoint(str(checkpoint))
+    said = Calibration(
+        temperature=temperature, threshold=0.3, keep=0.95, images=40, source='the val list'
+    )
+    write_calibration(kept['meta'], said)
+    torch.save(kept, checkpoint)
+
+
 def test_a_training(tmp_path, capsys):
     """From the training to the page, with attention."""
     cfg = short_config('dpt', tmp_path / 'run', default_hooks__report__enable=True)
@@ -375,7 +387,15 @@ def test_a_training(tmp_path, capsys):
     page = Page((tmp_path / 'new/report.html').read_text())
     assert len(page.of('img')) == len(found.wrong) + len(found.unsure) + 4
     assert [c.training_images for c in found.classes] == [2] * 10
-    (tmp_path / 'run/epoch_2.pth').unlink()
+    checkpoint = tmp_path / 'run/epoch_2.pth'
+    calibrate(checkpoint, temperature=2.0)
+    again, _ = build(read_run(str(tmp_path / 'run')))
+    assert (again.calibration.temperature, again.calibration.source) == (2.0, 'the val list')
+    assert again.calibration.ece_before == pytest.approx(found.calibration.ece)
+    before, after = found.wrong[0].answers[0], again.wrong[0].answers[0]
+    assert again.wrong[0].image == found.wrong[0].image and after.name == before.name
+    assert after.probability < before.probability
+    checkpoint.unlink()
     content, _ = build(read_run(str(tmp_path / 'run')))
     assert content.attention.reason == 'the checkpoint is no longer in the folder'
 

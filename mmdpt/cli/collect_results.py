@@ -46,6 +46,10 @@ def main(argv: list[str] | None = None) -> None:
         rows, warnings = collect(found, args.seeds, args.latest)
         tables, more = all_tables(rows)
         warnings += more
+        if args.groups:
+            from ..results.groups import add_groups
+
+            add_groups(tables, warnings)
         text = markdown(tables, rows, warnings, args.intervals)
         if args.csv:
             write_csv(rows, args.csv)

@@ -4,6 +4,8 @@ All take ``confidence`` (N,), the probability of the predicted class, and ``corr
 of n_b images has the gap |mean correct - mean confidence|; figures are shares, not per cent.
 """
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -48,7 +50,7 @@ def adaptive_ece(
     confidence: ArrayLike,
     correct: ArrayLike,
     bins: int = BINS,
-    method: str = 'averaged_inverted_cdf',
+    method: Literal['averaged_inverted_cdf', 'linear'] = 'averaged_inverted_cdf',
 ) -> float:
     """ECE over bins [a, b) between quantiles of the confidence.
 

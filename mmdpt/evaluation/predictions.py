@@ -152,8 +152,8 @@ class Predictions:
 
 
 def list_digest(images: list[str], labels: list[int]) -> str:
-    """SHA-256 of a list of images: the JSON ``[[key, label], ...]`` without spaces, in ASCII."""
-    text = json.dumps(list(zip(images, labels)), separators=(',', ':'))
+    """SHA-256 of a list of images: the JSON ``[[key, ...], [label, ...]]`` in ASCII."""
+    text = json.dumps([images, labels], separators=(',', ':'))
     return hashlib.sha256(text.encode()).hexdigest()
 
 

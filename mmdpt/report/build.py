@@ -42,11 +42,12 @@ def build(run: RunFolder, pretrained: str | None = None) -> tuple[Report, dict[s
     differences = _differences(run)
     counts = _training_counts(run)
     rows = classes.class_rows(run.predictions, run.zero_shot, counts)
-    wrong, unsure = classes.choose_photos(run.predictions, WRONG, UNSURE)
+    wrong, unsure = classes.choose_photos(run.predictions, WRONG, UNSURE, run.temperature)
     files, photos_reason = open_photos(run.config, 'train' if run.cross_validated else 'test')
     shown = pictures.thumbnails(files, [photo.image for photo in [*wrong, *unsure]])
     looked, why = attention.draw(run, files, attention.choose(wrong, unsure), pretrained)
-    calibration = _calibration(run)
+    source = run.calibration.source if run.calibration else ''
+    calibration = trust.calibration(run.predictions, run.temperature, source)
     warnings = _warnings(run, found, differences)
     matrix = classes.confusion(run.predictions) if len(rows) <= LARGEST_MATRIX else None
     report = Report(
@@ -81,10 +82,6 @@ def _differences(run: RunFolder) -> list[Difference]:
     if run.zero_shot is None or torch.equal(run.zero_shot.logits, run.predictions.logits):
         return []  # the second: nothing was learnt
     return [accuracy.difference(run.method, run.predictions, accuracy.ZERO_SHOT, run.zero_shot)]
-
-
-def _calibration(run: RunFolder):
-    return trust.calibration(run.predictions)
 
 
 def _no_difference(run: RunFolder) -> str:

@@ -94,7 +94,9 @@ def wanting(rows: list[ClassRow]) -> list[str]:
     return [r.name for r in sorted(weak, key=lambda r: (f1(r), r.training_images or 0))[:WANTED]]
 
 
-def choose_photos(predictions: Predictions, wrong: int, unsure: int) -> tuple[list, list]:
+def choose_photos(
+    predictions: Predictions, wrong: int, unsure: int, temperature: float = 1.0
+) -> tuple[list, list]:
     """Photos to show.
 
     Args:
@@ -102,10 +104,12 @@ def choose_photos(predictions: Predictions, wrong: int, unsure: int) -> tuple[li
         wrong (int): The most photos that it gets wrong: those it is surest of.
         unsure (int): The most photos of which it is least sure, without those before.
 
+        temperature (float): What the logits are divided by. Defaults to 1.
+
     Returns:
         tuple[list[Photo], list[Photo]]: Both.
     """
-    probabilities = predictions.probabilities().numpy()
+    probabilities = predictions.probabilities(temperature).numpy()
     sure = probabilities.max(1)
     mistaken = ~predictions.correct().numpy()
     order = np.argsort(-sure, kind='stable')

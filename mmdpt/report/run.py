@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmdpt.engine import CheckpointError, read_checkpoint
+from mmdpt.engine.entry import read_calibration
+from mmdpt.evaluation.calibration import Calibration
 from mmdpt.evaluation.predictions import PREDICTIONS, ZERO_SHOT, Predictions
 from mmdpt.paths import spoken
 from mmdpt.results.fit_schema import FILE as FIT
@@ -35,6 +38,7 @@ class RunFolder:
         config: Settings of the config in the folder, read as plain values.
         config_file: That config.
         checkpoint: The learnt model's file, if it is still there.
+        calibration: What the checkpoint says of its probabilities, if it is calibrated.
     """
 
     folder: str
@@ -45,6 +49,12 @@ class RunFolder:
     config: dict[str, Any] = field(default_factory=dict)
     config_file: str | None = None
     checkpoint: str | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by, as in predictions."""
+        return self.calibration.temperature if self.calibration else 1.0
 
     @property
     def method(self) -> str:
@@ -115,6 +125,7 @@ def read_run(folder: str) -> RunFolder:
         config=read_left_config(Path(config_file)) if config_file else {},
         config_file=config_file,
         checkpoint=checkpoint,
+        calibration=_calibration(checkpoint),
     )
 
 
@@ -172,6 +183,14 @@ def _checkpoint(folder: str, results: dict) -> str | None:
     named = said.get('path') if isinstance(said, dict) else 'model.pth'
     name = osp.basename(str(named))
     return osp.join(folder, name) if name.endswith('.pth') and _has(folder, name) else None
+
+
+def _calibration(checkpoint: str | None) -> Calibration | None:
+    """None, too, if the file is damaged, which the section about attention tells."""
+    try:
+        return read_calibration(read_checkpoint(checkpoint)['meta']) if checkpoint else None
+    except (CheckpointError, OSError):
+        return None
 
 
 def _no_predictions(folder: str, config_file: str | None, checkpoint: str | None) -> str:

@@ -17,6 +17,10 @@ MARKS = {
     '§': 'the average lacks datasets',
     '¶': 'a choice of the training was made on test images: no figure of unseen images',
 }
+LETTERS = (
+    'Letters: methods of one column that share a letter are not distinguishable (paired bootstrap '
+    'over images and seeds, Holm over all pairs of the column, 5 %).'
+)
 
 
 @dataclass
@@ -33,6 +37,8 @@ class Cell:
         text: Instead of the mean, where there is none.
         part: Of an average that lacks datasets, how many it has: '2 of 3'.
         runs: What it is made of.
+        letters: Shared with the methods that are not distinguishable from this one; see
+            :func:`add_groups`.
     """
 
     values: dict[int | None, float] = field(default_factory=dict)
@@ -42,6 +48,7 @@ class Cell:
     text: str = '—'
     part: str = ''
     runs: list[Row] = field(default_factory=list)
+    letters: str = ''
 
     @property
     def n(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from ..utils.text import markdown as escaped
 from ..utils.text import visible
-from .cells import MARKS, Cell, by, draw_of
+from .cells import LETTERS, MARKS, Cell, by, draw_of
 from .row import Row
 from .tables import Table
 
@@ -45,7 +45,7 @@ def cell_text(one: Cell, usual: int, interval: bool = False) -> str:
         text += f' ({one.part})'
     elif one.n and one.n != usual and None not in one.values:
         text += f' (n={one.n})'
-    return text + marks
+    return text + marks + (f' {one.letters}' if one.letters else '')
 
 
 def legend(tables: Sequence[Table], interval: bool = False) -> list[str]:
@@ -57,6 +57,8 @@ def legend(tables: Sequence[Table], interval: bool = False) -> list[str]:
     ]
     if any('H' in table.columns for table in tables):
         lines.append('H: harmonic mean of the averaged base and new accuracies.')
+    if any(one.letters for one in _cells(tables)):
+        lines.append(LETTERS)
     if any('AUROC' in column for table in tables for column in table.columns):
         lines.append('AUROC, FPR95, AUPR, OpenworldAUC: in per cent as well.')
     return lines + [f'{mark} {text}' for mark, text in MARKS.items() if mark in used]
@@ -175,6 +177,7 @@ def as_json(tables: Sequence[Table], rows: Sequence[Row], warnings: Sequence[str
             n=one.n,
             marks=sorted(one.marks),
             part=one.part,
+            letters=one.letters,
             text=one.text if one.mean is None else None,
             values=[dict(seed=s, accuracy=v) for s, v in one.values.items()],
         )

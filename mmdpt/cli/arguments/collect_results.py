@@ -26,6 +26,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action='store_true',
         help="show half of the mean's 95 %% interval over the seeds instead of the deviation",
     )
+    parser.add_argument(
+        '--groups',
+        action='store_true',
+        help='add letters: methods of a column that share one are not distinguishable; from the '
+        'predictions.npz that trainings leave',
+    )
     parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--unsealed', **UNSEALED)
     parser.add_argument(
