@@ -8,7 +8,7 @@ import gc
 import sys
 from importlib import import_module
 
-from mmdpt.utils.stack import check_stack
+from mmdpt.utils.stack import check_stack, explain
 
 COMMANDS = {
     'fit': 'from a folder of photos to a classifier and a report',
@@ -73,10 +73,13 @@ def run(name: str, argv: list[str]) -> int | None:
     if name not in LIGHT:
         try:
             check_stack()
+            load_package()
         except ImportError as error:
-            print(f'error: {error}', file=sys.stderr)
+            reason = explain(error)
+            if reason is None:
+                raise
+            print(f'error: {reason}', file=sys.stderr)
             return 1
-        load_package()
     command = import_module(f'mmdpt.cli.{name}')
     if not gc.isenabled():  # see mmdpt_command.py
         gc.freeze()

@@ -16,6 +16,11 @@ INSTALL = (
     "(pip install 'mmdpt[onedl]'); from a checkout: pip install -e '.[openmmlab]' or '.[onedl]'"
 )
 
+SAID = ('mmdpt needs ', 'Several packages fill one import name')  # by check_stack
+LIBRARIES = (
+    'OpenCV needs libraries of a desktop, on Debian: apt-get install libgl1 libxcb1 libglib2.0-0'
+)
+
 
 def check_stack() -> None:
     """Check that each of the three import names is there, and filled by one package.
@@ -40,6 +45,16 @@ def check_stack() -> None:
             f"other's files. Remove all (pip uninstall -y {' '.join(names)}), then install "
             f'either {INSTALL}.'
         )
+
+
+def explain(error: ImportError) -> str | None:
+    """What to tell a user of an import that failed; None: it is a bug, to be shown whole."""
+    text = str(error)
+    if text.startswith(SAID):
+        return text
+    if 'cannot open shared object file' in text:
+        return f'{text}. {LIBRARIES}'
+    return None
 
 
 def installed(name: str) -> list[str]:
