@@ -36,6 +36,8 @@ SWEEP = ['submitit>=1.5']  # tools/sweep.py
 EXPORT = ['onnx', 'onnxscript', 'onnxruntime']
 # tokenizers of SigLIP and other text towers that read no byte pairs; tools/fit.py: data sets
 HF = ['transformers', 'sentencepiece', 'datasets']
+# dataset.protocol.corruption: the corruptions of ImageNet-C, on NumPy 2
+CORRUPT = ['imagecorruptions-imaug>=1.1.5']
 # tools/check_dataset.py --deep: pictures that look alike
 ALIKE = ['imagehash']
 # mkdocs 1.5: validation of links; scikit-image: the photos of docs/tutorial.md
@@ -75,6 +77,7 @@ EXTRAS = {
     'export': EXPORT,
     'hf': HF,
     'alike': ALIKE,
+    'corrupt': CORRUPT,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
     'docs': DOCS,  # mkdocs build --strict
     'dev': TEST + ['ruff', 'mypy', 'import-linter', 'hypothesis'],

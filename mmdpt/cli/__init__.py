@@ -21,6 +21,7 @@ COMMANDS = {
     'collect_results': 'put runs into tables',
     'plot_few_shot': 'draw accuracy over shots',
     'test_protocol': 'base-to-new, cross-dataset, domain generalisation',
+    'reproduce': 'repeat the experiment of a paper, with its figures beside ours',
     'verify': 'check that a run is what it says',
     'check_dataset': 'check data on the disk',
     'make_split': 'make a split file where the published one is missing',
