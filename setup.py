@@ -21,6 +21,7 @@ REQUIREMENTS = [
     'safetensors',
     'pydantic>=2.7',  # what comes from a file is parsed into closed schemas
     'jinja2',  # the page about a run
+    'matplotlib',  # its figures
     'scipy',  # intervals over seeds
     'scikit-learn',  # digits of the built-in example, linear probe, metrics
     'pandas',  # tables of stored predictions
@@ -39,13 +40,14 @@ HF = ['transformers', 'sentencepiece', 'datasets']
 CORRUPT = ['imagecorruptions-imaug>=1.1.5']
 # tools/check_dataset.py --deep: pictures that look alike
 ALIKE = ['imagehash']
-# mkdocs 1.5: validation of links
+# mkdocs 1.5: validation of links; scikit-image: the photos of docs/tutorial.md
+DOCS = ['mkdocs>=1.5', 'mkdocs-material>=9.5', 'mkdocstrings[python]>=0.26', 'scikit-image']
 TEST = [
-    'mkdocs>=1.5',
     'pytest',
     'pytest-xdist',
     'tensorboard',
     'torchmetrics',
+    *DOCS,
     *SWEEP,
     *EXPORT,
     *HF,
@@ -77,6 +79,7 @@ EXTRAS = {
     'alike': ALIKE,
     'corrupt': CORRUPT,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
+    'docs': DOCS,  # mkdocs build --strict
     'dev': TEST + ['ruff', 'mypy', 'import-linter', 'hypothesis'],
 }
 
@@ -140,7 +143,10 @@ setup(
     package_dir={'': '.'},
     py_modules=['mmdpt_command'],
     entry_points={'console_scripts': ['mmdpt = mmdpt_command:main']},
-    package_data={'mmdpt.tiny_clip': ['*.json', '*.gz', '*.safetensors']},
+    package_data={
+        'mmdpt.tiny_clip': ['*.json', '*.gz', '*.safetensors'],
+        'mmdpt.report': ['templates/*'],
+    },
     cmdclass=dict(build_py=BuildPy),
     python_requires='>=3.10,<3.14',  # the versions that were tried
     install_requires=REQUIREMENTS,

@@ -109,9 +109,14 @@ MADE = {
 }
 
 
+def test_pages_are_short():
+    """A page of more than 200 lines is two pages."""
+    assert not [page.name for page in PAGES if len(page.read_text().splitlines()) > 200]
+
+
 def test_maths_names_what_the_code_has():
-    """Identifiers between backticks in maths.md are in the package."""
-    page = (ROOT / 'docs' / 'maths.md').read_text(encoding='utf-8')
+    """Identifiers between backticks in the pages of formulas are in the package."""
+    page = '\n'.join(path.read_text(encoding='utf-8') for path in ROOT.glob('docs/maths*.md'))
     code = '\n'.join(path.read_text(encoding='utf-8') for path in (ROOT / 'mmdpt').rglob('*.py'))
     names = set(re.findall(r'`([A-Za-z_]\w*(?:\.\w+)?)`', page))
     assert len(names) > 40
@@ -259,7 +264,8 @@ def has_options(place, tool_path, words):
 )
 def test_tools_take_their_options(place, words, monkeypatch, capsys):
     assert (ROOT / words[1]).is_file(), words[1]
-    if words[1] == 'tools/mmpretrain_tool.py' or '...' in words or len(words) == 2:
+    named = not [word for word in words[2:] if not word.startswith('-')]  # a name, options
+    if words[1] == 'tools/mmpretrain_tool.py' or '...' in words or named:
         return has_options(place, words[1], words[2:])
     found = 0
     for command in expanded(words):
@@ -286,7 +292,9 @@ def test_tools_take_their_options(place, words, monkeypatch, capsys):
     ],
 )
 def test_other_commands(place, words):
-    """Files, extras, scripts that they name are there."""
+    """Files, extras, scripts, commands of ours that they name are there."""
+    ours = words[0] == 'mmdpt' and len(words) > 1
+    assert not ours or words[1] in ('--help', 'COMMAND', 'NAME'), f'{place}: no command {words[1]}'
     if words[0].startswith('tools/') and words[0].endswith('.py'):
         has_options(place, words[0], words[1:])
     elif words[0].startswith('tools/'):
@@ -319,6 +327,7 @@ TRAIN = 'python tools/train.py configs/dpt/dpt_tiny_digits_16shot.py'
         ('<!-- needs: minutes -->', TRAIN.replace('16shot', '17shot'), 'there is no'),
         ('<!-- needs: minutes -->', f'{TRAIN} --cfg-options model.hat.loss=1', 'hat'),
         ('<!-- needs: gpu -->', 'tools/no_train.sh CONFIG 8', 'cannot be run'),
+        ('<!-- needs: data -->', 'mmdpt trian dpt_tiny_digits_16shot', 'no command trian'),
         ('<!-- needs: network -->', "pip install 'mmdpt[hat]'", 'no extra'),
     ],
 )

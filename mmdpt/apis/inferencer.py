@@ -59,7 +59,7 @@ class PromptInferencer(ImageClassificationInferencer):
         ValueError: If the checkpoint is damaged or does not fit, or the method
             cannot take other classes.
 
-    Example:
+    Examples:
         >>> from mmdpt.apis import PromptInferencer
         >>> inferencer = PromptInferencer('work_dirs/mugs/epoch_100.pth')
         >>> inferencer('photo.jpg')[0]['pred_class']

@@ -16,6 +16,8 @@ COMMANDS = {
     'test': 'test a checkpoint, or a model that learns nothing',
     'predict': 'classify photos, with a checkpoint or with class names alone',
     'sweep': 'run many trainings: datasets x shots x seeds x methods',
+    'report': 'a page about a finished training',
+    'compare': 'runs side by side',
     'collect_results': 'put runs into tables',
     'plot_few_shot': 'draw accuracy over shots',
     'test_protocol': 'base-to-new, cross-dataset, domain generalisation',

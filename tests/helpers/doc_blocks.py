@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]  # docs/api: no commands
 NEEDS = dict(
     data='photos, or a benchmark, on the disk',
     gpu='a GPU',
@@ -71,13 +71,15 @@ def lines_of(text):
 
 
 def words(line):
-    """Words of a command line, without settings of the environment."""
+    """Words of a command line, without settings of the environment; ``mmdpt NAME`` as its file."""
     try:
         found = shlex.split(line, comments=True)
     except ValueError:  # no command: an apostrophe in a listing
         return []
     while found and re.match(r'[A-Z_]+=', found[0]):
         found = found[1:]
+    if found[:1] == ['mmdpt'] and (ROOT / 'tools' / f'{" ".join(found[1:2])}.py').is_file():
+        return ['python', f'tools/{found[1]}.py', *found[2:]]
     return found
 
 
