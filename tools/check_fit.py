@@ -49,7 +49,7 @@ def letters():
     import matplotlib
 
     folder = Path(matplotlib.get_data_path(), 'fonts', 'ttf')
-    fonts = sorted(p for p in folder.glob('*.ttf') if 'STIX' not in p.name and 'cm' not in p.name)
+    fonts = sorted(p for p in folder.glob('DejaVuS*.ttf') if 'Display' not in p.name)
     rng = random.Random(0)
     for letter in 'abdeghqr':
         for _ in range(TRAIN + TEST):
