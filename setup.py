@@ -14,8 +14,6 @@ HERE = Path(__file__).parent
 REQUIREMENTS = [
     'torch>=2.6',  # torch.load refuses code by default (weights_only)
     'torchvision>=0.21',  # the one that belongs to torch 2.6
-    'mmengine>=0.10.7,<1.0',  # MMPretrain 1.2.0 refuses 1.0
-    'mmpretrain>=1.2.0',
     'open_clip_torch>=3.3.0',
     'numpy',
     'pillow',
@@ -28,11 +26,18 @@ REQUIREMENTS = [
     'scikit-learn',  # digits of the built-in example, linear probe, metrics
     'pandas',  # tables of stored predictions
 ]
+# Either of these two; both fill the import names mmengine, mmcv and mmpretrain, so
+# neither is a requirement, and mmdpt/utils/stack.py says what to install.
+# mmengine: MMPretrain 1.2.0 refuses 1.0; mmcv: it refuses 2.4
+OPENMMLAB = ['mmengine>=0.10.7,<1.0', 'mmcv-lite>=2.2.0,<2.4.0', 'mmpretrain>=1.2.0']
+ONEDL = ['onedl-mmengine>=0.10.12,<1.0', 'onedl-mmcv>=2.3.6,<2.4', 'onedl-mmpretrain>=1.3.6']
 SWEEP = ['submitit>=1.5']  # tools/sweep.py
 # tools/export.py --format onnx: onnxscript is what torch.onnx writes with
 EXPORT = ['onnx', 'onnxscript', 'onnxruntime']
 # tokenizers of SigLIP and other text towers that read no byte pairs; tools/fit.py: data sets
 HF = ['transformers', 'sentencepiece', 'datasets']
+# dataset.protocol.corruption: the corruptions of ImageNet-C, on NumPy 2
+CORRUPT = ['imagecorruptions-imaug>=1.1.5']
 # tools/check_dataset.py --deep: pictures that look alike
 ALIKE = ['imagehash']
 # mkdocs 1.5: validation of links
@@ -62,14 +67,16 @@ OURS = [
     'make_metafiles.py',
 ]
 EXTRAS = {
-    # mmcv and mmcv-lite share one import name: neither is a requirement.
-    'mmcv-lite': ['mmcv-lite>=2.2.0,<2.4.0'],  # MMPretrain refuses 2.4
+    'openmmlab': OPENMMLAB,
+    'onedl': ONEDL,
+    'mmcv-lite': OPENMMLAB,  # the former name of 'openmmlab'
     'test': TEST,
     'demo': ['gradio>=6.31,<7'],  # tools/demo.py
     'sweep': SWEEP,
     'export': EXPORT,
     'hf': HF,
     'alike': ALIKE,
+    'corrupt': CORRUPT,
     'browser': ['selenium>=4.51'],  # pytest -m browser, beside Chromium and its driver
     'dev': TEST + ['ruff', 'mypy', 'import-linter', 'hypothesis'],
 }
@@ -139,14 +146,17 @@ setup(
         'mmdpt.report': ['templates/*'],
     },
     cmdclass=dict(build_py=BuildPy),
-    python_requires='>=3.11,<3.12',  # the version that was tried
+    python_requires='>=3.10,<3.14',  # the versions that were tried
     install_requires=REQUIREMENTS,
     extras_require=EXTRAS,
     classifiers=[
         'Development Status :: 3 - Alpha',
         'Intended Audience :: Science/Research',
         'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     zip_safe=False,

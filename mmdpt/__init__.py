@@ -8,22 +8,12 @@ configs are in MMPretrain's model hub by their names, too.
 
 import warnings
 
+from .utils.stack import check_stack
 from .version import __version__
 
-try:
-    import mmcv  # noqa: F401
-except ModuleNotFoundError as error:
-    # mmcv and mmcv-lite fill the same import name and overwrite each other,
-    # so the package cannot require either: the choice is the user's.
-    if error.name != 'mmcv':
-        raise
-    raise ModuleNotFoundError(
-        "mmdpt needs MMCV, and no 'mmcv' is installed. Install the one "
-        "without compiled operators: pip install 'mmdpt[mmcv-lite]' (from a "
-        "checkout: pip install -e '.[mmcv-lite]'), or the full one: "
-        "pip install 'mmcv>=2.0.0,<2.4.0'.",
-        name='mmcv',
-    ) from error
+# Neither is a requirement of the package: each fills the same import names, and the choice
+# is the user's.
+check_stack()
 
 with warnings.catch_warnings():
     # mmcv-lite, about operators that nothing here uses

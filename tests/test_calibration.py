@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ import torch.nn.functional as F
 from helpers.checkpoints import NAMES, saved
 from helpers.short_runs import leaf, short_config, train
 from helpers.tools import refused, tool
+from helpers.trees import write_photos
+from mmengine.config import Config
 from PIL import Image
 
 from mmdpt.apis import PromptInferencer
-from mmdpt.apis.calibrate import write_calibrated
+from mmdpt.apis.calibrate import held_out, write_calibrated
+from mmdpt.apis.suggest import suggest
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.evaluation.calibration import (
     LEAST,
@@ -114,17 +118,36 @@ def test_a_threshold_needs_right_answers_and_a_share():
             reject_threshold(probabilities, torch.tensor([0]), keep)
 
 
-def test_a_temperature_on_probabilities_is_one_on_logits():
+def test_what_a_temperature_divides():
     logits, labels = drawn(50)
-    probabilities = logits.softmax(1)
-    assert tempered(probabilities, 1) is probabilities
-    torch.testing.assert_close(tempered(probabilities, 2.5), (logits / 2.5).softmax(1))
-    one = tempered(torch.tensor([1.0, 0.0]), 4.0)
-    assert one.tolist() == [1, 0]
+    assert torch.equal(tempered(logits, 1), logits.softmax(1))
+    torch.testing.assert_close(tempered(logits, 2.5), (logits / 2.5).softmax(1))
+    # the second class of these has no probability left in single precision
+    far = tempered(torch.tensor([400.0, 0.0]), 100.0)
+    torch.testing.assert_close(far, torch.tensor([4.0, 0.0]).softmax(0))
     found = calibration(9 * logits, labels, 'made up', keep=0.9)
-    sure, answers = tempered((9 * logits).softmax(1), found.temperature).max(1)
+    sure, answers = tempered(9 * logits, found.temperature).max(1)
     right = answers == labels
     assert 0.9 <= float((sure[right] >= found.threshold).double().mean()) < 0.95
+
+
+def test_logits_that_differ_by_hundreds(photos):
+    """As GDA's do: their probabilities are 0 and 1."""
+    saved('coop')
+    write_calibrated('method.pth', 'new.pth', FOUND.model_copy(update=dict(temperature=100.0)))
+    plain, new = (PromptInferencer(f'{name}.pth', device='cpu') for name in ('method', 'new'))
+    for inferencer in (plain, new):
+        inferencer.model.scale.fill_(20_000)
+    batch = next(plain.preprocess(photos))
+    inputs = plain.model.data_preprocessor(batch)['inputs']
+    with torch.no_grad():
+        logits = plain.model(inputs, mode='tensor')
+    assert (logits.softmax(1) == 0).any()
+    wanted = (logits / 100).softmax(1).numpy()
+    found = new(photos)
+    np.testing.assert_allclose([r['pred_scores'] for r in found], wanted, rtol=1e-4)
+    (photo,) = suggest(new, photos[:1]).photos
+    assert photo.probability == pytest.approx(float(wanted[0].max()), rel=1e-3)
 
 
 def test_a_temperature_needs_evidence():
@@ -329,3 +352,35 @@ def test_calibrate_refuses_other_draws_and_shares(run, capsys):
     assert '--keep is a share' in line
     saved('coop')
     assert '--config FILE' in refused(capsys, 'calibrate', 'method.pth')
+
+
+def own_photos(*parts):
+    """The config of a training on own photos that lie in folders of these names."""
+    for part in parts:
+        write_photos(Path('mine') / part, NAMES, 2)
+    data = dict(type='FewShotDataset', benchmark=dict(name='Mine'), data_root='mine')
+    return Config(dict(train_dataloader=dict(dataset=data)))
+
+
+def test_own_photos_with_and_without_validation_images():
+    saved('coop')
+    held = held_out('method.pth', own_photos('train', 'val', 'test'))
+    assert held.logits.shape == (6, 3) and held.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert held.source == '6 validation images of Mine'
+    cfg = own_photos('train', 'test')
+    cfg.train_dataloader.dataset.data_root = shutil.copytree('mine', 'other')
+    shutil.rmtree('other/val')
+    with pytest.raises(ValueError, match='no validation images .*, and --on train trains again'):
+        held_out('method.pth', cfg, may_train=False)
+    with pytest.raises(ValueError, match='no validation images .*: --on train'):
+        held_out('method.pth', cfg, 'val')
+
+
+def test_a_config_of_other_data_is_refused():
+    saved('coop', classes=['eight', 'four', 'two'])
+    with pytest.raises(ValueError, match='trained for other classes'):
+        held_out('method.pth', own_photos('train', 'val', 'test'))
+    cfg = own_photos()
+    cfg.train_dataloader.dataset.type = 'subprocess.Popen'
+    with pytest.raises(ValueError, match='of type subprocess.Popen'):
+        held_out('method.pth', cfg)

@@ -154,6 +154,7 @@ def test_no_network_for_a_tag(monkeypatch):
     def offline(*args, **kwargs):
         raise OSError('Network is unreachable')
 
+    monkeypatch.setattr('mmdpt.models.clip.weights.is_online', lambda: True)
     monkeypatch.setattr(zoo, 'download_pretrained', offline)
     with pytest.raises(
         ConnectionError,

@@ -189,3 +189,12 @@ def test_results_are_told_once(piped):
     figures = json.loads((piped[0] / 'results.json').read_text())
     assert f'learnt: accuracy/top1 {figures["few_shot"]["accuracy/top1"]:.2f}' in piped[1]
     assert Path(figures['checkpoint']['path']).name == 'epoch_23.pth'
+
+
+def test_a_shell_without_a_compiler_is_not_heard(capfd):
+    """As on a machine without one: MMEngine asks for its version at each training."""
+    with screen.silent_stderr():
+        subprocess.run('no-such-compiler --version', shell=True)
+    assert capfd.readouterr().err == ''
+    subprocess.run('no-such-compiler --version', shell=True)
+    assert 'no-such-compiler' in capfd.readouterr().err

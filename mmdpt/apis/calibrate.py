@@ -49,6 +49,7 @@ def held_out(
     folds: int = 5,
     pretrained: str | None = None,
     batch_size: int = 32,
+    may_train: bool = True,
 ) -> HeldOut:
     """Classify a checkpoint's held-out images.
 
@@ -62,6 +63,7 @@ def held_out(
         folds (int): Trainings of 'train'.
         pretrained (str, optional): Where CLIP's weights are now.
         batch_size (int): Images at once.
+        may_train (bool): Whether the config may be run, as 'train' does.
 
     Raises:
         ValueError: If there are no such images, or the config draws other ones than the
@@ -74,6 +76,9 @@ def held_out(
     if on == 'val' and not there:
         raise ValueError('there are no validation images (or they are the test images): --on train')
     on = on or ('val' if there else 'train')
+    if on == 'train' and not may_train:
+        why = '' if there else 'there are no validation images (or they are the test images), and '
+        raise ValueError(f'{why}--on train trains again, so it needs the config: --config FILE')
     if on == 'train':
         return _cross_validated(cfg, data, plan.pipeline, folds, batch_size)
     images = DATASETS.build(dict(data, split=on, pipeline=plan.pipeline, allow_fewer=True))

@@ -15,7 +15,7 @@ from mmpretrain.visualization import UniversalVisualizer
 from torch.utils.data import DataLoader
 
 from mmdpt.datasets.pictures import background_of
-from mmdpt.evaluation.calibration import tempered
+from mmdpt.evaluation.calibration import logits_in, tempered
 
 from .device import usable_device
 from .photos import Photos, collate, find_images, load_image
@@ -179,7 +179,8 @@ class PromptInferencer(ImageClassificationInferencer):
         if found is not None:
             about = found.model_dump(include={'temperature', 'threshold'})
             for sample in samples:
-                sample.set_pred_score(tempered(sample.pred_score, found.temperature))
+                if found.temperature != 1:
+                    sample.set_pred_score(tempered(logits_in(sample), found.temperature))
                 sample.set_metainfo(about)
         return samples
 

@@ -15,7 +15,6 @@ import torch
 from mmengine.dataset import Compose
 from torch.utils.data import DataLoader
 
-from ..evaluation.calibration import tempered
 from ..evaluation.transductive import check_model, features_and_probabilities
 from .inferencer import PromptInferencer
 from .photos import Photos, collate
@@ -89,16 +88,15 @@ def suggest(
     check_model(inferencer.model, 'suggest')
     photos = Photos(paths, Compose([inferencer.load, inferencer.pipeline]))
     loader = DataLoader(photos, batch_size, num_workers=num_workers, collate_fn=collate)
+    temperature = inferencer.calibration.temperature if inferencer.calibration else 1.0
     told, parts = [], []
     for files, batch in loader:
         told += files
         if batch:
-            parts.append(features_and_probabilities(inferencer.model, batch))
+            parts.append(features_and_probabilities(inferencer.model, batch, temperature))
     if not parts:
         raise ValueError(f'none of the {len(told)} photos can be read: {told[0][1]}')
     features, probabilities = (torch.cat(part) for part in zip(*parts))
-    if inferencer.calibration is not None:
-        probabilities = tempered(probabilities, inferencer.calibration.temperature)
     read = [path for path, why in told if not why]
     # copies would be worth one label together
     _, kept = np.unique(features.numpy().round(ALIKE), axis=0, return_index=True)

@@ -8,6 +8,8 @@ import gc
 import sys
 from importlib import import_module
 
+from mmdpt.utils.stack import check_stack, explain
+
 COMMANDS = {
     'fit': 'from a folder of photos to a classifier and a report',
     'train': 'train a model',
@@ -19,6 +21,7 @@ COMMANDS = {
     'collect_results': 'put runs into tables',
     'plot_few_shot': 'draw accuracy over shots',
     'test_protocol': 'base-to-new, cross-dataset, domain generalisation',
+    'reproduce': 'repeat the experiment of a paper, with its figures beside ours',
     'verify': 'check that a run is what it says',
     'check_dataset': 'check data on the disk',
     'make_split': 'make a split file where the published one is missing',
@@ -69,7 +72,15 @@ def run(name: str, argv: list[str]) -> int | None:
     """Run a command; ``--help`` and mistakes are answered before anything heavy is imported."""
     import_module(f'mmdpt.cli.arguments.{name}').parse_args(argv)
     if name not in LIGHT:
-        load_package()
+        try:
+            check_stack()
+            load_package()
+        except ImportError as error:
+            reason = explain(error)
+            if reason is None:
+                raise
+            print(f'error: {reason}', file=sys.stderr)
+            return 1
     command = import_module(f'mmdpt.cli.{name}')
     if not gc.isenabled():  # see mmdpt_command.py
         gc.freeze()

@@ -31,7 +31,14 @@ def run(args: argparse.Namespace) -> dict:
         [Output('--out', out, 'checkpoint'), Output('--json', args.json, 'json')],
         [args.checkpoint, args.config, args.pretrained],
     )
-    held = held_out(args.checkpoint, config_of(args), args.on, args.folds, args.pretrained)
+    held = held_out(
+        args.checkpoint,
+        config_of(args),
+        args.on,
+        args.folds,
+        args.pretrained,
+        may_train=bool(args.config),
+    )
     found = calibration(*held, keep=args.keep)
     figures = effect(held, found)
     write_calibrated(args.checkpoint, out, found)
@@ -57,8 +64,6 @@ def config_of(args: argparse.Namespace) -> Config:
     """
     if args.config:
         return Config.fromfile(find_config(args.config))
-    if args.on == 'train':
-        raise ValueError('--on train trains again, so it needs the config: --config FILE')
     beside = sorted(Path(args.checkpoint).parent.glob('*.py'))
     if len(beside) != 1:
         raise ValueError(
@@ -71,7 +76,7 @@ def config_of(args: argparse.Namespace) -> Config:
 def effect(held: HeldOut, found: Calibration) -> dict[str, float]:
     """What temperature and threshold do to the held-out images."""
     logits, labels = held.logits.double(), held.labels
-    sure, answers = tempered(held.logits.softmax(1), found.temperature).max(1)
+    sure, answers = tempered(held.logits, found.temperature).max(1)
     right, answered = answers == labels, sure >= found.threshold
     values: dict[str, torch.Tensor] = dict(
         nll_before=F.cross_entropy(logits, labels),

@@ -142,6 +142,28 @@ def run_all(args, board, runs):
         local.run_local(runs, start, places, args.work_dir, board.end)
 
 
+def start(args, runs):
+    """Check the runs, start those that are not finished, and wait for them.
+
+    Returns:
+        Board: How they ended.
+    """
+    lock = alone(args.work_dir)  # noqa: F841  (held to the end)
+    board = Board(runs, args.work_dir)
+    pending = board.pending(args.retry_failed)
+    check_runs(pending)
+    for run in pending:
+        if board.states[run.name].state == 'failed':
+            forget_failure(run, args.work_dir)
+    try:
+        run_all(args, board, pending)
+    finally:  # also when it is interrupted
+        board.refresh()
+        write_table(args, board)
+        print(board.summary())
+    return board
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the sweep."""
     args = parse_args(argv)
@@ -161,20 +183,7 @@ def main(argv: list[str] | None = None) -> None:
             print('\n'.join([*board.lines(), board.summary()]))
             write_table(args, board)
         else:
-            lock = alone(args.work_dir)  # noqa: F841  (held to the end)
-            board = Board(runs, args.work_dir)
-            pending = board.pending(args.retry_failed)
-            check_runs(pending)
-            for run in pending:
-                if board.states[run.name].state == 'failed':
-                    forget_failure(run, args.work_dir)
-            try:
-                run_all(args, board, pending)
-            finally:  # also when it is interrupted
-                board.refresh()
-                write_table(args, board)
-                print(board.summary())
-            report_failures(board)
+            report_failures(start(args, runs))
 
 
 def write_table(args, board):

@@ -15,7 +15,7 @@ from mmdpt.datasets import share_dataset
 from .best_on_val import select_on_val
 from .config_check import check_config
 from .rank_check import check_processes, process_facts
-from .screen import is_quiet, quieten
+from .screen import is_quiet, quieten, silent_stderr
 from .teacher_recipe import complete_teacher
 
 
@@ -48,6 +48,15 @@ class FewShotRunner(Runner):
             quieten(MMLogger.get_current_instance())  # speaks before the runner's own is there
         complete_teacher(cfg)
         return super().from_cfg(fit_cache(share_dataset(select_on_val(cfg))))
+
+    def _log_env(self, env_cfg: dict) -> None:
+        """Log the environment; see the base class.
+
+        It asks the C compiler for its version through a shell, which complains on the screen
+        where there is none.
+        """
+        with silent_stderr():
+            super()._log_env(env_cfg)
 
     def setup_env(self, env_cfg: dict) -> None:
         """Set the environment up, and a name of its own for this run; see the base class.

@@ -4,10 +4,12 @@ Everything else, such as config, environment and hooks, is in the log file alone
 """
 
 import logging
+import os
 import sys
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import torch
@@ -175,3 +177,18 @@ def measure_accuracy(model: nn.Module) -> None:
     mixed = getattr(getattr(model, 'data_preprocessor', None), 'batch_augments', None)
     if head is not None and hasattr(head, 'batch_accuracy') and mixed is None:
         head.cal_acc = True
+
+
+@contextmanager
+def silent_stderr() -> Iterator[None]:
+    """Let nothing reach standard error, of this process or of one that it starts meanwhile."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import torch
 import torch.nn.functional as F
+from mmpretrain.structures import DataSample
 from pydantic import Field
 
 from mmdpt.utils.values import Closed, Many, Share
@@ -118,8 +119,7 @@ def calibration(
     before, after = (F.cross_entropy(z / t, labels, reduction='sum') for t in (1, temperature))
     if 2 * float(before - after) < EVIDENCE:
         temperature = 1.0
-    # as float32: what tempered() gives to the same images must not fall below by rounding
-    threshold = reject_threshold(tempered(logits.float().softmax(1), temperature), labels, keep)
+    threshold = reject_threshold(tempered(logits.float(), temperature), labels, keep)
     return Calibration(
         temperature=temperature,
         threshold=min(threshold, 1.0),
@@ -129,16 +129,18 @@ def calibration(
     )
 
 
-def tempered(probabilities: torch.Tensor, temperature: float) -> torch.Tensor:
-    """What probabilities become when a temperature divides their logits.
+def tempered(logits: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Probabilities of logits (..., C) that a temperature divides.
 
-    Args:
-        probabilities (Tensor): (..., C); their logarithms are logits, too.
-        temperature (float): 1 gives the very same tensor back.
+    Probabilities would not do in their place: the logits of GDA differ by hundreds, and what
+    has become 0 stays 0.
     """
-    if temperature == 1:
-        return probabilities
-    return (probabilities.log() / temperature).softmax(-1)
+    return (logits if temperature == 1 else logits / temperature).softmax(-1)
+
+
+def logits_in(sample: DataSample) -> torch.Tensor:
+    """Logits (C,) of a prediction; log-probabilities of MMPretrain's heads, which keep none."""
+    return sample.pred_logits if 'pred_logits' in sample else sample.pred_score.log()
 
 
 def check(scores: torch.Tensor, labels: torch.Tensor) -> None:

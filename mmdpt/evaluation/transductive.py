@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from mmpretrain.structures import DataSample
 
+from .calibration import logits_in, tempered
+
 PREFIX = 'transductive'  # of figures
 
 
@@ -19,19 +21,25 @@ def check_model(model: torch.nn.Module, name: str = '--transductive') -> None:
 
 
 @torch.no_grad()
-def features_and_probabilities(model, batch: dict) -> tuple[torch.Tensor, torch.Tensor]:
+def features_and_probabilities(
+    model, batch: dict, temperature: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
     """What a model makes of a batch, on the CPU.
 
     Args:
         model (PromptedCLIP): In evaluation mode.
         batch (dict): As a data loader gives it.
+        temperature (float): Of a calibration.
 
     Returns:
         tuple: Image features (B, E), normalised, prompted where the model
         prompts images; probabilities (B, C).
     """
     match = model.match(model.data_preprocessor(batch, training=False)['inputs'])
-    scores = [sample.pred_score for sample in model.head.predict(match, None)]
+    samples = model.head.predict(match, None)
+    scores = [s.pred_score for s in samples]
+    if temperature != 1:
+        scores = [tempered(logits_in(sample), temperature) for sample in samples]
     return F.normalize(match.image, dim=-1).float().cpu(), torch.stack(scores).float().cpu()
 
 

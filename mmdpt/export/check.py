@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from mmpretrain.structures import DataSample
 
-from ..evaluation.calibration import tempered
+from ..evaluation.calibration import logits_in, tempered
 
 TOLERANCE = 1e-4
 SIZES = (1, 2, 5)  # one is traced with 2
@@ -31,7 +31,9 @@ def expected(model, images: torch.Tensor, temperature: float = 1.0) -> torch.Ten
     (images are read as BGR), then ``predict``, and the temperature of a calibration."""
     samples = [DataSample() for _ in range(len(images))]
     found = model.eval().val_step(dict(inputs=images.flip(1), data_samples=samples))
-    return tempered(torch.stack([sample.pred_score for sample in found]), temperature)
+    if temperature != 1:
+        return torch.stack([tempered(logits_in(sample), temperature) for sample in found])
+    return torch.stack([sample.pred_score for sample in found])
 
 
 def largest_difference(

@@ -81,9 +81,10 @@ def resolve(name, config, options=None, seed=None, test=False, cache=None):
         if seed is not None:
             set_seed(cfg, seed)
         options = dict(options or {})
-        if (path, *options) not in cache:  # names are checked once, it takes a while
+        checked = (path, *options)
+        if checked not in cache:  # names are checked once, it takes a while
             check_options(cfg, options)
-            cache[(path, *options)] = True
+            cache[checked] = True
         cfg.merge_from_dict(options)
         content = _literal(cfg.to_dict())
     except (ValueError, OSError, TypeError, KeyError, SyntaxError) as error:

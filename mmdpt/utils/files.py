@@ -63,7 +63,10 @@ def _check_regular(found: os.stat_result, most: int) -> None:
 def sha256_of(path: str, most: int = sys.maxsize) -> 'hashlib._Hash':
     """The SHA-256 of a file's bytes; see :func:`open_regular`."""
     with open_regular(path, most) as file:
-        return hashlib.file_digest(file, 'sha256')
+        digest = hashlib.sha256()
+        while block := file.read(2**20):
+            digest.update(block)
+        return digest
 
 
 def write_atomically(data: bytes, path: str) -> None:

@@ -17,7 +17,8 @@ from mmengine.logging import print_log
 from .config import check_supported, read_config
 from .normalisation import Normalisation, trained_normalisation
 from .tokenizer import build_tokenizer
-from .weights import OPENAI_EXTRAS, find_weights, fitting_weights, weights_fingerprint
+from .weight_file import OPENAI_EXTRAS
+from .weights import find_weights, fitting_weights, weights_fingerprint
 
 PRECISIONS = dict(fp64=torch.float64, fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 
@@ -69,8 +70,9 @@ def load_clip(
             file of open_clip's own form, the same as a dict, or
             ``'mmdpt-tiny'``, the model of the built-in example.
         pretrained (str, optional): An open_clip tag, a local weights file
-            (OpenAI ``.pt`` archive, state dict, safetensors), or None for
-            random weights, which is logged.
+            (OpenAI ``.pt`` archive, state dict, safetensors), a folder in the
+            layout of transformers, a repository in the hub's cache, or None
+            for random weights, which is logged.
         precision (str): In which type the frozen weights are held and the
             towers compute: 'fp64', 'fp32', 'bf16' or 'fp16'.
         tokenizer (str, optional): Local folder of the tokenizer, where the

@@ -1,96 +1,33 @@
-"""Files with CLIP's weights: found, read safely, identified."""
+"""CLIP's weights: found, fitted to an architecture, identified."""
 
 import hashlib
-import zipfile
 from pathlib import Path
 
 import torch
 
-from mmdpt.utils.bounds import ROOM, check_values
-from mmdpt.utils.tensor_files import load_tensors
-
 from .config import BUILTIN
-from .torchscript import read_torchscript
-
-# Keys of an OpenAI archive that describe the model and are not weights.
-OPENAI_EXTRAS = ('input_resolution', 'context_length', 'vocab_size')
-
-
-def read_weights(path: Path) -> tuple[dict[str, torch.Tensor], bool]:
-    """Read a state dict from a weights file.
-
-    Args:
-        path (Path): An OpenAI ``.pt`` TorchScript archive, a safetensors
-            file, or a state dict saved by ``torch.save`` (bare or under
-            ``state_dict``). A ``module.`` prefix is taken off.
-
-    Returns:
-        tuple: The tensors by name, and whether they are known to come from
-        OpenAI: its archive, its extra keys, or its name in the path.
-
-    Raises:
-        ValueError: If the file is damaged, holds no tensors, some that are not
-            finite, or objects that only code could load.
-    """
-    path, archive = Path(path), False
-    try:
-        if path.suffix == '.safetensors':
-            from safetensors.torch import load_file
-
-            tensors = load_file(str(path))
-        elif _is_torchscript(path):
-            tensors = read_torchscript(str(path))
-            archive = True
-        else:
-            tensors = load_tensors(str(path))
-    except Exception as error:
-        raise ValueError(
-            f'{path} cannot be read as CLIP weights ({type(error).__name__}: '
-            f'{str(error).splitlines()[0] if str(error) else ""}). Expected: '
-            'an OpenAI .pt archive, safetensors, or a state dict of tensors '
-            'only; download it again or convert it.'
-        ) from error
-    if isinstance(tensors, dict):
-        tensors = tensors.get('state_dict', tensors)
-    if (
-        not isinstance(tensors, dict)
-        or not tensors
-        or not all(isinstance(v, torch.Tensor) for v in tensors.values())
-    ):
-        raise ValueError(
-            f'{path} holds no state dict: expected tensors by name, found {type(tensors).__name__}.'
-        )
-    try:
-        check_values(tensors, ROOM * path.stat().st_size)
-    except ValueError as error:
-        raise ValueError(f'{path} holds no weights of CLIP: {error}; download it again.') from None
-    tensors = _without_prefix(tensors)
-    named = archive or _named_openai(path)
-    return tensors, named or any(k in tensors for k in OPENAI_EXTRAS)
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any('/code/' in name for name in archive.namelist())
-
-
-def _named_openai(path: Path) -> bool:
-    """The file, or the hub's folder it was downloaded to, is OpenAI's."""
-    hub = [part for part in path.parts if part.startswith('models--')]
-    return any('openai' in name.lower() for name in [path.name, *hub])
-
-
-def _without_prefix(tensors: dict) -> dict[str, torch.Tensor]:
-    """Take off the prefix that data-parallel training leaves."""
-    if all(name.startswith('module.') for name in tensors):
-        return {name[len('module.') :]: v for name, v in tensors.items()}
-    return dict(tensors)
+from .hf_folder import read_hf_folder
+from .places import in_folder, in_hub_cache, is_online, is_repository, looked_at, of_tag
+from .weight_file import read_weights
 
 
 def find_weights(name: str, config: dict, pretrained: str | None) -> Path | None:
-    """Return the local file of ``pretrained``, downloading a tag's file."""
+    """Find the weights that ``pretrained`` means, downloading those of a tag.
+
+    Args:
+        name (str): The architecture.
+        config (dict): Of the architecture.
+        pretrained (str, optional): A file; a tag of open_clip; a folder with a file of
+            open_clip, or in the layout of transformers; a repository of the hub, OWNER/NAME,
+            in its cache on this machine.
+
+    Returns:
+        Path | None: A file, or a folder in the layout of transformers.
+
+    Raises:
+        FileNotFoundError: If there is no such file, folder, or repository in the cache.
+        ConnectionError: If a tag's weights are not on this machine and cannot be downloaded.
+    """
     if pretrained is None:
         return None
     if not isinstance(pretrained, (str, Path)):
@@ -106,31 +43,66 @@ def find_weights(name: str, config: dict, pretrained: str | None) -> Path | None
         return Path(pretrained)
     import open_clip.pretrained as zoo
 
-    tags = zoo.list_pretrained_tags_by_model(name)
     tag = zoo.get_pretrained_cfg(name, str(pretrained))
     if not tag:
-        looks_like_file = '/' in str(pretrained) or '.' in str(pretrained)
-        other = (
-            name.replace('-quickgelu', '') if name.endswith('-quickgelu') else f'{name}-quickgelu'
-        )
-        hint = f' {other} has it.' if zoo.get_pretrained_cfg(other, str(pretrained)) else ''
-        raise (FileNotFoundError if looks_like_file else ValueError)(
-            f'pretrained={str(pretrained)!r} is neither a file nor a tag of '
-            f'{name}.{hint} Tags: {", ".join(tags) or "none"}; or give the '
-            'path of a weights file, or None for random weights.'
-        )
+        return _of_no_tag(name, pretrained)
     if tag.get('quick_gelu', False) != config.get('quick_gelu', False):
         raise ValueError(_wrong_activation(name, pretrained, tag.get('quick_gelu', False)))
-    try:
-        return Path(zoo.download_pretrained(tag))
-    except Exception as error:
-        source = tag.get('url') or f'huggingface.co/{tag.get("hf_hub")}'
-        raise ConnectionError(
-            f'The weights of {name}, tag {pretrained!r}, cannot be '
-            f'downloaded ({type(error).__name__}: {error}). Without network: '
-            f'fetch {source} elsewhere and set model.pretrained to the '
-            'file.'
-        ) from error
+    found, seen = of_tag(name, str(pretrained), tag)
+    return found or _download(name, pretrained, tag, seen)
+
+
+def _of_no_tag(name: str, pretrained: str | Path) -> Path:
+    """A folder, or a repository in the hub's cache."""
+    folder = Path(pretrained).expanduser()
+    if folder.is_dir():
+        if found := in_folder(folder):
+            return found
+        raise FileNotFoundError(
+            f'pretrained={str(pretrained)!r} is a folder without weights of CLIP. Looked for: '
+            f'{_names(looked_at(folder))}.'
+        )
+    if is_repository(str(pretrained)):
+        found, seen = in_hub_cache(str(pretrained))
+        if found:
+            return found
+        raise FileNotFoundError(
+            f"pretrained={str(pretrained)!r} is neither a folder nor a repository in the hub's "
+            f'cache. Looked at: {_names([folder, *seen])}. Fetch it (hf download {pretrained}), '
+            'or set HF_HOME to where the cache is.'
+        )
+    import open_clip.pretrained as zoo
+
+    tags = zoo.list_pretrained_tags_by_model(name)
+    looks_like_file = '/' in str(pretrained) or '.' in str(pretrained)
+    other = name.replace('-quickgelu', '') if name.endswith('-quickgelu') else f'{name}-quickgelu'
+    hint = f' {other} has it.' if zoo.get_pretrained_cfg(other, str(pretrained)) else ''
+    raise (FileNotFoundError if looks_like_file else ValueError)(
+        f'pretrained={str(pretrained)!r} is neither a file nor a tag of '
+        f'{name}.{hint} Tags: {", ".join(tags) or "none"}; or give the '
+        'path of a weights file, or None for random weights.'
+    )
+
+
+def _download(name: str, pretrained: str | Path, tag: dict, seen: list[Path]) -> Path:
+    import open_clip.pretrained as zoo
+
+    reason = 'huggingface.co does not answer, or HF_HUB_OFFLINE is set'
+    if is_online():
+        try:
+            return Path(zoo.download_pretrained(tag))
+        except Exception as error:
+            reason = f'{type(error).__name__}: {error}'
+    source = tag.get('url') or f'huggingface.co/{tag.get("hf_hub")}'
+    raise ConnectionError(
+        f'The weights of {name}, tag {pretrained!r}, cannot be downloaded ({reason}), and are '
+        f'not on this machine. Looked at: {_names(seen)}. Without network: fetch {source} '
+        'elsewhere and set model.pretrained to the file, or HF_HOME to where a cache is.'
+    )
+
+
+def _names(paths: list[Path]) -> str:
+    return ', '.join(map(str, paths))
 
 
 def is_tag(name: str, pretrained: str) -> bool:
@@ -144,14 +116,17 @@ def fitting_weights(path: Path, name: str, config: dict, pretrained: str) -> dic
     """Read a file for an architecture.
 
     Args:
-        path (Path): The file.
+        path (Path): The file, or a folder in the layout of transformers.
         name (str): Of the architecture, for messages.
         config (dict): Of the architecture.
         pretrained (str): What names the file, for messages.
 
     Raises:
-        ValueError: If these are OpenAI's weights and the activation is not.
+        ValueError: If these are OpenAI's weights and the activation is not, or a folder's
+            model is another one.
     """
+    if path.is_dir():  # its config tells the activation
+        return read_hf_folder(path, name, config)
     weights, from_openai = read_weights(path)
     if from_openai and not config.get('quick_gelu', False):
         raise ValueError(_wrong_activation(name, pretrained, True))
