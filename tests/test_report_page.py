@@ -280,6 +280,13 @@ def test_without_zero_shot_predictions(tmp_path, photos):
     assert 'this model has none' in written(other)[2].no_difference
 
 
+def test_a_model_that_is_zero_shot_clip(tmp_path, photos):
+    run = write_run(tmp_path / 'run', *photos, wrong=(0, 1), before=(0, 1))
+    html, _, found = written(run)
+    assert [a.role for a in found.accuracies] == ['model', 'other'] and found.differences == []
+    assert 'nothing was learnt' in found.no_difference and found.no_difference in html
+
+
 def test_worse_than_zero_shot_is_a_warning(tmp_path, photos):
     run = write_run(tmp_path / 'run', *photos, wrong=tuple(range(8)), before=())
     html, markdown, found = written(run)

@@ -20,10 +20,10 @@ def accuracies(run: RunFolder) -> list[Accuracy]:
     """The run's own accuracy, zero-shot CLIP's, and those of what else was tried."""
     found = [counted(run.method, 'model', run.predictions.correct(), run.measured_on)]
     reference = run.results.get('zero_shot')
-    if run.zero_shot is not None:
+    if run.zero_shot is not None and not run.is_zero_shot:
         correct = run.zero_shot.correct()
         found.append(counted(ZERO_SHOT, 'zero-shot', correct, run.measured_on))
-    elif reference:
+    elif reference and run.zero_shot is None:
         found.append(_told(ZERO_SHOT, 'zero-shot', reference[TOP1], run.results['test_images']))
     for name, percent in (run.results.get('baselines') or {}).items():
         found.append(_told(name.replace('_', ' '), 'other', percent, run.results['test_images']))

@@ -5,8 +5,6 @@ import re
 import shlex
 from typing import Any
 
-import torch
-
 from mmdpt.engine.provenance import now
 from mmdpt.paths import spoken
 from mmdpt.version import __version__
@@ -79,13 +77,13 @@ def build(run: RunFolder, pretrained: str | None = None) -> tuple[Report, dict[s
 
 
 def _differences(run: RunFolder) -> list[Difference]:
-    if run.zero_shot is None or torch.equal(run.zero_shot.logits, run.predictions.logits):
-        return []  # the second: nothing was learnt
+    if run.zero_shot is None or run.is_zero_shot:
+        return []
     return [accuracy.difference(run.method, run.predictions, accuracy.ZERO_SHOT, run.zero_shot)]
 
 
 def _no_difference(run: RunFolder) -> str:
-    if run.zero_shot is not None:
+    if run.is_zero_shot:
         return 'The model is zero-shot CLIP: nothing was learnt.'
     if run.results.get('zero_shot'):
         return (
@@ -132,7 +130,7 @@ def _summary(run, found, differences, ece: float) -> list[str]:
         'error).'
     )
     if run.fit is not None:
-        lines.append(run.fit.chosen.why)
+        lines.append(f'{run.fit.chosen.why.rstrip(".")}.')
     return lines
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mmdpt.engine import CheckpointError, read_checkpoint
 from mmdpt.engine.entry import read_calibration
 from mmdpt.evaluation.calibration import Calibration
@@ -69,6 +71,13 @@ class RunFolder:
         photos ``mmdpt fit`` holds none out."""
         data = self.predictions.identity.get('data')
         return isinstance(data, dict) and data.get('split') == CROSS_VALIDATION
+
+    @property
+    def is_zero_shot(self) -> bool:
+        """Whether the model is zero-shot CLIP, as ``mmdpt fit`` may choose."""
+        return self.zero_shot is not None and torch.equal(
+            self.zero_shot.logits, self.predictions.logits
+        )
 
     @property
     def measured_on(self) -> str:
