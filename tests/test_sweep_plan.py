@@ -190,6 +190,9 @@ def test_fewer_shots_moves_all_that_counts_in_epochs():
         assert (
             after[f'default_hooks.aggregation.{key}'] == 4 * before.default_hooks.aggregation[key]
         )
+    path = str(CONFIGS / 'skiptuning/skiptuning_tiny_digits_16shot.py')  # batches of 4, of a class
+    sizes = [fewer_shots(path, shots)['train_dataloader.batch_size'] for shots in (1, 2, 8)]
+    assert sizes == [1, 2, 4]
     after = fewer_shots(str(CONFIGS / 'tip_adapter/tip_adapter_tiny_digits_16shot.py'), 4, 4)
     assert after == {'train_dataloader.dataset.shots': 4, 'model.head.num_keys': 40}
 

@@ -12,7 +12,8 @@ def fewer_shots(config, shots, factor=1):
 
     Everything that counts in epochs is multiplied: the epochs, the guided ones
     of DPT and VLP, mean and deviation of PromptSRC's aggregation. The cache of
-    Tip-Adapter has one key per image.
+    Tip-Adapter has one key per image. A batch of one class has no more images than
+    the class.
 
     Args:
         config (str): The config file from which the numbers are read.
@@ -36,4 +37,7 @@ def fewer_shots(config, shots, factor=1):
     if 'num_keys' in head:
         before = cfg.train_dataloader.dataset.shots
         options['model.head.num_keys'] = head.num_keys * shots // before
+    loader = cfg.train_dataloader
+    if loader.get('batch_sampler', {}).get('type') == 'SingleClassBatchSampler':
+        options['train_dataloader.batch_size'] = min(shots, loader.batch_size)
     return options
