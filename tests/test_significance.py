@@ -13,6 +13,9 @@ SEEDS = (1, 2, 3)
 
 
 def test_wilson():
+    # as statsmodels.stats.proportion.proportion_confint(45, 50, method='wilson')
+    assert wilson(45, 50) == pytest.approx((0.786397, 0.956524), abs=1e-5)
+    assert wilson(10, 10)[1] <= 1
     """The example of the article in Wikipedia's and R's prop.test(81, 263, correct=FALSE)."""
     assert wilson(81, 263) == pytest.approx((0.2552, 0.3662), abs=2e-4)
     low, high = wilson(0, 10)

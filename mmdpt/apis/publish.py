@@ -1,13 +1,13 @@
 """A checkpoint as others expect an adapter: weights, config and a card to read."""
 
 import json
-import math
 import os
 import os.path as osp
 
 from ..engine import read_checkpoint
 from ..engine.entry import read_entry, read_recipe
 from ..engine.published import CARD, CONFIG, WEIGHTS, folder_content
+from ..evaluation.intervals import wilson
 from ..utils.files import write_atomically, write_text
 from ..utils.seal import in_bounds, read_sealed
 from ..utils.text import markdown
@@ -83,20 +83,6 @@ def results_beside(checkpoint: str, config: dict) -> dict:
     return found if in_bounds(found.get('few_shot')) else {}
 
 
-def interval(accuracy: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of an accuracy in per cent.
-
-    Args:
-        accuracy (float): In per cent.
-        count (int): Tested images.
-    """
-    z, p = 1.959964, accuracy / 100
-    middle = p + z * z / (2 * count)
-    half = z * math.sqrt(p * (1 - p) / count + z * z / (4 * count * count))
-    scale = 100 / (1 + z * z / count)
-    return (middle - half) * scale, (middle + half) * scale
-
-
 def _figure(name: str, metrics: dict | None, count: int | None) -> list[str]:
     if not in_bounds(metrics) or METRIC not in (metrics or {}):
         return []
@@ -104,8 +90,8 @@ def _figure(name: str, metrics: dict | None, count: int | None) -> list[str]:
     text = f'| {name} | {accuracy:.2f} % |'
     if type(count) is not int or count < 1:
         return [text + ' not known |']
-    low, high = interval(accuracy, count)
-    return [f'{text} {low:.2f} to {high:.2f} %, {count} images |']
+    low, high = wilson(round(accuracy * count / 100), count)
+    return [f'{text} {100 * low:.2f} to {100 * high:.2f} %, {count} images |']
 
 
 def model_card(config: dict, results: dict, license: str | None) -> str:

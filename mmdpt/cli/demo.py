@@ -18,7 +18,7 @@ from ..demo import (
     launch,
     zero_shot_choice,
 )
-from ..demo.page import import_gradio
+from ..demo.gradio_import import import_gradio
 from ..engine.cli import friendly_errors
 from ..utils.text import visible
 from .arguments.demo import parse_args

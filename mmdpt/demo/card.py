@@ -1,9 +1,9 @@
 """What the page says about a model: method, classes, accuracy, data, licence."""
 
 import os.path as osp
-from statistics import NormalDist
 from typing import Any
 
+from mmdpt.evaluation.intervals import wilson
 from mmdpt.utils.seal import in_bounds, read_sealed
 from mmdpt.utils.text import visible
 
@@ -13,14 +13,6 @@ LICENCES = {  # of CLIP's weights, by the tag that config and checkpoint name
     'mmdpt-tiny': "this project's, under its licence",
 }
 NAMED = 8  # classes
-
-
-def wilson(share: float, count: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share among so many cases (E. B. Wilson, 1927)."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * (share * (1 - share) / count + z * z / (4 * count**2)) ** 0.5
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def card(method: str, classes: list[str], pretrained: Any, path: str = '') -> str:
@@ -49,7 +41,7 @@ def _figures(path: str) -> list[str]:
         if not in_bounds(top) or not in_bounds(found['zero_shot']) or count < 1:
             return unknown
         accuracy, before = (found[key]['accuracy/top1'] for key in ('few_shot', 'zero_shot'))
-        low, high = wilson(accuracy / 100, count)
+        low, high = wilson(round(accuracy * count / 100), count)
     except (OSError, ValueError, KeyError, TypeError):
         return unknown
     shots = f'{found["shots"]} photos per class' if found.get('shots') else 'all training photos'

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 from .answers import answer, attend, several
 from .examples import LICENCE, NAMES, example, fits
+from .gradio_import import import_gradio
 from .inputs import Limits
 from .models import Models
 from .uploads import Photos
@@ -28,27 +29,6 @@ leaves this machine, and photos are forgotten when the page stops.
 """
 HEADS = ['photo', 'class', 'probability', 'sure']
 MOST = 50  # photos at once
-
-
-def import_gradio():
-    """gradio, with its telemetry switched off before it is imported.
-
-    Raises:
-        ModuleNotFoundError: Names the extra.
-    """
-    os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
-    os.environ['HF_HUB_DISABLE_TELEMETRY'] = '1'
-    try:
-        import gradio
-    except ModuleNotFoundError as error:
-        if error.name != 'gradio':
-            raise
-        raise ModuleNotFoundError(
-            "the page needs gradio: pip install 'mmdpt[demo]' (from a "
-            "checkout: pip install -e '.[demo]')",
-            name='gradio',
-        ) from error
-    return gradio
 
 
 def build_page(models: Models, limits: Limits = Limits(), about: str = ''):

@@ -2,9 +2,9 @@
 
 import ipaddress
 
+from .gradio_import import import_gradio
 from .guard import SameOrigin
 from .inputs import Limits
-from .page import import_gradio
 
 FONT, MONO = ['system-ui', 'sans-serif'], ['ui-monospace', 'monospace']
 # gradio lays label and buttons over an image; its ring around what has the focus is faint

@@ -102,10 +102,8 @@ def read_checkpoint(path, map_location='cpu'):
             raise CheckpointError(str(error)) from error
     if osp.isdir(path):
         found = latest_checkpoint(path)
-        raise FileNotFoundError(
-            f'{path} is a folder, and a checkpoint is a file'
-            + (f': there is {found}' if found else ', of which it has none')
-        )
+        inside = f': there is {found}' if found else ', of which it has none'
+        raise FileNotFoundError(f'{path} is a folder, and a checkpoint is a file{inside}')
     if not osp.isfile(path):
         raise FileNotFoundError(
             f'no checkpoint file {path}: training writes them into its work '

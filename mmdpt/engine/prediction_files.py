@@ -9,6 +9,7 @@ from mmdpt.evaluation.predictions import ZERO_SHOT, Predictions
 from mmdpt.utils.files import sha256_of
 
 from .collect_predictions import Collected, PredictionCollector, collect_predictions
+from .published import WEIGHTS, is_published
 from .used_for import list_of
 
 
@@ -88,7 +89,8 @@ def identity_of(found: Predictions, collected: Collected, training: dict) -> dic
     used = training.get('used_for') or {}
     learnt = {key: training.get(key) for key in ('benchmark', 'subset', 'shots', 'seed')}
     path = (training.get('checkpoint') or {}).get('path')
-    checkpoint = path and dict(name=osp.basename(path), sha256=sha256_of(path).hexdigest())
+    weights = osp.join(path, WEIGHTS) if path and is_published(path) else path
+    checkpoint = path and dict(name=osp.basename(path), sha256=sha256_of(weights).hexdigest())
     return dict(
         model=dict({key: training.get(key) for key in named}, checkpoint=checkpoint),
         data={**data, **draw},

@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from importlib.util import find_spec
 
 from mmdpt.evaluation.frozen_features import keep_rows
 from mmdpt.models.clip.load import keep_clip
@@ -103,9 +102,7 @@ def report(found: Fit, pretrained: str | None) -> list[str]:
     """Write the report where there are predictions to report on; return its main file's name."""
     if found.test is None and not found.data.folds:
         return []
-    if find_spec('mmdpt.report') is None:  # TODO: take this out once that package is merged
-        return []
-    from mmdpt.report import write_report
+    from mmdpt.report import write_report  # with it come matplotlib and jinja2
 
     weights = pretrained if pretrained and osp.isfile(pretrained) else None
     write_report(found.folder, pretrained=weights)

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmdpt.evaluation.intervals import wilson
 from mmdpt.results.fit_schema import Share
-
-Z = 1.959964  # of a 95 % interval
 
 
 class Decision(NamedTuple):
@@ -24,11 +23,9 @@ def share(correct: np.ndarray) -> Share:
     Args:
         correct (np.ndarray): (N,) bool, at least one.
     """
-    n, p = len(correct), float(np.mean(correct))
-    middle = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
-    half = Z * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
-    low, high = max(middle - half, 0.0), min(middle + half, 1.0)
-    return Share(images=n, accuracy=100 * p, low=100 * min(low, p), high=100 * max(high, p))
+    n, right = len(correct), int(np.sum(correct))
+    low, high = wilson(right, n)
+    return Share(images=n, accuracy=100 * right / n, low=100 * low, high=100 * high)
 
 
 def lead(best: np.ndarray, other: np.ndarray) -> tuple[float, float]:
