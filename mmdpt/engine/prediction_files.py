@@ -89,8 +89,10 @@ def identity_of(found: Predictions, collected: Collected, training: dict) -> dic
     used = training.get('used_for') or {}
     learnt = {key: training.get(key) for key in ('benchmark', 'subset', 'shots', 'seed')}
     path = (training.get('checkpoint') or {}).get('path')
-    weights = osp.join(path, WEIGHTS) if path and is_published(path) else path
-    checkpoint = path and dict(name=osp.basename(path), sha256=sha256_of(weights).hexdigest())
+    checkpoint = None
+    if path:
+        weights = osp.join(path, WEIGHTS) if is_published(path) else path
+        checkpoint = dict(name=osp.basename(path), sha256=sha256_of(weights).hexdigest())
     return dict(
         model=dict({key: training.get(key) for key in named}, checkpoint=checkpoint),
         data={**data, **draw},
