@@ -18,6 +18,9 @@ from mmdpt.utils.text import cell, from_cell, visible
 CONTENT = dict(
     json=b'{"a": 1}',
     jsonl=b'{"a": 1}\n',
+    suggestions=b'rank,path,class,probability\r\n',
+    html=b'<!doctype html>\n',
+    config=b'"""GDA on own photos.\n"""\n',
     predictions=b'image,class,probability,error\r\n',
     runs=b'protocol,method,arch,dataset,subset\r\n',
     markdown=b'### Few-shot\n',
@@ -51,9 +54,9 @@ def test_kinds(kind):
     check_outputs(wanted, [], overwrite=True)
     with pytest.raises(ValueError, match='is read by this command'):
         check_outputs(wanted, [path], overwrite=True)
-    Path('x.py').write_bytes(CONTENT[kind])
+    Path('x.mp3').write_bytes(CONTENT[kind])
     with pytest.raises(ValueError, match='of another kind'):
-        check_outputs([Output('--out', 'x.py', kind)], [], overwrite=True)
+        check_outputs([Output('--out', 'x.mp3', kind)], [], overwrite=True)
     if KINDS[kind].beginnings:
         Path(path).write_bytes(OTHER.get(kind, b'{something else}'))
         with pytest.raises(ValueError, match='of another kind'):
