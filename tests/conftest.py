@@ -27,6 +27,9 @@ def laid_out_once():
     """Lay out the text of a config once; a training asks for it five times."""
     from mmengine.config import config
 
+    if not hasattr(config, 'FormatCode'):  # the fork's, which does without
+        yield
+        return
     lay_out, known = config.FormatCode, {}
 
     def once(text, **style):
