@@ -239,6 +239,7 @@ def test_predict_writes_it_everywhere(photos, capsys):
     saved('coop')
     write_calibrated('method.pth', 'new.pth', FOUND)
     wanted = [r['rejected'] for r in PromptInferencer('new.pth', device='cpu')(photos)]
+    capsys.readouterr()  # the bar of the call above
     outputs = ('--json', 'all.json', '--csv', 'all.csv')
     tool('predict', 'new.pth', 'photos', '--reject', *outputs)
     shown = capsys.readouterr()

@@ -23,7 +23,7 @@ from mmdpt.engine.settings import changes, settings_hash, settings_of, spell
 BASE = f'{ROOT}/configs/dpt/dpt_tiny_digits_16shot.py'
 # setting -> another value; what was said before, what now
 SHAPING = {
-    'optim_wrapper.optimizer.lr': (0.02, 'optim_wrapper.optimizer.lr was 0.01, now 0.02'),
+    'optim_wrapper.optimizer.lr': (0.02, 'optim_wrapper.optimizer.lr was 0.005, now 0.02'),
     'optim_wrapper.optimizer.type': ('SGD', "type was 'AdamW', now 'SGD'"),
     'optim_wrapper.optimizer.weight_decay': (0.1, 'weight_decay was not given, now 0.1'),
     'optim_wrapper.clip_grad': (dict(max_norm=1), 'clip_grad.max_norm was not given, now 1'),

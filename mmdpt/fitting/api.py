@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 from mmdpt.evaluation.frozen_features import keep_rows
+from mmdpt.evaluation.predictions import PREDICTIONS
 from mmdpt.models.clip.load import keep_clip
 from mmdpt.results.fit_schema import Fit
 from mmdpt.utils.checks import check_least
@@ -100,7 +101,7 @@ def fit(
 
 def report(found: Fit, pretrained: str | None) -> list[str]:
     """Write the report where there are predictions to report on; return its main file's name."""
-    if found.test is None and not found.data.folds:
+    if not osp.exists(osp.join(found.folder, PREDICTIONS)):
         return []
     from mmdpt.report import write_report  # with it come matplotlib and jinja2
 
