@@ -56,11 +56,6 @@ def own_benchmark(
         ValueError: If a class name appears twice, a template has no single
             ``{}`` or no spaces, or the shares do not add up to 1.
     """
-    fractions = tuple(float(x) for x in fractions)
-    if len(fractions) != 3 or min(fractions) < 0 or not abs(sum(fractions) - 1) <= 1e-6:
-        raise ValueError(
-            f'fractions must be three shares (train, val, test) that add up to 1, got {fractions}.'
-        )
     classes = _names(classes)
     templates = [t.replace('_', ' ') for t in _names(templates or PHOTO)]
     for template in templates:
@@ -74,11 +69,20 @@ def own_benchmark(
         image_dir=image_dir,
         source=f'Your own data may be {FORMS}.',
         layout='own',
-        fractions=fractions,
+        fractions=_three_shares(fractions),
         allow_leaks=allow_leaks,
         draw_val=draw_val,
         renames=tuple(read_renames(rename).items()),
     )
+
+
+def _three_shares(fractions: Sequence[float]) -> tuple[float, float, float]:
+    shares = tuple(float(x) for x in fractions)
+    if len(shares) != 3 or min(shares) < 0 or not abs(sum(shares) - 1) <= 1e-6:
+        raise ValueError(
+            f'fractions must be three shares (train, val, test) that add up to 1, got {shares}.'
+        )
+    return shares[0], shares[1], shares[2]
 
 
 def _names(given: None | str | Sequence[str]) -> tuple[str, ...]:

@@ -102,13 +102,20 @@ def frozen_features(
         features = compute(indices, batch_size, num_workers)
     else:
         keys = row_keys(model, dataset, indices, also, pooled)
-        new = {key: i for key, i in zip(keys, indices) if key not in _rows}
-        if new:
-            _rows.update(zip(new, compute(list(new.values()), batch_size, num_workers)))
-        features = torch.stack([_rows[key] for key in keys])
+        features = _from_rows(
+            _rows, keys, indices, partial(compute, batch_size=batch_size, num_workers=num_workers)
+        )
     if path is not None:
         _write(features, path, key)
     return features
+
+
+def _from_rows(rows: dict, keys: list, indices: list[int], compute: Callable) -> torch.Tensor:
+    """Features by image, of which those that are not there yet are computed and kept."""
+    new = {key: i for key, i in zip(keys, indices) if key not in rows}
+    if new:
+        rows.update(zip(new, compute(list(new.values()))))
+    return torch.stack([rows[key] for key in keys])
 
 
 def _from_the_first(kept: torch.Tensor | None) -> torch.Tensor | None:

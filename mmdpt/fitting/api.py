@@ -81,22 +81,34 @@ def fit(
         photos, out, tuple(wanted), bool(methods), shots, seed, image_dir, minutes, command
     )
     screen = Screen(quiet)
-    with ExitStack() as stack:
-        stack.callback(screen.close)
-        stack.enter_context(silence(osp.join(out, 'fit.log')))
-        stack.enter_context(keep_clip())
-        stack.enter_context(keep_rows())
-        folder = stack.enter_context(tempfile.TemporaryDirectory())
-        task = begin(asked, (arch, pretrained), prompts, budget, folder, screen)
-        outcomes = task.compare()
-        winner, decision = decide(outcomes, asked)
-        found = conclude(task, outcomes, winner, decision, config_file)
-        screen.working('report')
-        written = report(found, pretrained)
+    found, written = go(asked, (arch, pretrained), prompts, budget, screen, config_file)
     files = ', '.join(['model.pth', 'config.py', 'fit.json', *written])
     screen.say(f'Results: {out} ({files}), {budget.spent():.0f} s in all')
     screen.say(f'Classify photos: mmdpt predict {shlex.quote(osp.join(out, "model.pth"))} IMAGE...')
     return found
+
+
+def go(
+    asked: Asked,
+    clip: tuple[str | None, str | None],
+    prompts: tuple[str, ...],
+    budget: Budget,
+    screen: Screen,
+    config_file: str | None,
+) -> tuple[Fit, list[str]]:
+    """All of :func:`fit` that is done quietly; the results, and the reports that are written."""
+    with ExitStack() as stack:
+        stack.callback(screen.close)
+        stack.enter_context(silence(osp.join(asked.out, 'fit.log')))
+        stack.enter_context(keep_clip())
+        stack.enter_context(keep_rows())
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        task = begin(asked, clip, prompts, budget, folder, screen)
+        outcomes = task.compare()
+        winner, decision = decide(outcomes, asked)
+        found = conclude(task, outcomes, winner, decision, config_file)
+        screen.working('report')
+        return found, report(found, clip[1])
 
 
 def report(found: Fit, pretrained: str | None) -> list[str]:
