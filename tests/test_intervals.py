@@ -54,8 +54,8 @@ def test_tables_show_them(tmp_path, capsys):
     s = np.std(list(values.values()), ddof=1)
     tables, _ = all_tables(collect(find_runs([str(tmp_path / 'runs')]))[0])
     cells = {labels: cells for table in tables for labels, cells in table.rows}
-    assert cells['dpt',][-1].interval == pytest.approx(half_width(s, 3))
-    assert cells['zero_shot',][-1].interval is None
+    assert cells['dpt',][0].interval == pytest.approx(half_width(s, 3))
+    assert cells['zero_shot',][0].interval is None
     out = ['--markdown', tmp_path / 't.md', '--latex', tmp_path / 't.tex', '--json', tmp_path / 'j']
     tool('collect_results', tmp_path / 'runs', *out, '--intervals')
     for name in ('t.md', 't.tex'):
