@@ -133,7 +133,7 @@ def test_the_command_line_takes_all_and_no_other_word():
 
     from mmdpt.engine.options import check_options
 
-    cfg = Config.fromfile(ROOT / 'configs/dpt/dpt_tiny_digits_16shot.py')
+    cfg = Config.fromfile(f'{ROOT}/configs/dpt/dpt_tiny_digits_16shot.py')
     for key in ('top_k', 'num_layers'):
         check_options(cfg, {f'model.visual_prompt.{key}': 'all'})
         with pytest.raises(
