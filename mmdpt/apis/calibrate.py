@@ -1,6 +1,5 @@
 """Calibrate a trained checkpoint on images that it has not learnt from."""
 
-import io
 import os.path as osp
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -10,17 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.dataset import default_collate
 from mmpretrain.registry import DATASETS
-from torch.utils.data import DataLoader
 
 from ..datasets import share_dataset
 from ..engine import CheckpointError, read_checkpoint
 from ..engine.checkpoint import plain
+from ..engine.checkpoint_hook import write_checkpoint
 from ..engine.cli import build_runner
 from ..engine.entry import read_entry, write_calibration
+from ..engine.measure import logits_of
 from ..evaluation.calibration import Calibration
-from ..utils.files import write_atomically
 from ..utils.unwrap import unwrapped
 from .plan import build, plan_of_checkpoint
 
@@ -88,8 +86,8 @@ def held_out(
             f'{checkpoint} was trained for other classes than the config names: give the config '
             'that its training left beside it'
         )
-    found = logits_of(build(plan, pretrained=pretrained), images, batch_size)
-    return HeldOut(*found, f'{len(images)} {_spelt(images)}')
+    logits = logits_of(build(plan, pretrained=pretrained), images, batch_size)
+    return HeldOut(logits, _labels(images), f'{len(images)} {_spelt(images)}')
 
 
 def _dataset_of(cfg: Config) -> dict[str, Any]:
@@ -129,24 +127,8 @@ def _spelt(images: Any) -> str:
     return f'{"validation" if images.split == "val" else "training"} {about}{few}'
 
 
-@torch.no_grad()
-def logits_of(
-    model: torch.nn.Module, images: Any, batch_size: int = 32
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits (N, C), in single precision on the CPU, and labels (N,), of a dataset.
-
-    Args:
-        model (nn.Module): A classifier of MMPretrain's interface.
-        images (Dataset): With the test transforms.
-        batch_size (int): Images at once.
-    """
-    prepare: Any = model.eval().data_preprocessor
-    logits, labels = [], []
-    for batch in DataLoader(images, batch_size, collate_fn=default_collate):
-        data = prepare(batch, training=False)
-        logits.append(model(data['inputs'], mode='tensor').float().cpu())
-        labels += [int(sample.gt_label) for sample in data['data_samples']]
-    return torch.cat(logits), torch.tensor(labels)
+def _labels(images: Any) -> torch.Tensor:
+    return torch.from_numpy(images.get_gt_labels())
 
 
 def _cross_validated(
@@ -165,7 +147,7 @@ def _cross_validated(
         with tempfile.TemporaryDirectory(prefix='mmdpt_fold_') as folder:
             model = _trained_on(cfg, rest, folder)
         part = DATASETS.build(dict(data, pipeline=pipeline, indices=held))
-        parts.append(logits_of(model, part, batch_size))
+        parts.append((logits_of(model, part, batch_size), _labels(part)))
     logits, labels = (torch.cat(found) for found in zip(*parts))
     source = f'{len(images)} {_spelt(images)}, {len(parts)}-fold cross-validation'
     return HeldOut(logits, labels, source)
@@ -216,6 +198,4 @@ def write_calibrated(checkpoint: str, out: str, found: Calibration) -> None:
         raise FileExistsError(f'{out} is there already: choose another name')
     content = read_checkpoint(checkpoint)
     write_calibration(content['meta'], found)
-    buffer = io.BytesIO()
-    torch.save(plain(content), buffer)
-    write_atomically(buffer.getvalue(), out)
+    write_checkpoint(plain(content), out)

@@ -1,12 +1,12 @@
 """Suggested photos on one page, which needs no other file and no network."""
 
-import base64
-import io
 import os.path as osp
 from collections.abc import Sequence
 
 from jinja2 import Environment
 from PIL import Image
+
+from mmdpt.utils.data_uri import data_uri
 
 from .inferencer import PromptInferencer
 from .suggest import Suggestion
@@ -64,6 +64,4 @@ def thumbnail(inferencer: PromptInferencer, path: str) -> str:
     """A small JPEG of a photo, as a data URI."""
     picture = Image.fromarray(inferencer.load(path)['img'][..., ::-1])
     picture.thumbnail((SIDE, SIDE))
-    buffer = io.BytesIO()
-    picture.save(buffer, 'JPEG', quality=80)
-    return f'data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}'
+    return data_uri(picture, 'JPEG')

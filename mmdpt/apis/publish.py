@@ -7,7 +7,7 @@ import os.path as osp
 from ..engine import read_checkpoint
 from ..engine.entry import read_entry, read_recipe
 from ..engine.published import CARD, CONFIG, WEIGHTS, folder_content
-from ..evaluation.intervals import wilson
+from ..evaluation.intervals import wilson_percent
 from ..utils.files import write_atomically, write_text
 from ..utils.seal import in_bounds, read_sealed
 from ..utils.text import markdown
@@ -90,8 +90,8 @@ def _figure(name: str, metrics: dict | None, count: int | None) -> list[str]:
     text = f'| {name} | {accuracy:.2f} % |'
     if type(count) is not int or count < 1:
         return [text + ' not known |']
-    low, high = wilson(round(accuracy * count / 100), count)
-    return [f'{text} {100 * low:.2f} to {100 * high:.2f} %, {count} images |']
+    low, high = wilson_percent(accuracy, count)
+    return [f'{text} {low:.2f} to {high:.2f} %, {count} images |']
 
 
 def model_card(config: dict, results: dict, license: str | None) -> str:

@@ -3,19 +3,16 @@
 The command line: arguments/convert_checkpoint.py.
 """
 
-import io
-
-import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 
 from ..engine import read_checkpoint
+from ..engine.checkpoint_hook import write_checkpoint
 from ..engine.cli import friendly_errors
 from ..engine.convert import from_model, into_model, read_reference
 from ..engine.entry import converted_meta
 from ..paths import find_config
-from ..utils.files import write_atomically
 from ..utils.outputs import Output, check_outputs
 from .arguments.convert_checkpoint import parse_args
 
@@ -38,9 +35,7 @@ def convert(args):
         content = dict(
             state_dict=model.state_dict(), meta=converted_meta(model.identity(), list(args.files))
         )
-    file = io.BytesIO()
-    torch.save(content, file)
-    write_atomically(file.getvalue(), args.out)
+    write_checkpoint(content, args.out)
     print(f'{len(content["state_dict"])} tensors written to {args.out}')
 
 

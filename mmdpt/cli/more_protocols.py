@@ -10,10 +10,12 @@ from ..datasets import resolve_classes
 from ..datasets.data_protocol import CORRUPTIONS, read_protocol
 from ..engine.cli import build_runner
 from ..engine.collect_predictions import collect_predictions
-from ..engine.other_images import logits_of, other_images
+from ..engine.measure import logits_of
+from ..engine.other_images import other_images
 from ..evaluation import ood
 from ..evaluation.open_world import open_world
 from ..evaluation.predictions import Predictions
+from ..models.clip.load import keep_clip
 from ..utils.unwrap import unwrapped
 
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -91,4 +93,8 @@ def measure_corruption(cfg: Config, args: argparse.Namespace) -> dict[str, float
     return figures
 
 
-MEASURES = {'open-world': measure_open_world, 'ood': measure_ood, 'corruption': measure_corruption}
+MEASURES = {
+    'open-world': measure_open_world,
+    'ood': measure_ood,
+    'corruption': keep_clip()(measure_corruption),  # 75 tests of one model
+}

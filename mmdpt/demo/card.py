@@ -3,7 +3,7 @@
 import os.path as osp
 from typing import Any
 
-from mmdpt.evaluation.intervals import wilson
+from mmdpt.evaluation.intervals import wilson_percent
 from mmdpt.utils.seal import in_bounds, read_sealed
 from mmdpt.utils.text import visible
 
@@ -41,13 +41,13 @@ def _figures(path: str) -> list[str]:
         if not in_bounds(top) or not in_bounds(found['zero_shot']) or count < 1:
             return unknown
         accuracy, before = (found[key]['accuracy/top1'] for key in ('few_shot', 'zero_shot'))
-        low, high = wilson(round(accuracy * count / 100), count)
+        low, high = wilson_percent(accuracy, count)
     except (OSError, ValueError, KeyError, TypeError):
         return unknown
     shots = f'{found["shots"]} photos per class' if found.get('shots') else 'all training photos'
     return [
         f'**Accuracy**: {accuracy:.1f} % of {count} test photos, 95 % interval '
-        f'{100 * low:.1f} to {100 * high:.1f} % (zero-shot: {before:.1f} %)',
+        f'{low:.1f} to {high:.1f} % (zero-shot: {before:.1f} %)',
         f'**Data**: {found.get("benchmark")}, {shots}, seed {found.get("seed")}',
     ]
 

@@ -1,5 +1,6 @@
 """Checkpoints that survive a crash at any moment."""
 
+import io
 import os.path as osp
 from contextlib import contextmanager
 
@@ -21,6 +22,13 @@ from .resume_changes import take_over
 from .resumed_state import check_state
 from .settings import settings_of, spell
 from .stages import StagedTrainLoop
+
+
+def write_checkpoint(content: dict, path: str) -> None:
+    """Write a checkpoint that is complete or not there; MMEngine's function warns of itself."""
+    file = io.BytesIO()
+    torch.save(content, file)
+    write_atomically(file.getvalue(), path)
 
 
 @register_backend('mmdpt.atomic', force=True)

@@ -1,11 +1,15 @@
-"""Figures to compare a trained model with: zero-shot, linear probe, pixels."""
+"""What a model says of images, and what to compare it with: zero-shot, linear probe, pixels."""
 
 import random
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
+from mmengine.dataset import default_collate
 from mmpretrain.registry import DATASETS
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from .feature_loop import FrozenFeatureTestLoop
 
@@ -138,3 +142,20 @@ def check_apart(val, test, remedy='Take the baselines out of default_hooks.repor
             'the val list of this benchmark is its test list: a linear probe would '
             f'be tuned on the test images. {remedy}'
         )
+
+
+@torch.no_grad()
+def logits_of(model: nn.Module, images: Dataset, batch_size: int = 32) -> torch.Tensor:
+    """Logits (N, C) of images with labels or without, in single precision on the CPU.
+
+    Args:
+        model (nn.Module): A classifier of MMPretrain's interface; in test mode afterwards.
+        images (Dataset): With the test transforms.
+        batch_size (int): Images at once.
+    """
+    prepare: Any = model.eval().data_preprocessor
+    rows = []
+    for batch in DataLoader(images, batch_size, collate_fn=default_collate):
+        inputs = prepare(batch, training=False)['inputs']
+        rows.append(model(inputs, mode='tensor').float().cpu())
+    return torch.cat(rows)

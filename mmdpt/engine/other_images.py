@@ -1,13 +1,10 @@
-"""What a model says of images that are of none of its classes."""
+"""Images that are of none of a model's classes."""
 
 import os.path as osp
 
-import torch
 from mmengine.config import Config
-from mmengine.dataset import default_collate
-from mmengine.model import BaseModel
 from mmpretrain.registry import DATASETS
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from mmdpt.datasets import get_benchmark
 
@@ -31,25 +28,3 @@ def other_images(cfg: Config, name: str) -> Dataset:
     if about['benchmark'] == 'Digits':
         about = dict(type='DigitsDataset')
     return DATASETS.build(dict(about, split='test', pipeline=pipeline))
-
-
-@torch.no_grad()
-def logits_of(model: BaseModel, dataset: Dataset, batch_size: int) -> torch.Tensor:
-    """The logits (N, C) of a dataset's images, labels or not.
-
-    Args:
-        model (BaseModel): In test mode afterwards.
-        dataset (Dataset): Packs its images.
-        batch_size (int): Images per forward pass.
-
-    Raises:
-        ValueError: If the model gives no logits.
-    """
-    model.eval()
-    rows = []
-    for batch in DataLoader(dataset, batch_size=batch_size, collate_fn=default_collate):
-        for sample in model.test_step(batch):
-            if 'pred_logits' not in sample:
-                raise ValueError(f'{type(model).__name__} gives no logits, which ood needs')
-            rows.append(sample.pred_logits.float().cpu())
-    return torch.stack(rows)

@@ -87,10 +87,15 @@ def classwise_ece(
     return np.array([ece(column, known == i, bins) for i, column in enumerate(columns)])
 
 
+def right_closed(confidence: ArrayLike, bins: int = BINS) -> NDArray[np.int64]:
+    """Which of the equally wide bins (a, b] each confidence is in, (N,); 0 belongs to the first."""
+    edges = np.linspace(0, 1, bins + 1)
+    return (np.searchsorted(edges, np.asarray(confidence, float), side='left') - 1).clip(0)
+
+
 def _right_closed(confidence, correct, bins: int) -> tuple[NDArray, NDArray]:
     confidence, correct = np.asarray(confidence, float), np.asarray(correct, float)
-    place = np.searchsorted(np.linspace(0, 1, bins + 1), confidence, side='left') - 1
-    return _gaps(confidence, correct, place.clip(0), bins)  # 0 belongs to the first
+    return _gaps(confidence, correct, right_closed(confidence, bins), bins)
 
 
 def _gaps(confidence, correct, place, bins: int) -> tuple[NDArray, NDArray]:

@@ -38,6 +38,12 @@ def wilson(correct: int, n: int, level: float = LEVEL) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def wilson_percent(accuracy: float, n: int) -> tuple[float, float]:
+    """:func:`wilson` in per cent, of an accuracy in per cent on n images."""
+    low, high = wilson(round(accuracy * n / 100), n)
+    return 100 * low, 100 * high
+
+
 @dataclass(frozen=True)
 class Difference:
     """Accuracy of one method less that of another, as shares.

@@ -1,13 +1,11 @@
 """Which CLIP: the one asked for, or the best whose weights are on this machine."""
 
-import os.path as osp
-
 from mmdpt.models.clip.config import BUILTIN, read_config
+from mmdpt.models.clip.places import of_tag
 from mmdpt.models.clip.weights import find_weights
 
 TAG = 'openai'
 PREFERRED = ('ViT-B-16-quickgelu', 'ViT-B-32-quickgelu', 'ViT-L-14-quickgelu', 'RN50-quickgelu')
-FILES = ('open_clip_model.safetensors', 'open_clip_pytorch_model.bin')
 
 
 def choose_clip(arch: str | None, pretrained: str | None) -> tuple[str, str]:
@@ -39,13 +37,7 @@ def choose_clip(arch: str | None, pretrained: str | None) -> tuple[str, str]:
 
 
 def is_kept(arch: str, tag: str = TAG) -> bool:
-    """Whether open_clip has downloaded these weights before."""
+    """Whether these weights are on this machine."""
     import open_clip.pretrained as zoo
-    from huggingface_hub import try_to_load_from_cache
 
-    about = zoo.get_pretrained_cfg(arch, tag) or {}
-    hub = (about.get('hf_hub') or '').strip('/')
-    if hub and any(isinstance(try_to_load_from_cache(hub, name), str) for name in FILES):
-        return True
-    file = osp.basename(about.get('url') or '')
-    return bool(file) and osp.isfile(osp.expanduser(osp.join('~/.cache/clip', file)))
+    return of_tag(arch, tag, zoo.get_pretrained_cfg(arch, tag) or {})[0] is not None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from mmdpt.engine.report import NAMES
-from mmdpt.evaluation.intervals import paired_bootstrap, wilson
+from mmdpt.evaluation.intervals import paired_bootstrap, wilson, wilson_percent
 from mmdpt.evaluation.predictions import Predictions
 from mmdpt.results.fit_schema import Fit
 
@@ -48,10 +48,8 @@ def counted(name: str, role, correct: torch.Tensor, measured_on: str = '') -> Ac
 
 def _told(name: str, role, percent: float, images: int) -> Accuracy:
     """Accuracy of which a file tells the figure alone."""
-    low, high = wilson(round(percent * images / 100), images)
-    return Accuracy(
-        name=name, role=role, percent=percent, low=100 * low, high=100 * high, images=images
-    )
+    low, high = wilson_percent(percent, images)
+    return Accuracy(name=name, role=role, percent=percent, low=low, high=high, images=images)
 
 
 def _tried(fit: Fit) -> list[Accuracy]:

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from mmdpt.utils.data_uri import data_uri
+
 from .content import Photo
 from .data import PhotoFiles
-from .pictures import data_uri
 from .run import RunFolder
 
 MOST = 4  # photos

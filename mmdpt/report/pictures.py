@@ -1,17 +1,16 @@
 """Photos as they stand in a page: small, and part of it."""
 
-import base64
-import io
 from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
 
+from mmdpt.utils.data_uri import data_uri
+
 from .data import PhotoFiles
 
 SIDE = 144  # pixels of a thumbnail, at most
 PIXELATED = 48  # smaller ones are shown square by square
-QUALITY = 80
 
 
 def thumbnails(files: PhotoFiles | None, images: Iterable[str]) -> dict[str, str]:
@@ -39,10 +38,3 @@ def thumbnail(pixels: np.ndarray) -> str:
         return data_uri(picture.resize(size, Image.Resampling.NEAREST), 'PNG')
     picture.thumbnail((SIDE, SIDE))
     return data_uri(picture, 'JPEG')
-
-
-def data_uri(picture: Image.Image, form: str) -> str:
-    """A picture as the address of an ``img``."""
-    buffer = io.BytesIO()
-    picture.save(buffer, form, quality=QUALITY, optimize=True)
-    return f'data:image/{form.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}'

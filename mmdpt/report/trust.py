@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmdpt.evaluation.calibration_error import BINS, ece
+from mmdpt.evaluation.calibration_error import BINS, ece, right_closed
 from mmdpt.evaluation.predictions import Predictions
 
 from .classes import wanting
@@ -37,8 +37,7 @@ def calibration(
 
 def _bins(confidence: np.ndarray, correct: np.ndarray) -> list[Bin]:
     """The bins (a, b] of :func:`mmdpt.evaluation.calibration_error.ece`."""
-    edges = np.linspace(0, 1, BINS + 1)
-    place = (np.searchsorted(edges, confidence, side='left') - 1).clip(0)
+    edges, place = np.linspace(0, 1, BINS + 1), right_closed(confidence)
     found = []
     for i in range(BINS):
         inside = place == i
