@@ -46,10 +46,8 @@ def own_benchmark(
         allow_leaks (bool): Whether to train although the same picture is in
             more than one list. Defaults to False.
         draw_val (bool): Whether photos are put aside to choose settings on, where the data do
-            not say. False: those of val are learnt from; the test list is the same. Defaults
-            to True.
-        rename (str | Mapping[str, str], optional): Better names for classes: by the folder's, or
-            a .csv file with lines of folder,name.
+            not say. False: they are learnt from; the test list is the same. Defaults to True.
+        rename (str | Mapping[str, str], optional): Class names by folder, or a .csv of folder,name.
 
     Raises:
         FileNotFoundError: If a .txt or .csv file is missing.

@@ -12,7 +12,7 @@ from mmengine.runner import BaseLoop, Runner
 from mmdpt.evaluation.predictions import Predictions
 from mmdpt.utils.unwrap import unwrapped
 
-from .hooks import inner_datasets
+from .hooks import image_paths, inner_datasets
 
 
 class Collected(NamedTuple):
@@ -85,7 +85,8 @@ class PredictionCollector(BaseMetric):
 
     def _predictions(self, results: list) -> Predictions:
         paths, labels, rows, _ = zip(*results)
-        known = _paths(self.dataset)
+        known = image_paths(self.dataset)
+        known = [] if None in known else known
         order = list(range(len(rows)))
         if known and None not in paths:  # whatever the order of the test
             place = {path: i for i, path in enumerate(paths)}
@@ -117,14 +118,6 @@ def collect_predictions(runner: Runner, loop: BaseLoop) -> PredictionCollector:
     collector = PredictionCollector(loop.evaluator, loop.dataloader.dataset, runner.model)
     loop.evaluator.metrics.append(collector)
     return collector
-
-
-def _paths(dataset: Any) -> list[str]:
-    """``img_path`` of each image; empty if the dataset does not say it."""
-    if not hasattr(dataset, 'get_data_info'):
-        return []
-    found = [dataset.get_data_info(i).get('img_path') for i in range(len(dataset))]
-    return [] if None in found else found
 
 
 def image_keys(dataset: Any, paths: list[str]) -> list[str]:

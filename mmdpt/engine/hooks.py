@@ -23,6 +23,13 @@ def inner_datasets(dataset):
         yield from inner_datasets(part)
 
 
+def image_paths(dataset):
+    """list: ``img_path`` of each image, None where there is none; empty without descriptions."""
+    if not hasattr(dataset, 'get_data_info'):
+        return []
+    return [dataset.get_data_info(i).get('img_path') for i in range(len(dataset))]
+
+
 @HOOKS.register_module()
 class EpochSeedHook(Hook):
     """Make the randomness of an epoch a function of seed, epoch and rank.

@@ -88,11 +88,7 @@ def identity_of(found: Predictions, collected: Collected, training: dict) -> dic
     named = ('config', 'method', 'shots', 'seed', 'clip')
     used = training.get('used_for') or {}
     learnt = {key: training.get(key) for key in ('benchmark', 'subset', 'shots', 'seed')}
-    path = (training.get('checkpoint') or {}).get('path')
-    checkpoint = None
-    if path:
-        weights = osp.join(path, WEIGHTS) if is_published(path) else path
-        checkpoint = dict(name=osp.basename(path), sha256=sha256_of(weights).hexdigest())
+    checkpoint = _checkpoint(training.get('checkpoint') or {})
     return dict(
         model=dict({key: training.get(key) for key in named}, checkpoint=checkpoint),
         data={**data, **draw},
@@ -106,3 +102,13 @@ def identity_of(found: Predictions, collected: Collected, training: dict) -> dic
         ),
         scores=collected.scores,
     )
+
+
+def _checkpoint(said: dict) -> dict | None:
+    """Name and hash of what was learnt; a training has computed the hash already."""
+    path = said.get('path')
+    if not path:
+        return None
+    weights = osp.join(path, WEIGHTS) if is_published(path) else path
+    digest = said.get('sha256') or sha256_of(weights).hexdigest()
+    return dict(name=osp.basename(path), sha256=digest)

@@ -5,7 +5,7 @@ from typing import Any
 from mmengine.hooks import CheckpointHook, EarlyStoppingHook
 from mmengine.runner import Runner
 
-from .hooks import inner_datasets
+from .hooks import image_paths, inner_datasets
 
 CHOSE = 'chose_on_val'  # in the message hub, and so in the checkpoints: 'few' or 'whole'
 
@@ -56,10 +56,7 @@ def selection_of(runner: Runner, tested: set[str]) -> dict[str, Any] | None:
 
 def images_of(dataset: Any) -> set[str]:
     """Where the images of a dataset are; empty if it does not say so."""
-    if not hasattr(dataset, 'get_data_info'):
-        return set()
-    found = {dataset.get_data_info(i).get('img_path') for i in range(len(dataset))}
-    return {path for path in found if path is not None}
+    return {path for path in image_paths(dataset) if path is not None}
 
 
 def list_of(dataset: Any, default: str) -> str:

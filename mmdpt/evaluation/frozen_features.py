@@ -5,7 +5,6 @@ same features of a fixed test set in every evaluation.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +25,8 @@ from safetensors import SafetensorError, safe_open
 from torch.utils.data import DataLoader, Subset
 
 from mmdpt.utils.files import write_atomically
+
+from .feature_keys import cache_key, row_keys
 
 ROOM = 2**16  # bytes of a file beside the features
 _rows: dict[str, torch.Tensor] | None = None  # key of an image -> its feature, see keep_rows
@@ -59,22 +60,17 @@ def frozen_features(
     """Compute the features of a fixed set, or read them from the cache.
 
     Args:
-        model (PromptedCLIP): Its ``clip_features`` and ``data_preprocessor``
-            are used.
+        model (PromptedCLIP): Its ``clip_features`` and ``data_preprocessor`` are used.
         dataset (BaseDataset): A set without random transforms, or at the epoch ``view``.
-        indices (Sequence[int], optional): Which images, in which order.
-            Defaults to all.
-        batch_size (int): Images per forward pass.
-        num_workers (int): Processes that load images.
-        cache_dir (str, optional): Keep the features there. The file's name is
-            a hash of CLIP's weights, the transforms, and the files' names,
-            sizes and times: with any other of these it is not found. One
-            that was changed is made anew.
-        together (bool): All processes call this with the same arguments: each
-            computes a share, all get everything, and the first one alone
-            reads and writes the cache. Defaults to False.
-        encode (Callable, optional): Gives what is kept of normalised images,
-            (B, 3, H, W). Defaults to the model's ``clip_features``.
+        indices (Sequence[int], optional): Which images, in which order. Defaults to all.
+        batch_size, num_workers (int): Images per forward pass, and processes that load them.
+        cache_dir (str, optional): Keep the features there. The file's name is a hash of CLIP's
+            weights, the transforms, and the files' names, sizes and times: with any other of
+            these it is not found. One that was changed is made anew.
+        together (bool): All processes call this alike: each computes a share, all get everything,
+            the first one alone reads and writes the cache. Defaults to False.
+        encode (Callable, optional): Gives what is kept of normalised images, (B, 3, H, W).
+            Defaults to the model's ``clip_features``.
         width (int, optional): Its columns. Defaults to E.
         also (str): What ``encode`` depends on besides, for the file's name.
         pooled (bool): Those before the last projection. Defaults to False.
@@ -97,14 +93,13 @@ def frozen_features(
     if kept is not None:
         print_log(f'Image features read from {cache_dir}', logger='current')
         return kept
-    compute = partial(_compute_together if together else _compute, encode, model, dataset)
+    kind = _compute_together if together else _compute
+    compute = partial(kind, encode, model, dataset, batch_size, num_workers)
     if _rows is None or view is not None or together:
-        features = compute(indices, batch_size, num_workers)
+        features = compute(indices)
     else:
         keys = row_keys(model, dataset, indices, also, pooled)
-        features = _from_rows(
-            _rows, keys, indices, partial(compute, batch_size=batch_size, num_workers=num_workers)
-        )
+        features = _from_rows(_rows, keys, indices, compute)
     if path is not None:
         _write(features, path, key)
     return features
@@ -131,11 +126,12 @@ def _write(features: torch.Tensor, path: Path, key: str) -> None:
     print_log(f'Image features kept in {path}', logger='current')
 
 
-def _compute_together(encode, model, dataset, indices, *options):
+def _compute_together(encode, model, dataset, batch_size, num_workers, indices):
+    compute = partial(_compute, encode, model, dataset, batch_size, num_workers)
     rank, world = get_rank(), get_world_size()
     if len(indices) < world:
-        return _compute(encode, model, dataset, indices, *options)
-    shares = all_gather_object(_compute(encode, model, dataset, indices[rank::world], *options))
+        return compute(indices)
+    shares = all_gather_object(compute(indices[rank::world]))
     features = shares[0].new_empty(len(indices), shares[0].shape[1])
     for first, share in enumerate(shares):
         features[first::world] = share
@@ -143,7 +139,7 @@ def _compute_together(encode, model, dataset, indices, *options):
 
 
 @torch.no_grad()
-def _compute(encode, model, dataset, indices, batch_size, num_workers):
+def _compute(encode, model, dataset, batch_size, num_workers, indices):
     loader = DataLoader(
         Subset(dataset, indices),
         batch_size=batch_size,
@@ -198,55 +194,3 @@ def _checksum(features: torch.Tensor, key: str) -> str:
     digest = hashlib.sha256(f'{key} {features.dtype} {tuple(features.shape)}'.encode())
     digest.update(features.contiguous().view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def cache_key(
-    model,
-    dataset,
-    indices: list[int],
-    also: str = '',
-    pooled: bool = False,
-    view: int | None = None,
-) -> str:
-    """Hash of all that the features depend on: 32 hex digits."""
-    digest = _setting(model, dataset, also, pooled, view)
-    for i in indices:
-        digest.update(_image(dataset, i))
-    return digest.hexdigest()[:32]
-
-
-def row_keys(model, dataset, indices: list[int], also: str, pooled: bool) -> list[str]:
-    """As :func:`cache_key`, of each image by itself."""
-    setting, keys = _setting(model, dataset, also, pooled, None), []
-    for i in indices:
-        digest = setting.copy()
-        digest.update(_image(dataset, i))
-        keys.append(digest.hexdigest())
-    return keys
-
-
-def _setting(model, dataset, also: str, pooled: bool, view: int | None) -> 'hashlib._Hash':
-    digest = hashlib.sha256(also.encode())
-    clip, pre = model.clip_identity, model.data_preprocessor
-    for part in (
-        clip['arch'],
-        clip['fingerprint'],
-        str(next(model.backbone.parameters()).dtype),
-        repr(dataset.pipeline),
-        pre.to_rgb,
-        getattr(pre, 'mean', None),
-        getattr(pre, 'std', None),
-    ):
-        digest.update(f'{part}\n'.encode())
-    if pooled or view is not None:
-        digest.update(f'{pooled} {view} {getattr(dataset, "seed", None)}\n'.encode())
-    return digest
-
-
-def _image(dataset, i: int) -> bytes:
-    """What tells an image from others: its path, and when it was written or what it shows."""
-    path = dataset.get_data_info(i)['img_path']
-    if os.path.isfile(path):
-        stat = os.stat(path)
-        return f'{path}\n{stat.st_size} {stat.st_mtime_ns}\n'.encode()
-    return f'{path}\n'.encode() + dataset.images[path].tobytes()  # kept in memory, not a file

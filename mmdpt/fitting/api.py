@@ -80,12 +80,7 @@ def fit(
     asked = Asked(
         photos, out, tuple(wanted), bool(methods), shots, seed, image_dir, minutes, command
     )
-    screen = Screen(quiet)
-    found, written = go(asked, (arch, pretrained), prompts, budget, screen, config_file)
-    files = ', '.join(['model.pth', 'config.py', 'fit.json', *written])
-    screen.say(f'Results: {out} ({files}), {budget.spent():.0f} s in all')
-    screen.say(f'Classify photos: mmdpt predict {shlex.quote(osp.join(out, "model.pth"))} IMAGE...')
-    return found
+    return go(asked, (arch, pretrained), prompts, budget, Screen(quiet), config_file)
 
 
 def go(
@@ -95,8 +90,8 @@ def go(
     budget: Budget,
     screen: Screen,
     config_file: str | None,
-) -> tuple[Fit, list[str]]:
-    """All of :func:`fit` that is done quietly; the results, and the reports that are written."""
+) -> Fit:
+    """What :func:`fit` does, once it knows what was asked."""
     with ExitStack() as stack:
         stack.callback(screen.close)
         stack.enter_context(silence(osp.join(asked.out, 'fit.log')))
@@ -108,7 +103,12 @@ def go(
         winner, decision = decide(outcomes, asked)
         found = conclude(task, outcomes, winner, decision, config_file)
         screen.working('report')
-        return found, report(found, clip[1])
+        written = report(found, clip[1])
+    files = ', '.join(['model.pth', 'config.py', 'fit.json', *written])
+    screen.say(f'Results: {asked.out} ({files}), {budget.spent():.0f} s in all')
+    model = shlex.quote(osp.join(asked.out, 'model.pth'))
+    screen.say(f'Classify photos: mmdpt predict {model} IMAGE...')
+    return found
 
 
 def report(found: Fit, pretrained: str | None) -> list[str]:

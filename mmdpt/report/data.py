@@ -19,6 +19,7 @@ from mmdpt.datasets.pictures import background_of
 from mmdpt.datasets.shared import innermost
 from mmdpt.datasets.transforms import read_picture
 from mmdpt.engine.collect_predictions import image_keys
+from mmdpt.engine.hooks import image_paths
 from mmdpt.utils.values import Closed, first_fault
 
 MOST_CHECKED = 5000  # photos of which every header is read while one waits for the report
@@ -62,7 +63,7 @@ class PhotoFiles:
 
     def __init__(self, dataset: BaseFewShotDataset, pipeline: list[dict]) -> None:
         self._images = dataset.images
-        paths = [dataset.get_data_info(i)['img_path'] for i in range(len(dataset))]
+        paths = image_paths(dataset)
         self._paths = dict(zip(image_keys(dataset, paths), paths))
         loader = pipeline[0] if pipeline and isinstance(pipeline[0], dict) else {}
         self._options: dict[str, Any] = dict(

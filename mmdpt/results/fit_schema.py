@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from mmdpt.utils.files import read_regular
+from mmdpt.utils.values import first_fault
 
 from .schema import Clip, Commit, Count, Figure, Name, Part, Percent, Text
 
@@ -184,8 +185,6 @@ def read_fit(path: str) -> Fit:
         content = json.loads(read_regular(path, MAX_BYTES))
         return Fit.model_validate(dict(content, folder=osp.dirname(osp.abspath(path))))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = '.'.join(str(part)[:50] for part in first['loc'])
-        raise ValueError(f'{path!r} is no fit.json of mmdpt ({place}: {first["msg"]}).') from None
+        raise ValueError(f'{path!r} is no fit.json of mmdpt ({first_fault(error)}).') from None
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f'{path!r} is no fit.json of mmdpt ({str(error)[:200]}).') from None
