@@ -10,22 +10,7 @@ from mmdpt.paths import root
 
 from .methods import Method
 
-AUGMENTED = """train_pipeline = [
-    load,
-    resize,
-    crop,
-    dict(type='NumpyToPIL'),
-    dict(
-        type='torchvision/RandomAffine',
-        degrees=10,
-        translate=(0.06, 0.06),
-        scale=(0.9, 1.1),
-        interpolation='bilinear',
-    ),
-    dict(type='PILToNumpy'),
-    dict(type='PackInputs'),
-]"""  # of the built-in CLIP: digits and letters are not flipped
-CUSTOM = 'datasets/custom.py'
+CUSTOM, TINY = 'datasets/custom.py', 'tiny_clip_custom.py'
 CROPPED = """train_pipeline = [dict(step) for step in _base_.train_pipeline]
 train_pipeline[1].update(scale=image_size)"""
 
@@ -70,9 +55,10 @@ def compose(
         tested (bool): Whether the split has a test list; without one the training photos stand
             for it, and the figures of the training say nothing.
     """
-    if setting.arch == BUILTIN:
-        method = replace(method, **method.tiny)
-    bases = [root() / 'configs' / '_base_' / p for p in (f'methods/{method.name}.py', CUSTOM)]
+    tiny = setting.arch == BUILTIN
+    method = replace(method, **method.tiny) if tiny else method
+    places = (f'methods/{method.name}.py', TINY if tiny else CUSTOM)
+    bases = [root() / 'configs' / '_base_' / place for place in places]
     head = f'{method.title} on your own photos, as mmdpt fit has composed it.'
     listed = '' if tested else "split='train', "  # no photo is held out
     model = f', {method.model.format(**chosen)}' if method.model else ''
@@ -104,14 +90,16 @@ randomness = dict(seed={setting.seed})
 
 
 def _pipelines(arch: str) -> str:
+    if arch == BUILTIN:  # as its base has them; the model is said below
+        return """_base_.pop('tiny')
+train_pipeline, test_pipeline = _base_.train_pipeline, _base_.test_pipeline"""
     size = image_size(arch)
-    loading = f"""image_size = {size}
+    return f"""image_size = {size}
 load = dict(type='LoadPILImage', upright=True)
 resize = dict(type='ResizeEdge', scale={size}, interpolation='bicubic', backend='pillow')
 crop = dict(type='CenterCrop', crop_size={size})
 test_pipeline = [load, resize, crop, dict(type='PackInputs')]
-"""
-    return loading + (AUGMENTED if arch == BUILTIN else CROPPED)
+{CROPPED}"""
 
 
 def _training(method: Method, chosen: dict[str, Any]) -> str:
