@@ -11,6 +11,7 @@ from helpers.short_runs import short_config, train
 from helpers.tools import refused, tool
 from PIL import Image
 
+from mmdpt.datasets.shared import OWN
 from mmdpt.engine import read_checkpoint
 from mmdpt.engine.entry import write_calibration
 from mmdpt.evaluation.calibration import Calibration
@@ -18,7 +19,7 @@ from mmdpt.evaluation.calibration_error import ece
 from mmdpt.evaluation.intervals import wilson
 from mmdpt.evaluation.predictions import Predictions
 from mmdpt.report import Report, build, read_run, write_report
-from mmdpt.report.data import open_photos
+from mmdpt.report.data import Own, open_photos, training_counts
 from mmdpt.report.trust import calibration
 from mmdpt.utils.text import visible
 
@@ -417,3 +418,20 @@ def test_attention_that_cannot_be_drawn(tmp_path, photos):
 def test_mistakes_on_the_command_line(run, capsys):
     assert 'give the work directory' in refused(capsys, 'report', run / 'x')
     assert 'mmdpt_' not in refused(capsys, 'report', run / 'results.json')
+
+
+def test_own_photos_with_all_that_a_config_says_of_them(tmp_path):
+    """The report has a schema of its own, as it runs no config: it must know every option."""
+    assert set(Own.model_fields) == {'name', *OWN}
+    root = tmp_path / 'photos'
+    write_photos(root, test=5)
+    own = dict(name='Own', draw_val=False, rename=dict(cup='a cup'), classes=None, templates=None)
+    inner = dict(type='FewShotDataset', benchmark=own, data_root=str(root / 'test'))
+    train = dict(inner, split='train', shots=3, protocol=dict(imbalance=3.0))
+    config = dict(train_dataloader=dict(dataset=train))
+    counts = training_counts(config)
+    assert list(counts)[0] == 'a cup' and list(counts.values()) == [3, 1, 1]
+    inner['data_root'] = str(root)
+    test = dict(inner, split='test', protocol=dict(corruption='fog', severity=3))
+    files, reason = open_photos(dict(test_dataloader=dict(dataset=test)))
+    assert not reason and files.read('test/cup/4.png').shape == (20, 20, 3)

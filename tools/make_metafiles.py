@@ -21,8 +21,8 @@ MEASURED = dict(
     zeroshot_tiny_digits=71.2,
     coop_tiny_digits_4shot=85.5,
     coop_tiny_digits_16shot=89.4,
-    dpt_tiny_digits_4shot=89.1,
-    dpt_tiny_digits_16shot=93.0,
+    dpt_tiny_digits_4shot=89.0,
+    dpt_tiny_digits_16shot=93.2,
 )
 NO_MODELS = ('_base_', 'sweeps')  # folders of configs
 LINK = re.compile(r'`([^`<]+)\s<(https://[^>]+)>`_')

@@ -2,8 +2,9 @@
 
     python tools/train.py configs/coprompt/coprompt_tiny_digits_16shot.py
 
-All values are our own: rate and epochs are those of MaPLe on the digits, the
-weight was not searched. The sentences, too, are ours (digits.json).
+All values are our own: the epochs are those of MaPLe on the digits, the rate was
+searched (configs/sweeps/tiny_digits_search.py), the weight was not. The sentences,
+too, are ours (digits.json).
 """
 
 _base_ = ['../_base_/methods/coprompt.py', '../_base_/tiny_clip_digits.py']

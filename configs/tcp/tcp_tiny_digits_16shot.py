@@ -2,7 +2,8 @@
 
     python tools/train.py configs/tcp/tcp_tiny_digits_16shot.py
 
-All values are our own, first guesses that were not searched for.
+All values are our own. The rate was searched (configs/sweeps/tiny_digits_search.py), the
+others are first guesses.
 """
 
 _base_ = ['../_base_/methods/tcp.py', '../_base_/tiny_clip_digits.py']

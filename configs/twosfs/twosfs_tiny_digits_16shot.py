@@ -2,7 +2,7 @@
 
     python tools/train.py configs/twosfs/twosfs_tiny_digits_16shot.py
 
-The benchmark's template; the rate is that of CLIP-LoRA's example, not searched.
+The benchmark's template; the rate was searched (configs/sweeps/tiny_digits_search.py).
 """
 
 _base_ = ['../_base_/methods/twosfs.py', '../_base_/tiny_clip_digits.py']

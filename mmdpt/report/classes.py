@@ -103,7 +103,6 @@ def choose_photos(
         predictions (Predictions): The learnt model's.
         wrong (int): The most photos that it gets wrong: those it is surest of.
         unsure (int): The most photos of which it is least sure, without those before.
-
         temperature (float): What the logits are divided by. Defaults to 1.
 
     Returns:

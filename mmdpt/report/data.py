@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 
 from mmdpt.datasets import DigitsDataset, FewShotDataset
 from mmdpt.datasets.base import BaseFewShotDataset
+from mmdpt.datasets.data_protocol import DataProtocol
 from mmdpt.datasets.doctor import check_dataset
 from mmdpt.datasets.pictures import background_of
 from mmdpt.datasets.shared import innermost
@@ -37,6 +38,8 @@ class Own(Closed):
     image_dir: Text = ''
     fractions: Shares = (0.5, 0.2, 0.3)
     allow_leaks: bool = False
+    draw_val: bool = True
+    rename: Text | dict[Text, Text] | None = None
 
 
 class Source(Closed):
@@ -51,6 +54,7 @@ class Source(Closed):
     subset: Literal['all', 'base', 'new'] = 'all'
     allow_fewer: bool = False
     draws: Text | None = None
+    protocol: DataProtocol | None = None  # of the training images; photos are shown as they are
 
 
 class PhotoFiles:
@@ -161,8 +165,10 @@ def _dataset(config: Mapping[str, Any], part: str) -> tuple[BaseFewShotDataset, 
     """
     found = _described(config, part)
     said = {k: v for k, v in found.items() if k in Source.model_fields and v is not None}
+    if part == 'test':
+        said.pop('protocol', None)
     if isinstance(said.get('benchmark'), dict):
-        said['benchmark'] = {k: v for k, v in said['benchmark'].items() if v is not None}
+        said['benchmark'] = {k: v for k, v in said['benchmark'].items() if v not in (None, {})}
     try:
         source = Source.model_validate(said)
     except ValidationError as error:
