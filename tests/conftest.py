@@ -77,3 +77,13 @@ def checkpoints(tmp_path_factory):
         return folder / 'epoch_1.pth'
 
     return {method: save(method) for method in ('dpt', 'coop')}
+
+
+@pytest.fixture
+def browser():
+    """Headless Chromium that keeps a record of what it asks for."""
+    from helpers.browser import chromium
+
+    driver = chromium()
+    yield driver
+    driver.quit()

@@ -2,14 +2,13 @@
 
 import json
 import os
-import shutil
 import socket
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from helpers.browser import servers
 from helpers.checkpoints import NAMES, saved
 from helpers.short_runs import short_config, train
 from helpers.tools import ROOT, refused, tool
@@ -343,30 +342,6 @@ def test_cost(tmp_path):
 SCREENSHOT = Path(ROOT, 'docs/img/demo.png')
 
 
-@pytest.fixture
-def browser():
-    """Headless Chromium that keeps a record of what it asks for."""
-    selenium = pytest.importorskip(
-        'selenium.webdriver', reason="selenium is not installed: pip install '.[browser]'"
-    )
-    program, driver = shutil.which('chromium'), shutil.which('chromedriver')
-    if not program or not driver:
-        pytest.skip('no chromium and chromedriver: apt-get install chromium chromium-driver')
-    options = selenium.ChromeOptions()
-    options.binary_location = program
-    for argument in (
-        '--headless=new',
-        '--no-sandbox',
-        '--disable-dev-shm-usage',
-        '--window-size=1200,1000',
-    ):
-        options.add_argument(argument)
-    options.set_capability('goog:loggingPrefs', dict(performance='ALL', browser='ALL'))
-    started = selenium.Chrome(options, selenium.ChromeService(driver))
-    yield started
-    started.quit()
-
-
 class Visitor:
     """Somebody at the page.
 
@@ -423,16 +398,6 @@ class Visitor:
         self.until(lambda: not self.find('.toast-body'))
         return text
 
-    def asked(self):
-        """set[str]: Servers that the browser asked for anything."""
-        entries = [json.loads(e['message'])['message'] for e in self.driver.get_log('performance')]
-        urls = [
-            e['params']['request']['url']
-            for e in entries
-            if e['method'] == 'Network.requestWillBeSent'
-        ]
-        return {urlsplit(url).hostname for url in urls if url.startswith(('http', 'ws'))}
-
 
 @pytest.fixture
 def trained(tmp_path):
@@ -458,7 +423,7 @@ def test_click_through(gradio, browser, trained, tmp_path, monkeypatch):
     try:
         visitor = Visitor(browser, launch(page, port=free_port(), limits=limits))
         click_through(visitor, tmp_path)
-        assert visitor.asked() == {'127.0.0.1'}
+        assert servers(browser) == {'127.0.0.1'}
     finally:
         page.close()
 

@@ -88,7 +88,7 @@ def _letter(
         return
     order = sorted(seeds, key=str)
     correct = np.stack([[_of(one, seed).correct() for seed in order] for one in runs])
-    for cell, text in zip(cells, letters(_different(correct))):
+    for cell, text in zip(cells, letters(different(correct))):
         cell.letters = text
 
 
@@ -96,7 +96,7 @@ def _of(runs: dict[int | None, Outcome], seed: int | None) -> Outcome:
     return runs[seed] if seed in runs else runs[None]
 
 
-def _different(correct: np.ndarray) -> np.ndarray:
+def different(correct: np.ndarray) -> np.ndarray:
     """Whether two methods differ, (M, M), from (M, seeds, images)."""
     pairs = list(combinations(range(len(correct)), 2))
     # Holm multiplies the least p-value by the pairs
