@@ -12,6 +12,8 @@ from sklearn.datasets import load_digits
 
 import mmdpt
 from mmdpt.cli.train import main as train
+from mmdpt.engine import read_checkpoint
+from mmdpt.engine.entry import read_entry
 from mmdpt.evaluation.predictions import Predictions
 from mmdpt.fitting.hub_data import export, is_hub_data
 from mmdpt.fitting.photos import read_photos
@@ -103,6 +105,27 @@ def test_load_and_predict(fitted):
     assert list(answers.frame().columns[:3]) == ['image', 'name', 'probability']
     with pytest.raises(FileNotFoundError, match='no model at'):
         mmdpt.load(photos)
+
+
+def test_a_second_model_learns_from_the_held_out_photos_too(tmp_path):
+    photos, out = draw(tmp_path / 'photos', 6), str(tmp_path / 'out')
+    found = mmdpt.fit(photos, out, methods=['clip_adapter'], refit_all=True, minutes=5, **TINY)
+    learnt = Predictions.read(osp.join(out, 'predictions.npz'))
+    assert found.test.model.images == len(learnt.images) > 0
+    model, both = (mmdpt.load(osp.join(out, name)) for name in ('model.pth', 'model_all.pth'))
+    images = [osp.join(photos, image) for image in learnt.images]
+    answers = [[a.probability for a in one.predict(images)] for one in (model, both)]
+    assert [a.name for a in model.predict(images)] == [
+        learnt.classes[i] for i in learnt.logits.argmax(1)
+    ]
+    assert answers[0] != answers[1]  # it has learnt from them
+    assert both.inferencer.calibration == model.inferencer.calibration
+    meta = read_checkpoint(osp.join(out, 'model_all.pth'))['meta']
+    hashes = {
+        read_entry(m)['draw_hash'] for m in (meta, read_checkpoint(f'{out}/model.pth')['meta'])
+    }
+    assert len(hashes) == 2
+    assert not [name for name in os.listdir(out) if name.startswith('tmp')]
 
 
 def test_zero_shot_can_be_the_model(tmp_path):

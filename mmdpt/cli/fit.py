@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> None:
             seed=args.seed,
             image_dir=args.image_dir,
             config_file=args.write_config,
+            refit_all=args.refit_all,
             command=shlex.join([*sys.argv[0].split()[-2:], *(argv or sys.argv[1:])])[:1000],
             start=time.monotonic() - time.process_time(),  # with what was imported
         )

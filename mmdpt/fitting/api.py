@@ -16,6 +16,7 @@ from mmdpt.utils.checks import check_least
 
 from .budget import Budget
 from .compose import texts
+from .final import train_on_all
 from .methods import known
 from .runs import silence
 from .screen import Screen
@@ -35,6 +36,7 @@ def fit(
     seed: int = 1,
     image_dir: str = '',
     config_file: str | None = None,
+    refit_all: bool = False,
     quiet: bool = False,
     command: str = 'mmdpt.fit(...)',
     start: float | None = None,
@@ -61,6 +63,9 @@ def fit(
         image_dir (str): Where the paths of a CSV or split file start.
         config_file (str, optional): Write the config of the chosen method there, for
             ``mmdpt train``.
+        refit_all (bool): Afterwards train the chosen method on all photos, held-out ones too, and
+            write ``model_all.pth``. The figures are those of ``model.pth``. It takes the time of
+            one more training, beyond ``minutes``.
         quiet (bool): Print nothing.
         command (str): What ``fit.json`` says was asked.
         start (float, optional): ``time.monotonic()`` when the time began. Defaults to now.
@@ -80,7 +85,8 @@ def fit(
     asked = Asked(
         photos, out, tuple(wanted), bool(methods), shots, seed, image_dir, minutes, command
     )
-    return go(asked, (arch, pretrained), prompts, budget, Screen(quiet), config_file)
+    screen = Screen(quiet)
+    return go(asked, (arch, pretrained), prompts, budget, screen, config_file, refit_all)
 
 
 def go(
@@ -90,6 +96,7 @@ def go(
     budget: Budget,
     screen: Screen,
     config_file: str | None,
+    refit_all: bool,
 ) -> Fit:
     """What :func:`fit` does, once it knows what was asked."""
     with ExitStack() as stack:
@@ -104,6 +111,9 @@ def go(
         found = conclude(task, outcomes, winner, decision, config_file)
         screen.working('report')
         written = report(found, clip[1])
+        if refit_all:
+            screen.working('training on all photos')
+            written += train_on_all(winner, task.photos, task.folds.setting, asked.out)
     files = ', '.join(['model.pth', 'config.py', 'fit.json', *written])
     screen.say(f'Results: {asked.out} ({files}), {budget.spent():.0f} s in all')
     model = shlex.quote(osp.join(asked.out, 'model.pth'))

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 MODEL = 'model.pth'
+ALL_PHOTOS = 'model_all.pth'  # has learnt from the held-out photos, too
 
 
 @dataclass(frozen=True)

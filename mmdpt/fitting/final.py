@@ -2,11 +2,13 @@
 
 import os
 import os.path as osp
+import tempfile
 
 import torch
 from mmengine.config import Config
 
 from mmdpt.apis.calibrate import write_calibrated
+from mmdpt.datasets.split_files import Split
 from mmdpt.engine.cli import build_runner
 from mmdpt.engine.collect_predictions import collect_predictions
 from mmdpt.evaluation.calibration import calibration
@@ -15,11 +17,12 @@ from mmdpt.results.fit_schema import Tested
 from mmdpt.utils.files import write_text
 
 from .choice import lead, share
-from .classifier import MODEL
+from .classifier import ALL_PHOTOS, MODEL
 from .compare import Outcome
 from .compose import Setting, compose
 from .methods import METHODS, Method
-from .runs import configured
+from .photos import Photos, write_split
+from .runs import configured, write_config
 
 CONFIG, SPLIT = 'config.py', 'split.json'
 
@@ -54,6 +57,33 @@ def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> 
             joined(runs).write(path)
         return None
     return judged(Predictions.read(paths[0]), Predictions.read(paths[1]), method)
+
+
+def train_on_all(outcome: Outcome, photos: Photos, setting: Setting, out: str) -> list[str]:
+    """Train the chosen method on all photos, held-out ones too, which leaves none to test it.
+
+    Args:
+        outcome (Outcome): The winner's cross-validation.
+        photos (Photos): All of them.
+        setting (Setting): Of all methods.
+        out (str): Where ``model_all.pth`` goes.
+
+    Returns:
+        list[str]: What was written; nothing if there is nothing more to learn from.
+    """
+    method = METHODS[outcome.tried.name]
+    if not method.learns or not photos.test:
+        return []
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        split = osp.join(folder, SPLIT)
+        write_split(Split([*photos.train, *photos.test], [], []), split)
+        text = compose(method, setting, split, outcome.tried.settings, False)
+        cfg = configured(write_config(text, folder), folder)
+        cfg.default_hooks.checkpoint.filename_tmpl = MODEL
+        build_runner(cfg).train()
+        calibrate(outcome, folder)
+        os.replace(osp.join(folder, MODEL), osp.join(out, ALL_PHOTOS))
+    return [ALL_PHOTOS]
 
 
 def calibrate(outcome: Outcome, out: str) -> None:

@@ -44,6 +44,12 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--write-config', metavar='FILE', help="write the chosen method's config, for mmdpt train"
     )
+    parser.add_argument(
+        '--refit-all',
+        action='store_true',
+        help='afterwards train on all photos, held-out ones too: model_all.pth, which nothing '
+        'can test; its time comes on top of --minutes',
+    )
     parser.add_argument('--json', metavar='FILE', help='write fit.json here, too')
     parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--debug', action='store_true', help='show the full traceback of an error')
