@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmdpt.evaluation.intervals import wilson
+from mmdpt.evaluation.intervals import wilson_percent
 from mmdpt.results.fit_schema import Share
 
 
@@ -21,18 +21,18 @@ def share(correct: np.ndarray) -> Share:
     """Accuracy in per cent with its 95 % interval (Wilson 1927).
 
     Args:
-        correct (np.ndarray): (N,) bool, at least one.
+        correct (np.ndarray): (N,) bool, at least one; or the share of right answers per image.
     """
-    n, right = len(correct), int(np.sum(correct))
-    low, high = wilson(right, n)
-    return Share(images=n, accuracy=100 * right / n, low=100 * low, high=100 * high)
+    accuracy = 100 * float(np.mean(correct))
+    low, high = wilson_percent(accuracy, len(correct))
+    return Share(images=len(correct), accuracy=accuracy, low=low, high=high)
 
 
 def lead(best: np.ndarray, other: np.ndarray) -> tuple[float, float]:
     """How much better one is than another on the same images, and the standard error of that.
 
     Args:
-        best, other (np.ndarray): (N,) bool, right answers to the same images.
+        best, other (np.ndarray): (N,) bool, right answers to the same images, or shares of them.
 
     Returns:
         tuple: In points.
@@ -52,7 +52,8 @@ def choose(correct: dict[str, np.ndarray], titles: dict[str, str]) -> Decision:
     general.
 
     Args:
-        correct (dict): (N,) bool per method, in the order from simple to complex.
+        correct (dict): (N,) bool per method, or shares of right answers, in the order from
+            simple to complex.
         titles (dict[str, str]): What people call them.
     """
     means = {name: float(np.mean(right)) for name, right in correct.items()}

@@ -60,7 +60,7 @@ class Outcome:
 
     Attributes:
         tried: For ``fit.json``.
-        right: (N,) bool, fold by fold; None if it was left out.
+        right: (N,) bool, fold by fold, or shares of right answers; None if it was left out.
         runs: Of the chosen setting, one per fold.
         seconds: Of one training, on average.
     """

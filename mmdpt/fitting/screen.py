@@ -73,8 +73,15 @@ class Screen:
         cells = figures(tried.result)
         self.say(f'{tried.title:<26}{cells}{tried.seconds:9.1f}  {chosen}'.rstrip())
 
-    def chosen(self, chosen: Chosen) -> None:
-        """The winner."""
+    def chosen(self, chosen: Chosen, methods: list[Tried]) -> None:
+        """The winner, and the figures that the choice hung on."""
+        again = [
+            f'{m.title} {m.result.accuracy:.1f} % ({m.repeats})'
+            for m in methods
+            if m.result and m.repeats > 1
+        ]
+        if again:
+            self.say(f'Cross-validated again, with other folds: {", ".join(again)}')
         self.say(f'Chosen: {chosen.title}. {chosen.why}.')
 
     def tested(self, tested: Tested) -> None:

@@ -22,6 +22,7 @@ from .final import SPLIT, train_winner
 from .hub_data import export, is_hub_data
 from .methods import METHODS
 from .photos import Photos, deal, read_photos, thinned, write_split
+from .repeat import settle
 from .runs import write_config
 from .screen import Screen
 
@@ -52,9 +53,13 @@ class Task:
     screen: Screen
 
     def compare(self) -> list[Outcome]:
-        """Cross-validate the methods, see :func:`compare`."""
+        """Cross-validate the methods, see :func:`compare` and :func:`settle`."""
         asked = self.asked
-        return compare(asked.wanted, self.folds, self.photos, self.zero, self.screen, asked.named)
+        found = compare(asked.wanted, self.folds, self.photos, self.zero, self.screen, asked.named)
+        settle(
+            [o for o in found if o.tried.name in asked.wanted], self.folds, self.photos, self.screen
+        )
+        return found
 
 
 def begin(
@@ -160,7 +165,7 @@ def conclude(
     chosen = schema.Chosen(
         name=tried.name, title=tried.title, settings=tried.settings, why=decision.why
     )
-    screen.chosen(chosen)
+    screen.chosen(chosen, [outcome.tried for outcome in outcomes])
     screen.working(f'training {chosen.title} on all')
     test = train_winner(winner, setting, asked.out, tested)
     if test:

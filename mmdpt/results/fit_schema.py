@@ -70,6 +70,7 @@ class Tried(Part):
         settings: Those that the cross-validation chose.
         folds: Accuracy in each fold.
         result: Over the images of all folds; None if the method was left out.
+        repeats: Cross-validations, each with other folds; ``result`` is of all of them.
         left_out: The reason, if it was.
     """
 
@@ -78,6 +79,7 @@ class Tried(Part):
     settings: Annotated[dict[Name, Any], Field(max_length=20)] = {}
     folds: Annotated[list[Percent], Field(max_length=100)] = []
     result: Share | None = None
+    repeats: Annotated[int, Field(ge=1, le=100)] = 1
     seconds: Seconds = 0.0
     left_out: Text | None = None
 
