@@ -62,6 +62,11 @@ def figures(test: Predictions, val, labels, others) -> dict[str, float]:
     )
 
 
+def method_of(folder: Path) -> str:
+    """As the configs name it."""
+    return folder.name.split('_tiny_digits')[0]
+
+
 def measured(folder: Path, photos: Path) -> list[tuple[str, dict, np.ndarray]]:
     """(method, figures, bits) of a run under the benchmark's conditions, and of zero-shot CLIP."""
     results = json.loads((folder / 'results.json').read_text())
@@ -79,8 +84,8 @@ def measured(folder: Path, photos: Path) -> list[tuple[str, dict, np.ndarray]]:
         found = figures(test, logits_of(model, val), labels, logits_of(model, others))
         return dict(found, seed=results['seed']), test.correct().numpy()
 
-    rows = [(results['method'], *row('predictions.npz'))]
-    if results['method'] == 'dpt':
+    rows = [(method_of(folder), *row('predictions.npz'))]
+    if method_of(folder) == 'dpt':
         with model.zero_shot():
             rows.append(('zero_shot', *row('zero_shot.npz')))
     return rows
@@ -101,7 +106,7 @@ def collect(folder: Path) -> tuple[dict, dict]:
                 results = json.loads((run / 'results.json').read_text())
                 accuracy = 100 * test.correct().double().mean().item()
                 one = {'seed': results['seed'], condition: accuracy}
-                found = [(results['method'], one, test.correct().numpy())]
+                found = [(method_of(run), one, test.correct().numpy())]
             for method, row, correct in found:
                 rows[condition, method].append(row)
                 bits[condition, method][row['seed']] = correct
