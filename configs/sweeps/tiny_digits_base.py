@@ -1,11 +1,12 @@
-"""Base-to-new on the digits: trained on classes 0 to 4, 16 shots, seeds 1 to 3.
+r"""Base-to-new on the digits: trained on classes 0 to 4, 16 shots, seeds 1 to 3.
 
     python tools/sweep.py configs/sweeps/tiny_digits_base.py --work-dir work_dirs/base
 
 Then each checkpoint is tested on both halves:
 
     for run in work_dirs/base/*_seed?; do
-        python tools/test_protocol.py $run/*shot.py $run/epoch_*.pth --protocol base-to-new
+        python tools/test_protocol.py $run/*shot*.py $(cat $run/last_checkpoint) \
+            --protocol base-to-new
     done
 
 A head whose rows belong to the trained classes refuses others, so it is left out. GDA
