@@ -105,6 +105,14 @@ def test_unknown_command(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
+def test_the_version(capsys):
+    from mmdpt.version import __version__
+
+    for option in ('--version', '-V'):
+        assert cli.main([option]) is None
+        assert capsys.readouterr().out == f'mmdpt {__version__}\n'
+
+
 def test_a_heavy_command_has_the_whole_package(tmp_path, monkeypatch, capsys):
     """And names itself as it was typed."""
     done = command('train', 'dpt_tiny_digits_17shot', cwd=tmp_path)

@@ -204,6 +204,7 @@ def test_wrong_photos_are_refused_before_anything(tmp_path):
     shutil.copy(osp.join(photos, 'one', '0.png'), osp.join(photos, 'two', 'copy.png'))
     with pytest.raises(ValueError, match='more than one class'):
         mmdpt.fit(photos, str(tmp_path / 'out'), **TINY)
+    assert os.listdir(tmp_path / 'out') == []  # a second try finds it as the first one did
     with pytest.raises(FileNotFoundError, match='does not exist'):
         mmdpt.fit(str(tmp_path / 'none'), str(tmp_path / 'out2'), **TINY)
 

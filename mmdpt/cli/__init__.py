@@ -9,6 +9,7 @@ import sys
 from importlib import import_module
 
 from mmdpt.utils.stack import check_stack, explain
+from mmdpt.version import __version__
 
 COMMANDS = {
     'fit': 'from a folder of photos to a classifier and a report',
@@ -58,6 +59,9 @@ def main(argv: list[str] | None = None) -> int | None:
     if not argv or argv[0] in ('-h', '--help'):
         print(overview())
         return None if argv else 2
+    if argv[0] in ('-V', '--version'):
+        print(f'mmdpt {__version__}')
+        return None
     name = argv[0].replace('-', '_')
     if name not in COMMANDS:
         near = difflib.get_close_matches(name, COMMANDS, 1)

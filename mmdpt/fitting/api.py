@@ -3,10 +3,11 @@
 import os
 import os.path as osp
 import shlex
+import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from mmdpt.evaluation.frozen_features import keep_rows
 from mmdpt.evaluation.predictions import PREDICTIONS
@@ -105,7 +106,8 @@ def go(
         stack.enter_context(keep_clip())
         stack.enter_context(keep_rows())
         folder = stack.enter_context(tempfile.TemporaryDirectory())
-        task = begin(asked, clip, prompts, budget, folder, screen)
+        with as_it_was(asked.out):
+            task = begin(asked, clip, prompts, budget, folder, screen)
         outcomes = task.compare()
         winner, decision = decide(outcomes, asked)
         found = conclude(task, outcomes, winner, decision, config_file)
@@ -130,6 +132,17 @@ def report(found: Fit, pretrained: str | None) -> list[str]:
     weights = pretrained if pretrained and osp.isfile(pretrained) else None
     write_report(found.folder, pretrained=weights)
     return ['report.html']
+
+
+@contextmanager
+def as_it_was(folder: str) -> Iterator[None]:
+    """Leave a new folder empty if what is begun in it fails, so that a second try finds it so."""
+    try:
+        yield
+    except BaseException:
+        for entry in os.scandir(folder):
+            shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.remove(entry)
+        raise
 
 
 def _name(path: str) -> str:
