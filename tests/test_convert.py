@@ -12,8 +12,8 @@ from parity.golden import Golden, build_model, clip_config, read_npz
 from parity.parts import METHODS
 from parity.promptkd_teacher import taught
 
-from mmdpt.engine import CheckpointError
 from mmdpt.cli.arguments.convert_checkpoint import OWN_NAMES
+from mmdpt.engine import CheckpointError
 from mmdpt.engine.convert import from_model, into_model, read_reference
 from mmdpt.models.reference_names import RULES
 

@@ -15,7 +15,6 @@ from mmdpt.utils.outputs import OVERWRITE
 
 from .common import described_parser
 
-
 ALIKE = ('CoOp', 'CoCoOp', 'KgCoOp', 'ProGrad', 'TCP', 'VPT', 'VLP', 'DPT')
 OWN_NAMES = (  # the methods whose tensors have other names; see models/reference_names.py
     *('MaPLe', 'PromptSRC', 'MMRL', 'MMRL++', 'PromptKD', 'CLIP_Adapter', 'Tip-Adapter-F'),
