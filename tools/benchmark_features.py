@@ -62,7 +62,13 @@ def build(cfg: Config, classes: int, keys: int):
     init_default_scope('mmpretrain')
     torch.manual_seed(0)
     arch = dict(small_clip(layers=1, width=768), embed_dim=512)
-    model = dict(cfg.model, arch=arch, pretrained=None, classes=[f'c {i}' for i in range(classes)])
+    model = dict(
+        cfg.model,
+        arch=arch,
+        pretrained=None,
+        classes=[f'c {i}' for i in range(classes)],
+        data_preprocessor=dict(mean=None, std=None),  # features go as they are, as in the loop
+    )
     if 'num_keys' in model['head']:
         model['head'] = dict(model['head'], num_keys=keys)
     return MODELS.build(model)
