@@ -7,11 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from parity.golden import Golden, build_model, read_npz
+from parity import coprompt, promptkd, skiptuning, two_stage
+from parity.golden import Golden, build_model, clip_config, read_npz
 from parity.parts import METHODS
+from parity.promptkd_teacher import taught
 
+from mmdpt.cli.arguments.convert_checkpoint import OWN_NAMES
 from mmdpt.engine import CheckpointError
 from mmdpt.engine.convert import from_model, into_model, read_reference
+from mmdpt.models.reference_names import RULES
 
 GOLDEN = Path(__file__).parent / 'data/golden'
 CASES = (
@@ -26,6 +30,8 @@ CASES = (
     'clip_lora',
     'kgcoop',
     'tcp',
+    'vlp',
+    'prograd_aligned',
 )
 OPTIMIZERS = dict(  # of Dassl.pytorch's
     sgd=lambda weights: torch.optim.SGD(weights, lr=0.1, momentum=0.9),
@@ -131,6 +137,113 @@ def test_logits_are_the_reference_s(name, tmp_path):
     back = from_model(model, method)
     assert set(back) == set(start)
     assert all(torch.equal(back[n].float(), start[n]) for n in start)
+
+
+def read(name):
+    meta, arrays = read_npz(GOLDEN / f'{name}.npz')
+    return Golden(GOLDEN, meta, arrays, 'float64')
+
+
+def starts(golden, prefix='param/'):
+    return {k: torch.from_numpy(v) for k, v in golden.starts(prefix).items()}
+
+
+def test_the_command_knows_the_methods_with_names_of_their_own():
+    assert set(OWN_NAMES) == set(RULES)
+
+
+@pytest.mark.parametrize('name', ['promptkd_base2novel', 'promptkd_cross'])
+def test_promptkd(name, tmp_path):
+    """As their trainer saves it: the student's frozen tower, convolutions of one pixel and the
+    batch norm's running statistics. The text features are the teacher's, which the config names."""
+    golden = read(name)
+    theirs = {**starts(golden), **starts(golden, 'buffer/')}
+    frozen = {
+        'image_encoder.conv1.weight': torch.zeros(1),
+        'logit_scale': torch.zeros(()),
+        'VPT_image_trans.conv1.1.num_batches_tracked': torch.tensor(8),
+    }
+    file = dassl_file(tmp_path / 'model.pth.tar-20', {**theirs, **frozen})
+    with pytest.raises(CheckpointError, match='lack the text features.*set model.teacher'):
+        into_model(
+            build_model(golden, False, **promptkd.parts(golden)), read_reference(file), 'PromptKD'
+        )
+    with taught(golden) as (teacher, _):
+        model = build_model(golden, False, **promptkd.parts(golden), teacher=teacher)
+        into_model(model, read_reference(file), 'PromptKD')
+    for key, logits in promptkd.evaluated(golden, model).items():
+        wanted = torch.from_numpy(golden.arrays[f'out/eval_{key}'])
+        torch.testing.assert_close(logits, wanted, rtol=1e-9, atol=1e-9)
+    back = from_model(model, 'PromptKD')
+    assert set(back) == set(theirs)
+    assert all(torch.equal(back[n].float(), theirs[n].float()) for n in theirs)
+
+
+def test_coprompt(tmp_path):
+    golden = read('coprompt')
+    theirs = starts(golden)
+    frozen = {'prompt_learner.ZS_image_encoder.conv1.weight': torch.zeros(1)}
+    model = coprompt.build(golden, start_values=False)
+    into_model(
+        model, read_reference(dassl_file(tmp_path / 'file', {**theirs, **frozen})), 'CoPrompt'
+    )
+    with torch.no_grad():
+        logits = model.eval()(golden.images())
+    wanted = torch.from_numpy(golden.arrays['out/logits'])
+    torch.testing.assert_close(logits, wanted, rtol=1e-9, atol=1e-9)
+    back = from_model(model, 'CoPrompt')
+    assert set(back) == set(theirs)
+    assert all(torch.equal(back[n].float(), theirs[n]) for n in theirs)
+
+
+def test_two_stages(tmp_path):
+    """A file with the classifier is of the second stage: it classifies, not the text features."""
+    golden = read('twosfs_stage2')
+    theirs = {**starts(golden), **starts(golden, 'fixed/')}
+    model = two_stage.build(golden)
+    theirs = {n: t for n, t in theirs.items() if n == 'classifier' or '.ln_' in n}
+    assert set(theirs) == set(from_model(model, '2SFS'))
+    into_model(model, read_reference(dassl_file(tmp_path / 'file', theirs)), '2SFS')
+    with torch.no_grad():
+        logits = model.eval()(golden.images())
+    wanted = torch.from_numpy(golden.arrays['out/seen_logits'])
+    assert model.head.started == 1 and logits.shape == wanted.shape
+    back = from_model(model, '2SFS')
+    assert all(torch.equal(back[n].float(), theirs[n]) for n in theirs)
+
+
+def whole_towers(golden, changed):
+    """SkipTuning's file: both towers of CLIP, ``changed`` blocks after a training."""
+    _, weights = clip_config(GOLDEN / golden.meta['clip'])
+    found = {}
+    for name, tensor in weights.items():
+        theirs = name.replace('visual.', 'image_encoder.')
+        theirs = theirs if theirs != name else f'text_encoder.{name}'
+        if name in ('logit_scale', 'token_embedding.weight'):
+            theirs = name
+        learnt = any(f'resblocks.{i}.' in name for i in changed)
+        noise = torch.randn_like(tensor, dtype=torch.float32) * 0.01
+        found[theirs] = (name, tensor.float() + noise if learnt else tensor)
+    return found
+
+
+def test_skiptuning(tmp_path):
+    """The blocks below are CLIP's own and left out; changed ones are refused."""
+    golden = read('skiptuning')
+    first = golden.meta['start_layer']
+    towers = whole_towers(golden, range(first, 9))
+    model = build_model(golden, **skiptuning.parts(golden))
+    file = dassl_file(tmp_path / 'file', {n: t for n, (_, t) in towers.items()})
+    into_model(model, read_reference(file), 'SkipTuning')
+    clip = golden._replace(arrays={f'fixed/{own}': t.numpy() for own, t in towers.values()})
+    with torch.no_grad():
+        logits, wanted = (m.eval()(golden.images()) for m in (model, build_model(clip)))
+    torch.testing.assert_close(logits, wanted, rtol=1e-9, atol=1e-9)
+    back = from_model(model, 'SkipTuning')
+    assert back and all(torch.equal(back[n].float(), towers[n][1].float()) for n in back)
+    other = {n: t for n, (_, t) in whole_towers(golden, range(first - 1, 9)).items()}
+    with pytest.raises(CheckpointError, match=r'resblocks.*set model.tuning.first'):
+        into_model(model, other, 'SkipTuning')
 
 
 def test_bare_prompt_learner(tmp_path):

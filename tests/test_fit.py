@@ -205,8 +205,9 @@ def test_wrong_photos_are_refused_before_anything(tmp_path):
     with pytest.raises(ValueError, match='more than one class'):
         mmdpt.fit(photos, str(tmp_path / 'out'), **TINY)
     assert os.listdir(tmp_path / 'out') == []  # a second try finds it as the first one did
-    with pytest.raises(FileNotFoundError, match='does not exist'):
+    with pytest.raises(FileNotFoundError, match='does not exist.*PHOTOS may be') as error:
         mmdpt.fit(str(tmp_path / 'none'), str(tmp_path / 'out2'), **TINY)
+    assert 'cfg-options' not in str(error.value)  # which fit does not have
 
 
 def test_a_folder_with_something_in_it_is_kept(tmp_path):

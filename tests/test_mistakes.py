@@ -78,7 +78,8 @@ def test_wrong_folder(photos, capsys):
     Path('all').mkdir()
     Path('photos').rename('all/photos')
     line = mistake(capsys, 'train', GDA, '--cfg-options', f'{OWN}all')
-    assert 'It has folders' in line and 'set dataset.data_root=all/photos' in line
+    assert 'It has folders' in line and 'give this folder instead' in line
+    assert 'dataset.data_root=all/photos' in line
 
 
 def test_photos_of_an_iphone(photos, capsys):

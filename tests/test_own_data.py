@@ -191,7 +191,7 @@ def new_class_in_test(folder):
         (empty_class, "class folder .*cup' has no image. Put images into it"),
         (no_folders, 'has no subfolders. Own data may be'),
         (one_class, r"has 1 class\(es\) \['fork'\]; a classifier needs at least"),
-        (no_test, 'has no test images. dataset.data_root is'),
+        (no_test, 'has no test images. Your photos are looked for in'),
         (new_class_in_test, "the class 'pan' of .* has no train image"),
     ],
 )
@@ -268,7 +268,9 @@ def test_rare_class_is_a_slip(tmp_path):
 
 
 def test_wrong_places(photos, tmp_path):
-    with pytest.raises(FileNotFoundError, match='nothing. does not exist. dataset.data_root is'):
+    with pytest.raises(
+        FileNotFoundError, match='nothing. does not exist. Your photos are looked for in'
+    ):
         FewShotDataset({}, data_root=str(tmp_path / 'nothing'))
     with pytest.raises(ValueError, match='neither a folder nor a .csv'):
         FewShotDataset({}, data_root=str(photos / 'cup/0.jpg'))

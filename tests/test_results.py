@@ -467,3 +467,32 @@ def test_runs_of_a_sweep(tmp_path):
     assert cells['linear_probe', '4 shots'] == '61.00' and cells['zero_shot', '0 shots'] == '40.00'
     assert cells['zero_shot_ensemble', '0 shots'].startswith('45.00')
     assert not [w for w in warnings if 'linear_probe' in w]
+
+
+def test_results_without_a_clip_are_of_their_config_s(tmp_path):
+    """Zero-shot CLIP that a sweep tests, and MMPretrain's classifier on our tower, whose results
+    name no CLIP: the config beside them does. One name, so one row, and no name in brackets."""
+    write_run(tmp_path, 'dpt', seed=1, zero_shot=45.0, change=dict(clip=dict(arch='mmdpt-tiny')))
+    about = dict(benchmark='Digits', shots=None, seed=None, few_shot=None)
+    for method, model, results in (
+        (
+            'zeroshot',
+            dict(arch='mmdpt-tiny'),
+            dict(about, evaluation_only=True, zero_shot={'accuracy/top1': 45.0}),
+        ),
+        (
+            'vpt_linear',
+            dict(type='ImageClassifier', backbone=dict(arch='mmdpt-tiny')),
+            dict(about, shots=4, seed=1, clip=None, few_shot={'accuracy/top1': 60.0}),
+        ),
+    ):
+        folder = tmp_path / method
+        folder.mkdir()
+        config = folder / f'{method}_tiny_digits.py'
+        config.write_text(f'model = {model!r}')
+        (folder / 'results.json').write_text(json.dumps(sealed(dict(results, config=str(config)))))
+    rows, warnings = collect(find_runs([str(tmp_path)]))
+    assert {row.arch for row in rows} == {'mmdpt-tiny'} and not warnings
+    assert [row.method for row in rows] == ['zero_shot', 'dpt', 'vpt_linear']
+    ((panel,), left_out) = panels(rows, ['zero_shot', 'dpt', 'vpt_linear'])
+    assert panel.stars == {'zero_shot': [45.0]} and not left_out

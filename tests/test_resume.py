@@ -22,6 +22,7 @@ from mmdpt.engine import read_checkpoint
 from mmdpt.engine.cli import build_runner
 
 EPOCHS, BREAK = 4, 2
+QUICK = 'clap'  # killed in every test run: kept features, an order of its own, multipliers
 TINY = [
     'train_dataloader.dataset.shots=2',
     'test_dataloader.dataset.indices=20',
@@ -121,8 +122,9 @@ def test_killed_after_the_last_checkpoint(tmp_path):
     assert differences(parts(str(tmp_path / 'whole')), wanted) == [] and last.read_bytes() == before
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('method', METHODS)
+@pytest.mark.parametrize(
+    'method', [m if m == QUICK else pytest.param(m, marks=pytest.mark.slow) for m in METHODS]
+)
 def test_killed_twice(method, tmp_path):
     """SIGKILL to tools/train.py at random moments."""
     found = run(method, str(tmp_path), kills=2)

@@ -13,5 +13,6 @@ model = dict(
     text_prompt=dict(space_dim=64, layers=[2, 3, 4], mix=0.7),
     head=dict(weight=0.5, rank=16),
 )
+# the best of eight trials (89.7 % on the pool half; 83.4 with 3e-3)
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='AdamW', lr=1.2e-2))
 train_cfg = dict(max_epochs=30)

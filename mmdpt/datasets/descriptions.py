@@ -65,7 +65,8 @@ def own_benchmark(
         classes=classes,
         templates=tuple(templates),
         image_dir=image_dir,
-        source=f'Your own data may be {FORMS}.',
+        source='--cfg-options dataset.data_root=FOLDER says where they are. Your own data may be '
+        f'{FORMS}.',
         layout='own',
         fractions=_three_shares(fractions),
         allow_leaks=allow_leaks,

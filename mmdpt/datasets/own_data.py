@@ -34,10 +34,7 @@ class OwnData(Layout):
         return []
 
     def remedy(self):
-        return (
-            f'dataset.data_root is {self.data_root!r}: --cfg-options dataset.data_root=FOLDER says '
-            f'where your photos are. {self.benchmark.source}'
-        )
+        return f'Your photos are looked for in {self.data_root!r}. {self.benchmark.source}'
 
     def check(self, only_files=False):
         if not osp.exists(self.data_root):

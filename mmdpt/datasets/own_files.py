@@ -69,8 +69,9 @@ def _without_image(folder: str, name: str) -> str:
         )
     if others['/']:
         return (
-            'It has folders: if those are the classes, set dataset.data_root='
-            f'{osp.join(folder, name)}; otherwise put the images directly into it.'
+            'It has folders: if those are the classes, give this folder instead (a config: '
+            f'dataset.data_root={osp.join(folder, name)}); otherwise put the images directly into '
+            'it.'
         )
     return 'Put images into it (jpg, png, webp, ...), or remove it.'
 

@@ -66,8 +66,8 @@ def stand_ins() -> list:
 # Frozen parts of CLIP that such files may hold as well.
 FROZEN = re.compile(
     r'(prompt_learner\.)?(token_(prefix|suffix|middle)\w*|name_lens)$|'
-    r'(image_encoder|text_encoder)\.|(prompt_learner\.)?clip_model|'
-    r'logit_scale$|.*(positional_embedding|token_embedding\.weight)$'
+    r'(image_encoder|text_encoder)\.|(prompt_learner\.)?(clip_model|ZS_image_encoder\.)|'
+    r'logit_scale$|.*(positional_embedding|token_embedding\.weight|num_batches_tracked)$'
 )
 
 
@@ -146,10 +146,16 @@ def into_model(model, tensors: dict[str, torch.Tensor], method: str = 'DPT') -> 
             CoOp's family need none.
 
     Raises:
-        CheckpointError: If a name is unknown, or a learnt tensor has integers.
+        CheckpointError: If a name is unknown, a learnt tensor has integers, the model lacks the
+            teacher that it learns from, or a block was tuned that the model does not tune.
         ValueError: If the tensors are not those that the model learns.
     """
     rules = rules_of(method)
+    if 'teacher' in model.head.requires and model.sides.teacher is None:
+        raise CheckpointError(
+            f'the files of {method} lack the text features of the teacher: set model.teacher '
+            'to the one of that training'
+        )
     known = {n: t for n, t in tensors.items() if is_learnt(n, rules)}
     for name, tensor in known.items():
         if not tensor.is_floating_point():
@@ -164,10 +170,45 @@ def into_model(model, tensors: dict[str, torch.Tensor], method: str = 'DPT') -> 
                 f'learnt by {method} nor a frozen part of CLIP. Choose the '
                 'method, or the prefix of the names'
             )
-    state = from_reference(known, rules)
-    # What is saved besides parameters stays as the config has it.
-    state.update({n: t for n, t in model.named_buffers() if n in model.learnt_names})
-    model.load_state_dict(state)
+    state = untuned_left_out(model, from_reference(known, rules))
+    # What is saved here and not there, such as labels, stays as the config has it.
+    kept = without_their_name(model, rules)
+    if 'head.started' in kept:  # of 2SFS: who has a classifier is in the second stage
+        kept['head.started'] = torch.ones_like(kept['head.started'])
+    model.load_state_dict({**kept, **state})
+
+
+def untuned_left_out(model, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Leave out blocks that the model does not tune, which files of whole towers hold, too.
+
+    Raises:
+        CheckpointError: If such a block is not CLIP's own.
+    """
+    towers, found = dict(image=model.backbone, text=model.text_tower), dict(state)
+    for name in sorted(n for n in set(state) - model.learnt_names if n.startswith('tuning.')):
+        _, tower, path = name.split('.', 2)
+        own = dict(towers[tower].named_parameters()).get(path)
+        if own is None or own.shape != found[name].shape:
+            continue  # loading refuses it
+        theirs = found.pop(name)
+        coarse = max(torch.finfo(kind).eps for kind in (own.dtype, theirs.dtype))
+        if not torch.allclose(own.double(), theirs.double(), rtol=coarse, atol=0):
+            raise CheckpointError(
+                f"the file's {path} of the {tower} tower is not that of CLIP's weights, and the "
+                'model does not tune it: set model.tuning.first and model.pretrained as in that '
+                'training'
+            )
+    return found
+
+
+def without_their_name(model, rules) -> dict[str, torch.Tensor]:
+    """What a checkpoint of ours holds besides what the reference has a name for."""
+    buffers = {n for n, _ in model.named_buffers()}
+    return {
+        n: t
+        for n, t in model.state_dict().items()
+        if n in buffers and not is_learnt(n, rules, ours=True)
+    }
 
 
 def from_model(model, method: str = 'DPT') -> dict[str, torch.Tensor]:
@@ -176,5 +217,6 @@ def from_model(model, method: str = 'DPT') -> dict[str, torch.Tensor]:
     Raises:
         ValueError: If something has no name there.
     """
-    learnt = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
-    return to_reference(learnt, rules_of(method))
+    rules, state = rules_of(method), model.state_dict()
+    ours = set(state) - set(without_their_name(model, rules))
+    return to_reference({n: state[n].detach().clone() for n in sorted(ours)}, rules)

@@ -11,7 +11,7 @@ from typing import Literal
 from mmdpt.datasets import get_layout, own_benchmark
 from mmdpt.datasets.doctor import check_dataset
 from mmdpt.datasets.layouts import Layout
-from mmdpt.datasets.own_files import divide
+from mmdpt.datasets.own_files import FORMS, divide
 from mmdpt.datasets.sampling import group_by_label, sample_few_shot
 from mmdpt.datasets.split_files import Item, Split
 from mmdpt.datasets.twins import find_twins, places
@@ -64,6 +64,7 @@ def read_photos(path: str, seed: int = 1, shots: int | None = None, image_dir: s
         ValueError: If something is wrong with them; each finding says what to do.
     """
     benchmark = own_benchmark('Photos', image_dir=image_dir, fractions=(1, 0, 0))
+    benchmark = replace(benchmark, source=f'PHOTOS may be {FORMS}.')  # no config names them
     layout = get_layout(benchmark, osp.expanduser(path))
     layout.check()
     findings = check_dataset(layout)

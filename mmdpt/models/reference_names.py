@@ -101,10 +101,11 @@ RULES['PromptKD'] = RULES['PromptSRC'][2:] + [
     }.items()
     for kind in kinds
 ]
+_CONVOLUTION = re.compile(r'VPT_image_trans\.conv1\.[03]\.weight')  # of one pixel: a matrix
 RULES['CLIP_Adapter'] = [(f'adapter.fc.{i}.weight', f'head.adapter.{i}.weight') for i in (0, 2)]
 RULES['Tip-Adapter-F'] = [('adapter.weight', 'head.keys')]
 RULES['CLIP-LoRA'] = list(_LORA.items())
-RULES['2SFS (two-stage few-shot adaptation)'] = [('classifier', 'head.weight')] + [
+RULES['2SFS'] = [('classifier', 'head.weight')] + [
     (f'{theirs}transformer.resblocks.{{}}.{ln}.{kind}', f'tuning.{ours}.{{}}.{ln}.{kind}')
     for theirs, ours in (('visual.', 'image'), ('', 'text'))
     for ln in ('ln_1', 'ln_2')
@@ -140,13 +141,13 @@ RULES['CoPrompt'] = [
 
 
 def rules_of(method: str) -> Rules:
-    """The rules of a method, by its name in the public code."""
-    return RULES.get(method, DPT)
+    """The rules of a method, by its name in the public code, perhaps with words in brackets."""
+    return RULES.get(method.split(' (')[0], DPT)
 
 
-def is_learnt(name: str, rules: Rules = DPT) -> bool:
-    """Whether the reference learns a tensor of this name."""
-    whole = [(re.sub(r'\[.*\]', '', theirs), '', 0) for theirs, _ in rules]
+def is_learnt(name: str, rules: Rules = DPT, ours: bool = False) -> bool:
+    """Whether the reference learns a tensor of this name, theirs or ours."""
+    whole = [(re.sub(r'\[.*\]', '', _number(*rule)[ours]), '', 0) for rule in rules]
     return _rename(name, whole) is not None
 
 
@@ -165,7 +166,7 @@ def from_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     """
     return _translate(
         # without the plain prompts of a DPT that has none: BOTTOMLIMIT 1
-        {name: tensor for name, tensor in tensors.items() if tensor.numel()},
+        {name: _matrix(name, tensor) for name, tensor in tensors.items() if tensor.numel()},
         [_number(*rule) for rule in rules],
         'is not a learnt tensor of this method (default: CoOp, '
         'CoCoOp, VPT, DPT) that this version knows',
@@ -176,7 +177,17 @@ def to_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     """Rename our learnt tensors to the reference's; the way back of
     :func:`from_reference`."""
     back = [(ours, theirs, -shift) for theirs, ours, shift in (_number(*rule) for rule in rules)]
-    return _translate(tensors, back, 'has no name in the reference code')
+    found = _translate(tensors, back, 'has no name in the reference code')
+    return {
+        name: tensor[..., None, None] if _CONVOLUTION.fullmatch(name) else tensor
+        for name, tensor in found.items()
+    }
+
+
+def _matrix(name: str, tensor: torch.Tensor) -> torch.Tensor:
+    """A convolution of one pixel as the matrix that it is."""
+    is_one = _CONVOLUTION.fullmatch(name) and tensor.shape[2:] == (1, 1)
+    return tensor[..., 0, 0] if is_one else tensor
 
 
 def _number(theirs: str, ours: str) -> tuple[str, str, int]:

@@ -112,7 +112,8 @@ def _described(results: dict, path: Path) -> Row:
     return Row(
         method=(results.get('method') or method)
         + (' (best on val)' if results.get('selected') else ''),
-        arch=str(clip.get('arch') or arch),
+        # an evaluation's results and a backbone's name no CLIP; the config beside them does
+        arch=str(clip.get('arch') or _of_config(path.parent).arch or arch),
         dataset=results.get('benchmark') or dataset or '?',
         subset=results.get('subset') or 'all',
         shots=results['shots'],
@@ -166,7 +167,8 @@ def _said(cfg: dict, file: str) -> dict[str, Any]:
         seed=(cfg.get('randomness') or {}).get('seed'),
     ).model_dump(include={'method', 'benchmark', 'subset', 'shots', 'seed'})
     # of a config of sizes its name stands for the architecture
-    named = (cfg.get('model') or {}).get('arch')
+    model = cfg.get('model') or {}
+    named = model.get('arch') or (model.get('backbone') or {}).get('arch')
     arch = named if isinstance(named, str) and len(named) <= 200 else arch
     data = UNLABELLED if train.get('unlabelled') else ''
     data = ', '.join(filter(None, [data, read_protocol(shared.get('protocol')).name]))

@@ -23,7 +23,6 @@ SAYS = ('template', 'projector', 'replaced', 'evaluation', 'note_zero_gradient')
 
 def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
-    golden = golden._replace(arrays={k: _flat(v) for k, v in golden.arrays.items()})
     check_settings(golden)
     with taught(golden) as (config, taught_by):
         model = build_model(golden, **parts(golden), teacher=config)
@@ -41,17 +40,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
     found.update(step(golden, model))
     model.load_state_dict(start)
     found.update(trajectory(golden, model))
-    return {k: _conv(k, torch.as_tensor(v).detach()).numpy() for k, v in found.items()}
-
-
-def _flat(array: np.ndarray) -> np.ndarray:
-    """A 1x1 convolution as the matrix that it is."""
-    return array[..., 0, 0] if array.ndim == 4 and array.shape[2:] == (1, 1) else array
-
-
-def _conv(key: str, tensor: torch.Tensor) -> torch.Tensor:
-    is_conv = key.endswith(('conv1.0.weight', 'conv1.3.weight'))
-    return tensor[..., None, None] if is_conv else tensor
+    return {k: torch.as_tensor(v).detach().numpy() for k, v in found.items()}
 
 
 def check_settings(golden: Golden) -> None:

@@ -15,6 +15,12 @@ from mmdpt.utils.outputs import OVERWRITE
 
 from .common import described_parser
 
+ALIKE = ('CoOp', 'CoCoOp', 'KgCoOp', 'ProGrad', 'TCP', 'VPT', 'VLP', 'DPT')
+OWN_NAMES = (  # the methods whose tensors have other names; see models/reference_names.py
+    *('MaPLe', 'PromptSRC', 'MMRL', 'MMRL++', 'PromptKD', 'CLIP_Adapter', 'Tip-Adapter-F'),
+    *('CLIP-LoRA', '2SFS', 'SkipTuning', 'CoPrompt'),
+)
+
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
@@ -27,9 +33,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--method',
         default='DPT',
-        help='MaPLe, PromptSRC, CLIP_Adapter, Tip-Adapter-F, '
-        'CLIP-LoRA; CoOp, CoCoOp, KgCoOp, ProGrad, VPT, VLP '
-        'and DPT need none',
+        choices=(*ALIKE, *OWN_NAMES),
+        metavar='M',
+        help=f'its name in the public code: {", ".join(OWN_NAMES)}; {", ".join(ALIKE)} need none',
     )
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return parser.parse_args(argv)
