@@ -21,7 +21,8 @@ def compile_step(model: nn.Module, **options: Any) -> None:
 
     Args:
         model (PromptedCLIP): The model.
-        **options: Of ``torch.compile``. ``dynamic`` defaults to False: static shapes.
+        **options: Of ``torch.compile``. ``dynamic`` defaults to False: static shapes;
+            ``fullgraph`` to True: one graph, or an error that says what breaks it.
 
     Raises:
         ValueError: If what a part does in a step is no function of tensors.
@@ -67,7 +68,7 @@ class CompiledLosses:
         self.text, self.ready = model.text, set[bool]()
         self.graphs = options.get('mode') in GRAPHS
         self.compiled = torch.compile(
-            type(model).losses.__get__(model), **{'dynamic': False, **options}
+            type(model).losses.__get__(model), **{'dynamic': False, 'fullgraph': True, **options}
         )
 
     def __call__(self, inputs: torch.Tensor, data_samples: list) -> dict[str, torch.Tensor]:
