@@ -85,7 +85,7 @@ def test_whatever_changes_is_computed_anew(tmp_path):
 
 
 def test_files_on_disk_count_by_size_and_time(tmp_path):
-    from mmdpt.evaluation.frozen_features import cache_key
+    from mmdpt.evaluation.feature_keys import Work, cache_key
 
     r = runner(tmp_path)
     photo = tmp_path / 'photo.png'
@@ -97,12 +97,12 @@ def test_files_on_disk_count_by_size_and_time(tmp_path):
         def get_data_info(self, i):
             return dict(img_path=str(photo))
 
-    keys = [cache_key(r.model, OneFile(), [0])]
+    keys = [cache_key(Work(r.model, OneFile()), [0])]
     os.utime(photo, ns=(1, 1))
-    keys.append(cache_key(r.model, OneFile(), [0]))
+    keys.append(cache_key(Work(r.model, OneFile()), [0]))
     photo.write_bytes(b'12345')
     os.utime(photo, ns=(1, 1))
-    keys.append(cache_key(r.model, OneFile(), [0]))
+    keys.append(cache_key(Work(r.model, OneFile()), [0]))
     assert len(set(keys)) == 3
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.promptkd_runs import IMAGES, runner, trained
 
-from mmdpt.evaluation.teacher_logits import teacher_logits
+from mmdpt.evaluation import frozen_features
 
 
 def kept(folder, **options):
@@ -67,7 +67,8 @@ def test_the_key_of_kept_answers(tmp_path):
     model, dataset, folder = found.model, found.train_dataloader.dataset, tmp_path / 'cache'
 
     def files(view=0):
-        logits = teacher_logits(model, dataset, view, 100, 0, str(folder))
+        dataset.set_epoch(view)
+        logits = frozen_features(model, dataset, None, 'logits', view, str(folder))
         assert logits.shape == (IMAGES, 10)
         return len(list(folder.iterdir()))
 

@@ -125,6 +125,7 @@ COMMANDS = [
     ('export', 'x.pth', '--json', 'FILE'),
     ('test_protocol', 'c.py', 'x.pth', '--protocol', 'base-to-new', '--json', 'FILE'),
     ('sweep', 'sweep.json', '--json', 'FILE'),
+    ('cache', '--json', 'FILE'),
 ]
 FILES = dict(
     CONTENT_PTH=('x.pth', b'PK\x03\x04'),

@@ -10,4 +10,4 @@ _base_ = ['../_base_/methods/ape.py', '../_base_/datasets/eurosat.py']
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name, head=dict(num_keys=160))
 train_dataloader = dict(dataset=dict(shots=16))
 train_cfg = dict(_base_.pop('loop'))
-test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')
+test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir=True)

@@ -10,4 +10,4 @@ _base_ = ['../_base_/methods/clap.py', '../_base_/tiny_clip_digits.py']
 model = dict(**_base_.pop('tiny'))
 train_dataloader = dict(batch_size=256)
 train_cfg = dict(_base_.pop('loop'), max_epochs=300)
-test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')
+test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir=True)

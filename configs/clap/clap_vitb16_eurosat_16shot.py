@@ -10,4 +10,4 @@ _base_ = ['../_base_/methods/clap.py', '../_base_/datasets/eurosat.py']
 model = dict(arch='ViT-B-16-quickgelu', classes=_base_.dataset.name)
 train_dataloader = dict(batch_size=256, dataset=dict(shots=16))
 train_cfg = dict(_base_.pop('loop'), max_epochs=300)
-test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')
+test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir=True)

@@ -13,4 +13,4 @@ train_cfg = dict(_base_.pop('loop'), max_epochs=300)
 # the authors' 0.1 hardly leaves zero-shot CLIP in 300 epochs here (74.7 % on the pool half); the
 # largest of eight trials was best (95.5)
 optim_wrapper = dict(optimizer=dict(lr=25.6))
-test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')
+test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir=True)

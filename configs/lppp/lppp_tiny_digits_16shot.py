@@ -9,4 +9,4 @@ _base_ = ['../_base_/methods/lppp.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'))
 train_cfg = _base_.pop('loop')
-test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')
+test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir=True)

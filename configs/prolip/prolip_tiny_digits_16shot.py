@@ -9,4 +9,4 @@ _base_ = ['../_base_/methods/prolip.py', '../_base_/tiny_clip_digits.py']
 
 model = dict(**_base_.pop('tiny'))
 train_cfg = dict(_base_.pop('loop'), views=20)
-test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')
+test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir=True)

@@ -34,9 +34,10 @@ COMMANDS = {
     'calibrate': 'make probabilities believable, and find when to say "not sure"',
     'suggest': 'choose the photos to label next',
     'publish': 'share a trained model without pickles',
+    'cache': 'list or clear the kept features of frozen models',
     'demo': 'a local web page to try models',
 }
-LIGHT = ('collect_results', 'plot_few_shot')  # they need neither torch nor MMPretrain
+LIGHT = ('collect_results', 'plot_few_shot', 'cache')  # they need neither torch nor MMPretrain
 
 
 def overview() -> str:

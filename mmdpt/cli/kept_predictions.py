@@ -6,12 +6,11 @@ import os.path as osp
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from ..engine.collect_predictions import PredictionCollector
+from ..engine.collect_predictions import Collected
 from ..engine.prediction_files import write_predictions
+from ..evaluation.predictions import TESTED
 from ..utils.unwrap import unwrapped
 from .test_protocol import training_of
-
-NAME = 'test_predictions.npz'
 
 
 def tested_training(args: argparse.Namespace, runner: Runner, checkpoint: dict | None) -> dict:
@@ -38,16 +37,15 @@ def tested_training(args: argparse.Namespace, runner: Runner, checkpoint: dict |
 
 
 def keep_predictions(
-    args: argparse.Namespace, runner: Runner, training: dict, collector: PredictionCollector
+    args: argparse.Namespace, runner: Runner, training: dict, collected: Collected
 ) -> None:
     """Write the predictions of a test into its folder, and say where; the first process does."""
-    collected = collector.take()
     if not is_main_process():
         return
     if collected.found is None:
-        print(f'warning: {NAME} is not written: {collected.reason}')
+        print(f'warning: {TESTED} is not written: {collected.reason}')
         return
-    path = osp.join(runner.work_dir, NAME)
+    path = osp.join(runner.work_dir, TESTED)
     about = dict(training, checkpoint=args.checkpoint and dict(path=args.checkpoint))
     write_predictions(collected, path, about)
     print(f'predictions: {path}')

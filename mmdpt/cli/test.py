@@ -160,13 +160,15 @@ def main(argv: list[str] | None = None) -> None:
         collector = collect_predictions(runner, runner.test_loop)
         if item == 'pred':
             write_predictions(runner, args.out)
+            collected = collector.take()
         else:
             metrics = {k: float(v) for k, v in runner.test().items()}
+            collected = collector.take()
             if item and is_main_process():
                 write_metrics(metrics, args.out)
             if args.transductive and is_main_process():
-                tell_transductive(args, runner, checkpoint, training, metrics)
-        keep_predictions(args, runner, training, collector)
+                tell_transductive(args, runner, checkpoint, training, metrics, collected)
+        keep_predictions(args, runner, training, collected)
 
 
 def write_predictions(runner, path):

@@ -10,22 +10,17 @@ from copy import deepcopy
 from mmengine.dist import is_main_process
 
 from ..engine import for_runner, read_checkpoint
-from ..engine.cli import (
-    build_runner,
-    friendly_errors,
-    load_config,
-    merge_options,
-    set_loader_defaults,
-)
+from ..engine.cli import friendly_errors, load_config, merge_options, set_loader_defaults
 from ..engine.entry import read_entry
+from ..engine.prediction_files import ListFiles, named_checkpoint
 from ..engine.provenance import now, package_commit, versions
-from ..evaluation.protocols import HALVES, check_training, summary, targets
+from ..evaluation.protocols import HALVES, check_training, predictions_file, summary, targets
 from ..sweep.named import named_config
-from ..utils.files import write_json
+from ..utils.files import is_stream, write_json
 from ..utils.outputs import Output, check_outputs
 from ..utils.seal import read_sealed, sealed
 from .arguments.test_protocol import parse_args
-from .more_protocols import MEASURES, check_corruptions
+from .more_protocols import MEASURES, check_corruptions, lists_of, tested
 
 TRAINING = (
     'config',
@@ -42,16 +37,17 @@ TRAINING = (
 )
 
 
-def test(cfg, title, change):
-    """float: Accuracy in per cent on one target."""
+def test(cfg, title, change, files):
+    """float: Accuracy in per cent on one target, whose predictions are written."""
     cfg = deepcopy(cfg)
     cfg.dataset.update(change)
     if unlabelled(cfg) and 'subset' in change and 'name' not in change:
         cfg.model.pop('teacher', None)  # the checkpoint has its text features of all classes
     cfg.model.transfer = True  # nothing is left out where the classes are the same
     cfg.experiment_name = f'{cfg.get("experiment_name") or "protocol"}_{title}'
-    metrics = build_runner(cfg).test()
-    return float(metrics['accuracy/top1'])
+    accuracy, collected, _ = tested(cfg)
+    files.write(title, collected)
+    return accuracy
 
 
 def unlabelled(cfg):
@@ -90,6 +86,32 @@ def training_of(args, cfg, meta, subset):
     )
 
 
+def results_path(args):
+    """str: The file of results; a pipe has none of predictions beside it."""
+    if args.json and not is_stream(args.json):
+        return args.json
+    return osp.join(osp.dirname(args.checkpoint), f'protocol_{args.protocol}.json')
+
+
+def keeps_predictions(cfg):
+    """bool: Whether trainings with this config keep what they predict."""
+    return ((cfg.get('default_hooks') or {}).get('report') or {}).get('predictions', True)
+
+
+def check_files(args, path, lists):
+    """Refuse predictions that would cost a file.
+
+    Raises:
+        OSError, ValueError: Names the file, or the lists that would share one.
+    """
+    files = [predictions_file(path, name) for name in lists]
+    if len(set(files)) < len(files):
+        raise ValueError(f'some of {", ".join(lists)} would share a file: test them one by one')
+    if path == args.json:
+        outputs = [Output('--json', file, 'logits') for file in files]
+        check_outputs(outputs, [args.config, args.checkpoint], args.overwrite)
+
+
 def run(args):
     """Tests on all targets, prints and writes the figures."""
     output = Output('--json', args.json, 'json')
@@ -107,32 +129,49 @@ def run(args):
     more = MEASURES.get(args.protocol)
     parts = {} if more else targets(args.protocol, cfg.dataset, args.datasets)
     check_corruptions(args)
+    path = results_path(args)
+    keeps = keeps_predictions(cfg)
+    check_files(args, path, lists_of(args, parts) if keeps else [])
     meta = read_checkpoint(args.checkpoint)['meta']
     trained = read_entry(meta).get('classes', [])
     check_training(args.protocol, cfg.dataset, trained, unlabelled(cfg))
     base_only = args.protocol in HALVES and not unlabelled(cfg)
     training = training_of(args, cfg, meta, 'base' if base_only else cfg.dataset.get('subset'))
     commit = package_commit()
-    accuracies = {title: test(cfg, title, change) for title, change in parts.items()}
-    accuracies.update(more(cfg, args) if more else {})
-    figures = summary(args.protocol, accuracies)
+    training['checkpoint'] = dict(
+        path=args.checkpoint, sha256=named_checkpoint(dict(path=args.checkpoint))['sha256']
+    )
+    files = ListFiles(path, training, keeps)
+    accuracies = {title: test(cfg, title, change, files) for title, change in parts.items()}
+    accuracies.update(more(cfg, args, files) if more else {})
     if is_main_process():
-        print(f'\n{args.protocol}, {args.checkpoint}')
-        for name, value in {**accuracies, **figures}.items():
-            print(f'  {name:24} {value:6.2f}')
-        path = args.json or osp.join(osp.dirname(args.checkpoint), f'protocol_{args.protocol}.json')
-        results = dict(
-            protocol=args.protocol,
-            accuracy=accuracies,
-            **figures,
-            **training,
-            checkpoint=dict(path=args.checkpoint),
-            versions=versions(),
-            commit=commit,
-            finished=now(),
-        )
-        write_json(sealed(results), path, indent=1)
-        print(f'  results: {path}')
+        tell(args, accuracies, files, commit)
+
+
+def tell(args, accuracies, files, commit):
+    """Prints and writes the figures."""
+    figures = summary(args.protocol, accuracies)
+    print(f'\n{args.protocol}, {args.checkpoint}')
+    for name, value in {**accuracies, **figures}.items():
+        print(f'  {name:24} {value:6.2f}')
+    results = dict(
+        protocol=args.protocol,
+        accuracy=accuracies,
+        **figures,
+        **files.training,
+        files=files.written,
+        versions=versions(),
+        commit=commit,
+        finished=now(),
+    )
+    path = args.json or files.results
+    write_json(sealed(results), path, indent=1)
+    print(f'  results: {path}')
+    for reason in files.missing:
+        print(f'warning: {reason}', file=sys.stderr)
+    if files.written:
+        folder = osp.dirname(files.results) or '.'
+        print(f'  predictions: {", ".join(files.written)} in {folder}')
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,6 +5,8 @@ import os.path as osp
 
 from mmengine.runner import Runner
 
+from ..engine.collect_predictions import Collected
+from ..engine.prediction_files import ListFiles
 from ..engine.provenance import now, package_commit, versions
 from ..evaluation.transductive import PREFIX
 from ..results.row import METRIC, NOTE, TRANSDUCTIVE, parse_name
@@ -31,6 +33,7 @@ def tell_transductive(
     checkpoint: dict | None,
     training: dict,
     metrics: dict[str, float],
+    collected: Collected,
 ) -> None:
     """Print the figure, and write it where ``collect_results`` finds it.
 
@@ -40,6 +43,7 @@ def tell_transductive(
         checkpoint (dict, optional): Content of the file; None for zero-shot CLIP.
         training (dict): See :func:`tested_training`.
         metrics (dict[str, float]): What it found.
+        collected (Collected): What it said of each image.
     """
     name = parse_name(args.config)[0]
     name = (training.get('method') or name) if checkpoint else name.replace('zeroshot', 'zero_shot')
@@ -52,8 +56,12 @@ def tell_transductive(
     target = (dataset.metainfo.get('benchmark') or training['benchmark']) or 'test'
     top1 = metrics[f'{PREFIX}/{METRIC}']
     path = osp.join(osp.dirname(args.checkpoint) if checkpoint else runner.work_dir, NAME)
+    tested = args.checkpoint and dict(path=args.checkpoint)
+    files = ListFiles(path, dict(training, checkpoint=tested))
+    files.write(target, collected)
     results = dict(
         training,
+        files=files.written,
         protocol=TRANSDUCTIVE,
         method=f'{name} + TransCLIP{extra}',
         accuracy={target: top1},

@@ -129,6 +129,8 @@ def image_keys(dataset: Any, paths: list[str]) -> list[str]:
     """
     layouts: list[Any] = [getattr(inner, 'layout', None) for inner in inner_datasets(dataset)]
     roots = [osp.join(layout.images, '') for layout in layouts if hasattr(layout, 'images')]
+    folders = [getattr(inner, 'unlabelled', None) for inner in inner_datasets(dataset)]
+    roots += [osp.join(osp.expanduser(f), '') for f in folders if isinstance(f, str)]
     keys: list[str] = []
     times: dict[str, int] = {}
     for path in paths:

@@ -11,19 +11,20 @@ class FrozenFeatureTestLoop(WholeTestLoop):
 
     The features of the test set are kept in ``cache_dir``, so that the next
     evaluation of zero-shot CLIP or CoOp on it takes seconds:
-    ``test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='cache')``.
+    ``test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir=True)``.
 
     Args:
         runner (Runner): The runner.
         dataloader (DataLoader | dict): The test images.
         evaluator (Evaluator | dict | list): The metrics.
-        cache_dir (str, optional): Folder of the kept features. None: they are not kept.
+        cache_dir (str | bool, optional): Folder of the kept features; True: the cache's usual
+            one. None: they are not kept.
 
     Raises:
         ValueError: If the model's image features depend on what it learns.
     """
 
-    def __init__(self, runner, dataloader, evaluator, cache_dir: str | None = None):
+    def __init__(self, runner, dataloader, evaluator, cache_dir: str | bool | None = None):
         super().__init__(runner, dataloader, evaluator)
         self.cache_dir = cache_dir
         model = self.model
@@ -36,19 +37,16 @@ class FrozenFeatureTestLoop(WholeTestLoop):
 
     def evaluate(self) -> dict:
         """The metrics, without any hook."""
-        from mmdpt.evaluation.frozen_features import frozen_features
+        from mmdpt.evaluation.frozen_features import Passes, frozen_features
 
         loader, dataset = self.dataloader, self.dataloader.dataset
         indices = list(loader.sampler)  # this process's share
         features = frozen_features(
             self.model,
             dataset,
-            None,
-            loader.batch_size or 100,
-            loader.num_workers,
-            self.cache_dir,
-            together=True,
-            pooled=self.model.keeps_pooled,
+            kind=self.model.kept_kind,
+            cache_dir=self.cache_dir,
+            passes=Passes(loader.batch_size or 100, loader.num_workers, together=True),
         )[indices]
         batch = 1000
         for start in range(0, len(indices), batch):

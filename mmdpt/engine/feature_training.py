@@ -46,7 +46,8 @@ class FeatureTrainLoop(PreparedTrainLoop):
         search (dict, optional): Options of the head's ``search``. None: no search.
         val (str): Validation images: 'few', as many as training images but at most 4 per class,
             or 'whole', the benchmark's list.
-        cache_dir (str, optional): Keep the features there, for other trainings.
+        cache_dir (str | bool, optional): Keep the features there, for other trainings; True: in
+            the cache's usual folder.
         val_begin (int, optional): First epoch that is followed by a test on
             ``val_dataloader``. None: the report tests, at the end.
         val_interval (int): Epochs between two such tests.
@@ -67,7 +68,7 @@ class FeatureTrainLoop(PreparedTrainLoop):
         fit: dict | None = None,
         search: dict | None = None,
         val: str = 'few',
-        cache_dir: str | None = None,
+        cache_dir: str | bool | None = None,
         val_begin: int | None = None,
         val_interval: int = 1,
     ):

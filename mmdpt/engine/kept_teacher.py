@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 from mmpretrain.registry import HOOKS
 
 from mmdpt.datasets.base import BaseFewShotDataset
+from mmdpt.utils.cache import cache_folder
 from mmdpt.utils.checks import check_least
 from mmdpt.utils.unwrap import unwrapped
 
@@ -20,9 +21,9 @@ class KeptTeacherHook(Hook):
     student) or one with fewer views than epochs runs no teacher.
 
     Args:
-        cache_dir (str, optional): Folder of the kept logits, see
-            :func:`mmdpt.evaluation.teacher_logits.teacher_logits`. None: the
-            hook does nothing.
+        cache_dir (str | bool, optional): Folder of the kept logits, see
+            :func:`mmdpt.evaluation.frozen_features.frozen_features`; True: the cache's usual
+            one. None: the hook does nothing.
         views (int, optional): Epoch e shows view e modulo this. None: each
             epoch its own, which is the training without this hook.
         batch_size (int): Images per pass of the teacher.
@@ -36,11 +37,12 @@ class KeptTeacherHook(Hook):
     priority = 'HIGH'  # after the epoch was told to the dataset
 
     def __init__(
-        self, cache_dir: str | None = None, views: int | None = None, batch_size: int = 100
+        self, cache_dir: str | bool | None = None, views: int | None = None, batch_size: int = 100
     ):
         for name, value in dict(views=views, batch_size=batch_size).items():
             if value is not None:
                 check_least(name, value, 1)
+        cache_dir = cache_folder(cache_dir)
         if views is not None and cache_dir is None:
             raise ValueError('views are for answers that are kept: set cache_dir to a folder.')
         self.cache_dir, self.views, self.batch_size = cache_dir, views, batch_size
@@ -61,7 +63,7 @@ class KeptTeacherHook(Hook):
 
     def before_train_epoch(self, runner):
         """Show the epoch's view, and hand its logits to the teacher."""
-        from mmdpt.evaluation.teacher_logits import teacher_logits
+        from mmdpt.evaluation.frozen_features import Passes, frozen_features
 
         if self.cache_dir is None:
             return
@@ -73,8 +75,9 @@ class KeptTeacherHook(Hook):
         (teacher,) = model._teacher
         teacher.keep(None)
         with undisturbed(model):
-            found = teacher_logits(
-                model, loader.dataset, view, self.batch_size, loader.num_workers, self.cache_dir
+            passes = Passes(self.batch_size, loader.num_workers, together=True)
+            found = frozen_features(
+                model, loader.dataset, None, 'logits', view, self.cache_dir, passes
             )
         teacher.keep(found.to(model.scale.device))
         self.seen = view

@@ -22,14 +22,16 @@ class KeptViews:
         dataset (Dataset): The training images.
         views (int | str): A number, 'epochs' or 'plain'; see :class:`FeatureTrainLoop`.
         val (str): 'few' or 'whole'.
-        cache_dir (str, optional): Keep them on disk as well. (What no random
+        cache_dir (str | bool, optional): Keep them on disk as well. (What no random
             transform has changed goes where the test keeps its features.)
 
     Attributes:
         samples (list[DataSample]): Label and path of each training image.
     """
 
-    def __init__(self, model, cfg, dataset, views: int | str, val: str, cache_dir: str | None):
+    def __init__(
+        self, model, cfg, dataset, views: int | str, val: str, cache_dir: str | bool | None
+    ):
         self.model, self.cfg, self.views = model, cfg, views
         self.val, self.cache_dir = val, cache_dir
         if views == 'plain':
@@ -83,7 +85,7 @@ class KeptViews:
 
     @torch.no_grad()
     def _features(self, dataset: Any, view: int | None = None) -> torch.Tensor:
-        from ..evaluation import frozen_features
+        from ..evaluation.frozen_features import Passes, frozen_features
 
         for inner in inner_datasets(dataset) if view is not None else ():
             if hasattr(type(inner), 'set_epoch'):
@@ -95,12 +97,10 @@ class KeptViews:
         found = frozen_features(
             self.model.eval(),
             dataset,
-            batch_size=loader.batch_size,
-            num_workers=loader.get('num_workers', 0),
-            cache_dir=cache_dir,
-            together=True,
-            pooled=self.model.keeps_pooled,
+            kind=self.model.kept_kind,
             view=view,
+            cache_dir=cache_dir,
+            passes=Passes(loader.batch_size, loader.get('num_workers', 0), together=True),
         )
         self.model.train(training)
         return found.to(self.model.scale.device)

@@ -119,6 +119,7 @@ def features(name, model, dataset, cfg):
         cfg (Config): Gives batch size, workers and cache of the test.
     """
     from ..evaluation import frozen_features, pixel_features, stored_images
+    from ..evaluation.frozen_features import Passes
 
     if name == 'raw_pixels':
         images, labels = stored_images(dataset)
@@ -128,9 +129,8 @@ def features(name, model, dataset, cfg):
     found = frozen_features(
         model,
         dataset,
-        batch_size=loader.batch_size,
-        num_workers=loader.get('num_workers', 0),
         cache_dir=cfg.test_cfg.get('cache_dir'),
+        passes=Passes(loader.batch_size, loader.get('num_workers', 0)),
     )
     labels = [dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))]
     return found.float().numpy(), np.array(labels)

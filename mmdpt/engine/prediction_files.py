@@ -2,10 +2,13 @@
 
 import os.path as osp
 from dataclasses import replace
+from typing import Any
 
+from mmengine.dist import is_main_process
 from mmengine.runner import BaseLoop, Runner
 
 from mmdpt.evaluation.predictions import ZERO_SHOT, Predictions
+from mmdpt.evaluation.protocols import predictions_file
 from mmdpt.utils.files import sha256_of
 
 from .collect_predictions import Collected, PredictionCollector, collect_predictions
@@ -56,24 +59,61 @@ class KeptTests:
         return written
 
 
-def write_predictions(collected: Collected, path: str, training: dict) -> str:
+class ListFiles:
+    """The predictions of a protocol's lists, each written when it has been tested.
+
+    Args:
+        results (str): The protocol's file of results, which they lie beside.
+        training (dict): As ``results.json`` has it.
+        enable (bool): Whether to write any.
+
+    Attributes:
+        written: SHA-256 of each file, by name.
+        missing: Why lists have none.
+    """
+
+    def __init__(self, results: str, training: dict, enable: bool = True):
+        self.results, self.training, self.enable = results, training, enable
+        self.written: dict[str, str] = {}
+        self.missing: list[str] = []
+
+    def write(self, part: str, collected: Collected, **data: Any) -> None:
+        """Write those of one list; the first process does.
+
+        Args:
+            part (str): See :func:`mmdpt.evaluation.protocols.predictions_file`.
+            collected (Collected): What its test has left.
+            **data: What ``identity`` says of the images, where the dataset does not say it.
+        """
+        if not self.enable or not is_main_process():
+            return
+        path = predictions_file(self.results, part)
+        if collected.found is None:
+            self.missing.append(f'{osp.basename(path)} is not written: {collected.reason}')
+        else:
+            digest = write_predictions(collected, path, self.training, **data)
+            self.written[osp.basename(path)] = digest
+
+
+def write_predictions(collected: Collected, path: str, training: dict, **data: Any) -> str:
     """Write the predictions of a test, with their identity.
 
     Args:
         collected (Collected): What the test has left; ``found`` is not None.
         path (str): The file.
         training (dict): As ``results.json`` has it; without ``checkpoint`` nothing was learnt.
+        **data: What ``identity`` says of the images instead of what the dataset says.
 
     Returns:
         str: SHA-256 of the file.
     """
     found = collected.found
     assert found is not None
-    replace(found, identity=identity_of(found, collected, training)).write(path)
+    replace(found, identity=identity_of(found, collected, training, **data)).write(path)
     return sha256_of(path).hexdigest()
 
 
-def identity_of(found: Predictions, collected: Collected, training: dict) -> dict:
+def identity_of(found: Predictions, collected: Collected, training: dict, **other: Any) -> dict:
     """See :func:`write_predictions` and docs/trust.md."""
     meta = getattr(collected.dataset, 'metainfo', None) or {}
     data = dict(
@@ -84,11 +124,12 @@ def identity_of(found: Predictions, collected: Collected, training: dict) -> dic
         digest=found.digest,
         **({'data_protocol': meta['data_protocol']} if meta.get('data_protocol') else {}),
     )
+    data.update(other)
     draw = dict(draw_hash=training.get('draw_hash'))
     named = ('config', 'method', 'shots', 'seed', 'clip')
     used = training.get('used_for') or {}
     learnt = {key: training.get(key) for key in ('benchmark', 'subset', 'shots', 'seed')}
-    checkpoint = _checkpoint(training.get('checkpoint') or {})
+    checkpoint = named_checkpoint(training.get('checkpoint') or {})
     return dict(
         model=dict({key: training.get(key) for key in named}, checkpoint=checkpoint),
         data={**data, **draw},
@@ -104,7 +145,7 @@ def identity_of(found: Predictions, collected: Collected, training: dict) -> dic
     )
 
 
-def _checkpoint(said: dict) -> dict | None:
+def named_checkpoint(said: dict) -> dict | None:
     """Name and hash of what was learnt; a training has computed the hash already."""
     path = said.get('path')
     if not path:

@@ -1,16 +1,15 @@
 """Features of the frozen image tower, computed once and kept on disk.
 
 Whatever does not prompt the image (zero-shot, CoOp, linear probe) sees the
-same features of a fixed test set in every evaluation.
+same features of a fixed test set in every evaluation. So it is with training
+images in fixed views, and with a teacher's logits of them.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
+from typing import NamedTuple
 
-import safetensors.torch
 import torch
 from mmengine.dataset import default_collate
 from mmengine.dist import (
@@ -20,16 +19,29 @@ from mmengine.dist import (
     get_world_size,
     is_main_process,
 )
-from mmengine.logging import print_log
-from safetensors import SafetensorError, safe_open
 from torch.utils.data import DataLoader, Subset
 
-from mmdpt.utils.files import write_atomically
+from mmdpt.utils.cache import cache_folder
 
-from .feature_keys import cache_key, row_keys
+from .feature_keys import Work, cache_key, row_keys
+from .kept_files import read_kept, write_kept
 
-ROOM = 2**16  # bytes of a file beside the features
 _rows: dict[str, torch.Tensor] | None = None  # key of an image -> its feature, see keep_rows
+
+
+class Passes(NamedTuple):
+    """How images pass through a frozen model.
+
+    Attributes:
+        batch_size: Images per forward pass.
+        num_workers: Processes that load them.
+        together: All processes of a training call alike: each computes a share, all get
+            everything, the first one alone reads and writes the cache.
+    """
+
+    batch_size: int = 100
+    num_workers: int = 0
+    together: bool = False
 
 
 @contextmanager
@@ -47,62 +59,46 @@ def frozen_features(
     model,
     dataset,
     indices: Sequence[int] | None = None,
-    batch_size: int = 100,
-    num_workers: int = 0,
-    cache_dir: str | None = None,
-    together: bool = False,
-    encode: Callable[[torch.Tensor], torch.Tensor] | None = None,
-    width: int | None = None,
-    also: str = '',
-    pooled: bool = False,
+    kind: str = 'features',
     view: int | None = None,
+    cache_dir: str | bool | None = None,
+    passes: Passes = Passes(),
 ) -> torch.Tensor:
-    """Compute the features of a fixed set, or read them from the cache.
+    """Compute what a frozen model gives of fixed images, or read it from the cache.
 
     Args:
-        model (PromptedCLIP): Its ``clip_features`` and ``data_preprocessor`` are used.
+        model (PromptedCLIP): The model.
         dataset (BaseDataset): A set without random transforms, or at the epoch ``view``.
         indices (Sequence[int], optional): Which images, in which order. Defaults to all.
-        batch_size, num_workers (int): Images per forward pass, and processes that load them.
-        cache_dir (str, optional): Keep the features there. The file's name is a hash of CLIP's
-            weights, the transforms, and the files' names, sizes and times: with any other of
+        kind (str): 'features', 'pooled' or 'logits', see :class:`Work`.
+        view (int, optional): Which epoch's random transforms the images come from.
+        cache_dir (str | bool, optional): Keep it there; True: in the cache's usual folder, see
+            :func:`mmdpt.utils.cache.cache_folder`. The file's name is a hash of the model's
+            weights, the transforms, and the images' names, sizes and times: with any other of
             these it is not found. One that was changed is made anew.
-        together (bool): All processes call this alike: each computes a share, all get everything,
-            the first one alone reads and writes the cache. Defaults to False.
-        encode (Callable, optional): Gives what is kept of normalised images, (B, 3, H, W).
-            Defaults to the model's ``clip_features``.
-        width (int, optional): Its columns. Defaults to E.
-        also (str): What ``encode`` depends on besides, for the file's name.
-        pooled (bool): Those before the last projection. Defaults to False.
-        view (int, optional): Which epoch's random transforms they come from.
+        passes (Passes): How the images pass through the model.
 
     Returns:
-        Tensor: (N, E), or (N, D) if ``pooled``, not normalised, on the CPU.
+        Tensor: (N, E), (N, D) or (N, C), not normalised, on the CPU.
     """
     indices = list(range(len(dataset))) if indices is None else list(indices)
-    together = together and get_world_size() > 1
-    encode = encode or partial(model.clip_features, pooled=pooled)
-    width = width or (model.backbone.width if pooled else model.backbone.embed_dim)
-    path = kept = None
-    if cache_dir is not None and (not together or is_main_process()):
-        key = cache_key(model, dataset, indices, also, pooled, view)
-        path = Path(cache_dir) / f'{key}.safetensors'
-        kept = _read(path, key, (len(indices), width))
-    if cache_dir is not None and together:
+    work, folder = Work(model, dataset, kind, view), cache_folder(cache_dir)
+    together = passes.together and get_world_size() > 1
+    keeps = folder is not None and (not together or is_main_process())
+    key = cache_key(work, indices) if keeps else ''
+    kept = read_kept(folder, key, work, len(indices)) if folder and keeps else None
+    if folder is not None and together:
         kept = _from_the_first(kept)
     if kept is not None:
-        print_log(f'Image features read from {cache_dir}', logger='current')
         return kept
-    kind = _compute_together if together else _compute
-    compute = partial(kind, encode, model, dataset, batch_size, num_workers)
+    compute = partial(_compute_together if together else _compute, work, passes)
     if _rows is None or view is not None or together:
-        features = compute(indices)
+        found = compute(indices)
     else:
-        keys = row_keys(model, dataset, indices, also, pooled)
-        features = _from_rows(_rows, keys, indices, compute)
-    if path is not None:
-        _write(features, path, key)
-    return features
+        found = _from_rows(_rows, row_keys(work, indices), indices, compute)
+    if folder and keeps:
+        write_kept(found, folder, key, work)
+    return found
 
 
 def _from_rows(rows: dict, keys: list, indices: list[int], compute: Callable) -> torch.Tensor:
@@ -119,78 +115,27 @@ def _from_the_first(kept: torch.Tensor | None) -> torch.Tensor | None:
     return found[0]
 
 
-def _write(features: torch.Tensor, path: Path, key: str) -> None:
-    about = dict(checksum=_checksum(features, key))
-    data = safetensors.torch.save(dict(features=features.contiguous()), about)
-    write_atomically(data, str(path))
-    print_log(f'Image features kept in {path}', logger='current')
-
-
-def _compute_together(encode, model, dataset, batch_size, num_workers, indices):
-    compute = partial(_compute, encode, model, dataset, batch_size, num_workers)
+def _compute_together(work: Work, passes: Passes, indices: list[int]) -> torch.Tensor:
     rank, world = get_rank(), get_world_size()
     if len(indices) < world:
-        return compute(indices)
-    shares = all_gather_object(compute(indices[rank::world]))
-    features = shares[0].new_empty(len(indices), shares[0].shape[1])
+        return _compute(work, passes, indices)
+    shares = all_gather_object(_compute(work, passes, indices[rank::world]))
+    found = shares[0].new_empty(len(indices), shares[0].shape[1])
     for first, share in enumerate(shares):
-        features[first::world] = share
-    return features
+        found[first::world] = share
+    return found
 
 
 @torch.no_grad()
-def _compute(encode, model, dataset, batch_size, num_workers, indices):
+def _compute(work: Work, passes: Passes, indices: list[int]) -> torch.Tensor:
     loader = DataLoader(
-        Subset(dataset, indices),
-        batch_size=batch_size,
-        num_workers=num_workers,
+        Subset(work.dataset, indices),
+        batch_size=passes.batch_size,
+        num_workers=passes.num_workers,
         collate_fn=default_collate,
     )
     parts = []
     for batch in loader:
-        inputs = model.data_preprocessor(batch, training=False)['inputs']
-        parts.append(encode(inputs).cpu())
+        inputs = work.model.data_preprocessor(batch, training=False)['inputs']
+        parts.append(work.encode(inputs).cpu())
     return torch.cat(parts)
-
-
-def _read(path: Path, key: str, shape: tuple[int, int]) -> torch.Tensor | None:
-    """The kept features, or None if there are none that can be used."""
-    if not path.is_file():
-        return None
-    try:
-        return _checked(path, key, shape)
-    except (ValueError, OSError, SafetensorError) as error:
-        print_log(
-            f'{path} is damaged ({error}); computing the features anew', logger='current', level=30
-        )
-    return None
-
-
-def _checked(path: Path, key: str, shape: tuple[int, int]) -> torch.Tensor:
-    """The kept features.
-
-    Raises:
-        ValueError, OSError, SafetensorError: If these are not they.
-    """
-    most = shape[0] * shape[1] * 8 + ROOM
-    if path.stat().st_size > most:
-        raise ValueError(f'it has {path.stat().st_size} bytes, more than {most}')
-    with safe_open(path, 'pt') as file:
-        names, about = list(file.keys()), file.metadata() or {}
-        if names != ['features']:
-            raise ValueError(f'it holds {len(names)} tensors, and not the features alone')
-        features = file.get_tensor('features')
-    if tuple(features.shape) != shape or not features.is_floating_point():
-        raise ValueError(f'it holds {tuple(features.shape)} {features.dtype}, expected {shape}')
-    if about.get('checksum') != _checksum(features, key):
-        raise ValueError('its checksum is wrong')
-    if not torch.isfinite(features).all():
-        raise ValueError('not finite')
-    return features
-
-
-def _checksum(features: torch.Tensor, key: str) -> str:
-    """Hash of features and of what they belong to."""
-    digest = hashlib.sha256(f'{key} {features.dtype} {tuple(features.shape)}'.encode())
-    digest.update(features.contiguous().view(torch.uint8).numpy().data)
-    return digest.hexdigest()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas
 
 PREDICTIONS, ZERO_SHOT = 'predictions.npz', 'zero_shot.npz'  # beside a training's results.json
+TESTED = 'test_predictions.npz'  # of a test
 FORMAT = 1
 LARGEST_FILE = 2**34  # bytes
 PARTS = {'logits.npy': ('<f4', 2), 'labels.npy': ('<i8', 1), 'about.npy': ('|u1', 1)}

@@ -1,5 +1,7 @@
 """The benchmark's protocols beyond few-shot: which images, which figures."""
 
+import os.path as osp
+import re
 from collections.abc import Sequence
 from statistics import fmean, harmonic_mean
 
@@ -77,6 +79,20 @@ def check_training(
             'it has seen, "new" means nothing. Train with --cfg-options '
             'dataset.subset=base.'
         )
+
+
+def predictions_file(results: str, part: str) -> str:
+    """Where the predictions of one list of a protocol are: beside the protocol's results.
+
+    Args:
+        results (str): As in ``protocol_base-to-new.json``.
+        part (str): The list, as in ``new``; of a folder's name, what a file's name may hold.
+
+    Returns:
+        str: As in ``protocol_base-to-new_new.npz``.
+    """
+    name = re.sub(r'[^\w.-]+', '_', part).strip('_')[-100:]
+    return f'{osp.splitext(results)[0]}_{name}.npz'
 
 
 def summary(protocol: str, accuracies: dict[str, float]) -> dict[str, float]:

@@ -9,7 +9,7 @@ import torch
 from mmdpt.engine.cli import build_runner
 from mmdpt.engine.measure import few_shot_set
 from mmdpt.engine.whole_loops import sample_of
-from mmdpt.evaluation import frozen_features
+from mmdpt.evaluation.frozen_features import Passes, frozen_features
 from mmdpt.utils.unwrap import unwrapped
 
 from .budget import Budget, affordable
@@ -62,7 +62,7 @@ def prepare(
     begin, left = budget.spent(), budget.left()
     for start in range(0, total, CHUNK):
         part = range(start, min(start + CHUNK, total))
-        features = frozen_features(model, dataset, part, CHUNK)
+        features = frozen_features(model, dataset, part, passes=Passes(CHUNK))
         samples = [sample_of(dataset.get_data_info(i)) for i in part]
         for sample in model.predict_features(features, samples):
             right.append(bool(sample.pred_label == sample.gt_label))

@@ -216,6 +216,11 @@ class PromptedCLIP(MatchClassifier):
         """Whether the head works from the image before its last projection."""
         return 'pooled' in self.head.requires
 
+    @property
+    def kept_kind(self) -> str:
+        """What frozen work is kept of an image: 'features' or 'pooled'."""
+        return 'pooled' if self.keeps_pooled else 'features'
+
     def clip_features(self, inputs: torch.Tensor, pooled: bool = False) -> torch.Tensor:
         """Frozen CLIP's image features, (B, E), not normalised; ``pooled``: what its
         last projection maps to them, (B, D)."""

@@ -3,7 +3,8 @@
 Unlike the rest of this package, it imports torch.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -11,23 +12,26 @@ from typing import NamedTuple
 import numpy as np
 
 from ..evaluation.intervals import DRAWS, bootstrap_p, holm, letters, resampled
-from ..evaluation.predictions import PREDICTIONS, ZERO_SHOT, Predictions
+from ..evaluation.predictions import PREDICTIONS, TESTED, ZERO_SHOT, Predictions
+from ..evaluation.protocols import predictions_file
 from ..utils.files import sha256_of
 from ..utils.seal import read_plain
-from .cells import Cell
+from .cells import Cell, by
 from .row import Row, reference
-from .tables import Table
+from .tables import PARTS, SEVERAL, Table
 
 ALPHA = 0.05
+SHARES = ('accuracy', 'overall', *PARTS)  # what open-world and ood say of single images
+HALF_OF = [('open-world', part) for part in PARTS]
 
 
 class Outcome(NamedTuple):
-    """What is kept of a run: a bit for each image.
+    """What is kept of a run: a bit for each image, of several tests of the same images so many.
 
     Attributes:
         images: Their number.
         digest: Of their list.
-        bits: Whether each was right, packed.
+        bits: Whether each was right, (tests, N), packed.
     """
 
     images: int
@@ -35,8 +39,8 @@ class Outcome(NamedTuple):
     bits: np.ndarray
 
     def correct(self) -> np.ndarray:
-        """(N,) bool."""
-        return np.unpackbits(self.bits, count=self.images).astype(bool)
+        """(N,) from 0 to 1: in which share of the tests an image was right."""
+        return np.unpackbits(self.bits, axis=1, count=self.images).mean(axis=0)
 
 
 def add_groups(tables: Sequence[Table], warnings: list[str]) -> None:
@@ -46,16 +50,19 @@ def add_groups(tables: Sequence[Table], warnings: list[str]) -> None:
         tables (Sequence[Table]): Their cells are changed.
         warnings (list[str]): Is added to, where cells get none.
     """
-    known: dict[tuple[str, str], Outcome | str] = {}
+    known: dict[tuple[str, ...], Outcome | str] = {}
     for table in tables:
-        for place, column in enumerate(table.columns):
-            cells = {' '.join(labels): row[place] for labels, row in table.rows}
-            _column(f'{table.title}, {column}', cells, known, warnings)
+        for dataset, rows in by(table.rows, lambda row: row[0][:-1]).items():  # of base-to-new
+            for place, column in enumerate(table.columns):
+                cells = {labels[-1]: row[place] for labels, row in rows}
+                title = ', '.join([table.title, *dataset, column])
+                _column(title, cells, known, warnings)
 
 
 def _column(title: str, cells: dict[str, Cell], known: dict, warnings: list[str]) -> None:
     figures = {n: one for n, one in cells.items() if one.mean is not None and one.runs}
-    if len(figures) < 2 or any(len({r.dataset for r in one.runs}) > 1 for one in figures.values()):
+    mixed = any(len({(r.dataset, r.target) for r in one.runs}) > 1 for one in figures.values())
+    if len(figures) < 2 or mixed:
         return
     found: dict[str, dict[int | None, Outcome]] = {}
     for name, one in figures.items():
@@ -111,32 +118,71 @@ def different(correct: np.ndarray) -> np.ndarray:
 
 def _outcome(row: Row, known: dict) -> Outcome | str:
     """Of a run, or why there is none."""
-    name = ZERO_SHOT if reference(row.method) == 0 else PREDICTIONS
-    if row.protocol != 'few-shot' or row.method in ('linear_probe', 'raw_pixels'):
-        return 'no predictions of its images are stored'
-    key = (row.source, name)
+    key = (row.source, row.method, row.target)
     if key not in known:
         try:
-            known[key] = _read(Path(row.source), name, row.accuracy)
+            known[key] = _read(row)
         except (OSError, ValueError) as error:
             known[key] = str(error)
     return known[key]
 
 
-def _read(source: Path, name: str, accuracy: float | None) -> Outcome:
+def _read(row: Row) -> Outcome:
     """The outcome of a run's predictions.
 
     Raises:
         OSError, ValueError: If there are none, or they are not those of its results.
     """
+    source = Path(row.source)
+    written = read_plain(str(source)).get('files') or {}
+    names = _names(row, written)
+    if not names:
+        raise ValueError('no predictions of its images are stored')
+    found = [_checked(source, name, written.get(name)) for name in names]
+    right = np.stack([one.correct().numpy() for one in found])
+    digest = ' '.join(one.digest for one in found)
+    if row.protocol == 'corruption':  # its severities
+        digest += ' '.join(name.removeprefix(source.stem) for name in names)
+    if (row.protocol, row.target) in HALF_OF:
+        base = found[0].labels.numpy() < (len(found[0].classes) + 1) // 2
+        right = right[:, base if row.target == 'base' else ~base]
+    if row.accuracy is None or abs(100 * right.mean() - row.accuracy) > 1e-3:
+        raise ValueError(
+            f'{source.with_name(names[0])} does not give the accuracy in {source.name}'
+        )
+    return Outcome(right.shape[1], digest, np.packbits(right, axis=1))
+
+
+def _checked(source: Path, name: str, digest: str | None) -> Predictions:
+    """The predictions in one file beside the results.
+
+    Raises:
+        OSError, ValueError: If it is not there, or not what the results name.
+    """
     path = source.with_name(name)
     if not path.is_file():
         raise ValueError(f'{path} is not there')
-    written = (read_plain(str(source)).get('files') or {}).get(name)
-    if written != sha256_of(str(path)).hexdigest():
+    if digest != sha256_of(str(path)).hexdigest():
         raise ValueError(f'{path} is not what {source.name} names: it was changed')
-    found = Predictions.read(str(path))
-    right = found.correct().numpy()
-    if accuracy is None or abs(100 * right.mean() - accuracy) > 1e-3:
-        raise ValueError(f'{path} does not give the accuracy in {source.name}')
-    return Outcome(len(right), found.digest, np.packbits(right))
+    return Predictions.read(str(path))
+
+
+def _names(row: Row, written: Iterable[str]) -> list[str]:
+    """The files that a row's accuracy comes from; none where it is of another kind.
+
+    Args:
+        row (Row): The row.
+        written (Iterable[str]): The files that its results name.
+    """
+    if row.method in ('linear_probe', 'raw_pixels'):
+        return []
+    if row.protocol == 'few-shot':
+        zero_shot = TESTED if TESTED in written else ZERO_SHOT  # of a sweep's evaluation
+        return [zero_shot if reference(row.method) == 0 else PREDICTIONS]
+    source = Path(row.source).name
+    if row.protocol == 'corruption':
+        form = re.escape(predictions_file(source, row.target).removesuffix('.npz')) + r'_\d\.npz'
+        return sorted(name for name in written if re.fullmatch(form, name))
+    if row.protocol in SEVERAL:
+        return [predictions_file(source, 'all')] if row.target in SHARES else []
+    return [predictions_file(source, row.target)]

@@ -91,6 +91,7 @@ class Described(Part):
     versions: Annotated[dict[Name, Text], Field(max_length=20)] = {}
     commit: Commit | None = None
     finished: Text | None = None
+    files: Annotated[dict[Name, Sha256], Field(max_length=200)] = {}
 
 
 class Top1(Part):
@@ -109,7 +110,6 @@ class Training(Described):
     train_seconds: Annotated[Figure, Field(ge=0)] | None = None
     train_cpu_seconds: Annotated[Figure, Field(ge=0)] | None = None
     peak_memory_mib: Annotated[Figure, Field(ge=0)] | None = None
-    files: Annotated[dict[Name, Sha256], Field(max_length=20)] = {}
     described: bool | None = None
     templates: Text | Annotated[list[Text], Field(max_length=10000)] | None = None
 

@@ -6,6 +6,7 @@ training must start in no time. The class is pickled with its code.
 
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import re
@@ -17,6 +18,7 @@ import time
 from ..utils.seal import in_bounds, read_sealed, sealed
 
 LOG, LOCK, STATE, RESULTS = 'sweep.log', '.sweep.lock', 'sweep_state.json', 'results.json'
+PREDICTIONS = 'test_predictions.npz'  # of each image, as mmdpt test writes them
 STOP = '.sweep.stop'  # there while the sweep wants the run to stop
 PATIENCE = 30  # seconds that an interrupted training has for its last checkpoint
 KILLS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP)
@@ -97,7 +99,12 @@ class Job:
     def _outcome(self, code, stopped):
         if code == 0 and self.metrics:
             found = read_json(self.metrics)
-            results = sealed(dict(self.results or {}, zero_shot=found))
+            results = dict(self.results or {}, zero_shot=found)
+            if os.path.exists(self._path(PREDICTIONS)):
+                with open(self._path(PREDICTIONS), 'rb') as file:
+                    digest = hashlib.sha256(file.read()).hexdigest()
+                results['files'] = {PREDICTIONS: digest}
+            results = sealed(results)
             write_json(results, self._path(RESULTS))
         if read_results(self.folder) is not None:
             return dict(state='finished', error=None)

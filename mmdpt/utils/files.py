@@ -84,7 +84,7 @@ def write_atomically(data: bytes, path: str) -> None:
         OSError: If the file cannot be written (disk full, no permission); the
             temporary file is removed, and the error names ``path``.
     """
-    if _is_stream(path):
+    if is_stream(path):
         with open(path, 'wb') as stream:
             stream.write(data)
         return
@@ -115,14 +115,14 @@ def replacing(path: str) -> Iterator[str]:
         OSError: If it cannot take the place; as after any other error, it is removed, and
             ``path`` unchanged.
     """
-    if _is_stream(path):
+    if is_stream(path):
         yield path
         return
     with _in_place_of(path, '.{mark}.tmp.{name}') as temporary:
         yield temporary
 
 
-def _is_stream(path: str) -> bool:
+def is_stream(path: str) -> bool:
     """Whether it is /dev/stdout, a pipe: nothing to put in its place."""
     return osp.exists(path) and not osp.isfile(path) and not osp.isdir(path)
 

@@ -45,6 +45,7 @@ KINDS = dict(
     latex=Kind(('.tex', '.txt'), (b'% needs \\usepackage',)),
     yaml=Kind(('.yaml', '.yml')),
     pickle=Kind(('.pkl', '.pickle'), (b'\x80',)),
+    logits=Kind(('.npz',), (b'PK',)),
     checkpoint=Kind(('.pth', '.pt'), (b'PK',)),
     torch=Kind(('.pt2',), (b'PK',)),
     onnx=Kind(('.onnx',), (b'\x08',)),

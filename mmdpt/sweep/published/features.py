@@ -8,7 +8,7 @@ from .settings import Settings, num_classes
 KEPT_LOOP = "_base_.pop('loop')"  # the base config's, over kept features
 
 
-KEPT_TEST = "test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir='work_dirs/features')\n"
+KEPT_TEST = "test_cfg = dict(type='FrozenFeatureTestLoop', cache_dir=True)\n"
 
 
 TIP_ALPHA = dict(
