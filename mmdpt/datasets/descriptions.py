@@ -101,11 +101,14 @@ def check_template(template: str) -> None:
     """
     text = template.replace('{}', '', 1)
     if template.count('{}') != 1 or (len(text) > 1 and ' ' not in template):
+        mangled = ''
+        if ' ' not in template:
+            mangled = (
+                ' --cfg-options removes spaces and splits at commas: write a_photo_of_a_{}. there, '
+                'or give a .txt file with one template per line: dataset.templates=templates.txt'
+            )
         raise ValueError(
-            f'The template {template!r} must be words with one {{}}, such as '
-            f'{PHOTO!r}. --cfg-options removes spaces and splits at '
-            'commas: write a_photo_of_a_{}. there, or give a .txt file with '
-            'one template per line: dataset.templates=templates.txt'
+            f'The template {template!r} must be words with one {{}}, such as {PHOTO!r}.{mangled}'
         )
 
 
