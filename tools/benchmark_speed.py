@@ -17,6 +17,7 @@ part. The exit status is 1 if a part failed.
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -200,6 +201,7 @@ def main() -> None:
         repeat=args.repeat,
         threads=args.threads,
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # no part outlives the suite
     result = run_suite(args.suite, setting, args.minutes, args.json, args.markdown, args.only)
     sys.exit(result['status'] != 'passed')
 

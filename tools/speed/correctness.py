@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 
 from .models import ROOT, TINY, build, for_three_blocks
-from .setting import METHODS, Setting, each
+from .setting import Setting, each
 from .tasks import Task, differences
 
 # Of the four methods that the suite times; the other cases come last.
@@ -76,11 +76,23 @@ def equality(dtype: str):
             found = differences(task, task)
             return dict(found, passed=max(found.values()) < LIMITS[dtype])
 
-        cells = [dict(method=method, slow='padded') for method in METHODS]
+        cells = [dict(method=method, slow='padded') for method in setting.methods]
         cells.insert(1, dict(method='dpt', slow='reference'))
         yield from each(cells, compare, setting)
 
     return run
+
+
+def pretended(setting: Setting) -> Iterator[dict]:
+    """Whether a step of each method keeps to one device: on a GPU that is only pretended."""
+    from helpers.classifier import METHODS, build, samples
+    from helpers.pretended_gpu import first_wait
+
+    def check(method: str) -> dict:
+        kinds = 1 if method == 'skiptuning' else 4
+        return dict(first_wait=first_wait(build(method, precision='fp32'), samples(kinds)))
+
+    yield from each([dict(method=m) for m in METHODS], check, setting)
 
 
 def half_precision(setting: Setting) -> Iterator[dict]:
@@ -104,8 +116,7 @@ def half_precision(setting: Setting) -> Iterator[dict]:
             passed=error < most and cosine > least,
         )
 
-    methods = METHODS[:1] if setting.small else METHODS
-    cells = [dict(method=m, dtype=d) for d in HALF for m in methods]
+    cells = [dict(method=m, dtype=d) for d in HALF for m in setting.methods]
     yield from each(cells, compare, setting)
 
 

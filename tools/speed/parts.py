@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from .correctness import equality, half_precision, loss_scaling, parity
+from .correctness import equality, half_precision, loss_scaling, parity, pretended
 from .machine import machine
 from .setting import METHODS, Part, Setting
 from .steps import beside, evaluation, launch_gaps, steps
@@ -40,14 +40,19 @@ GPU = {
     'beside plain': Part(beside('padded', METHODS), 90),
     **{f'steps {m} eager': Part(steps(m, 'eager'), 60) for m in METHODS[1:]},
     **{f'steps {m} graphs': Part(steps(m, 'graphs'), 90, only_cuda=True) for m in METHODS[1:]},
-    **{f'steps {m} compiled': Part(steps(m, 'compiled'), 90) for m in METHODS},
-    'parity float64, other cases': Part(parity('float64', False), 90),
-    'parity float32, other cases': Part(parity('float32', False), 90),
+    'steps dpt compiled': Part(steps('dpt', 'compiled'), 90),
+    **{
+        f'steps {m} compiled': Part(steps(m, 'compiled'), 90, covered='steps dpt compiled')
+        for m in METHODS[1:]
+    },
+    'parity float64, other cases': Part(parity('float64', False), 90, covered='parity float64'),
+    'parity float32, other cases': Part(parity('float32', False), 90, covered='parity float32'),
 }
 DEV = {
     'machine': Part(about),
     'equality float64': Part(equality('fp64'), 60),
     'equality float32': Part(equality('fp32'), 60),
+    'pretended GPU': Part(pretended, 60),
     'deterministic steps': Part(deterministic_steps, 60),
     'waits of the host': Part(launch_gaps, 60),
     'beside reference': Part(beside('reference', ('dpt',), 'cpu'), 180),

@@ -37,6 +37,11 @@ class Setting:
         return self.device.startswith('cuda')
 
     @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that are tried."""
+        return METHODS[:2] if self.small else METHODS
+
+    @property
     def tower(self) -> str:
         """open_clip's name of the CLIP that is measured."""
         return TINY if self.small else self.arch
@@ -59,11 +64,13 @@ class Part(NamedTuple):
             part a failed one; one with ``not_run`` says why something was left out.
         seconds: After which it begins nothing new.
         only_cuda: Whether it has no form for the CPU.
+        covered: The part that stands for it in the small form, if one does.
     """
 
     run: Callable[[Setting], Iterator[dict]]
     seconds: float = 60.0
     only_cuda: bool = False
+    covered: str = ''
 
 
 def each(cells: list[dict], measure: Callable[..., dict], setting: Setting) -> Iterator[dict]:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from .models import ROOT, build
-from .setting import METHODS, Setting, each
+from .setting import Setting, each
 from .tasks import Task
 
 EPOCHS = 2
@@ -30,7 +30,9 @@ def deterministic_steps(setting: Setting) -> Iterator[dict]:
         return dict(passed=all(torch.equal(a, b) for a, b in zip(one, two)))
 
     dtypes = ['fp32'] if setting.small else ['fp32', 'bf16']
-    yield from each([dict(method=m, dtype=d) for d in dtypes for m in METHODS], twice, setting)
+    yield from each(
+        [dict(method=m, dtype=d) for d in dtypes for m in setting.methods], twice, setting
+    )
 
 
 def resumed(setting: Setting) -> Iterator[dict]:
@@ -66,6 +68,7 @@ def train(
     """Train on the built-in example, perhaps not to the end."""
     from helpers.short_runs import short_config
     from mmengine.hooks import Hook
+    from mmdpt.cli.train import resume_from
     from mmdpt.engine.cli import build_runner
 
     class Stop(Hook):
@@ -79,12 +82,13 @@ def train(
         method,
         work_dir,
         EPOCHS,
-        resume=resume,
         randomness__deterministic=deterministic,
         default_hooks__report__enable=True,
         default_hooks__report__baselines=[],
         log_level='ERROR',
     )
+    if resume:
+        resume_from(cfg, 'auto')
     runner = build_runner(cfg)
     runner.register_hook(Stop())
     try:
