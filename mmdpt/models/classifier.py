@@ -168,6 +168,10 @@ class PromptedCLIP(MatchClassifier):
         ``classes`` and ``clip`` (arch, pretrained, fingerprint)."""
         return dict(classes=list(self.classes), clip=dict(self.clip_identity))
 
+    def train(self, mode: bool = True) -> 'PromptedCLIP':
+        self.text.trusted = False
+        return super().train(mode)
+
     def check_trainable(self) -> None:
         """Raise ValueError if a part lacks what its training, unlike its predicting, requires."""
         check_parts(self.sides, self.head, self.text_prompt)
@@ -240,6 +244,7 @@ class PromptedCLIP(MatchClassifier):
             self.sides.teacher.begin_step(data_samples)
         elif self.head.keeps:
             self.check_trainable()
-        losses = self.head.loss(self.match(inputs, data_samples), data_samples)
+        self.text.begin_step(self.sides.required(self.head.requires))
+        losses = self.losses(inputs, data_samples)
         share = batch_share(len(inputs), self.scale)
         return {name: value * share for name, value in losses.items()}

@@ -88,6 +88,11 @@ class MatchClassifier(ImageClassifier):
             return self._active_head(self.match(inputs))
         return super().forward(inputs, data_samples, mode)
 
+    def losses(self, inputs: torch.Tensor, data_samples: list[DataSample] | torch.Tensor) -> dict:
+        """Loss terms by name, of samples or, as a compiled step has them, of their labels."""
+        given = None if isinstance(data_samples, torch.Tensor) else data_samples
+        return self.head.loss(self.match(inputs, given), data_samples)
+
     def parse_losses(self, losses: dict) -> tuple:
         """The sum of the losses and what is logged; with a head that has a
         second loss (ProGrad) the pair of both, which only the optimizer's

@@ -1,6 +1,6 @@
 """Text features of learnt and hand-written prompts, kept while they hold."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import contextmanager
 
 import torch
@@ -35,6 +35,8 @@ class TextFeatures:
         prompt (TextPrompt, optional): The learnt text prompt; None: the
             templates classify.
         tuning (Tuning, optional): What learns in the towers.
+        trusted (bool): Whether what is kept of learnt prompts that no longer learn holds, until
+            the model is next set to training or evaluation.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class TextFeatures:
         self.prompt: TextPrompt | None = None
         self.tuning: Tuning | None = None
         self._learnt, self._frozen = TextCache(), TextCache()
+        self.trusted = False
         self._pretended: torch.Tensor | None = None
         self._shards: ClassShards | None = None
 
@@ -133,13 +136,35 @@ class TextFeatures:
             return torch.cat(parts)
         if classes is not None:
             return self._encode(classes)
-        sources = list(self.prompt.parameters())
-        if self.tuning is not None:
-            sources += self.tuning.text_parameters()
-        if torch.is_grad_enabled() and any(s.requires_grad for s in sources):
-            return self._encode()
-        sources.append(self.tower.token_embedding.weight[:0])  # device and type
-        return self._learnt.get(sources, self._encode)
+        if torch.is_grad_enabled():
+            if self._learns():
+                return self._encode()
+            if self.trusted:
+                return self._learnt.result
+        place = self.tower.token_embedding.weight[:0]  # device and type
+        return self._learnt.get([*self._sources(), place], self._encode)
+
+    def _sources(self) -> list[torch.Tensor]:
+        tuned = [] if self.tuning is None else self.tuning.text_parameters()
+        return [*self.prompt.parameters(), *tuned]
+
+    def _learns(self) -> bool:
+        return any(source.requires_grad for source in self._sources())
+
+    @torch.no_grad()
+    def begin_step(self, required: Set[str]) -> None:
+        """Have what a training step only reads, so that it computes, compares and changes
+        nothing of it: a compiled step could not.
+
+        Args:
+            required (Set[str]): Fields of :class:`Match` that the step computes.
+        """
+        if required & {'frozen_text', 'class_ids'}:
+            self.frozen()
+        if self.prompt is None or self.by_image or self.trusted or self._learns():
+            return
+        self.learnt()
+        self.trusted = True
 
     def _encode(self, classes: Sequence[int] | None = None) -> torch.Tensor:
         drops = self.tuning is not None and self.tuning.training and self.tuning.drops_text

@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .blocks import add_mlp, first_tuned, project, split_heads
 from .edits import Edit, apply_edit, check_text_edit
-from .packing import Layout, PackedPrompts
+from .packing import Layout, PackedPrompts, later_tokens
 
 
 def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
@@ -75,14 +75,16 @@ def constant_states(tower: nn.Module, prompts: PackedPrompts, depth: int) -> tor
     Returns:
         Tensor: (1, P + T, W).
     """
-    x, packing = embed(tower, prompts), prompts.packing
-    key = (depth, x.dtype, x.device, torch.is_autocast_enabled(x.device.type))
-    if packing.constant[0] != key:
-        layout = packing.layout()
+    packing, like = prompts.packing, prompts.own
+    key = (depth, like.dtype, like.device, torch.is_autocast_enabled(like.device.type))
+    if key not in packing.constant:
+        x, layout = embed(tower, prompts), packing.layout()
         for block in tower.blocks[:depth]:
             x = _run_block(block, x, layout)
-        packing.constant = (key, x)
-    return packing.constant[1]
+        # an evaluation without autocast leaves the training's states alone
+        kept = {k: v for k, v in packing.constant.items() if k[:3] == key[:3]}
+        packing.constant = {**kept, key: x}
+    return packing.constant[key]
 
 
 def edit_packed(
@@ -123,7 +125,10 @@ def edit_packed(
     more = groups[0][0] - layout.groups[0][0]  # tokens, for every class alike
     last = layout.last + more * torch.arange(1, first + 1, device=x.device)
     x = torch.cat([x[:, :start], *(p.flatten(1, 2) for p in parts)], dim=1)
-    return x, Layout(start, groups, last)
+    future, longest = layout.future, max(length for length, _ in groups)
+    if longest > len(future):
+        future = later_tokens(longest, x.device)
+    return x, Layout(start, groups, last, future)
 
 
 def _run_block(block, x, layout):
@@ -188,13 +193,14 @@ def _attend_groups(block, query, key, value, layout, every):
                 value[:, :, start:stop].unflatten(2, (count, length)),
                 key[:, :, :shared],
                 value[:, :, :shared],
+                layout.future[:length, :length] if every else None,
             )
         )
         start, first = stop, first + count * queries
     return outputs
 
 
-def _attend_group(query, key, value, prefix_key, prefix_value):
+def _attend_group(query, key, value, prefix_key, prefix_value, future):
     """Attention of n classes with S own tokens each.
 
     Args:
@@ -203,6 +209,7 @@ def _attend_group(query, key, value, prefix_key, prefix_value):
         value (Tensor): (G, H, n, S, d).
         prefix_key (Tensor): (G, H, P, d); never copied for the classes.
         prefix_value (Tensor): (G, H, P, d).
+        future (Tensor, optional): Own tokens that each may not see, (S, S).
 
     Returns:
         Tensor: (G, H, n * S or n, d).
@@ -210,8 +217,7 @@ def _attend_group(query, key, value, prefix_key, prefix_value):
     shared = prefix_key.shape[2]
     to_prefix = query.flatten(2, 3) @ prefix_key.transpose(-1, -2)
     to_own = query @ key.transpose(-1, -2)  # (G, H, n, S, S)
-    if query.shape[3] > 1:
-        future = torch.ones(to_own.shape[-2:], dtype=torch.bool, device=key.device).triu(1)
+    if future is not None and len(future) > 1:
         to_own = to_own.masked_fill(future, float('-inf'))
     scores = torch.cat([to_prefix.unflatten(2, query.shape[2:4]), to_own], dim=-1).softmax(dim=-1)
     to_prefix, to_own = scores.split([shared, key.shape[3]], dim=-1)

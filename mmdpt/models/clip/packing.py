@@ -30,11 +30,12 @@ class Packing(nn.Module):
         rank (Tensor): Place of each class among the sorted classes, (C,).
         order (Tensor): The model's classes, shorter prompts first, (C,).
         groups (list[tuple[int, int]]): ``(length, number of classes)``.
+        future (Tensor): :func:`later_tokens` of the longest prompt.
     """
 
     def __init__(self, prompts: Sequence[Sequence[int]], classes: Sequence[int] | None = None):
         super().__init__()
-        self.constant = (None, None)  # of packed_text.constant_states
+        self.constant: dict[tuple, torch.Tensor] = {}  # of packed_text.constant_states
         self._spans: list[range] | None = None  # own tokens of each class, see part()
         classes = range(len(prompts)) if classes is None else classes
         shared = shared_length(prompts)
@@ -55,10 +56,12 @@ class Packing(nn.Module):
             rank=rank,
         ).items():
             self.register_buffer(name, torch.tensor(values, dtype=torch.long), persistent=False)
+        future = later_tokens(max(map(len, prompts)))
+        self.register_buffer('future', future, persistent=False)
 
     def layout(self) -> 'Layout':
         """Where the tokens are in the first block."""
-        return Layout(self.prefix.numel(), self.groups, self.last)
+        return Layout(self.prefix.numel(), self.groups, self.last, self.future)
 
     def part(self, classes: Sequence[int]) -> 'PackedPart':
         """Where the tokens of some of the classes are; what all classes share
@@ -87,7 +90,7 @@ class Packing(nn.Module):
             tensor(rows),
             tensor(rank),
             self.order[self.rank[tensor(classes[place] for place in order)]],
-            Layout(shared, groups, last),
+            Layout(shared, groups, last, self.future),
         )
 
     def unpack(self, prefix: torch.Tensor, own: torch.Tensor, dim: int) -> list[torch.Tensor]:
@@ -104,6 +107,12 @@ class Packing(nn.Module):
         lengths = [n for n, count in self.groups for _ in range(count)]
         parts = own.split(lengths, dim)
         return [torch.cat([prefix, parts[r]], dim) for r in self.rank.tolist()]
+
+
+def later_tokens(count: int, device: torch.device | None = None) -> torch.Tensor:
+    """What a causal tower hides from each of some tokens, (count, count) of bool; the first
+    rows and columns are those of fewer tokens."""
+    return torch.ones(count, count, dtype=torch.bool, device=device).triu(1)
 
 
 def shared_length(prompts: Sequence[Sequence[int]]) -> int:
@@ -168,11 +177,13 @@ class Layout(NamedTuple):
         groups (list[tuple[int, int]]): ``(own tokens, number of classes)``.
         last (Tensor): Rows of the ends of text among the own tokens, (C,),
             shorter prompts first.
+        future (Tensor): :func:`later_tokens` of at least the longest group.
     """
 
     shared: int
     groups: list[tuple[int, int]]
     last: torch.Tensor
+    future: torch.Tensor
 
     def split(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Own tokens by group, (G, classes, length, ...), out of (G, P + T,

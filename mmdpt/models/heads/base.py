@@ -93,13 +93,15 @@ class SimilarityHead(Part, ClsHead):
             sample.set_field(logits, 'pred_logits')
         return samples
 
-    def loss(self, match: Match, data_samples: list[DataSample], **kwargs) -> dict:
+    def loss(
+        self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs
+    ) -> dict:
         """``loss``, and with ``cal_acc`` the accuracy on the batch.
 
         Args:
             match (Match): The forward pass.
-            data_samples (list[DataSample]): With ``gt_label``, or with
-                ``gt_score`` where labels were mixed.
+            data_samples (list[DataSample] | Tensor): With ``gt_label``, or with
+                ``gt_score`` where labels were mixed; or these alone.
         """
         logits, target = self(match), labels(data_samples)
         losses = dict(loss=self.loss_module(logits, target, avg_factor=len(target), **kwargs))
@@ -131,8 +133,11 @@ def check_head(head: dict) -> None:
         )
 
 
-def labels(data_samples: list[DataSample]) -> torch.Tensor:
-    """Labels (B,), or mixed ones (B, C) after batch augmentation."""
+def labels(data_samples: list[DataSample] | torch.Tensor) -> torch.Tensor:
+    """Labels (B,), or mixed ones (B, C) after batch augmentation, of samples that may be
+    these labels already."""
+    if isinstance(data_samples, torch.Tensor):
+        return data_samples
     if 'gt_score' in data_samples[0]:
         return torch.stack([i.gt_score for i in data_samples])
     return torch.cat([i.gt_label for i in data_samples])
@@ -154,7 +159,9 @@ class TermsHead(SimilarityHead):
         """The configured loss of logits (B, C), averaged over the batch."""
         return self.loss_module(logits, target, avg_factor=len(target))
 
-    def loss(self, match: Match, data_samples: list[DataSample], **kwargs) -> dict:
+    def loss(
+        self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs
+    ) -> dict:
         """Weighted loss terms as ``loss_NAME``, and with ``cal_acc`` the
         accuracy on the batch.
 

@@ -24,35 +24,36 @@ class GuidedHead(TermsHead):
             Defaults to 0.1.
         **kwargs: See :class:`SimilarityHead`.
 
+    Attributes:
+        needs (frozenset[str]): What it requires in every epoch.
+        guides (bool): Whether the running epoch is a guided one.
+
     Raises:
         ValueError: If a number is negative.
     """
+
+    needs = frozenset({'text_prompt'})
 
     def __init__(self, guided_epochs: float, logits_weight: float = 0.1, **kwargs):
         super().__init__(**kwargs)
         check_weight('guided_epochs', guided_epochs)
         check_weight('logits_weight', logits_weight)
-        self.guided_epochs, self.epoch = guided_epochs, None
-        self.logits_weight = logits_weight
+        self.guided_epochs, self.logits_weight = guided_epochs, logits_weight
+        self.guides, self._told = guided_epochs > 0, False
 
     @property
     def requires(self) -> frozenset[str]:
         """The frozen features in a guided epoch only."""
-        frozen = ('frozen_image', 'frozen_text') if self.guides else ()
-        return frozenset(('text_prompt', *frozen))
+        return self.needs | {'frozen_image', 'frozen_text'} if self.guides else self.needs
 
     def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    @property
-    def guides(self) -> bool:
-        """Whether the running epoch is a guided one."""
-        return (self.epoch or 0) < self.guided_epochs
+        # a compiled step depends on the answer, which changes once, and on no epoch
+        self.guides, self._told = epoch < self.guided_epochs, True
 
     def terms(self, match, target):
         """Weight and value of each term of the loss in this epoch."""
 
-        if self.epoch is None:
+        if not self._told:
             raise RuntimeError(
                 f'{type(self).__name__} trains differently in the first epochs, but nobody said '
                 "which epoch it is: add dict(type='EpochSeedHook') to custom_hooks, or call "
@@ -90,16 +91,13 @@ class DPTHead(GuidedHead):
         **kwargs: See :class:`GuidedHead`.
     """
 
+    needs = frozenset({'text_prompt', 'evidence'})
     takes_soft_labels = False  # the class-aware loss: is *the* label selected?
 
     def __init__(self, guided_epochs: float, aux_weight: float = 0.3, **kwargs):
         super().__init__(guided_epochs, **kwargs)
         check_weight('aux_weight', aux_weight)
         self.aux_weight = aux_weight
-
-    @property
-    def requires(self) -> frozenset[str]:
-        return super().requires | {'evidence'}
 
     def terms(self, match, target):
         terms = super().terms(match, target)
@@ -132,7 +130,7 @@ def class_aware_loss(
     logits = evidence[:, torch.arange(batch, device=rank.device), rank]
     loss = F.cross_entropy(logits.flatten(0, 1), target.repeat(layers), reduction='none')
     mask = hit.any(dim=1).repeat(layers).to(loss)
-    counts = torch.stack([mask.sum(), mask.new_tensor(float(batch))])
+    counts = torch.stack([mask.sum(), mask.new_full((), batch)])
     all_reduce(counts)  # one exchange for both
     hits, images = counts
     return (loss * mask).sum() / hits.clamp(min=1) * (images / batch)
