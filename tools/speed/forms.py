@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from mmengine.optim import build_optim_wrapper
 
+from mmdpt.engine.compiled import compile_step
+
 from .tasks import Task
 
 FORMS = ('eager', 'compiled', 'graphs')
@@ -34,11 +36,6 @@ def training_step(task: Task, form: str = 'eager', **options) -> Callable[[], to
     if form == 'graphs':
         options['mode'] = 'reduce-overhead'
     if form != 'eager':
-        compile_model(model, **options)
+        torch._dynamo.reset()  # an earlier cell's shapes would count as recompilations
+        compile_step(model, **options)
     return lambda: model.train_step(batch, optim)['loss']
-
-
-def compile_model(model, **options) -> None:
-    """Compile a model's training step, in place."""
-    torch._dynamo.reset()  # shapes of an earlier cell would count as recompilations
-    model.match = torch.compile(model.match, **options)
