@@ -153,11 +153,13 @@ def _listen(ours: Connection, found: dict, end: float, write: Callable[[], None]
 def _work(suite: str, name: str, setting: Setting, pipe: Connection) -> None:
     """In the part's process."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if not setting.cuda:
-        os.environ['CUDA_VISIBLE_DEVICES'] = ''  # for what chooses its device by itself
+    if not setting.cuda:  # for what chooses its device by itself, as trainings do
+        os.environ['CUDA_VISIBLE_DEVICES'] = ''
     if setting.threads:
         torch.set_num_threads(setting.threads)
     try:
+        if ':' in setting.device:
+            torch.cuda.set_device(setting.device)
         for row in SUITES[suite][name].run(setting):
             pipe.send(dict(row=row))
         pipe.send({})
