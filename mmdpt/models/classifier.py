@@ -169,7 +169,7 @@ class PromptedCLIP(MatchClassifier):
         return dict(classes=list(self.classes), clip=dict(self.clip_identity))
 
     def train(self, mode: bool = True) -> 'PromptedCLIP':
-        self.text.trusted = False
+        self.text.trusted &= mode == self.training
         return super().train(mode)
 
     def check_trainable(self) -> None:
