@@ -131,7 +131,7 @@ class ReferenceDPT:
         """The loss of a step (sections 3.2, 3.3), a scalar."""
         head, out = self.model.head, self.forward(images)
         loss = F.cross_entropy(self.logits(out['image'], out['text']), labels)
-        if head.epoch < head.guided_epochs:
+        if head.guides:
             loss = (
                 F.cross_entropy(self.logits(out['frozen'], out['text']), labels)
                 + F.cross_entropy(self.logits(out['image'], self.filled), labels)
