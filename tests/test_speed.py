@@ -1,14 +1,12 @@
 """The benchmark tool: right keys, equal results, a ratio from one run."""
 
 import json
-from pathlib import Path
 
 import pytest
 from helpers.tools import tool
-from mmengine.config import Config
-from speed import _extend, benchmark, class_names
+from speed.models import TINY, class_names, for_three_blocks
+from speed.pair import benchmark, carried_on
 
-ROOT = Path(__file__).resolve().parents[1]
 KEYS = {
     'ours_s',
     'plain_s',
@@ -21,11 +19,10 @@ KEYS = {
 
 
 def test_tool(tmp_path):
-    config = ROOT / 'mmdpt/tiny_clip/config.json'
     tool(
         'benchmark_speed',
         '--arch',
-        config,
+        TINY,
         '--num-classes',
         '3',
         '12',
@@ -78,21 +75,10 @@ METHODS = [
 
 @pytest.mark.parametrize('name', METHODS)
 def test_every_method_s_step_equals_its_plain_path(name):
-    path = ROOT / f'configs/_base_/methods/{name}.py'
-    method = Config.fromfile(path).model
-    for prompt in ('text_prompt', 'visual_prompt'):
-        if method.get(prompt) and method[prompt].get('num_layers', 1) > 3:
-            method[prompt].num_layers = 3  # the blocks of the tiny CLIP
-        if method.get(prompt) and 'layers' in method[prompt]:
-            method[prompt].layers = [2] if name == 'tcp' else [2, 3]
-    if name == 'skiptuning':
-        method.tuning.first = 1
-    if name == 'promptsrc':
-        method.templates = method.templates[:1]
     row = benchmark(
         'train_step',
         4,
-        str(ROOT / 'mmdpt/tiny_clip/config.json'),
+        TINY,
         2,
         'cpu',
         'fp64',
@@ -101,15 +87,15 @@ def test_every_method_s_step_equals_its_plain_path(name):
         plain_limit=4,
         warm_up=0,
         count_flops=False,
-        method=method,
+        method=for_three_blocks(name),
     )
     assert row['max_abs_diff'] < 1e-9
     assert row['max_rel_grad_diff'] < 1e-9
 
 
 def test_straight_line():
-    assert _extend(1000, [50, 100], [6.0, 11.0]) == pytest.approx(101.0)
-    assert _extend(7, [7], [3.0]) == 3.0
+    assert carried_on(1000, [50, 100], [6.0, 11.0]) == pytest.approx(101.0)
+    assert carried_on(7, [7], [3.0]) == 3.0
 
 
 def test_class_names_are_distinct():

@@ -31,6 +31,7 @@ def parse_args():
         default=str(ROOT / 'configs/_base_/few_shot.py'),
         help='config whose test pipeline is checked',
     )
+    parser.add_argument('--device', default='cpu', help='what we compute on, such as cuda')
     parser.add_argument('--json', help='also write the result here')
     return parser.parse_args()
 
@@ -63,7 +64,8 @@ def show(cases: dict) -> None:
 def main():
     args = parse_args()
     try:
-        cases = check_folder(Path(args.folder), Config.fromfile(args.config), args.case, args.dtype)
+        config = Config.fromfile(args.config)
+        cases = check_folder(Path(args.folder), config, args.case, args.dtype, args.device)
     except FileNotFoundError as error:
         sys.exit(f'error: {error}')
     show(cases)

@@ -56,9 +56,7 @@ class DeferredHook(Hook):
         waiting, self._waiting = self._waiting, []
         if waiting:
             values = torch.stack([value for _, value, *_ in waiting]).tolist()
-            self.look(
-                runner, [Figure(name, v, *at) for (name, _, *at), v in zip(waiting, values)]
-            )
+            self.look(runner, [Figure(name, v, *at) for (name, _, *at), v in zip(waiting, values)])
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Take in the losses, and read what has waited if the log is written now."""

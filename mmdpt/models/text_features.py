@@ -35,8 +35,8 @@ class TextFeatures:
         prompt (TextPrompt, optional): The learnt text prompt; None: the
             templates classify.
         tuning (Tuning, optional): What learns in the towers.
-        trusted (bool): Whether what is kept of learnt prompts that no longer learn holds, until
-            the model is next set to training or evaluation.
+        trusted (bool): Whether what is kept of prompts that no longer learn holds, without a
+            look at them: from a training step on, until the model goes over to evaluation.
     """
 
     def __init__(

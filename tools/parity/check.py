@@ -59,7 +59,11 @@ OWN_RUNS = {
 
 
 def check_folder(
-    folder: Path, config: Config, cases: list[str] | None = None, dtype: str = 'float64'
+    folder: Path,
+    config: Config,
+    cases: list[str] | None = None,
+    dtype: str = 'float64',
+    device: str = 'cpu',
 ) -> dict[str, dict]:
     """Recompute every case of a folder through the modules that train.
 
@@ -70,6 +74,7 @@ def check_folder(
             ``data_preprocessor``, for the preprocessing case.
         cases (list[str], optional): Only these. Defaults to all.
         dtype (str): 'float64' or 'float32'.
+        device (str): What we compute on.
 
     Returns:
         dict: By case: ``status`` ('passed', 'failed', 'not implemented'),
@@ -92,7 +97,7 @@ def check_folder(
         raise FileNotFoundError(
             f'{folder} has no case {", ".join(missing)}; it has {", ".join(files)}.'
         )
-    return {name: check_case(files[name], config, dtype) for name in cases or files}
+    return {name: check_case(files[name], config, dtype, device) for name in cases or files}
 
 
 def _is_clip(path: Path) -> bool:
@@ -103,13 +108,13 @@ def _is_clip(path: Path) -> bool:
         return False  # reported when its turn as a case comes
 
 
-def check_case(path: Path, config: Config, dtype: str) -> dict:
+def check_case(path: Path, config: Config, dtype: str, device: str) -> dict:
     """Check one case file; an error in it is a failure, with its reason."""
     try:
         if path.suffix == '.json':
             tensors = _check_json(path)
         else:
-            tensors = _check_npz(path, config, dtype)
+            tensors = _check_npz(path, config, dtype, device)
     except NotImplementedCase as reason:
         return dict(
             status='not implemented',
@@ -154,7 +159,7 @@ def _check_json(path: Path) -> dict[str, dict]:
     }
 
 
-def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
+def _check_npz(path: Path, config: Config, dtype: str, device: str) -> dict[str, dict]:
     meta, arrays = read_npz(path)
     if 'crop_uint8' in arrays:
         # The transform has one precision, single: so is the comparison.
@@ -162,9 +167,9 @@ def _check_npz(path: Path, config: Config, dtype: str) -> dict[str, dict]:
     elif meta.get('method') == 'linear probe':
         found = protocol.linear_probe(arrays, meta)
     elif meta.get('method') in OWN_RUNS:
-        found = OWN_RUNS[meta['method']](Golden(path.parent, meta, arrays, dtype))
+        found = OWN_RUNS[meta['method']](Golden(path.parent, meta, arrays, dtype, device))
     elif meta.get('method') in methods.METHODS:
-        found = methods.recompute(Golden(path.parent, meta, arrays, dtype))
+        found = methods.recompute(Golden(path.parent, meta, arrays, dtype, device))
     else:
         raise NotImplementedCase(f'method {meta.get("method")}')
     unread = meta.unread()

@@ -48,7 +48,7 @@ def clap(golden: Golden) -> dict:
     found['out/query_features'] = query.match.image
     # the pool has the support set's rows in the file's order
     size = len(arrays['support/labels'])
-    rows = torch.from_numpy(arrays['pool/view'] * size + arrays['pool/support_index'])
+    rows = golden.tensor('pool/view') * size + golden.tensor('pool/support_index')
     image, labels = space.support.match.image[rows], space.support.labels[rows]
     pool = Labelled(space.support.match._replace(image=image), labels)
     space = space._replace(support=pool)
@@ -58,7 +58,7 @@ def clap(golden: Golden) -> dict:
     if hasattr(head, 'multipliers'):
         found.update(multipliers(model, space))
     if 'pool/text_index' in arrays:
-        text = torch.from_numpy(arrays['pool/text_index'])
+        text = golden.tensor('pool/text_index')
         extra = text_samples(pool.match, space.templates(), torch.zeros_like(text), text)
         image = torch.cat([image, extra.match.image])
         labels = torch.cat([labels, extra.labels])
@@ -99,12 +99,12 @@ def clap_run(golden: Golden, model, image: torch.Tensor, labels: torch.Tensor) -
     meta.one_of('batches_per_epoch', [count])
     model.train()
     for epoch in range(meta['epochs']):
-        order = torch.from_numpy(arrays['traj/permutation'][epoch])
+        order = golden.tensor('traj/permutation')[epoch]
         if 'traj/half_choice' in arrays:
-            order = torch.from_numpy(arrays['traj/half_choice'][epoch])[order]
+            order = golden.tensor('traj/half_choice')[epoch][order]
         for batch in order[: count * size].split(size):
             rows['lr'].append(optim.get_lr()['lr'][0])
-            losses = model(image[batch], samples(labels[batch]), mode='loss')
+            losses = model(image[batch], samples(labels[batch], golden.device), mode='loss')
             total, _ = model.parse_losses(losses)
             optim.zero_grad()
             total.backward()

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from . import methods, runs
-from .golden import Golden, build_model
+from .golden import Golden, build_model, to_arrays
 from .parts import maple_parts
 from .probe import probe
 from .trajectory import optimisation
@@ -64,7 +64,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
         **losses(golden, model),
         **trajectory(golden, model),
     }
-    return {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()}
+    return to_arrays(found)
 
 
 @torch.no_grad()
@@ -98,6 +98,7 @@ def samples(labels: np.ndarray, views: torch.Tensor) -> list:
 def losses(golden: Golden, model) -> dict:
     """Loss terms of the first batch (unweighted), gradients of their weighted sum."""
     given = samples(golden.arrays['labels'], golden.images('images2'))
+    given = [sample.to(golden.device) for sample in given]
     number = int(golden.arrays['traj/description_index'][0, 0])
     model.train().zero_grad()
     with probe(model) as seen, patch.object(model.head, 'draw', lambda: number):

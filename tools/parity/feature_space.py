@@ -14,7 +14,7 @@ def labelled(golden: Golden, model, prefix: str = '') -> Labelled:
     """The images of a key, all views of them, view by view."""
     images = golden.images(f'{prefix}images')
     views = images if images.dim() == 5 else images[None]
-    labels = torch.from_numpy(golden.arrays[f'{prefix}labels']).repeat(len(views))
+    labels = golden.tensor(f'{prefix}labels').repeat(len(views))
     with torch.no_grad():
         kept = [model.clip_features(view, model.keeps_pooled) for view in views]
         return Labelled(model.match_features(torch.cat(kept)), labels)

@@ -3,11 +3,10 @@
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from .clap import clap
 from .closed_form import ape, gda
-from .golden import Golden
+from .golden import Golden, to_arrays
 from .linear import lppp, prolip
 
 METHODS: dict[str, Callable[[Golden], dict]] = {
@@ -25,5 +24,4 @@ METHODS: dict[str, Callable[[Golden], dict]] = {
 
 def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
-    found = METHODS[golden.meta['method']](golden)
-    return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()}
+    return to_arrays(METHODS[golden.meta['method']](golden))

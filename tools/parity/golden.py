@@ -26,12 +26,14 @@ class Golden(NamedTuple):
         meta (Settings): Hyper-parameters, class names, template.
         arrays (dict): All arrays by key, without ``meta``.
         dtype (str): 'float64' or 'float32', what we compute in.
+        device (str): What we compute on.
     """
 
     folder: Path
     meta: Settings
     arrays: dict[str, np.ndarray]
     dtype: str
+    device: str = 'cpu'
 
     def starts(self, prefix: str) -> dict[str, np.ndarray]:
         """Arrays whose key starts with ``prefix``, which is taken off."""
@@ -43,7 +45,18 @@ class Golden(NamedTuple):
 
     def images(self, key: str = 'images') -> torch.Tensor:
         """Images in the precision of the computation."""
-        return torch.from_numpy(self.arrays[key]).to(getattr(torch, self.dtype))
+        return self.tensor(key).to(getattr(torch, self.dtype))
+
+    def tensor(self, key: str) -> torch.Tensor:
+        """An array of the file, where we compute."""
+        return torch.from_numpy(self.arrays[key]).to(self.device)
+
+
+def to_arrays(found: dict) -> dict[str, np.ndarray]:
+    """What was computed, as NumPy's arrays."""
+    return {
+        k: v.detach().cpu().numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()
+    }
 
 
 def read_npz(path: Path):
@@ -122,4 +135,4 @@ def build_model(golden: Golden, start_values: bool = True, **parts) -> torch.nn.
     if start and start_values:
         kept = {n: t for n, t in model.state_dict().items() if n in dict(model.named_buffers())}
         model.load_state_dict(dict(kept, **from_reference(start, rules_of(meta['method']))))
-    return model
+    return model.to(golden.device)

@@ -12,7 +12,7 @@ from .golden import Golden
 
 def lppp(golden: Golden) -> dict:
     """Start values, the whole training, and the epoch that is kept."""
-    meta, arrays = golden.meta, golden.arrays
+    meta = golden.meta
     check_equal(
         meta,
         weight_decay=0.0,
@@ -25,7 +25,7 @@ def lppp(golden: Golden) -> dict:
     epochs, period, momentum = meta['epochs'], meta['alpha_period'], meta['momentum']
     model = model_of(golden, dict(type='LPPPHead'))
     space, query, head = space_of(golden, model), labelled(golden, model), model.head
-    bias = torch.from_numpy(arrays['param/bias'])
+    bias = golden.tensor('param/bias')
     with torch.no_grad():
         head.bias.copy_(bias)
     rates = head.start(space.support)

@@ -10,7 +10,7 @@ from mmdpt.models.prompts.coop import split_prompt
 from mmdpt.models.prompts.base import LayeredPrompt
 
 from . import inserted, runs
-from .golden import Golden, build_model
+from .golden import Golden, build_model, to_arrays
 from .parts import METHODS
 from .probe import probe
 from .trajectory import run_of
@@ -26,7 +26,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
     model = build_model(golden, **METHODS[golden.meta['method']](golden))
     if golden.meta['method'] == 'Tip-Adapter-F':
-        model.head.labels.copy_(torch.from_numpy(golden.arrays['cache/labels']))
+        model.head.labels.copy_(golden.tensor('cache/labels'))
     found = tokens(golden, model)
     if golden.meta['method'] == 'Tip-Adapter':
         found.update(runs.tip_adapter(golden, model))
@@ -47,7 +47,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
             found.update(inserted.on_new_classes(golden, model, parts, everything))
     if 'trajectory' in golden.meta:
         found.update(run_of(golden)(golden, model))
-    return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()}
+    return to_arrays(found)
 
 
 def everything(golden: Golden, model) -> dict:
@@ -146,7 +146,7 @@ def forward(golden: Golden, model, images: str = 'images') -> dict:
         for block in range(model.visual_prompt.num_layers):
             found[f'mid/vision_prompts_{block}'] = model.visual_prompt.layer(block).detach()
     if match.class_ids is not None:
-        labels = torch.from_numpy(golden.arrays['labels'])
+        labels = golden.tensor('labels')
         found['out/topk_indices'] = match.class_ids
         found['out/label_in_topk'] = (match.class_ids == labels[:, None]).any(1)
         found['out/layer_logits'] = match.evidence.transpose(1, 2)
@@ -169,7 +169,7 @@ def losses(golden, model, loss_key, grad_key, epoch, labels='labels') -> dict:
     model.head.set_epoch(epoch)
     model.train()
     model.zero_grad()
-    samples = runs.samples(golden.arrays[labels])
+    samples = runs.samples(golden.arrays[labels], golden.device)
     with probe(model) as seen:
         total, _ = model.parse_losses(model.loss(golden.images(), samples))
     total.backward()

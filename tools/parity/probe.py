@@ -153,7 +153,8 @@ class _TextBlocks(_Watch):
                 packing, classes = self.reading.packing, self.reading.classes
                 last, rank, shared = packing.last, packing.rank, packing.prefix.numel()
                 if classes is not None:
-                    _, rank, _, (shared, _, last) = packing.part(classes)
+                    part = packing.part(classes)
+                    rank, shared, last = part.rank, part.layout.shared, part.layout.last
                 self.seen.text_ends[block] = args[0][0, last[rank] + shared]
 
         return hook

@@ -9,7 +9,7 @@ from mmpretrain.structures import DataSample
 from mmdpt.models.reference_names import rules_of, to_reference
 
 from .compare import failed
-from .golden import Golden, build_model, clip_config
+from .golden import Golden, build_model, clip_config, to_arrays
 from .parts import depths
 from .probe import probe
 from .promptkd_teacher import TEMPLATE, passed, taught, tokens
@@ -33,14 +33,14 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
         ).text_prompt.context
     batch_norm = model.head.projector[1]
     for name in batch_norm.saved_buffers:
-        values = golden.arrays[f'buffer/VPT_image_trans.conv1.1.{name}']
-        getattr(batch_norm, name).copy_(torch.from_numpy(values))
+        values = golden.tensor(f'buffer/VPT_image_trans.conv1.1.{name}')
+        getattr(batch_norm, name).copy_(values)
     start = {n: t.clone() for n, t in model.state_dict().items()}
     found.update({f'out/eval_{k}': v for k, v in evaluated(golden, model).items()})
     found.update(step(golden, model))
     model.load_state_dict(start)
     found.update(trajectory(golden, model))
-    return {k: torch.as_tensor(v).detach().numpy() for k, v in found.items()}
+    return to_arrays({k: torch.as_tensor(v) for k, v in found.items()})
 
 
 def check_settings(golden: Golden) -> None:

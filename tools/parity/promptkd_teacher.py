@@ -56,7 +56,10 @@ def taught(golden: Golden) -> Iterator[tuple[dict, torch.nn.Module]]:
         tensors = {k: torch.from_numpy(v) for k, v in golden.starts('teacher/').items()}
         trained.load_state_dict(from_reference(tensors, rules_of('PromptSRC')))
         torch.save(dict(state_dict=trained.state_dict(), meta={}), f'{folder}/teacher.pth')
-        yield dict(model=model, checkpoint=f'{folder}/teacher.pth'), trained.eval()
+        yield (
+            dict(model=model, checkpoint=f'{folder}/teacher.pth'),
+            trained.to(golden.device).eval(),
+        )
 
 
 @torch.no_grad()

@@ -24,8 +24,8 @@ def renamed(golden: Golden, tensors: dict) -> dict:
     return {n: t.detach().clone() for n, t in theirs.items()}
 
 
-def samples(labels) -> list:
-    return [DataSample().set_gt_label(int(label)) for label in labels]
+def samples(labels, device: str = 'cpu') -> list:
+    return [DataSample().set_gt_label(int(label)).to(device) for label in labels]
 
 
 def learnt(model) -> dict:
@@ -44,7 +44,7 @@ def prograd(golden: Golden, model) -> dict:
             optimizer=dict(type='SGD', lr=1.0),
         ),
     )
-    losses = model.loss(golden.images(), samples(golden.arrays['labels']))
+    losses = model.loss(golden.images(), samples(golden.arrays['labels'], golden.device))
     pair, _ = model.parse_losses(losses)
     found = {'loss/ce_logits': pair[0], 'loss/kl': pair[1]}
     optim.backward(pair)

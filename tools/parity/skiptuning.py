@@ -9,7 +9,7 @@ from mmdpt.models.clip.packed_text import constant_states
 from mmdpt.models.heads.class_skipping import chances
 
 from . import methods, runs
-from .golden import Golden, build_model
+from .golden import Golden, build_model, to_arrays
 from .probe import probe
 from .settings import NotImplementedCase
 
@@ -39,7 +39,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
     model = build_model(golden, **parts(golden))
     golden.meta.one_of('n_kept_first', [model.head.always])
     check_batches(golden)
-    drawn = torch.from_numpy(golden.arrays['skip/reserve_mask'])
+    drawn = golden.tensor('skip/reserve_mask')
     share = chances(len(drawn), model.head.always, golden.meta['lambda_'])
     if not drawn[share == 1].all() or drawn[share == 0].any():
         raise ValueError('skip/reserve_mask keeps ranks that have no chance, or skips sure ones')
@@ -49,7 +49,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
         **step(golden, model),
         **trajectory(golden, model),
     }
-    return {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()}
+    return to_arrays(found)
 
 
 def check_batches(golden: Golden) -> None:
@@ -68,13 +68,13 @@ def step(golden: Golden, model) -> dict:
     model.train().zero_grad()
     prototypes = model.frozen_text_features()
     states = model.states(golden.images('cache/images')[0])
-    samples = runs.samples(golden.arrays['labels'])
+    samples = runs.samples(golden.arrays['labels'], golden.device)
     with probe(model) as seen:
         total, _ = model.parse_losses(model.loss(golden.images(), samples))
     total.backward()
     match, head = seen.match, model.head
-    kept = torch.tensor(match.classes)
-    labels = torch.from_numpy(golden.arrays['labels'])
+    kept = torch.as_tensor(match.classes, device=golden.device)
+    labels = golden.tensor('labels')
     grads = {n: p.grad for n, p in runs.learnt(model).items()}
     found = {
         'cache/image_features_cls': states[:, 0],

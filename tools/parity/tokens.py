@@ -12,7 +12,7 @@ def template_tokens(model) -> np.ndarray:
         packing = template.packing
         rows.append(
             [
-                pad(ids[prompt].tolist(), model)
+                pad(ids[prompt.cpu()].tolist(), model)
                 for prompt in packing.unpack(packing.prefix, packing.own, dim=0)
             ]
         )

@@ -92,7 +92,7 @@ def percent(prediction: torch.Tensor, label: np.ndarray, exact: bool) -> float:
     single precision."""
     if not exact:
         return float(Accuracy.calculate(prediction, label))
-    return 100 * float((prediction.numpy() == label).mean())
+    return 100 * float((prediction.cpu().numpy() == label).mean())
 
 
 def final_scores(model, match) -> dict:

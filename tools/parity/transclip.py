@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from mmdpt.evaluation.transclip import TransCLIP, neighbours
 
-from .golden import Golden, build_model
+from .golden import Golden, build_model, to_arrays
 from .methods import template_tokens
 from .settings import NotImplementedCase
 
@@ -31,7 +31,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
     found['out/zeroshot_probabilities'] = model(golden.images()).softmax(dim=1)
     found['out/affinity'] = affinity(features, meta['neighbours'])
     found.update(iterates(golden, features, found['out/zeroshot_probabilities']))
-    return {k: v.numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()}
+    return to_arrays(found)
 
 
 def affinity(features: dict[str, torch.Tensor], count: int) -> torch.Tensor:
@@ -50,7 +50,7 @@ def solver(golden: Golden, features: dict[str, torch.Tensor], probabilities) -> 
         features['query'],
         probabilities,
         features.get('support'),
-        None if labels is None else torch.from_numpy(labels),
+        None if labels is None else golden.tensor('support/labels'),
         num_neighbours=meta['neighbours'],
         prior=meta['lambda_value'],
         temperature=meta['temperature'],
@@ -61,7 +61,7 @@ def solver(golden: Golden, features: dict[str, torch.Tensor], probabilities) -> 
 
 def iterates(golden: Golden, features: dict[str, torch.Tensor], probabilities) -> dict:
     """The run step by step; what is reported, from the search that users call."""
-    gammas, labels = golden.meta['gamma_list'], torch.from_numpy(golden.arrays['labels'])
+    gammas, labels = golden.meta['gamma_list'], golden.tensor('labels')
     ours, steps = (
         solver(golden, features, probabilities),
         dict(assignments=[], means=[], variances=[]),
@@ -81,7 +81,7 @@ def iterates(golden: Golden, features: dict[str, torch.Tensor], probabilities) -
         steps['assignments'].append(before(ours))
         tests.append(accuracy(ours.assignments, labels))
         if val is not None:
-            val_labels = torch.from_numpy(golden.arrays['val/labels'])
+            val_labels = golden.tensor('val/labels')
             vals.append(accuracy(ours.assignments[nearest], val_labels))
     found = {f'traj/{name}': torch.stack(values) for name, values in steps.items()}
     found.update({'init/means': start, 'out/assignments': ours.assignments})

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from mmdpt.models.reference_names import from_reference, rules_of
 
 from . import methods
-from .golden import Golden, build_model
+from .golden import Golden, build_model, to_arrays
 from .staged_run import check_learnable, learn, one_stage, whole_run
 
 METHOD = '2SFS (two-stage few-shot adaptation)'
@@ -36,7 +36,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
         found['init/classifier'] = official_start(model)
     found.update(one_stage(golden, model) if alone else whole_run(golden, model))
     found.update(inference(golden, model))
-    return {k: v.detach().numpy() if isinstance(v, torch.Tensor) else v for k, v in found.items()}
+    return to_arrays(found)
 
 
 def build(golden: Golden, **options):
@@ -91,7 +91,7 @@ def inference(golden: Golden, model) -> dict:
             found[f'out/{name}_logits'] = one.head(match)
             found[f'out/{name}_classifier'] = F.normalize(one.head.classifier(match.text), dim=-1)
         labels = golden.arrays.get(images.replace('images', 'labels'))
-        right[name] = 100 * np.mean(found[f'out/{name}_logits'].argmax(1).numpy() == labels)
+        right[name] = 100 * np.mean(found[f'out/{name}_logits'].argmax(1).cpu().numpy() == labels)
         if name == 'new':
             found['tok/new_template_prompts'] = methods.template_tokens(one)[0]
     check_accuracies(meta.get('accuracies', {}), right)

@@ -1,0 +1,1 @@
+"""What ``tools/benchmark_speed.py`` measures: our path beside a slow one, and the suites."""
