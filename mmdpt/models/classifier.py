@@ -1,6 +1,6 @@
 """The classifier: frozen CLIP, prompts in front of it, a head behind."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn as nn
@@ -89,6 +89,8 @@ class PromptedCLIP(MatchClassifier):
         ValueError: If the parts do not fit together or a value is out of
             range; see :func:`load_clip` for the weights.
     """
+
+    meet: Callable | None = None  # the forward pass of a step, of several runs at once
 
     def __init__(
         self,
@@ -240,6 +242,7 @@ class PromptedCLIP(MatchClassifier):
             self.sides.teacher.begin_step(data_samples)
         elif self.head.keeps:
             self.check_trainable()
-        losses = self.head.loss(self.match(inputs, data_samples), data_samples)
+        match = self.match(inputs, data_samples) if self.meet is None else self.meet(self, inputs)
+        losses = self.head.loss(match, data_samples)
         share = batch_share(len(inputs), self.scale)
         return {name: value * share for name, value in losses.items()}
