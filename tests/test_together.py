@@ -1,14 +1,24 @@
 """Runs trained together, as one batch in one process, beside the same runs by themselves."""
 
 import json
+import os
+import random
+import threading
 
+import numpy as np
 import pytest
 import torch
-from helpers.short_runs import short_config, train
+from helpers.short_runs import leaf, short_config, train
+from mmengine.hooks import Hook
+from mmpretrain.registry import HOOKS
 
-from mmdpt.engine import read_checkpoint
+from mmdpt.cli import sweep as TOOL
+from mmdpt.engine import for_runner, latest_checkpoint, read_checkpoint
 from mmdpt.engine.together import Plan, check_config_together, train_together
-from mmdpt.models.stacked import check_stackable
+from mmdpt.engine.turns import Turns, World
+from mmdpt.sweep.job import read_results
+from mmdpt.sweep.runs import Run
+from mmdpt.sweep.together import choose_together
 
 # seed, shots, epochs: other images, other numbers of steps and of images in a batch
 RUNS = dict(a=(1, 2, 3), b=(2, 2, 2), c=(3, 1, 3))
@@ -89,3 +99,172 @@ def test_as_by_themselves(method, tmp_path):
         assert saved[0]['meta']['epoch'] == saved[1]['meta']['epoch']
     a, b = (last(tmp_path / 'group' / name)['state_dict'] for name in 'ab')
     assert any(not torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize(
+    'method, changes, words',
+    [
+        ('clip_lora', {}, 'LoRA learns in the towers'),
+        ('prograd', {}, 'ProGradOptimWrapper'),
+        ('promptkd', {}, 'teacher'),
+        ('skiptuning', {}, 'KeptStatesTrainLoop'),
+        ('twosfs', {}, 'stages'),
+        ('coop', dict(compile=True), 'compile'),
+        ('coop', dict(launcher='pytorch'), 'launcher'),
+        ('coop', dict(model__pretrained=None), 'pretrained=None'),
+    ],
+)
+def test_refused_by_name(method, changes, words, tmp_path):
+    cfg = config(method, tmp_path, **changes)
+    with pytest.raises(ValueError, match=words):
+        check_config_together(cfg)
+        run = Run('it', cfg.to_dict(), 'train', 'x.py')
+        choose_together([run], False)
+
+
+def sweep_file(folder, *runs):
+    options = {
+        'train_dataloader.num_workers': 0,
+        'train_dataloader.persistent_workers': False,
+        'val_dataloader.num_workers': 0,
+        'val_dataloader.persistent_workers': False,
+        'test_dataloader.num_workers': 0,
+        'test_dataloader.persistent_workers': False,
+        'test_dataloader.dataset.indices': 60,
+        'val_dataloader.dataset.indices': 60,
+        'train_dataloader.dataset.shots': 2,
+        'default_hooks.report.baselines': [],
+    }
+    entries = [
+        dict(name=name, config=leaf(method), seed=seed, options={**options, **more})
+        for name, method, seed, more in runs
+    ]
+    (folder / 'sweep.py').write_text(f'runs = {entries!r}\n')
+    return [str(folder / 'sweep.py'), '--work-dir', str(folder / 'out')]
+
+
+def test_sweep_end_to_end(tmp_path, capfd):
+    epochs = 'train_cfg.max_epochs'
+    command = sweep_file(
+        tmp_path,
+        ('one', 'coop', 1, {epochs: 1}),
+        ('two', 'coop', 2, {epochs: 2}),
+        ('lora', 'clip_lora', 1, {epochs: 1}),
+    )
+    with pytest.raises(SystemExit):
+        TOOL.main([*command, '--together'])
+    told = capfd.readouterr().err
+    assert '1 of 3 runs' in told and 'lora: LoRA' in told and not (tmp_path / 'out/one').exists()
+    TOOL.main([*command, '--together', '--only', 'one', 'two'])
+    told = capfd.readouterr().out
+    assert 'together: one, two' in told and '[2/2]' in told
+    for name, count in dict(one=1, two=2).items():
+        folder = tmp_path / 'out' / name
+        results = read_results(str(folder))
+        assert results['epochs'] == count and results['train_cpu_seconds'] > 0
+        assert results['checkpoint']['path'].endswith(f'{name}/epoch_{count}.pth')
+        assert {'predictions.npz', 'results.json'} <= set(os.listdir(folder))
+        log = (folder / 'sweep.log').read_text()
+        assert 'together with 1 others' in log and f'epoch {count}/{count}' in log
+        assert 'Few-shot result' in log and 'seed ' + str(results['seed']) in log
+    TOOL.main([*command, '--together', '--only', 'one', 'two'])  # nothing is left to do
+    assert '2 finished; 0 to run' in capfd.readouterr().out
+
+
+@HOOKS.register_module()
+class BreakOnce(Hook):
+    """Ends the training in its second epoch, once."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        marker = os.path.join(runner.work_dir, 'broken')
+        if runner.epoch == 1 and not os.path.exists(marker):
+            open(marker, 'w').close()
+            raise OSError('the disk is full')
+
+
+def test_one_that_fails_drops_out_and_goes_on_later(tmp_path):
+    def run(name, seed, **options):
+        return config('vpt', tmp_path / name, seed, **options)
+
+    breaking = dict(custom_hooks=[dict(type='BreakOnce')])
+    first = dict(a=run('a', 1, **breaking), b=run('b', 2))
+    outcomes = train_together([Plan(name, lambda cfg=cfg: cfg) for name, cfg in first.items()])
+    assert 'disk is full' in str(outcomes['a']) and outcomes['b'] is None
+    assert last(tmp_path / 'a')['meta']['epoch'] == 1
+    again = run('a', 1, **breaking)
+    again.resume, again.load_from = True, for_runner(latest_checkpoint(again.work_dir))
+    together(dict(a=again, c=run('c', 3)))
+    for name, seed in dict(a=1, b=2, c=3).items():
+        train(config('vpt', tmp_path / 'alone' / name, seed))
+        one, other = last(tmp_path / 'alone' / name), last(tmp_path / name)
+        assert_same_tree(one['state_dict'], other['state_dict'])
+        assert_same_tree(one['optimizer'], other['optimizer'])
+
+
+def in_turns(works, worlds=None):
+    """Each work in a thread, which is given its place and the turns."""
+    turns, raised = Turns(worlds or [World() for _ in works]), {}
+
+    def go(place, work):
+        turns.begin(place)
+        try:
+            work(place, turns)
+        except BaseException as error:
+            raised[place] = error
+        turns.end(place)
+
+    threads = [threading.Thread(target=go, args=item) for item in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+        assert not thread.is_alive()
+    return raised
+
+
+def test_meetings_wait_for_those_at_work():
+    rounds = []
+
+    def act(values):
+        rounds.append(values)
+        return [10 * value for value in values]
+
+    def work(place, turns):
+        for step in range(place + 1):  # 1, 2, 3 steps
+            assert turns.meet(place, 3 * step + place, act) == 10 * (3 * step + place)
+
+    assert in_turns([work] * 3) == {}
+    assert rounds == [[0, 1, 2], [4, 5], [8]]
+
+
+def test_what_fails_for_all_is_told_to_all():
+    def act(values):
+        raise MemoryError('too many images')
+
+    found = in_turns([lambda place, turns: turns.meet(place, 0, act)] * 2)
+    assert [str(found[place]) for place in (0, 1)] == ['too many images'] * 2
+
+
+def test_a_stop_reaches_all_at_their_next_step():
+    def work(place, turns):
+        turns.meet(place, 0, lambda values: values)
+        turns.stop = KeyboardInterrupt()
+        turns.meet(place, 0, lambda values: values)
+
+    found = in_turns([work] * 2)
+    assert [type(found[place]) for place in (0, 1)] == [KeyboardInterrupt] * 2
+
+
+def test_each_draws_its_own_numbers():
+    def draw(seed):
+        def work(place, turns):
+            random.seed(seed), np.random.seed(seed), torch.manual_seed(seed)
+            for _ in range(3):
+                found[place].append((random.random(), np.random.rand(), float(torch.rand(()))))
+                turns.meet(place, 0, lambda values: values)
+
+        return work
+
+    found = [[], [], []]
+    assert in_turns([draw(1), draw(1), draw(2)]) == {}
+    assert found[0] == found[1] != found[2] and len(set(found[0])) == 3

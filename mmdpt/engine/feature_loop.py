@@ -1,5 +1,8 @@
 """Test from frozen image features, which are computed only once."""
 
+from typing import Any
+
+from mmengine.runner import TestLoop
 from mmpretrain.registry import LOOPS
 
 from .whole_loops import WholeTestLoop, sample_of
@@ -36,23 +39,34 @@ class FrozenFeatureTestLoop(WholeTestLoop):
 
     def evaluate(self) -> dict:
         """The metrics, without any hook."""
-        from mmdpt.evaluation.frozen_features import frozen_features
+        return evaluate_features(self.model, self, self.cache_dir)
 
-        loader, dataset = self.dataloader, self.dataloader.dataset
-        indices = list(loader.sampler)  # this process's share
-        features = frozen_features(
-            self.model,
-            dataset,
-            None,
-            loader.batch_size or 100,
-            loader.num_workers,
-            self.cache_dir,
-            together=True,
-            pooled=self.model.keeps_pooled,
-        )[indices]
-        batch = 1000
-        for start in range(0, len(indices), batch):
-            samples = [sample_of(dataset.get_data_info(i)) for i in indices[start : start + batch]]
-            predictions = self.model.predict_features(features[start : start + batch], samples)
-            self.evaluator.process(data_samples=predictions, data_batch=dict(data_samples=samples))
-        return self.evaluator.evaluate(len(dataset))
+
+def evaluate_features(model: Any, loop: TestLoop, cache_dir: str | None = None) -> dict:
+    """The metrics of a test loop, from frozen image features.
+
+    Args:
+        model (PromptedCLIP): Without its wrappers.
+        loop (TestLoop): Gives the data loader and the evaluator.
+        cache_dir (str, optional): Folder of the kept features.
+    """
+    from mmdpt.evaluation.frozen_features import frozen_features
+
+    loader, dataset = loop.dataloader, loop.dataloader.dataset
+    indices = list(loader.sampler)  # this process's share
+    features = frozen_features(
+        model,
+        dataset,
+        None,
+        loader.batch_size or 100,
+        loader.num_workers,
+        cache_dir,
+        together=True,
+        pooled=model.keeps_pooled,
+    )[indices]
+    batch = 1000
+    for start in range(0, len(indices), batch):
+        samples = [sample_of(dataset.get_data_info(i)) for i in indices[start : start + batch]]
+        predictions = model.predict_features(features[start : start + batch], samples)
+        loop.evaluator.process(data_samples=predictions, data_batch=dict(data_samples=samples))
+    return loop.evaluator.evaluate(len(dataset))

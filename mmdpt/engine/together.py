@@ -9,6 +9,7 @@ its own gradient.
 
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TextIO
 
 import torch
@@ -16,12 +17,14 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmdpt.evaluation.frozen_features import keep_rows
 from mmdpt.models.clip.load import keep_clip
 from mmdpt.models.stacked import check_stackable, stacked_pass
 from mmdpt.utils.unwrap import unwrapped
 
 from .cli import build_runner
 from .interrupts import train_or_stop
+from .report import FewShotReportHook
 from .turns import Turns, World
 
 
@@ -91,7 +94,7 @@ def train_together(plans: Sequence[Plan]) -> dict[str, BaseException | None]:
         threading.Thread(target=work, args=item, name=item[1].name, daemon=True)
         for item in enumerate(plans)
     ]
-    with keep_clip(), World().undisturbed():
+    with keep_clip(), keep_rows(), World().undisturbed():
         for thread in threads:
             thread.start()
         _wait(threads, turns)
@@ -127,6 +130,12 @@ def build_member(cfg: Config, place: int, turns: Turns) -> Runner:
         meet=lambda loss: turns.meet(place, loss, _backward),
     )
     runner.optim_wrapper = runner.build_optim_wrapper(wrapper)
+    for hook in runner.hooks:
+        if isinstance(hook, FewShotReportHook):
+            hook.clocks = dict(
+                train_seconds=partial(turns.clock, place, 'wall'),
+                train_cpu_seconds=partial(turns.clock, place, 'processor'),
+            )
     return runner
 
 

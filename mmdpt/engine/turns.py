@@ -3,6 +3,7 @@
 import random
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
@@ -11,7 +12,8 @@ import numpy as np
 import torch
 from mmengine.logging import MessageHub, MMLogger
 
-CURRENT = (MMLogger, MessageHub)  # MMEngine asks for the one that is current
+CLOCKS = dict(wall=time.time, processor=time.process_time)
+CURRENT: tuple[Any, ...] = (MMLogger, MessageHub)  # MMEngine asks for the one that is current
 
 
 class World:
@@ -46,6 +48,7 @@ class World:
             torch.set_rng_state(cpu)
             if devices is not None:
                 torch.cuda.set_rng_state_all(devices)
+        kind: Any
         for kind, name in self._names.items():
             kind._instance_dict.move_to_end(name)  # the last one is the current one
         if self.stream is not None:
@@ -78,6 +81,8 @@ class Turns:
         self._given: dict[int, Any] = {}
         self._taken: dict[int, Any] = {}
         self._act: Callable[[list], Sequence] | None = None
+        self._spent = [dict.fromkeys(CLOCKS, 0.0) for _ in self._worlds]
+        self._since = _now()
         self.stop: BaseException | None = None  # raised in each thread at its next meeting
 
     def begin(self, place: int) -> None:
@@ -122,6 +127,7 @@ class Turns:
         if not self._working or set(self._given) != self._working:
             return
         places = sorted(self._given)
+        self._count([self._turn])
         try:
             assert self._act is not None
             results = list(self._act([self._given[place] for place in places]))
@@ -129,8 +135,27 @@ class Turns:
             results = [error] * len(places)
         self._taken = dict(zip(places, results))
         self._given = {}
+        self._count(places)
+
+    def clock(self, place: int, name: str) -> float:
+        """Seconds of a thread: of its turns, and its share of what is done for all.
+
+        Args:
+            place (int): Of the calling thread.
+            name (str): Out of ``CLOCKS``.
+        """
+        self._count([place])
+        return self._spent[place][name]
+
+    def _count(self, places: Sequence[int]) -> None:
+        """Share the seconds since the last call among threads."""
+        before, self._since = self._since, _now()
+        for place in places:
+            for name in CLOCKS:
+                self._spent[place][name] += (self._since[name] - before[name]) / len(places)
 
     def _pass_on(self, place: int) -> None:
+        self._count([place])
         count = len(self._worlds)
         following = [(place + step) % count for step in range(1, count + 1)]
         with self._condition:
@@ -141,3 +166,7 @@ class Turns:
         with self._condition:
             self._condition.wait_for(lambda: self._turn == place)
         self._worlds[place].enter()
+
+
+def _now() -> dict[str, float]:
+    return {name: clock() for name, clock in CLOCKS.items()}
