@@ -106,7 +106,7 @@ def test_as_by_themselves(method, tmp_path):
     [
         ('clip_lora', {}, 'LoRA learns in the towers'),
         ('prograd', {}, 'ProGradOptimWrapper'),
-        ('promptkd', {}, 'teacher'),
+        ('coop', dict(model__teacher=dict(arch='ViT-L-14')), 'teacher'),
         ('skiptuning', {}, 'KeptStatesTrainLoop'),
         ('twosfs', {}, 'stages'),
         ('coop', dict(compile=True), 'compile'),

@@ -160,6 +160,8 @@ def check_config_together(cfg: Config) -> None:
         reasons.append(f'optim_wrapper.type={kind!r} makes steps of its own')
     if loop.get('type') not in (None, EpochBasedTrainLoop.__name__):
         reasons.append(f'train_cfg.type={loop["type"]!r} is a loop of its own')
+    if model.get('teacher'):
+        reasons.append('model.teacher looks at the images of one run')
     if cfg.get('stages'):
         reasons.append('stages change what learns')
     if cfg.get('compile'):

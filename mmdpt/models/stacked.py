@@ -155,8 +155,6 @@ def check_stackable(model: nn.Module) -> None:
     reasons = []
     if model.tuning is not None:
         reasons.append(f'{type(model.tuning).__name__} learns in the towers, which runs share')
-    if model.sides.teacher is not None:
-        reasons.append('it learns from a teacher')
     head = model.head
     if head.skips_classes:
         reasons.append(f'{type(head).__name__} leaves out classes in each step')

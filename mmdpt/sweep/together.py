@@ -4,9 +4,10 @@ import fcntl
 import json
 import os
 import os.path as osp
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
 from itertools import islice
 
@@ -115,6 +116,7 @@ def member(run: Run, work_dir: str, configure, ended, count: int) -> Iterator[Pl
     if moved:
         print(f'{run.name}: the results of another config of this name are now in {moved}')
     folder, started = osp.join(work_dir, run.name), time.time()
+    screen, errors = sys.stdout, sys.stderr
     config = run.write_config(osp.join(work_dir, '.sweep', 'configs'))
     with open(osp.join(folder, LOCK), 'a+') as lock, open(osp.join(folder, LOG), 'a+') as log:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -132,7 +134,8 @@ def member(run: Run, work_dir: str, configure, ended, count: int) -> Iterator[Pl
             state = dict(attempts=attempt, seconds=round(time.time() - started, 3), code=None)
             write_json({**state, **outcome(folder, error)}, osp.join(folder, STATE))
             fcntl.flock(lock, fcntl.LOCK_UN)  # loading processes may still hold the file
-            ended(run, None)
+            with redirect_stdout(screen), redirect_stderr(errors):
+                ended(run, None)
 
         yield Plan(run.name, partial(configure, config, folder), log, end)
 
