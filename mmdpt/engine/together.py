@@ -23,7 +23,7 @@ from mmdpt.models.stacked import check_stackable, stacked_pass
 from mmdpt.utils.unwrap import unwrapped
 
 from .cli import build_runner
-from .interrupts import train_or_stop
+from .interrupts import Stopped, train_or_stop
 from .report import FewShotReportHook
 from .turns import Turns, World
 
@@ -69,7 +69,8 @@ def train_together(plans: Sequence[Plan]) -> dict[str, BaseException | None]:
     step.
 
     Args:
-        plans (Sequence[Plan]): The runs; see :func:`check_together`.
+        plans (Sequence[Plan]): The runs; see :func:`check_config_together` and
+            :func:`mmdpt.models.stacked.check_stackable`.
 
     Returns:
         dict: By name, None or what the run has ended with.
@@ -79,11 +80,13 @@ def train_together(plans: Sequence[Plan]) -> dict[str, BaseException | None]:
 
     def work(place: int, plan: Plan) -> None:
         turns.begin(place)
-        error = None
+        error: BaseException | None = None
         try:
             train_or_stop(build_member(plan.config(), place, turns))
         except BaseException as raised:  # a thread has nobody else to tell
-            error = raised
+            # after Ctrl-C other things may fail as well, such as the processes that load images
+            stopped = isinstance(raised, Stopped) or turns.stop is None
+            error = raised if stopped else turns.stop
         outcomes[plan.name] = error
         try:
             plan.ended(error)

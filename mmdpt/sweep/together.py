@@ -6,6 +6,7 @@ import os
 import os.path as osp
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from functools import partial
@@ -129,6 +130,8 @@ def member(run: Run, work_dir: str, configure, ended, count: int) -> Iterator[Pl
 
         def end(error: BaseException | None) -> None:
             if error is not None:
+                if not isinstance(error, (Stopped, KeyboardInterrupt)):
+                    traceback.print_exception(error, file=log)
                 print(f'error: {error}', file=log)
             log.flush()
             state = dict(attempts=attempt, seconds=round(time.time() - started, 3), code=None)
