@@ -102,17 +102,15 @@ def run_groups(
     for group in groups:
         print(f'together: {", ".join(run.name for run in group)}', flush=True)
         with ExitStack() as stack:
-            train_together(
-                [
-                    stack.enter_context(member(run, work_dir, configure, ended, len(group)))
-                    for run in group
-                ]
-            )
+            members = [member(run, work_dir, configure, ended, len(group)) for run in group]
+            plans = [stack.enter_context(one) for one in members]
+            train_together([plan for plan in plans if plan is not None])
 
 
 @contextmanager
-def member(run: Run, work_dir: str, configure, ended, count: int) -> Iterator[Plan]:
-    """A run's folder, locked, with its log; and the :class:`Plan` of its training."""
+def member(run: Run, work_dir: str, configure, ended, count: int) -> Iterator[Plan | None]:
+    """A run's folder, locked, with its log; and the :class:`Plan` of its training, None if
+    another process has finished it meanwhile."""
     moved = claim(run, work_dir)
     if moved:
         print(f'{run.name}: the results of another config of this name are now in {moved}')
@@ -120,7 +118,12 @@ def member(run: Run, work_dir: str, configure, ended, count: int) -> Iterator[Pl
     screen, errors = sys.stdout, sys.stderr
     config = run.write_config(osp.join(work_dir, '.sweep', 'configs'))
     with open(osp.join(folder, LOCK), 'a+') as lock, open(osp.join(folder, LOG), 'a+') as log:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(lock, fcntl.LOCK_EX)  # waits for a training that goes on without its sweep
+        if read_results(folder) is not None:
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            ended(run, None)
+            yield None
+            return
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
