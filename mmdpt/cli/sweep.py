@@ -21,11 +21,14 @@ from ..sweep.interval import interval_lines
 from ..sweep.plan import plan_file, plan_grid, select
 from ..sweep.runs import find_tool
 from ..sweep.state import claim, forget_failure
+from ..sweep.together import choose_together, group_runs, run_groups
 from ..utils import seal
 from ..utils.checks import check_least
 from ..utils.files import write_json
 from ..utils.locks import FolderLock
 from ..utils.outputs import Output, check_outputs
+from . import train
+from .arguments import train as train_arguments
 from .arguments.sweep import parse_args
 
 GRID = ('methods', 'archs', 'datasets', 'shots', 'seeds')
@@ -37,11 +40,13 @@ def plan(args):
     Raises:
         ValueError: If that is contradictory or impossible.
     """
-    for name, value in (('--slots', args.slots), ('--per-gpu', args.per_gpu)):
+    counts = dict(slots=args.slots, per_gpu=args.per_gpu, together=args.together)
+    for name, value in ((f'--{n.replace("_", "-")}', v) for n, v in counts.items()):
         if value is not None:
             check_least(name, value, 1)
     if args.slots and args.gpus:
         raise ValueError('--slots counts runs on the CPU, --gpus uses GPUs: give one of them')
+    check_together(args)
     given = [name for name in GRID if getattr(args, name) is not None]
     if args.file:
         if given:
@@ -61,6 +66,19 @@ def plan(args):
             osp.join(args.work_dir, '.sweep', 'composed'),
         )
     return select(runs, args.only) if args.only else runs
+
+
+def check_together(args):
+    """Raise ValueError if --together meets an option that it has no use for."""
+    if args.together is None and args.rest_alone:
+        raise ValueError('--rest-alone says what --together does not take: give that, too')
+    if args.together is None or args.rest_alone:
+        return
+    for name in ('slots', 'gpus', 'slurm_options'):
+        if getattr(args, name):
+            raise ValueError(
+                f'--together trains in this process: leave --{name.replace("_", "-")} out'
+            )
 
 
 def make_job(work_dir, driver, run, env):
@@ -152,16 +170,28 @@ def start(args, runs):
     board = Board(runs, args.work_dir)
     pending = board.pending(args.retry_failed)
     check_runs(pending)
+    fit = [] if args.together is None else choose_together(pending, args.rest_alone)
     for run in pending:
         if board.states[run.name].state == 'failed':
             forget_failure(run, args.work_dir)
     try:
-        run_all(args, board, pending)
+        if fit:
+            board.begin(pending)
+            run_groups(group_runs(fit, args.together), args.work_dir, resumed, board.end)
+        alone_runs = [run for run in pending if run not in fit]
+        if alone_runs or not fit:
+            run_all(args, board, alone_runs)
     finally:  # also when it is interrupted
         board.refresh()
         write_table(args, board)
         print(board.summary())
     return board
+
+
+def resumed(config, folder):
+    """Config: That of a run, as tools/train.py CONFIG --work-dir FOLDER --resume has it."""
+    options = [config, '--work-dir', folder, '--resume']
+    return train.configure(train_arguments.parse_args(options))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,5 +1,8 @@
 """Test from frozen image features, which are computed only once."""
 
+from typing import Any
+
+from mmengine.runner import TestLoop
 from mmpretrain.registry import LOOPS
 
 from .whole_loops import WholeTestLoop, sample_of
@@ -37,20 +40,31 @@ class FrozenFeatureTestLoop(WholeTestLoop):
 
     def evaluate(self) -> dict:
         """The metrics, without any hook."""
-        from mmdpt.evaluation.frozen_features import Passes, frozen_features
+        return evaluate_features(self.model, self, self.cache_dir)
 
-        loader, dataset = self.dataloader, self.dataloader.dataset
-        indices = list(loader.sampler)  # this process's share
-        features = frozen_features(
-            self.model,
-            dataset,
-            kind=self.model.kept_kind,
-            cache_dir=self.cache_dir,
-            passes=Passes(loader.batch_size or 100, loader.num_workers, together=True),
-        )[indices]
-        batch = 1000
-        for start in range(0, len(indices), batch):
-            samples = [sample_of(dataset.get_data_info(i)) for i in indices[start : start + batch]]
-            predictions = self.model.predict_features(features[start : start + batch], samples)
-            self.evaluator.process(data_samples=predictions, data_batch=dict(data_samples=samples))
-        return self.evaluator.evaluate(len(dataset))
+
+def evaluate_features(model: Any, loop: TestLoop, cache_dir: str | None = None) -> dict:
+    """The metrics of a test loop, from frozen image features.
+
+    Args:
+        model (PromptedCLIP): Without its wrappers.
+        loop (TestLoop): Gives the data loader and the evaluator.
+        cache_dir (str, optional): Folder of the kept features.
+    """
+    from mmdpt.evaluation.frozen_features import Passes, frozen_features
+
+    loader, dataset = loop.dataloader, loop.dataloader.dataset
+    indices = list(loader.sampler)  # this process's share
+    features = frozen_features(
+        model,
+        dataset,
+        kind=model.kept_kind,
+        cache_dir=cache_dir,
+        passes=Passes(loader.batch_size or 100, loader.num_workers, together=True),
+    )[indices]
+    batch = 1000
+    for start in range(0, len(indices), batch):
+        samples = [sample_of(dataset.get_data_info(i)) for i in indices[start : start + batch]]
+        predictions = model.predict_features(features[start : start + batch], samples)
+        loop.evaluator.process(data_samples=predictions, data_batch=dict(data_samples=samples))
+    return loop.evaluator.evaluate(len(dataset))

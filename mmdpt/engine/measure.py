@@ -12,7 +12,7 @@ from mmpretrain.registry import DATASETS
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from .feature_loop import FrozenFeatureTestLoop
+from .feature_loop import FrozenFeatureTestLoop, evaluate_features
 
 BASELINES = ('linear_probe', 'raw_pixels')
 
@@ -51,7 +51,11 @@ def evaluate(model, loop):
 
 def measure_zero_shot(model, loop):
     """dict[str, float]: Metrics of the model without what it learns."""
+    from ..evaluation.frozen_features import keeps_rows
+
     with undisturbed(model), model.zero_shot():
+        if keeps_rows() and hasattr(model, 'clip_features'):
+            return {k: float(v) for k, v in evaluate_features(model.eval(), loop).items()}
         return evaluate(model, loop)
 
 

@@ -55,6 +55,11 @@ def keep_rows() -> Iterator[None]:
         _rows = before
 
 
+def keeps_rows() -> bool:
+    """Whether the features of each image are kept, see :func:`keep_rows`."""
+    return _rows is not None
+
+
 def frozen_features(
     model,
     dataset,

@@ -44,7 +44,7 @@ def check_runs(runs, files=True):
 
 
 def check_model(run, files):
-    """Raise unless the model of a run can be built, and suits the tool."""
+    """The model of a run, of few weights; raise unless it can be built, and suits the tool."""
     cfg = share_dataset(Config(run.content))
     if files:
         check_folder(cfg.get('dataset') or {})
@@ -62,6 +62,7 @@ def check_model(run, files):
         raise ValueError('the model learns, so it has to be trained: leave test=True out')
     if run.tool == 'train' and not learns:
         raise ValueError('the model learns nothing: say test=True')
+    return built
 
 
 def check_folder(dataset):

@@ -3,6 +3,7 @@
     python tools/sweep.py --methods dpt coop --archs vitb16 --datasets eurosat dtd \\
         --shots 1 2 4 8 16 --seeds 1 2 3 --work-dir work_dirs/sweep
     python tools/sweep.py configs/sweeps/tiny_digits.py --work-dir work_dirs/tiny_digits
+    python tools/sweep.py --methods dpt --archs vitb16 --datasets eurosat --together
 
 Give the same command again after it was stopped, however that was: finished
 runs are skipped, interrupted ones go on from their last checkpoint.
@@ -56,6 +57,20 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--slots', type=int, help='how many runs at once on the CPU')
     parser.add_argument('--gpus', help='GPUs to use, such as 0,1; by default all')
     parser.add_argument('--per-gpu', type=int, default=1, help='how many runs at once on each GPU')
+    parser.add_argument(
+        '--together',
+        nargs='?',
+        type=int,
+        const=8,
+        metavar='N',
+        help='train runs of one model (other seeds, shots, rates, epochs) as one batch in this '
+        'process, at most N of them (8)',
+    )
+    parser.add_argument(
+        '--rest-alone',
+        action='store_true',
+        help='with --together: run what it does not take one by one, instead of refusing it',
+    )
     parser.add_argument(
         '--slurm-options',
         metavar='NAME=VALUE,...',

@@ -71,6 +71,22 @@ def split_heads(attn: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     return tokens.unflatten(-1, (attn.num_heads, -1)).transpose(1, 2)
 
 
+def spread(tokens: torch.Tensor, count: int) -> torch.Tensor:
+    """Give each image its tokens.
+
+    Args:
+        tokens (Tensor): Of each image, (count, P, D), or of all, (1, P, D), or
+            of R equal parts of the batch, (R, P, D).
+        count (int): Number of images.
+
+    Returns:
+        Tensor: (count, P, D).
+    """
+    if tokens.shape[0] == 1 or tokens.shape[0] == count:
+        return tokens.expand(count, -1, -1)
+    return tokens[:, None].expand(-1, count // tokens.shape[0], -1, -1).flatten(0, 1)
+
+
 def run_block(
     block: nn.Module,
     tokens: torch.Tensor,
@@ -83,7 +99,8 @@ def run_block(
         block (nn.Module): open_clip's ``ResidualAttentionBlock``.
         tokens (Tensor): The tokens that go on, (B, L, D).
         extra (Tensor, optional): Tokens that are only attended to and leave
-            after the block, (B or 1, P, D); with 1 they are computed once.
+            after the block, (B, R or 1, P, D), see :func:`spread`; what several
+            images share is computed once.
         read (int, optional): Compute only the first ``read`` outputs.
 
     Returns:
@@ -101,7 +118,7 @@ def run_block(
         key, value = project(attn, normed, first=1).chunk(2, -1)
     if extra is not None:
         extra_kv = project(attn, block.ln_1(extra.to(tokens.dtype)), first=1)
-        extra_kv = extra_kv.expand(tokens.shape[0], -1, -1).chunk(2, -1)
+        extra_kv = spread(extra_kv, tokens.shape[0]).chunk(2, -1)
         key = torch.cat([key, extra_kv[0]], dim=1)
         value = torch.cat([value, extra_kv[1]], dim=1)
     mixed = F.scaled_dot_product_attention(*(split_heads(attn, t) for t in (query, key, value)))

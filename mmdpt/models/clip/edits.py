@@ -17,8 +17,8 @@ class Edit(NamedTuple):
 
     Attributes:
         tokens (Tensor): (n, W), the same for all; or one set per class,
-            (C, n, W), in the text tower; or one per image, (B, n, D), in the
-            image tower.
+            (C, n, W), in the text tower; or one per image, (B, n, D), or per
+            equal part of the batch, (R, n, D), in the image tower.
         how (str): 'replace' what is there, 'insert' in front of it, or
             'append' behind it (image tower only).
         weight (float): With 'replace': the share b in

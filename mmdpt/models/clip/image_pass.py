@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn as nn
 
-from .blocks import run_block
+from .blocks import run_block, spread
 from .edits import Edit, apply_edit
 
 
@@ -106,7 +106,7 @@ def enter(
 
     Returns:
         tuple: The tokens whose outputs go on, (B, P', D), and those that
-        leave after the block, (1 or B, n, D), or None.
+        leave after the block, (1, R or B, n, D), or None.
     """
     if edit is None:
         return staying, None
@@ -115,15 +115,17 @@ def enter(
         tokens = pre_norm(tokens)
     edit = edit._replace(tokens=tokens)
     if edit.stays:
+        if tokens.dim() == 3:
+            edit = edit._replace(tokens=spread(tokens, staying.shape[0]))
         return apply_edit(edit, staying, 0), None
     return staying, tokens if tokens.dim() == 3 else tokens[None]
 
 
 def joined(tokens: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Tokens (B, N, D) and behind them others, (1 or B, P, D); P may be 0."""
+    """Tokens (B, N, D) and behind them others, (1, R or B, P, D); P may be 0."""
     if not others.shape[1]:
         return tokens
-    return torch.cat([tokens, others.expand(tokens.shape[0], -1, -1)], dim=1)
+    return torch.cat([tokens, spread(others, tokens.shape[0])], dim=1)
 
 
 def below(

@@ -7,6 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
+from .blocks import spread
 from .image_pass import ImageFeatures, below, check_image_size, through_blocks
 from .load import CLIPModel
 
@@ -106,8 +107,7 @@ class TimmTower(nn.Module):
         def run(block, tokens, extra=None, read=None):
             going = tokens.shape[1]
             if extra is not None:
-                extra = extra.expand(tokens.shape[0], -1, -1)
-                tokens = torch.cat([tokens, extra], dim=1)
+                tokens = torch.cat([tokens, spread(extra, tokens.shape[0])], dim=1)
             if rope is None:
                 return block(tokens)[:, :going]
             turned = _still_behind(rope, tokens.shape[1] - count)
