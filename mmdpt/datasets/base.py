@@ -12,7 +12,7 @@ from .benchmarks import Benchmark
 from .corruptions import corrupt_before_packing
 from .data_protocol import DataProtocol, check_split, hardened, read_protocol
 from .descriptions import as_benchmark, with_classes
-from .randomness import sample_randomness
+from .randomness import generators_kept, sample_randomness
 from .sampling import check_enough, draw_hash, sample_few_shot, select_classes, subset_labels
 from .split_files import Item, Split
 from .unlabelled import check_unlabelled, images_below
@@ -190,6 +190,11 @@ class BaseFewShotDataset(BaseDataset):
             unlabelled=source,
         )
         return [dict(img_path=path) for path in paths]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[dict]:
+        """A batch, as torch's loaders ask for it: the random generators are kept once for all."""
+        with generators_kept():
+            return [self[i] for i in indices]
 
     def prepare_data(self, idx: int) -> dict:
         """Run the pipeline; randomness depends on seed, epoch and ``idx``."""
