@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from open_clip.transformer import ResidualAttentionBlock
+from open_clip.transformer import QuickGELU, ResidualAttentionBlock
 
 from mmdpt.models.clip.blocks import run_block
 from mmdpt.models.clip.frozen_linear import FEWEST, frozen_linear
@@ -26,6 +26,16 @@ def test_weights_that_learn_get_their_gradients():
     tokens, weight = torch.randn(FEWEST, 8), torch.randn(4, 8, requires_grad=True)
     frozen_linear(tokens, weight, None).sum().backward()
     torch.testing.assert_close(weight.grad, tokens.sum(0).expand(4, -1))
+
+
+def test_quick_gelu_after_a_frozen_layer():
+    block = ResidualAttentionBlock(32, 4, act_layer=QuickGELU).requires_grad_(False)
+    tokens = torch.randn(16, 17, 32, requires_grad=True)
+    ours, plain = (
+        torch.autograd.grad(f(tokens).sum(), tokens)[0]
+        for f in (lambda x: run_block(block, x), block)
+    )
+    torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize('dtype, close', [(torch.float64, 1e-12), (torch.float32, 1e-5)])
