@@ -2,13 +2,14 @@
 
 import ctypes
 import gc
+import math
 import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 # Dense TFLOP/s of NVIDIA's data sheets (SXM versions), by part of the name.
 PEAK_TFLOPS = {
@@ -63,6 +64,13 @@ def in_turn(calls: dict[str, Callable], meter: Meter, repeat: int, warm_up: int)
     return {
         name: tuple(statistics.median(x) for x in zip(*values)) for name, values in runs.items()
     }
+
+
+if torch.backends.mkldnn.is_available():
+
+    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
+    def _linear_flops(tokens, weight, *args, **kwargs):  # of frozen_linear
+        return 2 * math.prod(tokens) * weight[0]
 
 
 def flops(call: Callable) -> float:
