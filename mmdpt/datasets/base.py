@@ -12,7 +12,7 @@ from .benchmarks import Benchmark
 from .corruptions import corrupt_before_packing
 from .data_protocol import DataProtocol, check_split, hardened, read_protocol
 from .descriptions import as_benchmark, with_classes
-from .randomness import sample_randomness
+from .randomness import generators_kept, sample_randomness
 from .sampling import check_enough, draw_hash, sample_few_shot, select_classes, subset_labels
 from .split_files import Item, Split
 from .unlabelled import check_unlabelled, images_below
@@ -191,6 +191,11 @@ class BaseFewShotDataset(BaseDataset):
         )
         return [dict(img_path=path) for path in paths]
 
+    def __getitems__(self, indices: Sequence[int]) -> list[dict]:
+        """A batch, as torch's loaders ask for it: the random generators are kept once for all."""
+        with generators_kept():
+            return [self[i] for i in indices]
+
     def prepare_data(self, idx: int) -> dict:
         """Run the pipeline; randomness depends on seed, epoch and ``idx``."""
         idx = idx + len(self) if idx < 0 else idx
@@ -199,12 +204,16 @@ class BaseFewShotDataset(BaseDataset):
             # a copy: no transform can change the stored image
             info['img'] = self.images[info['img_path']].copy()
         with sample_randomness(self.seed, int(self._epoch), idx):
-            data = self.pipeline(info)
+            data = self.transformed(info)
         if data is None:
             raise ValueError(
                 f'The pipeline gave nothing for {info["img_path"]!r} (a transform returned None).'
             )
         return data
+
+    def transformed(self, info: dict) -> dict | None:
+        """Run the pipeline."""
+        return self.pipeline(info)
 
     def extra_repr(self) -> list[str]:
         """What was drawn."""

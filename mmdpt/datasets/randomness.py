@@ -6,6 +6,29 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+_kept = False  # whether somebody restores the generators already
+
+
+@contextmanager
+def generators_kept():
+    """Restore the generators of ``random``, numpy and torch (CPU) at the end.
+
+    Inside another one it does nothing: around a batch, once is enough.
+    """
+    global _kept
+    if _kept:
+        yield
+        return
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        _kept = True
+        try:
+            yield
+        finally:
+            _kept = False
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
+
 
 @contextmanager
 def sample_randomness(seed: int, epoch: int, index: int):
@@ -17,13 +40,8 @@ def sample_randomness(seed: int, epoch: int, index: int):
     # three words: numpy and torch share an algorithm, and with one seed they
     # would give the same stream
     words = np.random.SeedSequence((seed, epoch, index)).generate_state(3)
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        try:
-            random.seed(int(words[0]))
-            np.random.seed(words[1])
-            torch.default_generator.manual_seed(int(words[2]))
-            yield
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
+    with generators_kept():
+        random.seed(int(words[0]))
+        np.random.seed(words[1])
+        torch.default_generator.manual_seed(int(words[2]))
+        yield

@@ -7,6 +7,8 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from .frozen_linear import frozen_linear
+
 
 def check_blocks(blocks: nn.ModuleList, tower: str) -> None:
     """Raise ValueError unless all blocks are open_clip's standard ones."""
@@ -36,12 +38,13 @@ def add_mlp(block: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     keeps one tensor for the backward pass where the plain form keeps two.
     """
     mlp = block.mlp
-    hidden = mlp.c_fc(block.ln_2(tokens))
+    hidden = _linear(mlp.c_fc, block.ln_2(tokens))
     if type(mlp.gelu).__name__ == 'QuickGELU':
-        hidden = F.silu(hidden.mul_(1.702)).mul_(1 / 1.702)
+        # Not in place: that would copy the gradient twice, c_fc giving a view.
+        hidden = F.silu(hidden * 1.702).mul_(1 / 1.702)
     else:
         hidden = mlp.gelu(hidden)
-    return tokens + block.ls_2(mlp.c_proj(hidden))
+    return tokens + block.ls_2(_linear(mlp.c_proj, hidden))
 
 
 def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0, last: int = 3) -> torch.Tensor:
@@ -59,11 +62,17 @@ def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0, last: int = 3
     """
     width = tokens.shape[-1]
     rows = slice(first * width, last * width)
-    projected = F.linear(tokens, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
+    projected = frozen_linear(tokens, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
     low_rank = getattr(attn, 'low_rank', None)
     if low_rank is None or not low_rank.enabled:
         return projected
     return projected + low_rank(tokens, first, last)
+
+
+def _linear(layer: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    if isinstance(layer, nn.Linear):
+        return frozen_linear(tokens, layer.weight, layer.bias)
+    return layer(tokens)
 
 
 def split_heads(attn: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
@@ -110,6 +119,11 @@ def run_block(
     tokens = tokens.to(attn.in_proj_weight.dtype)  # where the tower learns: wider
 
     normed = block.ln_1(tokens)
+    if read == 1 and _reads_by_query(attn, tokens):
+        if extra is not None:
+            extra = block.ln_1(extra.to(tokens.dtype)).expand(tokens.shape[0], -1, -1)
+            normed = torch.cat([normed, extra], dim=1)
+        return _close(block, tokens[:, :1], read_one(attn, normed))
     if read is None:
         query, key, value = project(attn, normed).chunk(3, -1)
     else:
@@ -122,5 +136,38 @@ def run_block(
         key = torch.cat([key, extra_kv[0]], dim=1)
         value = torch.cat([value, extra_kv[1]], dim=1)
     mixed = F.scaled_dot_product_attention(*(split_heads(attn, t) for t in (query, key, value)))
-    mixed = attn.out_proj(mixed.transpose(1, 2).flatten(2))
+    return _close(block, tokens, mixed.transpose(1, 2).flatten(2))
+
+
+def _close(block, tokens, mixed):
+    mixed = _linear(block.attn.out_proj, mixed)
     return add_mlp(block, tokens + block.ls_1(mixed))
+
+
+def _reads_by_query(attn, tokens):
+    # in half precision the longer sums round more
+    wide = tokens.dtype in (torch.float32, torch.float64)
+    return wide and tokens.device.type == 'cpu' and getattr(attn, 'low_rank', None) is None
+
+
+def read_one(attn: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    """Attention of the first token alone, without keys and values.
+
+    Of one query q, the score of a token x is q (K x + k) = (q K) x + a constant, which softmax
+    drops, and the sum of the values is V (sum of w x) + v. So K and V are applied once per
+    image and head, not to every token. That is exact.
+
+    Args:
+        attn (nn.Module): The block's attention.
+        tokens (Tensor): Normalised, (B, N, D).
+
+    Returns:
+        Tensor: (B, 1, D), before the output projection.
+    """
+    width, heads = tokens.shape[-1], attn.num_heads
+    query = project(attn, tokens[:, 0], last=1) * (width // heads) ** -0.5  # (B, D)
+    _, keys, values = attn.in_proj_weight.unflatten(0, (3, heads, -1))  # (H, d, D) each
+    asked = torch.einsum('bhe,hed->bhd', query.unflatten(-1, (heads, -1)), keys)
+    weights = (asked @ tokens.transpose(1, 2)).softmax(dim=-1)  # (B, H, N)
+    found = torch.einsum('bhd,hed->bhe', weights @ tokens, values).flatten(1)
+    return (found + attn.in_proj_bias[2 * width :])[:, None]
