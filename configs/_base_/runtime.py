@@ -9,6 +9,7 @@ custom_imports = dict(imports=['mmdpt'], allow_failed_imports=False)
 default_scope = 'mmpretrain'
 
 default_hooks = dict(
+    runtime_info=dict(type='LoggedInfoHook'),
     timer=dict(type='IterTimerHook'),
     # a line at least once per epoch, with the estimated time left
     logger=dict(type='MainProcessLoggerHook', interval=50),

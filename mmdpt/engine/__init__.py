@@ -4,6 +4,8 @@ from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, for_runner, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import AtomicBackend, PromptCheckpointHook
 from .class_check import CheckClassesHook
+from .compiled import compile_step
+from .deferred import LoggedInfoHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .feature_training import FeatureTrainLoop
@@ -33,6 +35,7 @@ __all__ = [
     'KeptStatesTrainLoop',
     'LearntEMA',
     'KeptTeacherHook',
+    'LoggedInfoHook',
     'MainProcessLoggerHook',
     'MeanLossHook',
     'ProGradOptimWrapper',
@@ -42,6 +45,7 @@ __all__ = [
     'StagedTrainLoop',
     'StopOnNaNHook',
     'TransductiveTestLoop',
+    'compile_step',
     'constant_warmup_cosine',
     'gaussian_weights',
     'for_runner',

@@ -10,6 +10,7 @@ from mmpretrain.registry import HOOKS
 
 from mmdpt.utils.unwrap import unwrapped
 
+from .deferred import DeferredHook
 from .screen import TrainingProgress, introduce, measure_accuracy
 
 
@@ -71,22 +72,28 @@ class MeanLossHook(Hook):
         """Put the means in place of the losses."""
         if get_world_size() == 1 or not outputs:
             return
+        device = next(
+            (v.device for v in outputs.values() if isinstance(v, torch.Tensor)), None
+        )  # where they stay
         values = torch.stack(
-            [torch.as_tensor(value).detach().double().cpu() for value in outputs.values()]
+            [torch.as_tensor(value, device=device).detach().double() for value in outputs.values()]
         )
         all_reduce(values, 'mean')
-        for name, value in zip(list(outputs), values):
-            outputs[name] = value
+        outputs.update(zip(list(outputs), values))
 
 
 @HOOKS.register_module()
-class StopOnNaNHook(Hook):
+class StopOnNaNHook(DeferredHook):
     """Stop the training at the first loss or gradient that is not finite.
 
     Gradients are looked at right before the optimizer's step, so neither the
     prompts in memory nor a checkpoint is damaged; the loss after each
     iteration (with loss scaling, steps with infinite gradients are skipped
     and that is not an error).
+
+    To look is to wait for a GPU. So what is on one is looked at when the log is written,
+    before a validation and before a checkpoint: the error names the first iteration that
+    went wrong, no checkpoint is damaged, but the prompts in memory are.
 
     Raises:
         FloatingPointError: With iteration, epoch, learning rates, the last
@@ -99,6 +106,8 @@ class StopOnNaNHook(Hook):
         """Put the check in front of the optimizer's step; a new stage has a new optimizer."""
 
         def check(optimizer, args, kwargs):
+            if getattr(optimizer, 'found_inf', None) is not None:
+                return  # a fused one under loss scaling sees scaled gradients, and skips the step
             gradients = [
                 p.grad
                 for group in optimizer.param_groups
@@ -106,8 +115,7 @@ class StopOnNaNHook(Hook):
                 if p.grad is not None
             ]
             norm = torch.nn.utils.get_total_norm(gradients)
-            if not torch.isfinite(norm):
-                self._stop(runner, f'the gradient of the loss has the norm {norm.item()}')
+            self.add(runner, {'the gradient of the loss has the norm': norm})
 
         optimizer = runner.optim_wrapper.optimizer
         self._check = optimizer.register_step_pre_hook(check)
@@ -115,22 +123,27 @@ class StopOnNaNHook(Hook):
     def after_train_epoch(self, runner):
         """Remove the check."""
         self._check.remove()
+        super().after_train_epoch(runner)
 
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Check the losses."""
-        for name, value in (outputs or {}).items():
-            value = value.item() if isinstance(value, torch.Tensor) else value
-            if 'loss' in name and not np.isfinite(value):
-                self._stop(runner, f'{name} is {value}')
+        losses = {f'{name} is': v for name, v in (outputs or {}).items() if 'loss' in name}
+        super().after_train_iter(runner, batch_idx, data_batch, losses)
+
+    def look(self, runner, figures):
+        """Raise FloatingPointError at the first that is not finite."""
+        for name, value, iteration, epoch in figures:
+            if not np.isfinite(value):
+                self._stop(runner, f'{name} {value}', iteration, epoch)
 
     @staticmethod
-    def _stop(runner, what):
+    def _stop(runner, what, iteration, epoch):
         groups = runner.optim_wrapper.optimizer.param_groups
         rates = sorted({group['lr'] for group in groups}, reverse=True)
         last = runner.message_hub.runtime_info.get('last_ckpt')
         good = f'The last good checkpoint is {last}' if last else 'No checkpoint was written yet'
         raise FloatingPointError(
-            f'training stopped in iteration {runner.iter + 1} (epoch {runner.epoch + 1}): {what}, '
+            f'training stopped in iteration {iteration + 1} (epoch {epoch + 1}): {what}, '
             f'learning rate {", ".join(f"{rate:g}" for rate in rates)}. {good}. Lower the learning '
             'rate (optim_wrapper.optimizer.lr) or warm up longer, check the images, and with '
             '--amp try without it'

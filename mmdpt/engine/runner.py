@@ -11,9 +11,11 @@ from mmpretrain.registry import RUNNERS
 from torch import nn
 
 from mmdpt.datasets import share_dataset
+from mmdpt.utils.unwrap import unwrapped
 
 from .best_on_val import select_on_val
 from .cache_size import fill_num_keys
+from .compiled import compile_step
 from .config_check import check_config
 from .rank_check import check_processes, process_facts
 from .screen import is_quiet, quieten, silent_stderr
@@ -78,6 +80,16 @@ class FewShotRunner(Runner):
         if is_quiet(self.cfg):
             quieten(logger)
         return logger
+
+    def _maybe_compile(self, target: str) -> None:
+        """Compile the steps of a model of ours (:func:`compile_step`); of others, as the base
+        class, all that ``target`` does."""
+        options, model = self.cfg.get('compile'), unwrapped(self.model)
+        if not options or not hasattr(model, 'match'):
+            super()._maybe_compile(target)
+            return
+        compile_step(model, **({} if options is True else options))
+        self.logger.info('The steps are compiled: the first ones take minutes.')
 
     def wrap_model(self, model_wrapper_cfg: dict | None, model: nn.Module) -> nn.Module:
         """Join the processes' models, if they are the same; see the base class.

@@ -169,7 +169,7 @@ class PromptedCLIP(MatchClassifier):
         return dict(classes=list(self.classes), clip=dict(self.clip_identity))
 
     def train(self, mode: bool = True) -> 'PromptedCLIP':
-        self.text.trusted = False
+        self.text.trusted &= mode == self.training
         return super().train(mode)
 
     def check_trainable(self) -> None:
@@ -246,5 +246,4 @@ class PromptedCLIP(MatchClassifier):
             self.check_trainable()
         self.text.begin_step(self.sides.required(self.head.requires))
         losses = self.losses(inputs, data_samples)
-        share = batch_share(len(inputs), self.scale)
-        return {name: value * share for name, value in losses.items()}
+        return batch_share(losses, len(inputs), self.scale)

@@ -40,9 +40,7 @@ class TextCache:
             self._sources is not None
             and len(sources) == len(self._sources)
             and all(
-                a.device == b.device
-                and a.dtype == b.dtype
-                and (not a.numel() or torch.equal(a, b))
+                a.device == b.device and a.dtype == b.dtype and (not a.numel() or torch.equal(a, b))
                 for a, b in zip(sources, self._sources)
             )
         )

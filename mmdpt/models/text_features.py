@@ -35,8 +35,8 @@ class TextFeatures:
         prompt (TextPrompt, optional): The learnt text prompt; None: the
             templates classify.
         tuning (Tuning, optional): What learns in the towers.
-        trusted (bool): Whether what is kept of learnt prompts that no longer learn holds, until
-            the model is next set to training or evaluation.
+        trusted (bool): Whether what is kept of prompts that no longer learn holds, without a
+            look at them: from a training step on, until the model goes over to evaluation.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class TextFeatures:
         Args:
             required (Set[str]): Fields of :class:`Match` that the step computes.
         """
-        if required & {'frozen_text', 'class_ids'}:
+        if self.prompt is None or required & {'frozen_text', 'class_ids'}:
             self.frozen()
         if self.prompt is None or self.by_image or self.trusted or self._learns():
             return

@@ -93,9 +93,7 @@ class SimilarityHead(Part, ClsHead):
             sample.set_field(logits, 'pred_logits')
         return samples
 
-    def loss(
-        self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs
-    ) -> dict:
+    def loss(self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs) -> dict:
         """``loss``, and with ``cal_acc`` the accuracy on the batch.
 
         Args:
@@ -159,9 +157,7 @@ class TermsHead(SimilarityHead):
         """The configured loss of logits (B, C), averaged over the batch."""
         return self.loss_module(logits, target, avg_factor=len(target))
 
-    def loss(
-        self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs
-    ) -> dict:
+    def loss(self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs) -> dict:
         """Weighted loss terms as ``loss_NAME``, and with ``cal_acc`` the
         accuracy on the batch.
 
@@ -180,23 +176,26 @@ class TermsHead(SimilarityHead):
         return losses
 
 
-def batch_share(images: int, like: torch.Tensor):
-    """What the mean over this process's images weighs in the whole batch.
+def batch_share(
+    losses: dict[str, torch.Tensor], images: int, like: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Losses of this process's images, weighted by their share in the whole batch.
 
     Data-parallel training averages over processes. That is the mean over the
     images of all only if each mean is weighted by the number of its images,
     times the number of processes, over the number of all images.
 
     Args:
+        losses (dict[str, Tensor]): Means over the images.
         images (int): In the batch of this process.
         like (Tensor): On the device, of the type of the losses.
 
     Returns:
-        float | Tensor: 1 for equal shares. Every process must ask together.
+        dict[str, Tensor]: The same of one process. Every process must ask together.
     """
     world = get_world_size()
     if world == 1:
-        return 1.0
-    total = like.new_tensor(float(images))
+        return losses
+    total = like.new_full((), images)
     all_reduce(total)
-    return images * world / total
+    return {name: value * (images * world / total) for name, value in losses.items()}

@@ -59,7 +59,7 @@ class BatchNorm(nn.Module):
         )
 
     def _over_processes(self, x: torch.Tensor) -> torch.Tensor:
-        sums = _Sum.apply(torch.cat([x.sum(0), x.new_tensor([len(x)])]))
+        sums = _Sum.apply(torch.cat([x.sum(0), x.new_full((1,), len(x))]))
         count = int(sums[-1])
         check_batch(count)
         mean = sums[:-1] / count

@@ -98,9 +98,7 @@ class ClassSkippingHead(SimilarityHead):
             )
         return kept
 
-    def loss(
-        self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs
-    ) -> dict:
+    def loss(self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs) -> dict:
         """``loss`` over the chosen classes, and with ``cal_acc`` the accuracy among them."""
         if match.classes is None:
             return super().loss(match, data_samples, **kwargs)

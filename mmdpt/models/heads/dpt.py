@@ -25,11 +25,14 @@ class GuidedHead(TermsHead):
         **kwargs: See :class:`SimilarityHead`.
 
     Attributes:
+        needs (frozenset[str]): What it requires in every epoch.
         guides (bool): Whether the running epoch is a guided one.
 
     Raises:
         ValueError: If a number is negative.
     """
+
+    needs = frozenset({'text_prompt'})
 
     def __init__(self, guided_epochs: float, logits_weight: float = 0.1, **kwargs):
         super().__init__(**kwargs)
@@ -41,8 +44,7 @@ class GuidedHead(TermsHead):
     @property
     def requires(self) -> frozenset[str]:
         """The frozen features in a guided epoch only."""
-        frozen = ('frozen_image', 'frozen_text') if self.guides else ()
-        return frozenset(('text_prompt', *frozen))
+        return self.needs | {'frozen_image', 'frozen_text'} if self.guides else self.needs
 
     def set_epoch(self, epoch: int) -> None:
         # a compiled step depends on the answer, which changes once, and on no epoch
@@ -89,16 +91,13 @@ class DPTHead(GuidedHead):
         **kwargs: See :class:`GuidedHead`.
     """
 
+    needs = frozenset({'text_prompt', 'evidence'})
     takes_soft_labels = False  # the class-aware loss: is *the* label selected?
 
     def __init__(self, guided_epochs: float, aux_weight: float = 0.3, **kwargs):
         super().__init__(guided_epochs, **kwargs)
         check_weight('aux_weight', aux_weight)
         self.aux_weight = aux_weight
-
-    @property
-    def requires(self) -> frozenset[str]:
-        return super().requires | {'evidence'}
 
     def terms(self, match, target):
         terms = super().terms(match, target)
