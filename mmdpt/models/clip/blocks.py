@@ -38,7 +38,8 @@ def add_mlp(block: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     mlp = block.mlp
     hidden = mlp.c_fc(block.ln_2(tokens))
     if type(mlp.gelu).__name__ == 'QuickGELU':
-        hidden = F.silu(hidden.mul_(1.702)).mul_(1 / 1.702)
+        # Not in place: that would copy the gradient twice, c_fc giving a view.
+        hidden = F.silu(hidden * 1.702).mul_(1 / 1.702)
     else:
         hidden = mlp.gelu(hidden)
     return tokens + block.ls_2(mlp.c_proj(hidden))
