@@ -15,7 +15,7 @@ from .clip.load import load_clip
 from .clip.normalisation import preprocessing
 from .clip.text_tower import TextTower
 from .forward import forward_pass, match_features, states
-from .heads.base import SimilarityHead, batch_share, check_head
+from .heads.base import Chooser, SimilarityHead, batch_share, check_head
 from .heads.match import Match
 from .learnt_state import keep_learnt_only
 from .match_classifier import MatchClassifier
@@ -188,12 +188,13 @@ class PromptedCLIP(MatchClassifier):
         Returns:
             Match: Features, and what else the head needs.
         """
-        if inputs.dim() == 2:
-            return self.match_features(inputs)
-        required = self.head.requires if self.training else frozenset()
         second = choose = None
         if self.training and data_samples is not None:
             choose = self.head.chooser(data_samples)
+        if inputs.dim() == 2:
+            return self.match_features(inputs, choose)
+        required = self.head.requires if self.training else frozenset()
+        if self.training and data_samples is not None:
             if 'second_image' in required:
                 second = second_view(self.data_preprocessor, data_samples)
         return forward_pass(self.sides, inputs, required, not self._zero_shot, second, choose)
@@ -227,16 +228,16 @@ class PromptedCLIP(MatchClassifier):
         found = forward_pass(self.sides, inputs, adapted=False)
         return found.pooled if pooled else found.image
 
-    def match_features(self, features: torch.Tensor) -> Match:
+    def match_features(self, features: torch.Tensor, choose: Chooser | None = None) -> Match:
         """As :meth:`match`, from what :meth:`clip_features` gave, (B, E), or
-        (B, D) for a head that :attr:`keeps_pooled`.
+        (B, D) for a head that :attr:`keeps_pooled`; ``choose`` is its :meth:`chooser`.
 
         Raises:
             ValueError: If the image would have to be prompted, or shown to a teacher.
         """
         required = self.head.requires if self.training else frozenset()
         return match_features(
-            self.sides, features, required, not self._zero_shot, self.keeps_pooled
+            self.sides, features, required, not self._zero_shot, self.keeps_pooled, choose
         )
 
     def loss(self, inputs: torch.Tensor, data_samples: list[DataSample]) -> dict:

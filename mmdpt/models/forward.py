@@ -104,6 +104,7 @@ def match_features(
     required: Set[str] = frozenset(),
     adapted: bool = True,
     pooled: bool = False,
+    choose: Callable[[torch.Tensor, torch.Tensor], Sequence[int]] | None = None,
 ) -> Match:
     """As :func:`forward_pass`, from frozen features that are kept.
 
@@ -114,6 +115,7 @@ def match_features(
         required (Set[str]): Fields that the head requires.
         adapted (bool): False: zero-shot CLIP.
         pooled (bool): What the features are.
+        choose (Callable, optional): As in :func:`forward_pass`.
 
     Raises:
         ValueError: If the image would have to be prompted, or shown to a teacher.
@@ -128,12 +130,15 @@ def match_features(
     image = image.to(sides.scale)
     if not adapted:
         return Match(image, sides.text.frozen(), sides.scale)
+    frozen_text = sides.text.frozen() if 'frozen_text' in required else None
+    kept = None if choose is None else choose(image, frozen_text)
     return Match(
         image,
-        sides.text.learnt(image),
+        sides.text.learnt(image, kept),
         sides.scale,
         frozen_image=image,
-        frozen_text=sides.text.frozen() if 'frozen_text' in required else None,
+        frozen_text=frozen_text,
+        classes=kept,
         pooled=features if pooled else None,
     )
 

@@ -8,8 +8,10 @@ from mmpretrain.structures import DataSample
 
 from .heads.base import SimilarityHead
 from .heads.match import Match
+from .text_features import TextFeatures
 
 STAGES = ('backbone', 'neck', 'pre_logits')
+FEATURES_AT_ONCE = 65_536  # in evaluation, text features where each image has its own
 
 
 class MatchClassifier(ImageClassifier):
@@ -17,11 +19,13 @@ class MatchClassifier(ImageClassifier):
 
     Attributes:
         classes (list[str]): The class names.
+        text (TextFeatures): The text side.
         head (SimilarityHead): Turns a match into logits, losses, predictions.
         _plain_head (SimilarityHead): That of zero-shot CLIP.
     """
 
     classes: list[str]
+    text: TextFeatures
     _plain_head: SimilarityHead
     _zero_shot = False
     _other_meta: dict = {}
@@ -29,6 +33,19 @@ class MatchClassifier(ImageClassifier):
     def match(self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None) -> Match:
         """One forward pass of images (B, 3, H, W)."""
         raise NotImplementedError
+
+    def scores(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Logits (B, C) of what :meth:`match` takes.
+
+        Where each image has text features of its own, an evaluation takes a few
+        images at a time, so that there is never a tensor (B, C, E).
+        """
+        some = len(inputs)
+        by_image = self.text.by_image and not self._zero_shot
+        if by_image and not torch.is_grad_enabled():
+            some = max(1, FEATURES_AT_ONCE // len(self.classes))
+        head = self._active_head
+        return torch.cat([head(self.match(part)) for part in inputs.split(max(some, 1))])
 
     def match_features(self, features: torch.Tensor) -> Match:
         """One forward pass from what is kept of images, (B, E) or (B, D)."""
@@ -85,7 +102,7 @@ class MatchClassifier(ImageClassifier):
     ):
         """MMPretrain's interface; 'tensor' gives the logits, (B, C)."""
         if mode == 'tensor':
-            return self._active_head(self.match(inputs))
+            return self.scores(inputs)
         return super().forward(inputs, data_samples, mode)
 
     def losses(self, inputs: torch.Tensor, data_samples: list[DataSample] | torch.Tensor) -> dict:
@@ -106,7 +123,7 @@ class MatchClassifier(ImageClassifier):
         self, inputs: torch.Tensor, data_samples: list[DataSample] | None = None, **kwargs
     ) -> list[DataSample]:
         """Predictions with scores (C,) and label."""
-        return self._active_head.predict(self.match(inputs), data_samples, **kwargs)
+        return self._active_head._get_predictions(self.scores(inputs), data_samples, **kwargs)
 
     @torch.no_grad()
     def predict_features(
@@ -117,4 +134,4 @@ class MatchClassifier(ImageClassifier):
         Raises:
             ValueError: If the image would have to be prompted.
         """
-        return self._active_head.predict(self.match_features(features), data_samples)
+        return self.predict(features, data_samples)

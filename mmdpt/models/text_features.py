@@ -15,8 +15,6 @@ from .prompts.templates import TemplatePrompt
 from .text_cache import TextCache
 from .tuning.base import Tuning, frozen_towers
 
-IMAGES_AT_ONCE = 16  # in evaluation, where each has text features of its own
-
 
 class TextFeatures:
     """What the text side of the model gives.
@@ -130,10 +128,7 @@ class TextFeatures:
         if self.prompt is None:
             return self.frozen() if classes is None else self.frozen()[list(classes)]
         if self.by_image:
-            # In evaluation a few images at a time: memory grows with B * C.
-            some = len(image) if torch.is_grad_enabled() else IMAGES_AT_ONCE
-            parts = [self.tower(self.prompt(part)).to(self.dtype) for part in image.split(some)]
-            return torch.cat(parts)
+            return self.tower(self.prompt(image)).to(self.dtype)
         if classes is not None:
             return self._encode(classes)
         if torch.is_grad_enabled():

@@ -103,9 +103,9 @@ def samples(kinds=4, count=5):
     return found
 
 
-def equals_the_plain_path(method, images):
+def equals_the_plain_path(method, images, **options):
     """Logits, losses and gradients, against nothing shared or cached."""
-    model = build(method).train()
+    model = build(method, **options).train()
     filled = F.normalize(
         encode_text(model.text_tower, [p[0] for p in model.templates[0]().unpack()]), dim=-1
     )

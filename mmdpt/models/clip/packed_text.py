@@ -11,6 +11,8 @@ layers. Classes are sorted by their number of own tokens, so that attention
 among own tokens runs in groups of equal length, and nothing is padded.
 """
 
+from functools import partial
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -18,7 +20,11 @@ from torch.utils.checkpoint import checkpoint
 
 from .blocks import add_mlp, first_tuned, project, split_heads
 from .edits import Edit, apply_edit, check_text_edit
+from .packed_attention import PackedAttention, attend_last
 from .packing import Layout, PackedPrompts, later_tokens
+
+TOKENS_ON_CPU = 2048  # at once, see tokens_at_once
+TOKENS_ELSEWHERE = 65_536
 
 
 def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
@@ -42,22 +48,61 @@ def encode(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     if prompts.classes is not None:
         rows, rank, order, layout = packing.part(prompts.classes)
         x = x.index_select(1, rows)
+    edits = [prompts.at_block(d) if d >= first else None for d in range(len(tower.blocks))]
+    found = [
+        _encode_part(tower, *part, edits, first)
+        for part in cut(x, layout, order, tokens_at_once(tower, x))
+    ]
+    ends = torch.cat(found, dim=1).index_select(1, rank)
+    return tower.project(tower.ln_final(ends))
+
+
+def _encode_part(tower, x, layout, order, edits, first):
+    """What the last block makes of the ends of text, (G, C, W), shorter prompts first."""
+    saves = tower.checkpointing and torch.is_grad_enabled()
+    run = partial(checkpoint, use_reentrant=False) if saves else _call
     for depth, block in enumerate(tower.blocks):
         if depth < first:
             continue
-        edit = prompts.at_block(depth)
-        if edit is not None:
-            check_text_edit(edit)
-            x, layout = edit_packed(edit, x, layout, order, len(tower.start))
+        if edits[depth] is not None:
+            check_text_edit(edits[depth])
+            x, layout = edit_packed(edits[depth], x, layout, order, len(tower.start))
         x = x.to(block.attn.in_proj_weight.dtype)  # where the tower learns: wider
         if depth == len(tower.blocks) - 1:
             break
-        if tower.checkpointing and torch.is_grad_enabled():
-            x = checkpoint(_run_block, block, x, layout, use_reentrant=False)
-        else:
-            x = _run_block(block, x, layout)
-    ends = _run_last_block(tower.blocks[-1], x, layout).index_select(1, rank)
-    return tower.project(tower.ln_final(ends))
+        x = run(_run_block, block, x, layout)
+    return run(_run_last_block, tower.blocks[-1], x, layout)
+
+
+def tokens_at_once(tower: nn.Module, x: torch.Tensor) -> int:
+    """How many of the classes' own tokens go through the tower together.
+
+    On a CPU as many as fit its caches: memory for larger tensors is mapped, and
+    filled with zeros, anew for each of them. Elsewhere all, unless memory is to be
+    saved. A tower that itself learns takes all: its dropout depends on the place
+    of a token, and its weights' gradients are summed once.
+    """
+    learns = torch.is_grad_enabled() and first_tuned(tower.blocks) < len(tower.blocks)
+    if learns or torch.compiler.is_compiling():
+        return x.shape[1]
+    if x.device.type == 'cpu':
+        return TOKENS_ON_CPU // len(x)
+    saves = tower.checkpointing or not torch.is_grad_enabled()
+    return TOKENS_ELSEWHERE // len(x) if saves else x.shape[1]
+
+
+def cut(
+    x: torch.Tensor, layout: Layout, order: torch.Tensor, most: int
+) -> list[tuple[torch.Tensor, Layout, torch.Tensor]]:
+    """Cut packed tokens (G, P + T, W) into parts of at most ``most`` own tokens,
+    the shared ones in front of each, with their layouts and classes."""
+    layouts = layout.parts(most)
+    if len(layouts) == 1:
+        return [(x, layout, order)]
+    shared, *own = x.split([layout.shared, *(part.own for part in layouts)], dim=1)
+    orders = order.split([len(part.last) for part in layouts])
+    parts = [torch.cat([shared, tokens], dim=1) for tokens in own]
+    return list(zip(parts, layouts, orders))
 
 
 def embed(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
@@ -78,9 +123,12 @@ def constant_states(tower: nn.Module, prompts: PackedPrompts, depth: int) -> tor
     packing, like = prompts.packing, prompts.own
     key = (depth, like.dtype, like.device, torch.is_autocast_enabled(like.device.type))
     if key not in packing.constant:
-        x, layout = embed(tower, prompts), packing.layout()
-        for block in tower.blocks[:depth]:
-            x = _run_block(block, x, layout)
+        x, states = embed(tower, prompts), []
+        for part, layout, _ in cut(x, packing.layout(), packing.order, tokens_at_once(tower, x)):
+            for block in tower.blocks[:depth]:
+                part = _run_block(block, part, layout)
+            states.append(part[:, layout.shared if states else 0 :])
+        x = torch.cat(states, dim=1)
         # an evaluation without autocast leaves the training's states alone
         kept = {k: v for k, v in packing.constant.items() if k[:3] == key[:3]}
         packing.constant = {**kept, key: x}
@@ -109,7 +157,8 @@ def edit_packed(
     reach = start if edit.how == 'insert' else start + count
     if edit.tokens.dim() == 2 and shared >= reach:
         prefix = apply_edit(edit, x[:, :shared], start)
-        return torch.cat([prefix, x[:, shared:]], dim=1), layout._replace(shared=prefix.shape[1])
+        x, shared = torch.cat([prefix, x[:, shared:]], dim=1), prefix.shape[1]
+        return x, layout._replace(shared=shared, future=_enough(layout.future, shared))
     tail = x[:, None, start:shared]
     tokens = edit.tokens
     if tokens.dim() == 3:
@@ -125,28 +174,24 @@ def edit_packed(
     more = groups[0][0] - layout.groups[0][0]  # tokens, for every class alike
     last = layout.last + more * torch.arange(1, first + 1, device=x.device)
     x = torch.cat([x[:, :start], *(p.flatten(1, 2) for p in parts)], dim=1)
-    future, longest = layout.future, max(length for length, _ in groups)
-    if longest > len(future):
-        future = later_tokens(longest, x.device)
-    return x, Layout(start, groups, last, future)
+    longest = max(length for length, _ in groups)
+    return x, Layout(start, groups, last, _enough(layout.future, longest))
+
+
+def _enough(future, count):
+    return future if count <= len(future) else later_tokens(count, future.device)
+
+
+def _call(function, *args):
+    return function(*args)
 
 
 def _run_block(block, x, layout):
     qkv = project(block.attn, block.ln_1(x))
-    query, key, value = qkv.unflatten(2, (3, -1)).unbind(2)
-    shared = layout.shared
-    outputs = (
-        [
-            F.scaled_dot_product_attention(
-                *(split_heads(block.attn, t[:, :shared]) for t in (query, key, value)),
-                is_causal=True,
-            )
-        ]
-        if shared
-        else []
+    mixed = PackedAttention.apply(
+        qkv, layout.shared, layout.groups, block.attn.num_heads, layout.future
     )
-    outputs += _attend_groups(block, query[:, shared:], key, value, layout, every=True)
-    return _close(block, x, outputs)
+    return _close(block, x, mixed)
 
 
 def _run_last_block(block, x, layout):
@@ -156,73 +201,10 @@ def _run_last_block(block, x, layout):
     ends = layout.last + layout.shared
     query = project(block.attn, normed.index_select(1, ends), last=1)
     key, value = project(block.attn, normed, first=1).chunk(2, -1)
-    outputs = _attend_groups(block, query, key, value, layout, every=False)
-    return _close(block, x.index_select(1, ends), outputs)
-
-
-def _close(block, x, outputs):
-    mixed = torch.cat(outputs, dim=2).transpose(1, 2).flatten(2)
-    return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))
-
-
-def _attend_groups(block, query, key, value, layout, every):
-    """Attention of all classes, group by group of equal length.
-
-    Args:
-        block (nn.Module): Gives the number of heads H.
-        query (Tensor): Of all own tokens (G, T, W), or of the last token of
-            each class (G, C, W), shorter classes first.
-        key (Tensor): Of prefix and own tokens, (G, P + T, W).
-        value (Tensor): The same.
-        layout (Layout): Of the keys.
-        every (bool): Whether all own tokens ask.
-
-    Returns:
-        list[Tensor]: One (G, H, queries, d) per group.
-    """
-    shared = layout.shared
     query, key, value = (split_heads(block.attn, t) for t in (query, key, value))
-    query = query * query.shape[-1] ** -0.5
-    outputs, start, first = [], shared, 0
-    for length, count in layout.groups:
-        stop, queries = start + length * count, length if every else 1
-        outputs.append(
-            _attend_group(
-                query[:, :, first : first + count * queries].unflatten(2, (count, queries)),
-                key[:, :, start:stop].unflatten(2, (count, length)),
-                value[:, :, start:stop].unflatten(2, (count, length)),
-                key[:, :, :shared],
-                value[:, :, :shared],
-                layout.future[:length, :length] if every else None,
-            )
-        )
-        start, first = stop, first + count * queries
-    return outputs
+    mixed = attend_last(query, key, value, layout.shared, layout.groups)
+    return _close(block, x.index_select(1, ends), mixed.transpose(1, 2).flatten(2))
 
 
-def _attend_group(query, key, value, prefix_key, prefix_value, future):
-    """Attention of n classes with S own tokens each.
-
-    Args:
-        query (Tensor): (G, H, n, S, d), or (G, H, n, 1, d) for the last token.
-        key (Tensor): (G, H, n, S, d).
-        value (Tensor): (G, H, n, S, d).
-        prefix_key (Tensor): (G, H, P, d); never copied for the classes.
-        prefix_value (Tensor): (G, H, P, d).
-        future (Tensor, optional): Own tokens that each may not see, (S, S).
-
-    Returns:
-        Tensor: (G, H, n * S or n, d).
-    """
-    shared = prefix_key.shape[2]
-    to_prefix = query.flatten(2, 3) @ prefix_key.transpose(-1, -2)
-    to_own = query @ key.transpose(-1, -2)  # (G, H, n, S, S)
-    if future is not None and len(future) > 1:
-        to_own = to_own.masked_fill(future, float('-inf'))
-    scores = torch.cat([to_prefix.unflatten(2, query.shape[2:4]), to_own], dim=-1).softmax(dim=-1)
-    to_prefix, to_own = scores.split([shared, key.shape[3]], dim=-1)
-    if query.shape[3] == 1:
-        # torch.compile (2.14, CPU) confuses the views' strides with their size
-        # there, and gives wrong gradients of the values.
-        to_prefix, to_own = to_prefix.contiguous(), to_own.contiguous()
-    return to_prefix.flatten(2, 3) @ prefix_value + (to_own @ value).flatten(2, 3)
+def _close(block, x, mixed):
+    return add_mlp(block, x + block.ls_1(block.attn.out_proj(mixed)))

@@ -177,13 +177,37 @@ class Layout(NamedTuple):
         groups (list[tuple[int, int]]): ``(own tokens, number of classes)``.
         last (Tensor): Rows of the ends of text among the own tokens, (C,),
             shorter prompts first.
-        future (Tensor): :func:`later_tokens` of at least the longest group.
+        future (Tensor): :func:`later_tokens` of at least P and the longest group.
     """
 
     shared: int
     groups: list[tuple[int, int]]
     last: torch.Tensor
     future: torch.Tensor
+
+    def parts(self, most: int) -> list['Layout']:
+        """Cut into layouts of at most ``most`` own tokens each, and one class at least."""
+        cuts: list[list[tuple[int, int]]] = []
+        room = 0
+        for length, count in self.groups:
+            while count:
+                if room < length:
+                    cuts.append([])
+                    room = most
+                some = max(1, min(count, room // length))
+                cuts[-1].append((length, some))
+                count, room = count - some, room - some * length
+        found, first, start = [], 0, 0
+        for groups in cuts:
+            stop = first + sum(count for _, count in groups)
+            found.append(self._replace(groups=groups, last=self.last[first:stop] - start))
+            first, start = stop, start + found[-1].own
+        return found
+
+    @property
+    def own(self) -> int:
+        """Number of own tokens, T."""
+        return sum(length * count for length, count in self.groups)
 
     def split(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Own tokens by group, (G, classes, length, ...), out of (G, P + T,

@@ -31,7 +31,8 @@ def encode_whole(tower: nn.Module, prompts: PackedPrompts) -> torch.Tensor:
     places = prompts.packing.order[prompts.packing.rank]  # of these classes in the model
     if prompts.classes is not None:
         parts, places = [parts[c] for c in prompts.classes], places[list(prompts.classes)]
-    some = len(parts) if torch.is_grad_enabled() else CLASSES_AT_ONCE
+    at_once = max(1, CLASSES_AT_ONCE // len(prompts.prefix))
+    some = len(parts) if torch.is_grad_enabled() else at_once
     return torch.cat(
         [
             _encode(tower, parts[i : i + some], prompts, places[i : i + some])

@@ -23,8 +23,8 @@ class TextTower(nn.Module):
     Args:
         clip (CLIPModel): The loaded CLIP.
         checkpointing (bool): Compute activations again in the backward pass
-            instead of keeping them: a third more time, and memory saved for tens of
-            thousands of classes.
+            instead of keeping them, a part of the classes at a time: a third more
+            time, and memory saved for tens of thousands of classes.
 
     Attributes:
         width (int): W, size of a token.

@@ -1,6 +1,7 @@
 """From similarities to logits, losses and predictions."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
@@ -10,6 +11,7 @@ from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
 
 from ..part import ModelInfo, Part
+from .class_sampler import ClassSampler
 from .match import Match, similarity
 
 Chooser = Callable[[torch.Tensor, torch.Tensor], Sequence[int]]
@@ -23,6 +25,10 @@ class SimilarityHead(Part, ClsHead):
         about (ModelInfo): The model.
         loss (dict): MMPretrain's loss of the logits. Defaults to
             cross-entropy, averaged over the batch.
+        sample_classes (int, optional): Train with a :class:`ClassSampler`: each
+            step's softmax is over the labels of its images and this many other
+            classes, whose text alone is encoded. Biased, unless it is at least
+            the number of classes; for heads whose logits and loss are this one's.
         **kwargs: ``topk``, ``cal_acc`` and ``init_cfg`` of MMPretrain's
             ``ClsHead``.
 
@@ -40,7 +46,7 @@ class SimilarityHead(Part, ClsHead):
     skips_classes = False
     second_loss: str | None = None
 
-    def __init__(self, about: ModelInfo | None = None, **kwargs):
+    def __init__(self, about: ModelInfo | None = None, sample_classes: int | None = None, **kwargs):
         if about is None:
             raise ValueError(
                 f'{type(self).__name__} compares images with text, which only PromptedCLIP has: '
@@ -48,6 +54,24 @@ class SimilarityHead(Part, ClsHead):
                 'LinearClsHead.'
             )
         super().__init__(**kwargs)
+        self.sampler = None
+        if sample_classes is not None:
+            self._check_sampling()
+            self.requires = frozenset({'shared_text'})
+            self.skips_classes, self.takes_soft_labels = True, False
+            self.sampler = ClassSampler(len(about.classes), sample_classes)
+
+    def _check_sampling(self) -> None:
+        own = [
+            name
+            for name in ('forward', 'loss', 'chooser', 'requires')
+            if getattr(type(self), name) is not getattr(SimilarityHead, name)
+        ]
+        if own:
+            raise ValueError(
+                f'{type(self).__name__} cannot sample classes: its {own[0]} is its own, and reads '
+                'all of them. Leave out model.head.sample_classes, or use SimilarityHead.'
+            )
 
     def set_epoch(self, epoch: int) -> None:
         """Learn which epoch of the training begins, from 0."""
@@ -55,7 +79,9 @@ class SimilarityHead(Part, ClsHead):
     def chooser(self, data_samples: list[DataSample]) -> Chooser | None:
         """What chooses the classes of a training step, see
         :func:`forward_pass`; None: all are in it."""
-        return None
+        if self.sampler is None or self.sampler.takes_all:
+            return None
+        return partial(self.sampler.choose, labels(data_samples))
 
     def check_soft_labels(self) -> None:
         """Raise ValueError unless labels may be mixed."""
@@ -94,7 +120,8 @@ class SimilarityHead(Part, ClsHead):
         return samples
 
     def loss(self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs) -> dict:
-        """``loss``, and with ``cal_acc`` the accuracy on the batch.
+        """``loss``, and with ``cal_acc`` the accuracy on the batch; among the
+        step's classes where some were chosen.
 
         Args:
             match (Match): The forward pass.
@@ -102,6 +129,9 @@ class SimilarityHead(Part, ClsHead):
                 ``gt_score`` where labels were mixed; or these alone.
         """
         logits, target = self(match), labels(data_samples)
+        if match.classes is not None:
+            chosen = torch.tensor(match.classes, device=target.device)
+            target = torch.searchsorted(chosen, target)
         losses = dict(loss=self.loss_module(logits, target, avg_factor=len(target), **kwargs))
         return {**losses, **self.batch_accuracy(logits, target)}
 

@@ -13,7 +13,6 @@ from mmdpt.utils.checks import check_count, check_weight
 
 from ..part import ModelInfo
 from .base import Chooser, SimilarityHead, labels
-from .match import Match
 
 OWN = 10_000.0  # similarity of a label, above every other
 
@@ -97,16 +96,6 @@ class ClassSkippingHead(SimilarityHead):
                 'lower train_dataloader.batch_size, or use SingleClassBatchSampler.'
             )
         return kept
-
-    def loss(self, match: Match, data_samples: list[DataSample] | torch.Tensor, **kwargs) -> dict:
-        """``loss`` over the chosen classes, and with ``cal_acc`` the accuracy among them."""
-        if match.classes is None:
-            return super().loss(match, data_samples, **kwargs)
-        logits, target = self(match), labels(data_samples)
-        chosen = torch.tensor(match.classes, device=target.device)
-        target = torch.searchsorted(chosen, target)
-        losses = dict(loss=self.loss_module(logits, target, avg_factor=len(target), **kwargs))
-        return {**losses, **self.batch_accuracy(logits, target)}
 
 
 def chances(count: int, always: int, decay: float) -> torch.Tensor:
