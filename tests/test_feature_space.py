@@ -16,6 +16,8 @@ from mmdpt.engine import FeatureTrainLoop, read_checkpoint
 from mmdpt.engine.cli import build_runner
 from mmdpt.engine.hooks import EpochSeedHook
 from mmdpt.models.heads.clap import RULES
+from mmdpt.models.heads.feature_space import grid, percent
+from mmdpt.models.heads.match import similarity
 from mmdpt.models.heads.prolip import lambda_of
 
 
@@ -214,6 +216,13 @@ def test_ape():
     found = head.search(kept.val(), (3, 4, 1), (2, 3, 2))
     assert found.accuracy.shape == (2, 3, 2)
     val = kept.val()
+    match, affinity = val.match, head.affinity(val.match.image)
+    for i, beta in enumerate(grid(3, 2)):
+        for j, alpha in enumerate(grid(4, 3)):
+            for k, gamma in enumerate((0.0, 0.5)):
+                cache = head.cache_logits(affinity, match.text, beta, gamma)
+                logits = similarity(match.image, match.text, match.scale) + alpha * cache
+                assert found.accuracy[i, j, k] == percent(logits, val.labels)
     hit = head(val.match).argmax(1) == val.labels
     assert found.accuracy.max() == 100 * hit.double().mean()
 

@@ -10,7 +10,7 @@ from mmdpt.utils.values import Many, Share
 
 from ..part import ModelInfo
 from .cache import CacheHead
-from .feature_space import FeatureSpace, Found, Labelled, best, class_sums, grid, percent
+from .feature_space import FeatureSpace, Found, Labelled, best, class_sums, grid
 from .match import Match, similarity
 
 TINY = 1e-6
@@ -127,15 +127,27 @@ class APEHead(CacheHead):
         match, labels = val
         betas, alphas = (grid(*pair) for pair in zip(scale[:2], steps[:2]))
         gammas = [i * scale[2] / steps[2] for i in range(steps[2])]
-        affinity = self.affinity(match.image)
         zero_shot = similarity(match.image, match.text, match.scale)
+        rows, there = keys_by_class(self.labels, self.num_classes)
+        affinity = self.affinity(match.image)[:, rows].transpose(0, 1)  # (C, B, n)
+        gains = (self.divergence(match.text)[rows, None] * affinity.new_tensor(gammas)).exp()
+        gains = gains * there[..., None]  # (C, n, gammas)
+        scales = affinity.new_tensor(alphas)[:, None, None]
         accuracy = torch.zeros(len(betas), len(alphas), len(gammas), dtype=torch.float64)
         for i, beta in enumerate(betas):
-            for k, gamma in enumerate(gammas):
-                cache = self.cache_logits(affinity, match.text, beta, gamma)
-                for j, alpha in enumerate(alphas):
-                    accuracy[i, j, k] = percent(zero_shot + alpha * cache, labels)
+            caches = (-beta * (1 - affinity)).exp() @ gains  # a class's keys answer for it alone
+            for k, cache in enumerate(caches.permute(2, 1, 0).contiguous()):  # (B, C)
+                hit = (zero_shot + scales * cache).argmax(-1) == labels
+                accuracy[i, :, k] = 100 * hit.double().mean(-1)
         found = best(accuracy, beta=betas, alpha=alphas, gamma=gammas)
         for name, value in found.values.items():
             getattr(self, name).fill_(value)
         return found
+
+
+def keys_by_class(labels: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each class's keys, (C, n), filled up with others, and which of them are there, (C, n)."""
+    hot = F.one_hot(labels, count).t()
+    there, rows = hot.sort(stable=True, dim=1, descending=True)
+    most = int(hot.sum(1).max())
+    return rows[:, :most], there[:, :most] > 0
