@@ -4,6 +4,7 @@ from .aggregation import GaussianAggregationHook, gaussian_weights
 from .checkpoint import CheckpointError, for_runner, latest_checkpoint, read_checkpoint
 from .checkpoint_hook import AtomicBackend, PromptCheckpointHook
 from .class_check import CheckClassesHook
+from .device_images import DeviceImagesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .feature_training import FeatureTrainLoop
@@ -24,6 +25,7 @@ __all__ = [
     'CheckClassesHook',
     'CheckpointError',
     'ConstantWarmupCosineLR',
+    'DeviceImagesHook',
     'EpochSeedHook',
     'FeatureTrainLoop',
     'FewShotReportHook',
