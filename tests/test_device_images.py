@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.short_runs import leaf, short_config, train
-from helpers.tiny_benchmark import CLASSES, TINY, write_tiny_benchmark
+from helpers.tiny_benchmark import TINY, write_tiny_benchmark
 from mmengine.config import Config
 from mmpretrain.datasets import PackInputs
 from PIL import Image
@@ -31,7 +31,11 @@ AFFINE = dict(
 )
 PIL, ARRAY = dict(type='NumpyToPIL', to_rgb=True), dict(type='PILToNumpy', to_bgr=True)
 SQUARE = dict(type='Resize', scale=(30, 26), interpolation='bicubic', backend='pillow')
-SECOND = dict(type='KeyMapper', remapping=dict(img='img2'), transforms=[CROP, FLIP])
+SECOND = dict(
+    type='KeyMapper',
+    remapping=dict(img='img2'),
+    transforms=[dict(step, type=f'mmpretrain.{step["type"]}') for step in (CROP, FLIP)],
+)
 PACK = dict(type='PackInputs', algorithm_keys=['img2'])
 PIPELINES = dict(
     published=[CROP, FLIP],
@@ -114,14 +118,14 @@ FEATURES = dict(type='FeatureTrainLoop', max_epochs=2, views=2)
         ('dpt', {}),
         ('dpt', dict(train_dataloader__num_workers=2)),
         ('coprompt', {}),  # second views
-        ('skiptuning', {}),  # kept states
+        ('skiptuning', dict(train_dataloader__batch_size=2)),  # kept states
         ('coop', dict(train_cfg=FEATURES)),
     ],
     ids=['dpt', 'workers', 'coprompt', 'skiptuning', 'features'],
 )
 def test_trainings_are_the_usual_ones_bit_by_bit(method, options, tmp_path):
-    usual = train(short_config(method, tmp_path / 'usual', **options))
-    cfg = short_config(method, tmp_path / 'device', **options)
+    usual = train(short_config(method, tmp_path / 'usual', 1, **options))
+    cfg = short_config(method, tmp_path / 'device', 1, **options)
     cfg.merge_from_dict({ON: True})
     runner = train(cfg)
     check_equal(learnt(runner), learnt(usual))
@@ -129,18 +133,15 @@ def test_trainings_are_the_usual_ones_bit_by_bit(method, options, tmp_path):
     assert '20 training images, 0.1 MiB, are kept on cpu and augmented there' in log
 
 
-@pytest.mark.parametrize('first', [True, False])
-def test_resumes_bit_by_bit(first, tmp_path):
+@pytest.mark.parametrize('before', [True, False])
+def test_resumes_bit_by_bit(before, tmp_path):
     """Switched on all the time, or only for the rest: the pixels are the same."""
-    whole = short_config('dpt', tmp_path / 'whole', **{ON: True})
-    wanted = learnt(train(whole))
-    part = short_config('dpt', tmp_path / 'part', epochs=1)
-    part.merge_from_dict({ON: first})
-    train(part)
-    rest = short_config('dpt', tmp_path / 'part', resume=True, **{ON: True})
-    runner = train(rest)
+    whole = train(short_config('dpt', tmp_path / 'whole', **{ON: before}))
+    cfg = short_config('dpt', tmp_path / 'rest', resume=True, **{ON: True})
+    cfg.load_from = str(tmp_path / 'whole' / 'epoch_1.pth')
+    runner = train(cfg)
     assert runner.epoch == 2
-    check_equal(learnt(runner), wanted)
+    check_equal(learnt(runner), learnt(whole))
 
 
 def test_one_option_switches_it_on():

@@ -38,7 +38,9 @@ def test_a_batch_of_several_sizes_is_resized_as_by_pillow(seed):
 
 def test_photos_are_resized_as_by_pillow():
     random = np.random.RandomState(0)
-    pictures = [picture(random, *sides) for sides in [(375, 500), (500, 375), (224, 224), (60, 700)]]
+    pictures = [
+        picture(random, *sides) for sides in [(375, 500), (500, 375), (224, 224), (60, 700)]
+    ]
     assert torch.equal(products(pictures, (224, 224)), pillow(pictures, (224, 224)))
 
 

@@ -8,6 +8,7 @@ are those of the usual pipeline.
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,7 +58,7 @@ class Step:
 
     width = 0
 
-    def __init__(self, transform: Callable) -> None:
+    def __init__(self, transform: Any) -> None:
         self.transform = transform
 
     def __call__(self, results: dict) -> dict:
@@ -182,7 +183,7 @@ STEPS: dict[type, type[Step]] = {
 }
 
 
-def step_of(transform: Callable) -> Callable:
+def step_of(transform: Any) -> Callable:
     """The part of a transform that draws.
 
     Raises:
@@ -237,7 +238,9 @@ class DrawnPipeline:
             np.ndarray: (H, W, 3) uint8.
         """
         results = self.fixed(info)
-        picture = np.asarray(results['img'])
+        picture = results['img']
+        if not isinstance(picture, np.ndarray):  # Pillow's
+            picture = np.array(picture)
         self.kept.append(dict(results, img=View(picture.shape, (len(self.kept),))))
         return picture
 

@@ -8,6 +8,7 @@ they stay small, so matrix products give Pillow's pixels, whatever order they ad
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import PIL
@@ -129,7 +130,7 @@ def filter_weights(
     Returns:
         Tensor: (B, size, longest) float64, whole numbers.
     """
-    like = dict(dtype=torch.float64, device=device)
+    like: dict[str, Any] = dict(dtype=torch.float64, device=device)
     length = torch.tensor(lengths, **like)[:, None, None]
     scale = length / size
     spread = scale.clamp(min=1)
@@ -157,7 +158,7 @@ def mapped(batch: Tensor, matrices: Tensor) -> Tensor:
     """
     height, width = batch.shape[2:]
     a, b, c, d, e, f = matrices.to(batch.device)[:, :, None, None].unbind(1)  # (B, 1, 1)
-    like = dict(dtype=torch.float64, device=batch.device)
+    like: dict[str, Any] = dict(dtype=torch.float64, device=batch.device)
     x, y = torch.arange(width, **like) + 0.5, (torch.arange(height, **like) + 0.5)[:, None]
     across, down = a * x + b * y + c, d * x + e * y + f  # (B, H, W)
     outside = (across < 0) | (across >= width) | (down < 0) | (down >= height)
