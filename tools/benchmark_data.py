@@ -32,12 +32,12 @@ from mmdpt.engine import DeviceImagesHook
 CONFIGS = osp.join(osp.dirname(osp.dirname(osp.abspath(__file__))), 'configs')
 
 
-def digits(args):
+def digits():
     """Config: DPT on the built-in example."""
     return Config.fromfile(osp.join(CONFIGS, 'dpt', 'dpt_tiny_digits_16shot.py'))
 
 
-def jpegs(args):
+def jpegs():
     """Config: photos of 500 x 375, 16 per class, drawn here, at 224 x 224."""
     random = np.random.RandomState(0)
     root = tempfile.mkdtemp()
@@ -52,7 +52,7 @@ def jpegs(args):
     cfg = Config.fromfile(osp.join(CONFIGS, '_base_', 'datasets', 'custom.py'))
     cfg.dataset.data_root = root
     cfg.train_dataloader.dataset.shots = 16
-    return share_dataset(cfg)
+    return cfg
 
 
 def one_round(loader, preprocessor, epochs=4):
@@ -128,12 +128,14 @@ def main():
     init_default_scope('mmpretrain')
     result = {}
     for case in args.cases:
-        cfg = dict(digits=digits, jpegs=jpegs)[case](args)
-        cfg = share_dataset(cfg)
-        result[case] = {f'workers {n}': measure(cfg, args, n) for n in args.workers}
+        cfg = share_dataset(dict(digits=digits, jpegs=jpegs)[case]())
+        result[case] = {}
+        for n in args.workers:
+            found = result[case][f'workers {n}'] = measure(cfg, args, n)
+            print(case, n, json.dumps(found), flush=True)
         if case == 'digits':
             result[case]['step_s'] = round(step_seconds(cfg, args), 5)
-        print(case, json.dumps(result[case], indent=1))
+            print(case, 'step_s', result[case]['step_s'], flush=True)
     if args.json:
         with open(args.json, 'w', encoding='utf-8') as file:
             json.dump(result, file, indent=1)
