@@ -68,8 +68,9 @@ def resized_by_products(pictures: Sequence[Tensor], size: tuple[int, int]) -> Te
 def pillow_may_start_with_rows(device: torch.device) -> bool:
     """Tell in which order Pillow resizes.
 
-    Since version 13 it starts with the rows where the height shrinks by more than twice as many
-    pixels as the width; before, always with the columns. Pixels differ, by up to 30 of 255.
+    Version 13 starts with the rows where the height shrinks by more than twice as many pixels as
+    the width; else, and in older versions always, the columns come first. Pixels differ, by up
+    to 30 of 255.
 
     Raises:
         ValueError: If this Pillow does neither, or the device computes something else.

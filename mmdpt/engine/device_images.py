@@ -10,7 +10,8 @@ from mmpretrain.registry import HOOKS
 from torch import Tensor
 
 from mmdpt.datasets.base import BaseFewShotDataset
-from mmdpt.datasets.drawn_views import REMEDY, DrawnPipeline, made
+from mmdpt.datasets.drawn_steps import REMEDY
+from mmdpt.datasets.drawn_views import DrawnPipeline, made
 from mmdpt.utils.checks import check_least
 from mmdpt.utils.memory import MIB
 from mmdpt.utils.unwrap import unwrapped
@@ -37,7 +38,7 @@ class DeviceImagesHook(Hook):
 
     Raises:
         ValueError: Before the training, if there is not exactly one few-shot dataset, a transform
-            is not known (see :data:`mmdpt.datasets.drawn_views.STEPS`), the images take more
+            is not known (see :data:`mmdpt.datasets.drawn_steps.STEPS`), the images take more
             memory, or differ in size and are not cropped.
     """
 
