@@ -60,6 +60,7 @@ OURS = [
     'check_fit.py',
     'check_parity.py',
     'parity',
+    'benchmark_data.py',
     'benchmark_speed.py',
     'speed',
     'pretrain_tiny_clip.py',

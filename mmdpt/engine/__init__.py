@@ -6,6 +6,7 @@ from .checkpoint_hook import AtomicBackend, PromptCheckpointHook
 from .class_check import CheckClassesHook
 from .compiled import compile_step
 from .deferred import LoggedInfoHook
+from .device_images import DeviceImagesHook
 from .ema import LearntEMA
 from .feature_loop import FrozenFeatureTestLoop
 from .feature_training import FeatureTrainLoop
@@ -26,6 +27,7 @@ __all__ = [
     'CheckClassesHook',
     'CheckpointError',
     'ConstantWarmupCosineLR',
+    'DeviceImagesHook',
     'EpochSeedHook',
     'FeatureTrainLoop',
     'FewShotReportHook',

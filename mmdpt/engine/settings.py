@@ -53,6 +53,7 @@ MAY_CHANGE = (
     '*_dataloader.prefetch_factor',
     '*_dataloader.timeout',
     '*_dataloader.multiprocessing_context',
+    'default_hooks.device_images',  # the same pixels
     'default_hooks.timer',
     'default_hooks.logger',
     'default_hooks.visualization',
