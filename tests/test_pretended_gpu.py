@@ -8,7 +8,6 @@ from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError
 
 # Where the host waits, or (CoPrompt) reads a number that is drawn on the CPU.
 WAITS = dict(
-    tcp='aten.equal.default',
     skiptuning='aten.nonzero.default',
     coprompt='aten._local_scalar_dense.default',
 )
