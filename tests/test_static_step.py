@@ -15,7 +15,7 @@ METHODS = dict(coop={}, vpt={}, dpt=dict(model__head__guided_epochs=1), mmrl={},
 GRAPHS = dict(dpt=[1, 1, 2, 2, 2, 2], twosfs=[1, 1, 1, 2, 2, 2])  # after each step
 LOGGED = dict(tolist=2)  # where the log is written: once for it, once for the check
 # stages of three steps; text features that no longer learn, compared after a test
-WAITS = dict(twosfs=[{}, LOGGED, {}, {}, LOGGED, dict(equal=12)])
+WAITS = dict(twosfs=[{}, LOGGED, {}, {}, LOGGED, dict(equal=12, **LOGGED)])
 
 
 class Losses(Hook):

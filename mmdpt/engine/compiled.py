@@ -10,7 +10,7 @@ from mmdpt.models.heads.base import labels
 GRAPHS = ('reduce-overhead', 'max-autotune')  # modes that use CUDA graphs
 
 
-def compile_step(model: nn.Module, **options: Any) -> None:
+def compile_step(model: Any, **options: Any) -> None:
     """Compile the forward pass, the losses and the backward pass of a model's training steps.
 
     ``compile_step(model)`` is the compiled form, ``compile_step(model, mode='reduce-overhead')``
@@ -31,7 +31,7 @@ def compile_step(model: nn.Module, **options: Any) -> None:
     model.losses = CompiledLosses(model, options)
 
 
-def check_compilable(model: nn.Module) -> None:
+def check_compilable(model: Any) -> None:
     """Raise ValueError unless a model's training step is a function of tensors alone."""
     if not hasattr(type(model), 'match'):
         raise ValueError(
@@ -64,7 +64,7 @@ class CompiledLosses:
         options (dict): Of ``torch.compile``.
     """
 
-    def __init__(self, model: nn.Module, options: dict):
+    def __init__(self, model: Any, options: dict):
         self.text, self.ready = model.text, set[bool]()
         self.graphs = options.get('mode') in GRAPHS
         self.compiled = torch.compile(

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 import torch
-from mmengine.hooks import Hook, LoggerHook, RuntimeInfoHook
+from mmengine.hooks import CheckpointHook, Hook, LoggerHook, RuntimeInfoHook
 from mmpretrain.registry import HOOKS
 
 
@@ -27,8 +27,8 @@ class DeferredHook(Hook):
     """Base of the hooks that look at figures of every iteration.
 
     Those on the CPU are read at once. Those on another device are read together, by one
-    transfer, in the iterations in which the logger writes, before a validation and before a
-    checkpoint.
+    transfer, in the iterations in which the logger writes, at the end of an epoch, before a
+    validation and before a checkpoint.
     """
 
     def __init__(self) -> None:
@@ -61,11 +61,23 @@ class DeferredHook(Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         """Take in the losses, and read what has waited if the log is written now."""
         self.add(runner, outputs or {})
-        if any(
-            isinstance(hook, LoggerHook) and self.every_n_inner_iters(batch_idx, hook.interval)
-            for hook in runner.hooks
-        ) or self.end_of_epoch(runner.train_dataloader, batch_idx):
+        if self._due(runner, batch_idx):
             self.read(runner)
+
+    def _due(self, runner: Any, batch_idx: int) -> bool:
+        """Whether the log or a checkpoint is written after this iteration."""
+        return (
+            self.end_of_epoch(runner.train_dataloader, batch_idx)
+            or self.is_last_train_iter(runner)
+            or any(
+                isinstance(hook, LoggerHook)
+                and self.every_n_inner_iters(batch_idx, hook.interval)
+                or isinstance(hook, CheckpointHook)
+                and not hook.by_epoch
+                and self.every_n_train_iters(runner, hook.interval)
+                for hook in runner.hooks
+            )
+        )
 
     def after_train_epoch(self, runner):
         """Read what has waited; a loop's last batch may not be its loader's."""

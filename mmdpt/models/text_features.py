@@ -159,7 +159,7 @@ class TextFeatures:
         Args:
             required (Set[str]): Fields of :class:`Match` that the step computes.
         """
-        if required & {'frozen_text', 'class_ids'}:
+        if self.prompt is None or required & {'frozen_text', 'class_ids'}:
             self.frozen()
         if self.prompt is None or self.by_image or self.trusted or self._learns():
             return
