@@ -7,11 +7,7 @@ from helpers.pretended_gpu import first_wait
 from torch._subclasses.fake_tensor import FakeTensorDeviceMismatchError
 
 # Where the host waits, or (CoPrompt) reads a number that is drawn on the CPU.
-WAITS = dict(
-    tcp='aten.equal.default',
-    skiptuning='aten.nonzero.default',
-    coprompt='aten._local_scalar_dense.default',
-)
+WAITS = dict(skiptuning='aten.nonzero.default', coprompt='aten._local_scalar_dense.default')
 
 
 def given(method):
