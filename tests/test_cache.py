@@ -138,11 +138,11 @@ def test_clear_takes_what_was_asked_for(place, model, capsys):
     capsys.readouterr()
     tool('cache', 'clear', '--older-than', '30', '--dry-run')
     size = cache.megabytes(sizes[old])
-    assert f'would free {size}, 1 files' in capsys.readouterr().out and os.path.isfile(old)
+    assert f'would free {size}, 1 file;' in capsys.readouterr().out and os.path.isfile(old)
     tool('cache', 'clear', '--older-than', '30', '--kind', 'pooled')
     assert 'freed 0.00 MB, 0 files' in capsys.readouterr().out
     tool('cache', 'clear', '--older-than', '30')
-    assert f'freed {size}, 1 files' in capsys.readouterr().out
+    assert f'freed {size}, 1 file;' in capsys.readouterr().out
     assert [os.path.isfile(path) for path in (old, pooled, new)] == [False, True, True]
     tool('cache', 'clear', '--kind', 'pooled')
     assert [os.path.isfile(path) for path in (pooled, new)] == [False, True]

@@ -202,3 +202,16 @@ def test_a_sweep_s_evaluation_names_its_predictions(tmp_path):
     (table,) = [t for t in tables if t.title == '4 shots']
     letters = {labels[0]: row[0].letters for labels, row in table.rows}
     assert (letters, warnings) == (dict(dpt='a', zero_shot='b'), [])
+
+
+def test_each_corruption_and_severity_is_kept(trained):
+    pytest.importorskip('imagecorruptions', reason="pip install 'mmdpt[corrupt]'")
+    half = ('--cfg-options', 'dataset.subset=base')
+    asked = ('--corruptions', 'contrast', '--severities', '1', '5')
+    results, found = measured(trained, 'corruption', *asked, *half)
+    assert set(found) == {'contrast_1', 'contrast_5'}
+    mean = np.mean([top1(one) for one in found.values()])
+    assert results['accuracy']['contrast'] == pytest.approx(mean, abs=1e-3)
+    noted = found['contrast_5'].identity['data']['data_protocol']
+    assert (noted['corruption'], noted['severity']) == ('contrast', 5)
+    assert found['contrast_1'].digest == found['contrast_5'].digest

@@ -74,6 +74,11 @@ def clear(found: Sequence[Entry]) -> list[Entry]:
     return gone
 
 
+def counted(found: Sequence[Entry]) -> str:
+    """How many files, in words."""
+    return f'{len(found)} file{"" if len(found) == 1 else "s"}'
+
+
 def told(one: Entry) -> dict[str, Any]:
     """What --json says of a file."""
     return dict(one.about.model_dump(), path=one.path, bytes=one.size, used=one.used)
@@ -93,11 +98,11 @@ def run(args: argparse.Namespace) -> None:
     some = selected(found, args)
     show(some)
     if args.action == 'list':
-        what = f'{len(some)} files, {megabytes(sum(one.size for one in some))}'
+        what = f'{counted(some)}, {megabytes(sum(one.size for one in some))}'
     else:
         gone = some if args.dry_run else clear(some)
         freed = megabytes(sum(one.size for one in gone))
-        what = f'{"would free" if args.dry_run else "freed"} {freed}, {len(gone)} files; '
+        what = f'{"would free" if args.dry_run else "freed"} {freed}, {counted(gone)}; '
         left = sum(one.size for one in found) - sum(one.size for one in gone)
         what += f'{megabytes(left)} stay'
     print(printable(f'{folder}: {what}'))
