@@ -43,13 +43,13 @@ class FrozenFeatureTestLoop(WholeTestLoop):
         return evaluate_features(self.model, self, self.cache_dir)
 
 
-def evaluate_features(model: Any, loop: TestLoop, cache_dir: str | None = None) -> dict:
+def evaluate_features(model: Any, loop: TestLoop, cache_dir: str | bool | None = None) -> dict:
     """The metrics of a test loop, from frozen image features.
 
     Args:
         model (PromptedCLIP): Without its wrappers.
         loop (TestLoop): Gives the data loader and the evaluator.
-        cache_dir (str, optional): Folder of the kept features.
+        cache_dir (str | bool, optional): Folder of the kept features, see the loop.
     """
     from mmdpt.evaluation.frozen_features import Passes, frozen_features
 

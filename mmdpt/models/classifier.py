@@ -189,14 +189,13 @@ class PromptedCLIP(MatchClassifier):
             Match: Features, and what else the head needs.
         """
         second = choose = None
-        if self.training and data_samples is not None:
-            choose = self.head.chooser(data_samples)
-        if inputs.dim() == 2:
-            return self.match_features(inputs, choose)
         required = self.head.requires if self.training else frozenset()
         if self.training and data_samples is not None:
-            if 'second_image' in required:
+            choose = self.head.chooser(data_samples)
+            if 'second_image' in required and inputs.dim() != 2:
                 second = second_view(self.data_preprocessor, data_samples)
+        if inputs.dim() == 2:
+            return self.match_features(inputs, choose)
         return forward_pass(self.sides, inputs, required, not self._zero_shot, second, choose)
 
     def states(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -213,14 +212,10 @@ class PromptedCLIP(MatchClassifier):
         return self.text.frozen()
 
     @property
-    def keeps_pooled(self) -> bool:
-        """Whether the head works from the image before its last projection."""
-        return 'pooled' in self.head.requires
-
-    @property
     def kept_kind(self) -> str:
-        """What frozen work is kept of an image: 'features' or 'pooled'."""
-        return 'pooled' if self.keeps_pooled else 'features'
+        """What frozen work is kept of an image: 'features', or 'pooled' for a head that works
+        from the image before its last projection."""
+        return 'pooled' if 'pooled' in self.head.requires else 'features'
 
     def clip_features(self, inputs: torch.Tensor, pooled: bool = False) -> torch.Tensor:
         """Frozen CLIP's image features, (B, E), not normalised; ``pooled``: what its
@@ -230,14 +225,14 @@ class PromptedCLIP(MatchClassifier):
 
     def match_features(self, features: torch.Tensor, choose: Chooser | None = None) -> Match:
         """As :meth:`match`, from what :meth:`clip_features` gave, (B, E), or
-        (B, D) for a head that :attr:`keeps_pooled`; ``choose`` is its :meth:`chooser`.
+        (B, D) where :attr:`kept_kind` says so; ``choose`` is the head's :meth:`chooser`.
 
         Raises:
             ValueError: If the image would have to be prompted, or shown to a teacher.
         """
         required = self.head.requires if self.training else frozenset()
         return match_features(
-            self.sides, features, required, not self._zero_shot, self.keeps_pooled, choose
+            self.sides, features, required, not self._zero_shot, self.kept_kind == 'pooled', choose
         )
 
     def loss(self, inputs: torch.Tensor, data_samples: list[DataSample]) -> dict:

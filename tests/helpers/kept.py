@@ -8,7 +8,7 @@ from mmdpt.models.heads.feature_space import FeatureSpace, Labelled
 def labelled(model, count, views=1, classes=4, seed=0):
     """Random features of ``count`` images in several views, view by view, a cluster a class."""
     generator = torch.Generator().manual_seed(seed)
-    size = model.backbone.width if model.keeps_pooled else model.backbone.embed_dim
+    size = model.backbone.width if model.kept_kind == 'pooled' else model.backbone.embed_dim
     centres = torch.randn(classes, size, generator=torch.Generator().manual_seed(9))
     labels = (torch.arange(count) % classes).repeat(views)
     noise = torch.randn(count * views, size, generator=generator)

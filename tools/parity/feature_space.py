@@ -16,7 +16,7 @@ def labelled(golden: Golden, model, prefix: str = '') -> Labelled:
     views = images if images.dim() == 5 else images[None]
     labels = golden.tensor(f'{prefix}labels').repeat(len(views))
     with torch.no_grad():
-        kept = [model.clip_features(view, model.keeps_pooled) for view in views]
+        kept = [model.clip_features(view, model.kept_kind == 'pooled') for view in views]
         return Labelled(model.match_features(torch.cat(kept)), labels)
 
 
@@ -60,7 +60,7 @@ def common(model, query: Labelled, space: FeatureSpace | None = None) -> dict:
         'out/test_accuracy': accuracy(model.head(query.match), query.labels),
     }
     with model.zero_shot():
-        features = query.match.pooled if model.keeps_pooled else query.match.image
+        features = query.match.pooled if model.kept_kind == 'pooled' else query.match.image
         match = model.match_features(features)
         found['out/zeroshot_logits'] = model._plain_head(match)
     if space is not None:

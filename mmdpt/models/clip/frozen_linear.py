@@ -38,6 +38,7 @@ def _suits(tokens: torch.Tensor, weight: torch.Tensor) -> bool:
         and tokens.device.type == 'cpu'
         and tokens.numel() >= FEWEST * tokens.shape[-1]
         and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, '_linear_pointwise')  # private: another torch may lack it
         and not torch.is_autocast_enabled('cpu')
         and not torch.compiler.is_compiling()  # has its own choice, and cannot look inside
         and not torch.jit.is_tracing()
