@@ -22,7 +22,7 @@ default_hooks = dict(
     mean_loss=dict(type='MeanLossHook'),  # over several processes
     same_training=dict(type='SameTrainingHook'),  # in all of them
     stop_on_nan=dict(type='StopOnNaNHook'),
-    # images decoded once and augmented in batches; the same pixels, see docs/speed.md
+    # images decoded once and augmented in batches; the same pixels, see docs/speed_gpu.md
     device_images=dict(type='DeviceImagesHook', enable=False),
     # zero-shot accuracy before, few-shot accuracy after the training; add
     # baselines=['linear_probe'] to compare with

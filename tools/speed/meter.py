@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import math
 import re
 import statistics
 import time
@@ -10,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
+from torch.utils.flop_counter import FlopCounterMode
 
 # Dense TFLOP/s of NVIDIA's data sheets, fp32 without TF32, half precision on tensor cores with
 # single-precision sums, by words of the card's name; the first that fits counts.
@@ -84,13 +83,6 @@ def in_turn(calls: dict[str, Callable], meter: Meter, repeat: int, warm_up: int)
     return {
         name: tuple(statistics.median(x) for x in zip(*values)) for name, values in runs.items()
     }
-
-
-if torch.backends.mkldnn.is_available():
-
-    @register_flop_formula(torch.ops.mkldnn._linear_pointwise)
-    def _linear_flops(tokens, weight, *args, **kwargs):  # of frozen_linear
-        return 2 * math.prod(tokens) * weight[0]
 
 
 def flops(call: Callable) -> float:

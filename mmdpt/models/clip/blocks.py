@@ -7,8 +7,6 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from .frozen_linear import frozen_linear
-
 
 def check_blocks(blocks: nn.ModuleList, tower: str) -> None:
     """Raise ValueError unless all blocks are open_clip's standard ones."""
@@ -62,7 +60,7 @@ def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0, last: int = 3
     """
     width = tokens.shape[-1]
     rows = slice(first * width, last * width)
-    projected = frozen_linear(tokens, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
+    projected = F.linear(tokens, attn.in_proj_weight[rows], attn.in_proj_bias[rows])
     low_rank = getattr(attn, 'low_rank', None)
     if low_rank is None or not low_rank.enabled:
         return projected
@@ -71,7 +69,7 @@ def project(attn: nn.Module, tokens: torch.Tensor, first: int = 0, last: int = 3
 
 def _linear(layer: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
     if isinstance(layer, nn.Linear):
-        return frozen_linear(tokens, layer.weight, layer.bias)
+        return F.linear(tokens, layer.weight, layer.bias)
     return layer(tokens)
 
 
