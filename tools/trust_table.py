@@ -98,6 +98,9 @@ def collect(folder: Path) -> tuple[dict, dict]:
         make, _ = SETS['letters']
         photos = write(make(), Path(place)).parent
         for run in sorted(folder.glob('*_seed?')):
+            if not (run / 'results.json').exists():
+                print(f'{run.name} is not finished: its cell stays empty', flush=True)
+                continue
             condition = run.name.split('_')[-2]
             if condition == 'plain':
                 found = measured(run, photos)
