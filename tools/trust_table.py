@@ -70,9 +70,11 @@ def method_of(folder: Path) -> str:
 def measured(folder: Path, photos: Path) -> list[tuple[str, dict, np.ndarray]]:
     """(method, figures, bits) of a run under the benchmark's conditions, and of zero-shot CLIP."""
     results = json.loads((folder / 'results.json').read_text())
-    cfg = Config.fromfile(next(folder.glob('*_16shot*.py')))
+    file = str(next(folder.glob('*_16shot*.py')))
+    cfg = Config.fromfile(file)
     checkpoint = (folder / 'last_checkpoint').read_text().strip()
-    plan = plan_of_checkpoint(checkpoint)
+    # a classifier of MMPretrain's does not carry how it was made
+    plan = plan_of_checkpoint(checkpoint, None if 'arch' in cfg.model else file)
     model = build(plan)
     about = dict(cfg.train_dataloader.dataset, split='val', pipeline=plan.pipeline)
     val, others = DATASETS.build(about), other_images(cfg, str(photos))
