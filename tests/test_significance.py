@@ -8,6 +8,7 @@ from helpers.made_up_runs import change_results, write_run
 from helpers.tools import tool
 
 from mmdpt.evaluation.intervals import holm, letters, paired_bootstrap, wilson
+from mmdpt.results.cells import spelt
 
 SEEDS = (1, 2, 3)
 
@@ -91,6 +92,11 @@ def test_letters_say_what_differs():
                 assert found[i]
                 for j in range(i):
                     assert different[i, j] == (not set(found[i]) & set(found[j]))
+
+
+def test_many_letters_are_spelt_as_ranges():
+    assert spelt('') == '' and spelt('abc') == 'abc' and spelt('abcd') == 'a-d'
+    assert spelt('acdefgk') == 'ac-gk' and spelt('xyzAB') == 'x-B' and spelt("YZa'b'") == "Y-b'"
 
 
 def test_letters_of_a_chain():

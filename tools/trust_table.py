@@ -32,6 +32,7 @@ from mmdpt.evaluation.calibration import calibration
 from mmdpt.evaluation.intervals import letters
 from mmdpt.evaluation.predictions import Predictions
 from mmdpt.models.clip.load import keep_clip
+from mmdpt.results.cells import spelt
 from mmdpt.results.groups import different
 from mmdpt.sweep.compose import TITLES
 from mmdpt.utils.intervals import half_width
@@ -142,7 +143,7 @@ def table(rows: dict, bits: dict) -> str:
             text = f'{fmean(found):.1f}' if found else '—'
             if len(found) > 1 and (deviation := stdev(found)):
                 text += f' ± {half_width(deviation, len(found)):.1f}'
-            cells.append(f'{text} {said.get(key, {}).get(method, "")}'.strip())
+            cells.append(f'{text} {spelt(said.get(key, {}).get(method, ""))}'.strip())
         lines.append(f'| {TITLES.get(method, method)} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
 

@@ -1,9 +1,11 @@
 """Means over seeds and over datasets that hide nothing."""
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
+from string import ascii_letters
 
 from ..utils.intervals import half_width
 from .row import Row
@@ -59,6 +61,20 @@ class Cell:
     def interval(self) -> float | None:
         """Half the width of the mean's 95 % interval over the seeds."""
         return None if self.std is None else half_width(self.std, self.n)
+
+
+def spelt(letters: str) -> str:
+    """Letters as tables show them: four and more in a row as ``a-d``."""
+    count = len(ascii_letters)
+    runs: list[list[str]] = []
+    last = None
+    for one in re.findall("[a-zA-Z]'*", letters):  # with a prime for each round
+        number = ascii_letters.index(one[0]) + count * (len(one) - 1)
+        if last is None or number != last + 1:
+            runs.append([])
+        runs[-1].append(one)
+        last = number
+    return ''.join(f'{r[0]}-{r[-1]}' if len(r) > 3 else ''.join(r) for r in runs)
 
 
 def by(items: Sequence, key: Callable) -> dict:

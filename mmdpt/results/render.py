@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from ..utils.text import markdown as escaped
 from ..utils.text import visible
-from .cells import LETTERS, MARKS, Cell, by, draw_of
+from .cells import LETTERS, MARKS, Cell, by, draw_of, spelt
 from .row import Row
 from .tables import Table
 
@@ -45,7 +45,7 @@ def cell_text(one: Cell, usual: int, interval: bool = False) -> str:
         text += f' ({one.part})'
     elif one.n and one.n != usual and None not in one.values:
         text += f' (n={one.n})'
-    return text + marks + (f' {one.letters}' if one.letters else '')
+    return text + marks + (f' {spelt(one.letters)}' if one.letters else '')
 
 
 def legend(tables: Sequence[Table], interval: bool = False) -> list[str]:
