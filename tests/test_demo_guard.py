@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 import test_demo
-from test_demo import TINY, answered, browser, free_port, gradio, models, tool, upload, write_digit  # noqa: F401  (fixtures)
+from test_demo import TINY, answered, free_port, gradio, models, tool, upload, write_digit  # noqa: F401  (fixtures)
 
 from mmdpt.demo import Limits, Models, build_page, launch, zero_shot_choice
 from mmdpt.demo.guard import SameOrigin

@@ -86,25 +86,3 @@ def test_one_shot_is_one_small_batch():
 def test_other_numbers_of_classes_are_refused():
     with pytest.raises(ValueError, match='Two has 2 classes; the digits need'):
         DigitsDataset(Benchmark('Two', ('even', 'odd'), ('{}',)))
-
-
-@pytest.mark.parametrize('split', ['train', 'test'])
-def test_kept_steps_change_nothing(split):
-    init_default_scope('mmpretrain')
-    data = Config.fromfile(CONFIG)[f'{split}_dataloader'].dataset
-    data = {k: v for k, v in data.items() if k not in ('type', '_delete_')}
-    kept = DigitsDataset(**data, indices=range(4))
-    for epoch in range(2):
-        kept.set_epoch(epoch)
-        plain = DigitsDataset(**data, indices=range(4))  # has kept nothing yet
-        plain.transformed = plain.pipeline  # as any dataset
-        plain.set_epoch(epoch)
-        for batch, alone in zip(kept.__getitems__([0, 1, 0]), (plain[0], plain[1], plain[0])):
-            assert batch['inputs'].equal(alone['inputs'])
-            one, other = batch['data_samples'], alone['data_samples']
-            assert one.to_dict().keys() == other.to_dict().keys()
-            assert one.metainfo == other.metainfo and one.gt_label.equal(other.gt_label)
-    kept.pipeline.transforms[1].scale = 16  # the same step
-    assert kept[0]['inputs'].shape[-1] == 32
-    kept.pipeline.transforms[1:-1] = []  # another pipeline
-    assert kept[0]['inputs'].shape[-1] == 8

@@ -28,6 +28,7 @@ CONTENT = dict(
     yaml=b'a: 1\n',
     pickle=b'\x80\x04N.',
     checkpoint=b'PK\x03\x04',
+    logits=b'PK\x03\x04',
     torch=b'PK\x03\x04',
     onnx=b'\x08\x0a',
     png=b'\x89PNG\r\n',

@@ -49,11 +49,16 @@ def test_starts_as_clip(images):
 
 def test_the_frozen_towers_stay(images):
     model = build().eval()
-    frozen = model.frozen_text_features().clone(), model.clip_features(images)
+
+    def text_features():
+        with torch.no_grad(), frozen_towers(model.tuning):
+            return F.normalize(model.text_tower(model.templates[0]())[0], dim=-1)
+
+    frozen = text_features(), model.clip_features(images)
     perturb(model)
-    with torch.no_grad(), frozen_towers(model.tuning):
-        features = F.normalize(model.text_tower(model.templates[0]())[0], dim=-1)
-    assert torch.equal(features, frozen[0])
+    assert torch.equal(text_features(), frozen[0])
+    # the classes go through a tower that learns together, and in parts otherwise
+    torch.testing.assert_close(model.frozen_text_features(), frozen[0], rtol=0, atol=1e-15)
     assert torch.equal(model.clip_features(images), frozen[1])
     assert (model.match(images).image - frozen[1]).abs().max() > 1e-3
 

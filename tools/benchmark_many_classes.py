@@ -29,7 +29,7 @@ from mmpretrain.structures import DataSample  # noqa: E402
 import mmdpt.models  # noqa: E402, F401
 from mmdpt.models.part import ModelInfo  # noqa: E402
 from mmdpt.models.prompts.coop import CoOp  # noqa: E402
-from speed_meter import Meter  # noqa: E402
+from speed.meter import Meter  # noqa: E402
 
 DPT = Path(__file__).resolve().parents[1] / 'configs/_base_/methods/dpt.py'
 

@@ -204,16 +204,12 @@ class BaseFewShotDataset(BaseDataset):
             # a copy: no transform can change the stored image
             info['img'] = self.images[info['img_path']].copy()
         with sample_randomness(self.seed, int(self._epoch), idx):
-            data = self.transformed(info)
+            data = self.pipeline(info)
         if data is None:
             raise ValueError(
                 f'The pipeline gave nothing for {info["img_path"]!r} (a transform returned None).'
             )
         return data
-
-    def transformed(self, info: dict) -> dict | None:
-        """Run the pipeline."""
-        return self.pipeline(info)
 
     def extra_repr(self) -> list[str]:
         """What was drawn."""

@@ -7,7 +7,6 @@ from mmpretrain.registry import DATASETS
 
 from .base import BaseFewShotDataset
 from .benchmarks import Benchmark
-from .kept_steps import KeptSteps
 from .sampling import group_by_label
 from .split_files import Item, Split
 
@@ -34,7 +33,6 @@ class DigitsDataset(BaseFewShotDataset):
     """
 
     def __init__(self, benchmark: str | Benchmark = 'Digits', **kwargs) -> None:
-        self._kept_steps = KeptSteps()  # first: the base class may load the data
         super().__init__(benchmark, **kwargs)
 
     def load_split(self) -> Split:
@@ -69,12 +67,6 @@ class DigitsDataset(BaseFewShotDataset):
         for i in range(len(self)):
             path = self.get_data_info(i)['img_path']
             self.images[path] = images[int(path.split('/')[1])]
-
-    def transformed(self, info: dict) -> dict | None:
-        """Run the pipeline; each digit is brought to size once."""
-        if 'img' not in info:  # unlabelled files
-            return super().transformed(info)
-        return self._kept_steps.run(self.pipeline.transforms, info)
 
 
 @lru_cache(maxsize=1)

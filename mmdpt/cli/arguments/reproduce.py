@@ -46,4 +46,5 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--per-gpu', type=int, default=1, help='how many runs at once on each GPU')
     parser.add_argument('--slurm-options', metavar='NAME=VALUE,...', help="submitit's parameters")
     parser.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    parser.set_defaults(together=None, rest_alone=False)  # of the sweep: its runs stay separate
     return parser.parse_args(argv)

@@ -119,7 +119,7 @@ def run_block(
     normed = block.ln_1(tokens)
     if read == 1 and _reads_by_query(attn, tokens):
         if extra is not None:
-            extra = block.ln_1(extra.to(tokens.dtype)).expand(tokens.shape[0], -1, -1)
+            extra = spread(block.ln_1(extra.to(tokens.dtype)), tokens.shape[0])
             normed = torch.cat([normed, extra], dim=1)
         return _close(block, tokens[:, :1], read_one(attn, normed))
     if read is None:

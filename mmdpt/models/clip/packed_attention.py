@@ -35,15 +35,7 @@ class PackedAttention(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(qkv, future)
         ctx.layout = shared, groups, heads
-        mixed = qkv.new_empty(*qkv.shape[:2], qkv.shape[2] // 3)
-        sequences = _by_head(qkv, 3, *ctx.layout)
-        prefix = sequences[0][1:, :, :, 0]  # keys and values
-        for i, (part, place) in enumerate(zip(sequences, _by_head(mixed, 1, *ctx.layout))):
-            keys, values = prefix[:, :, :, : shared if i else 0]  # of what is in front
-            query, key, value = _copied(part)
-            to_prefix, to_own = _split(_weights(query, key, keys, future))
-            place[0] = to_own @ value + _flat_product(to_prefix, values)
-        return mixed
+        return packed_attention(qkv, shared, groups, heads, future)
 
     @staticmethod
     def backward(ctx: Any, grad: torch.Tensor):
@@ -69,6 +61,22 @@ class PackedAttention(torch.autograd.Function):
             of_prefix[1, :, :, :before] += to_prefix.flatten(2, 3).mT @ given.flatten(2, 3)
         places[0][1:, :, :, 0] += of_prefix
         return result, None, None, None, None
+
+
+def packed_attention(
+    qkv: torch.Tensor, shared: int, groups: Groups, heads: int, future: torch.Tensor
+) -> torch.Tensor:
+    """What :class:`PackedAttention` gives, without a gradient."""
+    layout = shared, groups, heads
+    mixed = qkv.new_empty(*qkv.shape[:2], qkv.shape[2] // 3)
+    sequences = _by_head(qkv, 3, *layout)
+    prefix = sequences[0][1:, :, :, 0]  # keys and values
+    for i, (part, place) in enumerate(zip(sequences, _by_head(mixed, 1, *layout))):
+        keys, values = prefix[:, :, :, : shared if i else 0]  # of what is in front
+        query, key, value = _copied(part)
+        to_prefix, to_own = _split(_weights(query, key, keys, future))
+        place[0] = to_own @ value + _flat_product(to_prefix, values)
+    return mixed
 
 
 def _by_head(

@@ -20,7 +20,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .blocks import add_mlp, first_tuned, project, split_heads
 from .edits import Edit, apply_edit, check_text_edit
-from .packed_attention import PackedAttention, attend_last
+from .packed_attention import PackedAttention, attend_last, packed_attention
 from .packing import Layout, PackedPrompts, later_tokens
 
 TOKENS_ON_CPU = 2048  # at once, see tokens_at_once
@@ -188,9 +188,12 @@ def _call(function, *args):
 
 def _run_block(block, x, layout):
     qkv = project(block.attn, block.ln_1(x))
-    mixed = PackedAttention.apply(
-        qkv, layout.shared, layout.groups, block.attn.num_heads, layout.future
-    )
+    arguments = qkv, layout.shared, layout.groups, block.attn.num_heads, layout.future
+    if torch.jit.is_tracing():  # FLOPs are counted so, without a backward pass
+        with torch.no_grad():
+            mixed = packed_attention(*arguments)
+    else:
+        mixed = PackedAttention.apply(*arguments)
     return _close(block, x, mixed)
 
 
