@@ -14,7 +14,6 @@ from mmdpt.engine.collect_predictions import collect_predictions
 from mmdpt.evaluation.calibration import calibration
 from mmdpt.evaluation.predictions import PREDICTIONS, ZERO_SHOT, Predictions
 from mmdpt.results.fit_schema import Tested
-from mmdpt.utils.files import write_text
 
 from .choice import lead, share
 from .classifier import ALL_PHOTOS, MODEL
@@ -24,7 +23,7 @@ from .methods import METHODS, Method
 from .photos import Photos, write_split
 from .runs import configured, write_config
 
-CONFIG, SPLIT = 'config.py', 'split.json'
+SPLIT = 'split.json'
 
 
 def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> Tested | None:
@@ -38,16 +37,8 @@ def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> 
         out (str): Where to; holds ``split.json``.
         tested (bool): Whether there are held-out photos.
     """
-    method, chosen = METHODS[outcome.tried.name], outcome.tried.settings
-    config = osp.join(out, CONFIG)  # the Runner leaves it with all defaults in its place
-    write_text(compose(method, setting, osp.join(out, SPLIT), chosen, tested), config)
-    cfg = configured(config, out, tidy=True)
-    cfg.default_hooks.checkpoint.filename_tmpl = MODEL
-    if method.learns:
-        build_runner(cfg).train()
-    else:
-        keep_zero_shot(cfg, out)
-    calibrate(outcome, out)
+    # the Runner leaves the config with all defaults in its place
+    train_in(out, outcome, setting, tested, tidy=True)
     paths = [osp.join(out, name) for name in (PREDICTIONS, ZERO_SHOT)]
     if not tested:
         for path in [*paths, osp.join(out, 'results.json')]:
@@ -56,7 +47,32 @@ def train_winner(outcome: Outcome, setting: Setting, out: str, tested: bool) -> 
         for path, runs in zip(paths, zip(*[(r.learnt, r.zero_shot) for r in outcome.runs])):
             joined(runs).write(path)
         return None
-    return judged(Predictions.read(paths[0]), Predictions.read(paths[1]), method)
+    return judged(
+        Predictions.read(paths[0]), Predictions.read(paths[1]), METHODS[outcome.tried.name]
+    )
+
+
+def train_in(
+    folder: str, outcome: Outcome, setting: Setting, tested: bool, tidy: bool = False
+) -> None:
+    """Train the method of an outcome on the ``split.json`` of a folder, into that folder.
+
+    Args:
+        folder (str): Gets config, calibrated model and what a training leaves.
+        outcome (Outcome): The method's cross-validation.
+        setting (Setting): Of all methods.
+        tested (bool): Whether the split has a test list.
+        tidy (bool): See :func:`configured`.
+    """
+    method, chosen = METHODS[outcome.tried.name], outcome.tried.settings
+    text = compose(method, setting, osp.join(folder, SPLIT), chosen, tested)
+    cfg = configured(write_config(text, folder), folder, tidy)
+    cfg.default_hooks.checkpoint.filename_tmpl = MODEL
+    if method.learns:
+        build_runner(cfg).train()
+    else:
+        keep_zero_shot(cfg, folder)
+    calibrate(outcome, folder)
 
 
 def train_on_all(outcome: Outcome, photos: Photos, setting: Setting, out: str) -> list[str]:
@@ -71,17 +87,11 @@ def train_on_all(outcome: Outcome, photos: Photos, setting: Setting, out: str) -
     Returns:
         list[str]: What was written; nothing if there is nothing more to learn from.
     """
-    method = METHODS[outcome.tried.name]
-    if not method.learns or not photos.test:
+    if not METHODS[outcome.tried.name].learns or not photos.test:
         return []
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        split = osp.join(folder, SPLIT)
-        write_split(Split([*photos.train, *photos.test], [], []), split)
-        text = compose(method, setting, split, outcome.tried.settings, False)
-        cfg = configured(write_config(text, folder), folder)
-        cfg.default_hooks.checkpoint.filename_tmpl = MODEL
-        build_runner(cfg).train()
-        calibrate(outcome, folder)
+        write_split(Split([*photos.train, *photos.test], [], []), osp.join(folder, SPLIT))
+        train_in(folder, outcome, setting, tested=False)
         os.replace(osp.join(folder, MODEL), osp.join(out, ALL_PHOTOS))
     return [ALL_PHOTOS]
 
