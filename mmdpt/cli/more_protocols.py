@@ -93,11 +93,12 @@ def measure_ood(cfg: Config, args: argparse.Namespace, files: ListFiles) -> dict
     files.write(ALL, collected)
     found = need_logits(collected) if is_main_process() else None
     model, figures = unwrapped(runner.model), {}
+    if found is not None:
+        figures['accuracy'] = 100 * found.correct().double().mean().item()
     for name, images in others.items():
         outside = logits_of(model, images, cfg.test_dataloader.batch_size)
         if found is None:
             continue
-        figures['accuracy'] = 100 * found.correct().double().mean().item()
         write_unknown(files, name, images, outside, found.classes)
         for score in ood.SCORES:
             scale = float(model.scale) if score == 'mcm' else None
