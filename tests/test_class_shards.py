@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from helpers.plain import small_clip
+from helpers.processes import run_processes
 from mmengine.registry import init_default_scope
 from mmpretrain.registry import MODELS
 from mmpretrain.structures import DataSample
@@ -57,9 +56,7 @@ def step(model, rank=0, world=1):
 SETTINGS = [(shard, specific) for shard in (True, False) for specific in (True, False)]
 
 
-def process(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+def process(rank, world, folder):
     results = []
     for shard, specific in SETTINGS:
         model = DistributedDataParallel(build(shard, class_specific=specific).train())
@@ -67,16 +64,15 @@ def process(rank, folder):
         model.module.text_tower.register_forward_hook(
             lambda m, args, out: count.append(out.shape[1])
         )
-        results.append((*step(model, rank, 2), count[-1]))
+        results.append((*step(model, rank, world), count[-1]))
     torch.save(results, f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
 
 
 @pytest.fixture(scope='module')
 def two_processes(tmp_path_factory):
     """Results of both processes for each setting."""
     folder = tmp_path_factory.mktemp('gloo')
-    mp.start_processes(process, args=(str(folder),), nprocs=2, start_method='spawn')
+    run_processes(process, 2, folder)
     both = [torch.load(folder / f'{rank}.pt') for rank in range(2)]
     return dict(zip(SETTINGS, zip(*both)))
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from helpers import gloo
 from helpers.engine_toy import toy_config
+from helpers.processes import run_processes
 from mmengine.dataset import DefaultSampler
 
 from mmdpt.datasets import FewShotBatchSampler
@@ -25,9 +25,7 @@ ROOT = osp.dirname(osp.dirname(osp.abspath(__file__)))
 
 
 def spawn(world, folder, runs):
-    mp.start_processes(
-        gloo.process, args=(world, str(folder), runs), nprocs=world, start_method='spawn'
-    )
+    run_processes(gloo.process, world, folder, runs)
     return [torch.load(folder / f'{world}_{rank}.pt', weights_only=False) for rank in range(world)]
 
 
@@ -470,30 +468,20 @@ def test_bfloat16(tmp_path):
 # The first process works alone for longer than the others' timeout.
 
 
-def patient(rank, folder):
-    from datetime import timedelta
-
+def patient(rank, world, folder):
     from mmdpt.engine.launch import main_process_alone
 
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/wait',
-        rank=rank,
-        world_size=2,
-        timeout=timedelta(seconds=4),
-    )
     with main_process_alone() as works:
         if works:
             time.sleep(8)
     value = torch.ones(1)
     dist.all_reduce(value)
     torch.save((works, value), f'{folder}/wait_{rank}.pt')
-    dist.destroy_process_group()
 
 
 @pytest.mark.slow
 def test_others_wait_for_the_first_process(tmp_path):
-    mp.start_processes(patient, args=(str(tmp_path),), nprocs=2, start_method='spawn')
+    run_processes(patient, 2, tmp_path, timeout=4)
     found = [torch.load(tmp_path / f'wait_{rank}.pt', weights_only=False) for rank in range(2)]
     assert [works for works, _ in found] == [True, False]
     assert all(value.item() == 2 for _, value in found)

@@ -175,6 +175,23 @@ def test_killed_loading_process(config):
     assert re.search(r'^error: the loading process \d+ died \(.*num_workers=0', line)
 
 
+def test_death_told_late(config, capsys, monkeypatch):
+    """The signal comes while the broken connection is being told."""
+
+    def once(error):
+        if isinstance(error, ConnectionError):
+            raise RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed.')
+        return error
+
+    def lost(runner):
+        raise ConnectionResetError('reset by peer')
+
+    monkeypatch.setattr('mmdpt.engine.cli.first_cause', once)
+    monkeypatch.setattr('mmdpt.cli.train.train_or_stop', lost)
+    line = refused(capsys, 'train', config, '--work-dir', 'run')
+    assert line.startswith('error: the loading process 7 died (signal Killed)')
+
+
 def test_bad_image_in_a_loading_process(config, capsys):
     deadly(config, 'image')
     assert (

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from helpers.engine_toy import toy_config
+from helpers.processes import run_processes
 from helpers.short_runs import short_config
 from helpers.tools import tool
 from mmengine.dataset import DefaultSampler
@@ -239,7 +239,7 @@ def test_the_test_command_writes_the_same(tmp_path, monkeypatch):
 
 def test_several_processes_do_not_repeat_images(tmp_path):
     """7 images on 3 processes: MMEngine tests two of them twice."""
-    mp.start_processes(collect_share, args=(3, str(tmp_path)), nprocs=3, start_method='spawn')
+    run_processes(collect_share, 3, tmp_path)
     found = Predictions.read(str(tmp_path / 'predictions.npz'))
     assert found.images == [f'{i}.jpg' for i in range(7)]
     assert found.labels.tolist() == [i % 2 for i in range(7)]
@@ -260,9 +260,6 @@ class Listed:
 
 def collect_share(rank, world, folder):
     """One process's part of a test."""
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=world
-    )
     evaluator, dataset = Evaluator([]), Listed()
     collector = PredictionCollector(evaluator, dataset, torch.nn.Identity())
     evaluator.metrics.append(collector)
@@ -276,7 +273,6 @@ def collect_share(rank, world, folder):
     assert (found is not None) == (rank == 0) and evaluator.metrics == []
     if found is not None:
         found.write(f'{folder}/predictions.npz')
-    torch.distributed.destroy_process_group()
 
 
 def test_other_models(tmp_path):

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-import torch.distributed as dist
-import torch.multiprocessing as mp
 from helpers.classifier import build
+from helpers.processes import run_processes
 from mmengine.optim import build_optim_wrapper
 from mmpretrain.structures import DataSample
 from torch.nn.parallel import DistributedDataParallel
@@ -46,16 +45,13 @@ def step(model, rank=0, world=1, accumulate=1):
     return inner.text_prompt.context.detach()
 
 
-def process(rank, folder):
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{folder}/meet', rank=rank, world_size=2)
+def process(rank, world, folder):
     model = DistributedDataParallel(build('prograd').train())
-    torch.save(step(model, rank, 2), f'{folder}/{rank}.pt')
-    dist.destroy_process_group()
+    torch.save(step(model, rank, world), f'{folder}/{rank}.pt')
 
 
 def test_two_processes_equal_one(tmp_path):
-    mp.start_processes(process, args=(str(tmp_path),), nprocs=2, start_method='spawn')
+    run_processes(process, 2, tmp_path)
     one = step(build('prograd').train())
     for rank in range(2):
         torch.testing.assert_close(torch.load(tmp_path / f'{rank}.pt'), one, rtol=1e-9, atol=1e-11)

@@ -5,9 +5,9 @@ import os
 
 import pytest
 import torch
-import torch.multiprocessing as mp
 from helpers import odd_process
 from helpers.plain import small_clip
+from helpers.processes import run_processes
 
 from mmdpt.engine import rank_check
 from mmdpt.models.clip.load import load_clip
@@ -29,9 +29,7 @@ SAID = dict(
 
 
 def spawn(world, folder):
-    mp.start_processes(
-        odd_process.process, args=(world, str(folder)), nprocs=world, start_method='spawn'
-    )
+    run_processes(odd_process.process, world, folder)
     return [json.loads((folder / f'said_{world}_{rank}.json').read_text()) for rank in range(world)]
 
 

@@ -90,7 +90,14 @@ def run(name: str, argv: list[str]) -> int | None:
     if not gc.isenabled():  # see mmdpt_command.py
         gc.freeze()
         gc.enable()
-    return command.main(argv)
+    if name in LIGHT:
+        return command.main(argv)
+    from mmdpt.engine.cli import friendly_errors
+
+    # again around the command's own: PyTorch tells that a loading process has died from a
+    # signal handler, which may break into the telling of what followed from that
+    with friendly_errors():
+        return command.main(argv)
 
 
 def load_package() -> None:

@@ -51,8 +51,9 @@ def first_cause(error):
     """Exception: The death of a loading process that an error may follow from.
 
     PyTorch raises it from a signal handler, which may come after the broken
-    connection has been noticed. After that, another death is not told: it would
-    break into the telling of this one.
+    connection has been noticed (before this waits for it, it is raised further:
+    see mmdpt/cli). After that, another death is not told: it would break into
+    the telling of this one.
     """
     broken = isinstance(error, (ConnectionError, EOFError))
     try:

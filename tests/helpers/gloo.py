@@ -1,10 +1,8 @@
 """What every process of tests/test_distributed.py does; one process does it, too."""
 
-import datetime
 import os
 
 import torch
-import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.dist import get_rank, get_world_size
 from mmengine.logging import MessageHub
@@ -193,16 +191,6 @@ def run(name, folder):
 
 def process(rank, world, folder, runs=True):
     """One of several processes; leaves its results in the folder."""
-    torch.set_num_threads(1)
-    os.environ['LOCAL_RANK'] = str(rank)
-    dist.init_process_group(
-        'gloo',
-        init_method=f'file://{folder}/meet{world}',
-        rank=rank,
-        world_size=world,
-        timeout=datetime.timedelta(seconds=120),
-    )
     found = {case: train(case) for case in CASES}
     whole = {name: run(name, folder) for name in RUNS} if runs else {}
     torch.save((found, whole), f'{folder}/{world}_{rank}.pt')
-    dist.destroy_process_group()
