@@ -1,7 +1,8 @@
-"""The MLP of a frozen block with QuickGELU, x sigmoid(1.702 x), in four products and two passes.
+"""The MLP of a frozen block with QuickGELU, x sigmoid(1.702 x), in half precision.
 
-Of z = 1.702 x it is silu(z) / 1.702. The matrix products take these factors along, and in
-the gradient they cancel.
+Of z = 1.702 x it is silu(z) / 1.702. The matrix products take these factors along, before they
+round, and in the gradient they cancel: four passes over the hidden units less. In single
+precision that would save 1 %, and change its rounding.
 """
 
 from typing import Any
@@ -43,7 +44,8 @@ class FrozenQuickGELU(torch.autograd.Function):
 def is_frozen_quick_gelu(mlp: nn.Module, tokens: torch.Tensor) -> bool:
     """Whether :class:`FrozenQuickGELU` computes this MLP."""
     return (
-        type(mlp.gelu).__name__ == 'QuickGELU'
+        tokens.dtype in (torch.bfloat16, torch.float16)
+        and type(mlp.gelu).__name__ == 'QuickGELU'
         and type(mlp.c_fc) is type(mlp.c_proj) is nn.Linear
         and not any(tensor.requires_grad for tensor in weights_of(mlp))
         and not torch.is_autocast_enabled(tokens.device.type)
