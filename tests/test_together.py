@@ -2,10 +2,15 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 import torch
 from helpers.short_runs import leaf, short_config, train
+from helpers.tools import ROOT, tool
 from mmengine.hooks import Hook
 from mmpretrain.registry import HOOKS
 
@@ -165,6 +170,43 @@ def test_sweep_end_to_end(tmp_path, capfd):
         assert 'Few-shot result' in log and 'seed ' + str(results['seed']) in log
     TOOL.main([*command, '--together', '--only', 'one', 'two'])  # nothing is left to do
     assert '2 finished; 0 to run' in capfd.readouterr().out
+
+
+def test_killed_it_goes_on_and_its_runs_are_like_others(tmp_path, capfd):
+    """SIGKILL in the middle: the same command ends where it would have ended."""
+    options = {'train_cfg.max_epochs': 12, 'model.precision': 'fp64'}
+    runs = [(name, 'dpt', seed, options) for name, seed in dict(one=1, two=2).items()]
+    folders = {name: tmp_path / name for name in ('killed', 'whole')}
+    commands = {}
+    for name, folder in folders.items():
+        folder.mkdir()
+        commands[name] = [*sweep_file(folder, *runs), '--together']
+    driver = subprocess.Popen(
+        [sys.executable, os.path.join(ROOT, 'tools', 'sweep.py'), *commands['killed']],
+        stdout=subprocess.DEVNULL,
+    )
+    early = folders['killed'] / 'out/two/epoch_2.pth'
+    until = time.monotonic() + 300
+    while not early.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    driver.kill()
+    assert driver.wait() == -signal.SIGKILL
+    for name in ('one', 'two'):
+        assert read_results(str(folders['killed'] / 'out' / name)) is None
+    for command in commands.values():
+        TOOL.main(command)
+    for name in ('one', 'two'):
+        (one, other) = (folder / 'out' / name for folder in folders.values())
+        first, second = (one / 'sweep.log').read_text().split('--- attempt ')[1:]
+        assert 'epoch  1/12' in first and 'epoch  1/12' not in second and 'epoch 12/12' in second
+        saved = last(one), last(other)
+        for key in ('state_dict', 'optimizer', 'param_schedulers'):
+            assert_same_tree(saved[0][key], saved[1][key])
+        capfd.readouterr()
+        tool('verify', one)
+        assert '10 agrees, 0 differs, 0 not checked' in capfd.readouterr().out
+    tool('collect_results', folders['killed'] / 'out')
+    assert '2 result files' in capfd.readouterr().out
 
 
 @HOOKS.register_module()
