@@ -31,11 +31,20 @@ def door(name: str) -> Callable[..., int | None]:
     return run
 
 
+def wait_briefly() -> None:
+    """Let torch's idle threads spin for 10 microseconds, then sleep; before torch is imported.
+
+    Spinning for milliseconds, as is usual, makes small models 15 times slower on a machine with
+    other work; not at all, 1.4 times slower on a quiet one. What the user has set stays.
+    """
+    if 'OMP_WAIT_POLICY' not in os.environ:
+        os.environ['OMP_WAIT_POLICY'] = 'PASSIVE'
+        os.environ.setdefault('GOMP_SPINCOUNT', '1000')  # of GNU's OpenMP, in torch's wheels
+
+
 def prepare() -> None:
     """Put an mmdpt in place whose __init__.py has not been run yet, unless there is one."""
-    # Waiting threads must not spin: on a machine with other work that makes small
-    # models 15 times slower. To be set before torch is imported.
-    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+    wait_briefly()
     if 'mmdpt' not in sys.modules:
         # A tenth of the start: looking for garbage among a million new objects, all of
         # which stay. mmdpt/cli switches it on again.

@@ -160,6 +160,16 @@ def test_low_rank_updates(images):
     assert abs(after.adapted - before.adapted).max() > 1e-3
 
 
+def test_calibrated(images):
+    model = model_of('coop')
+    plain, found = (attention_maps(model, images, temperature=t)[0] for t in (1.0, 3.0))
+    with torch.no_grad():
+        wanted = (model(images)[0] / 3).softmax(-1).numpy()
+    np.testing.assert_allclose(found.probabilities, wanted, rtol=1e-5)
+    assert found.probabilities.max() < plain.probabilities.max()
+    np.testing.assert_array_equal(found.zero_shot, plain.zero_shot)
+
+
 def test_half_precision(images):
     found = attention_maps(model_of('dpt', precision='bf16'), images)[0]
     for weights in (found.frozen, found.adapted, *found.class_aware[0]):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import mmdpt_command
 from mmdpt import cli, paths
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -243,3 +244,15 @@ def test_from_a_wheel(wheel, tmp_path):
     assert f'mmdpt predict {checkpoint} IMAGE' in shown and 'tools/' not in shown
     run('test', 'dpt_tiny_digits_1shot', checkpoint, '--out', 'metrics.json')
     assert (tmp_path / 'metrics.json').is_file()
+
+
+def test_waiting_threads(monkeypatch):
+    """They sleep soon; what the user has chosen stays."""
+    chosen = {'OMP_WAIT_POLICY': 'ACTIVE'}
+    for given, wanted in (
+        ({}, {'OMP_WAIT_POLICY': 'PASSIVE', 'GOMP_SPINCOUNT': '1000'}),
+        (dict(chosen), chosen),
+    ):
+        monkeypatch.setattr(os, 'environ', given)
+        mmdpt_command.wait_briefly()
+        assert given == wanted

@@ -153,7 +153,7 @@ def test_attention(models, tmp_path):
 
 
 def test_no_attention_in_a_convolution(models, monkeypatch):
-    def refuse(*_):
+    def refuse(*_, **__):
         raise ValueError('There is no attention over patches')
 
     monkeypatch.setattr('mmdpt.demo.answers.attention_maps', refuse)

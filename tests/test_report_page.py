@@ -396,13 +396,16 @@ def test_a_training(tmp_path, capsys):
     assert len(page.of('img')) == len(found.wrong) + len(found.unsure) + 4
     assert [c.training_images for c in found.classes] == [2] * 10
     checkpoint = tmp_path / 'run/epoch_2.pth'
+    _, plain = build(read_run(str(tmp_path / 'run')))
     calibrate(checkpoint, temperature=2.0)
-    again, _ = build(read_run(str(tmp_path / 'run')))
+    again, tempered = build(read_run(str(tmp_path / 'run')))
     assert (again.calibration.temperature, again.calibration.source) == (2.0, 'the val list')
     assert again.calibration.ece_before == pytest.approx(found.calibration.ece)
     before, after = found.wrong[0].answers[0], again.wrong[0].answers[0]
     assert again.wrong[0].image == found.wrong[0].image and after.name == before.name
     assert after.probability < before.probability
+    drawn = f'attention {found.wrong[0].image}'  # with these probabilities, too
+    assert plain[drawn] != tempered[drawn]
     checkpoint.unlink()
     content, _ = build(read_run(str(tmp_path / 'run')))
     assert content.attention.reason == 'the checkpoint is no longer in the folder'

@@ -6,15 +6,14 @@ as they are, and so do the scripts on the package versions that we pin;
 docs/mmpretrain_tools.md lists what was tried.
 """
 
-import os
 import sys
 
-# Waiting threads must not spin: on a machine with other work that makes small
-# models 15 times slower. To be set before torch is imported.
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+from mmdpt_command import wait_briefly
 
-from mmpretrain_compat import run, scripts
-from mmdpt.engine.cli import friendly_errors
+wait_briefly()
+
+from mmpretrain_compat import run, scripts  # noqa: E402
+from mmdpt.engine.cli import friendly_errors  # noqa: E402
 
 
 def main():

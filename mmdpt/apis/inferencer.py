@@ -173,14 +173,19 @@ class PromptInferencer(ImageClassificationInferencer):
         transform = Compose([self.load, self.pipeline])
         yield from map(default_collate, self._get_chunk_data(map(transform, inputs), batch_size))
 
+    @property
+    def temperature(self) -> float:
+        """What the calibration divides logits by; 1 without one."""
+        return self.calibration.temperature if self.calibration else 1.0
+
     def forward(self, inputs: dict, **kwargs) -> list:
         """Classify a batch; a calibration divides the logits by its temperature."""
         samples, found = super().forward(inputs, **kwargs), self.calibration
         if found is not None:
             about = found.model_dump(include={'temperature', 'threshold'})
             for sample in samples:
-                if found.temperature != 1:
-                    sample.set_pred_score(tempered(logits_in(sample), found.temperature))
+                if self.temperature != 1:
+                    sample.set_pred_score(tempered(logits_in(sample), self.temperature))
                 sample.set_metainfo(about)
         return samples
 

@@ -81,7 +81,7 @@ def visualize(args):
     for path, file in zip(args.images, files):
         batch = next(iter(infer.preprocess([path])))
         inputs = model.data_preprocessor(batch, False)['inputs']
-        attention = attention_maps(model, inputs, args.top_k)[0]
+        attention = attention_maps(model, inputs, args.top_k, infer.temperature)[0]
         seen = visible_image(model.data_preprocessor, inputs[0])
         figure = draw_attention(seen, attention, model.classes, Path(path).name)
         with replacing(str(file)) as place:

@@ -125,7 +125,7 @@ def attend(
     batch = next(inferencer.preprocess([image]))
     inputs = model.data_preprocessor(batch)['inputs']
     try:
-        maps = attention_maps(model, inputs)[0]
+        maps = attention_maps(model, inputs, temperature=inferencer.temperature)[0]
     except ValueError as error:  # ResNet towers, other classifiers
         return None, str(error)
     figure = draw_attention(

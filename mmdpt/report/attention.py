@@ -55,7 +55,7 @@ def _draw(infer, files: PhotoFiles, photo: Photo) -> str:
     pixels = files.read(photo.image)[..., ::-1].copy()  # BGR, as the pipeline has it
     batch = next(iter(infer.preprocess([pixels])))
     inputs = infer.model.data_preprocessor(batch, False)['inputs']
-    attention = attention_maps(infer.model, inputs)[0]
+    attention = attention_maps(infer.model, inputs, temperature=infer.temperature)[0]
     seen = visible_image(infer.model.data_preprocessor, inputs[0])
     figure = draw_attention(seen, attention, infer.model.classes)
     picture = Image.fromarray(to_array(figure))

@@ -34,6 +34,8 @@ def accuracy_figure(accuracies: Sequence[Accuracy]) -> Markup | None:
         if a.low is not None and a.high is not None:
             axes.plot([a.low, a.high], [row, row], color=colour, linewidth=2)
         axes.plot(a.percent, row, 'o', color=colour, markersize=6, markerfacecolor=hollow)
+        if row and known[row - 1].measured_on != a.measured_on:
+            axes.axhline(row - 0.5, color=MUTED, linewidth=0.8)
     axes.set_yticks(range(len(known)), [_short(a.name) for a in known], parse_math=False)
     axes.set(ylim=(-0.6, len(known) - 0.4), xlabel='accuracy (%), 95 % interval')
     axes.grid(axis='x', color=MUTED, linewidth=0.4, alpha=0.5)

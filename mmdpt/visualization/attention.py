@@ -8,6 +8,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
+from mmdpt.evaluation.calibration import tempered
 from mmdpt.models.classifier import PromptedCLIP
 from mmdpt.models.clip.blocks import run_block
 from mmdpt.models.clip.image_tower import ImageTower
@@ -51,7 +52,7 @@ class ImageAttention(NamedTuple):
 
 @torch.no_grad()
 def attention_maps(
-    model: PromptedCLIP, inputs: torch.Tensor, top_k: int | None = None
+    model: PromptedCLIP, inputs: torch.Tensor, top_k: int | None = None, temperature: float = 1.0
 ) -> list[ImageAttention]:
     """Look at images with a model in evaluation mode.
 
@@ -63,6 +64,8 @@ def attention_maps(
         inputs (Tensor): Normalised images, (B, 3, H, W).
         top_k (int, optional): How many classes to look at. Defaults to all
             that the class-aware prompts were made for, else to 5.
+        temperature (float): That of a calibration, which divides the model's
+            logits. Defaults to 1.
 
     Returns:
         list[ImageAttention]: One per image.
@@ -95,7 +98,7 @@ def attention_maps(
         class_ids,
         ranks.gather(1, class_ids),
         zero_shot.softmax(-1),
-        logits.softmax(-1),
+        tempered(logits, temperature),
         frozen.mean(1),
         None if adapted is None else adapted.mean(1),
         class_aware,
