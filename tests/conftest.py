@@ -5,8 +5,9 @@ import os
 
 import pytest
 
-# as in mmdpt_command.py, before torch is imported
-os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
+from mmdpt_command import wait_briefly
+
+wait_briefly()  # before torch is imported
 # several workers of pytest-xdist share the cores
 if 'PYTEST_XDIST_WORKER' in os.environ:
     os.environ.setdefault('OMP_NUM_THREADS', '1')

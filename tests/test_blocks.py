@@ -1,4 +1,4 @@
-"""A transformer block in half precision beside open_clip's own in double precision."""
+"""Fast forms of a transformer block beside open_clip's own: one query, and half precision."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from open_clip.transformer import QuickGELU, ResidualAttentionBlock
 
-from mmdpt.models.clip.blocks import add_mlp, attend
+from mmdpt.models.clip.blocks import add_mlp, attend, run_block
 from mmdpt.models.clip.quick_gelu import FrozenQuickGELU, is_frozen_quick_gelu, weights_of
 
 
@@ -83,3 +83,32 @@ def test_attention_in_bfloat16():
     pairs = zip(torch.autograd.grad(found.sum(), half), torch.autograd.grad(wanted.sum(), rounded))
     for ours, theirs in pairs:
         torch.testing.assert_close(ours.double(), theirs, rtol=0, atol=0.06)
+
+
+def test_quick_gelu_in_single_precision():
+    block = ResidualAttentionBlock(32, 4, act_layer=QuickGELU).requires_grad_(False)
+    tokens = torch.randn(16, 17, 32, requires_grad=True)
+    ours, plain = (
+        torch.autograd.grad(f(tokens).sum(), tokens)[0]
+        for f in (lambda x: run_block(block, x), block)
+    )
+    torch.testing.assert_close(ours, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('dtype, close', [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize('prompts', [0, 3])
+def test_one_query_reads_what_the_whole_block_gives(dtype, close, prompts):
+    torch.manual_seed(0)
+    block = ResidualAttentionBlock(32, 4).to(dtype).requires_grad_(False)
+    for value in block.parameters():
+        torch.nn.init.normal_(value, std=0.3)  # biases, too
+    tokens = torch.randn(5, 9, 32, dtype=dtype, requires_grad=True)
+    extra = torch.randn(1, prompts, 32, dtype=dtype, requires_grad=True)
+    whole = block(torch.cat([tokens, extra.expand(5, -1, -1)], dim=1))[:, :1]
+    read = run_block(block, tokens, extra if prompts else None, read=1)
+    torch.testing.assert_close(read, whole, rtol=close, atol=close)
+    wanted = (tokens, extra) if prompts else (tokens,)
+    direction = torch.randn_like(whole)
+    ours, plain = (torch.autograd.grad((y * direction).sum(), wanted) for y in (read, whole))
+    for one, other in zip(ours, plain):
+        torch.testing.assert_close(one, other, rtol=10 * close, atol=10 * close)

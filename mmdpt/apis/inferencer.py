@@ -184,8 +184,8 @@ class PromptInferencer(ImageClassificationInferencer):
         if found is not None:
             about = found.model_dump(include={'temperature', 'threshold'})
             for sample in samples:
-                if self.temperature != 1:
-                    sample.set_pred_score(tempered(logits_in(sample), self.temperature))
+                if found.temperature != 1:
+                    sample.set_pred_score(tempered(logits_in(sample), found.temperature))
                 sample.set_metainfo(about)
         return samples
 
