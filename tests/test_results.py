@@ -7,13 +7,15 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.grid import write_grid, write_run
 from helpers.tools import ROOT, tool
 
 from mmdpt.engine.provenance import package_commit
 from mmdpt.results import all_tables, collect, find_runs, read_csv, write_csv
-from mmdpt.results.few_shot_plot import COLOURS, draw, panels
+from mmdpt.results.few_shot_panels import panels
+from mmdpt.results.few_shot_plot import COLOURS, draw
 from mmdpt.results.render import cell_text, latex, markdown, usual_n
 from mmdpt.results.row import parse_name
 from mmdpt.utils.seal import sealed
@@ -178,6 +180,18 @@ def test_references_count_once(tmp_path):
     ]
     assert len(runs) == 7
     assert tables(tmp_path)[0]['4 shots', 'linear_probe', 'Digits'] == '71.50 ± 0.71'
+
+
+def test_figures_of_either_precision_are_one(tmp_path):
+    exact = 100 * 825 / 899
+    for method, figure in (('dpt', exact), ('coop', float(np.float32(exact)))):
+        write_run(tmp_path, method, baselines=dict(linear_probe=figure), zero_shot=figure)
+    found, warnings = tables(tmp_path)
+    assert found['4 shots', 'linear_probe', 'Digits'] == '91.77' and not warnings
+    write_run(tmp_path, 'vpt', baselines=dict(linear_probe=100 * 824 / 899), zero_shot=exact)
+    assert '91.66 to 91.77‡' in tables(tmp_path)[0].values()
+    _, notes = panels(collect(find_runs([tmp_path]))[0])
+    assert any('linear_probe, 4 shots: left out, 91.66 to 91.77 in runs' in n for n in notes)
 
 
 def test_references_that_differ(tmp_path):
@@ -390,6 +404,8 @@ def test_figure_data(tmp_path):
     band = figure.axes[1].collections[1].get_paths()[0].vertices  # of dpt: 52 and 54
     assert band[:, 1].max() == pytest.approx(83 + 2**0.5)
     assert band[:, 1].min() == pytest.approx(53 - 2**0.5)
+    wide = draw(found, intervals=True).axes[1].collections[1].get_paths()[0].vertices
+    assert wide[:, 1].max() == pytest.approx(83 + 12.706, abs=1e-3)  # t(1 degree) s / sqrt(2)
     assert any('Average, coop, 16 shots: left out, without a result on EuroSAT' in n for n in notes)
     assert any('Digits, coop, 1 shots: drawn from seeds 1 only, without 2' in n for n in notes)
 

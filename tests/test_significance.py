@@ -8,7 +8,12 @@ from helpers.made_up_runs import change_results, write_run
 from helpers.tools import tool
 
 from mmdpt.evaluation.intervals import holm, letters, paired_bootstrap, wilson
+from mmdpt.results import collect as collect_rows
+from mmdpt.results import find_runs
 from mmdpt.results.cells import spelt
+from mmdpt.results.few_shot_panels import panels
+from mmdpt.results.few_shot_plot import LETTER_GAP, draw
+from mmdpt.results.groups import add_groups_to_panels
 
 SEEDS = (1, 2, 3)
 
@@ -162,3 +167,19 @@ def test_other_images_are_not_compared(runs, capsys):
     assert 'no letters for other (4 shots, Digits): it was tested on other images' in told
     assert 'does not give the accuracy in results.json' in told
     assert cells_of(runs)['good'] == 'a' and cells_of(runs)['other'] == ''
+
+
+def test_figures_show_groups(runs, capsys):
+    (runs / 'good_1' / 'predictions.npz').unlink()
+    rows, _ = collect_rows(find_runs([str(runs)]))
+    found, notes = panels(rows)
+    add_groups_to_panels(found, notes)
+    (axis,) = draw(found).axes
+    assert [t.get_text() for t in axis.texts] == ['worse b', 'alike a']  # the lowest first
+    assert [n for n in notes if 'no letters for good (Digits, 4 shots)' in n]
+    heights = [t.get_position()[1] for t in axis.texts]
+    assert heights[1] - heights[0] >= LETTER_GAP
+    (legend,) = draw(found).legends
+    assert 'are not distinguishable' in legend.get_title().get_text().replace('\n', ' ')
+    tool('plot_few_shot', '.', '--out', 'lettered.png', '--groups', '--intervals')
+    assert 'no letters for good' in capsys.readouterr().err

@@ -7,7 +7,8 @@ import sys
 
 from ..paths import spoken
 from ..results import collect, find_runs, read_csv
-from ..results.few_shot_plot import draw, panels
+from ..results.few_shot_panels import panels
+from ..results.few_shot_plot import draw
 from ..utils.files import replacing
 from ..utils.outputs import Output, check_outputs
 from .arguments.plot_few_shot import parse_args
@@ -38,8 +39,12 @@ def main(argv: list[str] | None = None) -> None:
         )
         rows, warnings = read(args)
         found, notes = panels(rows, args.methods, args.datasets)
+        if args.groups:
+            from ..results.groups import add_groups_to_panels
+
+            add_groups_to_panels(found, notes)
         with replacing(args.out) as place:
-            draw(found, args.methods).savefig(place, dpi=200, format=output.kind)
+            draw(found, args.methods, args.intervals).savefig(place, dpi=200, format=output.kind)
     except (ValueError, OSError) as error:
         sys.exit(spoken(f'error: {error}'))
     for line in [*warnings, *notes]:

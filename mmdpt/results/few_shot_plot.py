@@ -2,144 +2,34 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from textwrap import fill
 
-from .cells import MARKS, Cell, average
-from .row import REFERENCES, Row, reference
-from .tables import AVERAGE, grid, method_order, namer, unique
+from .cells import LETTERS, spelt
+from .few_shot_panels import Panel
+from .row import REFERENCES, reference
+from .tables import AVERAGE, unique
 
 # Okabe and Ito, https://jfly.uni-koeln.de/color/; the yellow is too light for lines
 COLOURS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#000000')
 STYLES = ('-', '--', '-.', (0, (1, 1)))
 MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X')
 PANEL = (2.3, 1.9)  # inches: three panels across a page
+LETTER_GAP = 0.07  # between lines of text, of a panel's height
 
 
-@dataclass
-class Panel:
-    """The points of one panel.
-
-    Attributes:
-        title: The dataset's name, or 'Average'.
-        lines: By method: (shots, mean, standard deviation or 0) each.
-        stars: Zero-shot accuracies; two where runs disagree.
-    """
-
-    title: str
-    lines: dict[str, list[tuple[int, float, float]]] = field(default_factory=dict)
-    stars: dict[str, list[float]] = field(default_factory=dict)
-
-
-def panels(
-    rows: Sequence[Row], methods: Sequence[str] | None = None, datasets: Sequence[str] | None = None
-) -> tuple[list[Panel], list[str]]:
-    """Compute what is drawn.
-
-    Args:
-        rows (Sequence[Row]): Of :func:`collect` or :func:`read_csv`.
-        methods (Sequence[str], optional): Which, in which order. Defaults to
-            all.
-        datasets (Sequence[str], optional): The same for datasets.
-
-    Returns:
-        tuple[list[Panel], list[str]]: The average first where there are
-        several datasets, and what is left out and why.
-
-    Raises:
-        ValueError: If a method or a dataset has no runs, or there are none.
-    """
-    rows = [  # other conditions are another line
-        replace(row, method=f'{row.method}, {row.data}') if row.data else row
-        for row in rows
-        if row.protocol == 'few-shot'
-        and row.subset == 'all'
-        and row.placed
-        and row.shots is not None
-    ]
-    name = namer(rows)
-    cells = grid(rows, name)
-    left_out: list[str] = []
-    methods = _chosen('method', methods, method_order(rows, name))
-    datasets = _chosen('dataset', datasets, unique(row.dataset for row in rows))
-    found = [
-        _panel(d, {k: c for k, c in cells.items() if k[1] == d}, methods, left_out)
-        for d in datasets
-    ]
-    if len(datasets) > 1:
-        found.insert(0, _panel(AVERAGE, _averages(cells, methods, datasets, left_out), methods, []))
-    if not any(panel.lines or panel.stars for panel in found):
-        raise ValueError(
-            'none of these runs has a result of the few-shot protocol with a number '
-            'of shots: nothing to draw'
-        )
-    return found, left_out
-
-
-def _chosen(kind, wanted, known):
-    unknown = [name for name in wanted or () if name not in known]
-    if unknown:
-        raise ValueError(
-            f'no run of the {kind} {unknown[0]!r}: there is {", ".join(known) or "nothing"}'
-        )
-    return list(wanted or known)
-
-
-def _panel(title, cells, methods, left_out):
-    panel = Panel(title)
-    for (method, _, shots), one in sorted(cells.items(), key=lambda item: item[0][2]):
-        if method not in methods:
-            continue
-        if one.marks:
-            left_out.append(f'{title}, {method}, {shots} shots: {_wrong(one)}')
-        if shots == 0:
-            panel.stars[method] = sorted({r.accuracy for r in one.runs if r.status == 'ok'})
-        elif one.mean is not None:
-            panel.lines.setdefault(method, []).append((shots, one.mean, one.std or 0.0))
-    return panel
-
-
-def _averages(cells, methods, datasets, left_out):
-    """Keep only points that all datasets have: others would not be comparable."""
-    found = {}
-    for method, shots in unique((m, k) for m, _, k in cells if m in methods):
-        parts = {d: cells.get((method, d, shots), Cell()) for d in datasets}
-        lacking = [d for d, one in parts.items() if one.mean is None]
-        if lacking:
-            left_out.append(
-                f'{AVERAGE}, {method}, {shots} shots: left out, without a result on '
-                f'{", ".join(lacking)}'
-            )
-            continue
-        one = average(parts)
-        found[method, AVERAGE, shots] = one
-        if shots == 0:
-            one.runs = [Row(accuracy=one.mean)]
-    return found
-
-
-def _wrong(one):
-    good = sorted(str(row.seed) for row in one.runs if row.status == 'ok')
-    lacking = sorted(str(row.seed) for row in one.runs if row.status != 'ok')
-    if one.mean is None and not good:
-        return f'left out, no finished run (seeds {", ".join(lacking)})'
-    if lacking:
-        return f'drawn from seeds {", ".join(good)} only, without {", ".join(lacking)}'
-    if '¶' in one.marks:
-        return f'drawn, but {MARKS["¶"]}'
-    return 'drawn from runs of different code, draws or CLIP weights'
-
-
-def draw(found: Sequence[Panel], methods: Sequence[str] | None = None):
+def draw(found: Sequence[Panel], methods: Sequence[str] | None = None, intervals: bool = False):
     """Draw the panels.
 
-    Bands are one standard deviation to each side; a star at 0 is zero-shot.
-    Colours are safe for the colour-blind; line styles and markers differ
-    as well, for print in grey.
+    A star at 0 is zero-shot. Colours are safe for the colour-blind; line
+    styles and markers differ as well, for print in grey. Letters of cells
+    stand at the right, for the largest number of shots.
 
     Args:
         found (Sequence[Panel]): Of :func:`panels`.
         methods (Sequence[str], optional): Order of the legend. Defaults to
             that of the panels.
+        intervals (bool): Bands are the 95 % intervals of the means (Student's
+            t) instead of one standard deviation to each side.
 
     Returns:
         matplotlib.figure.Figure: One legend below, panels at most three
@@ -156,9 +46,10 @@ def draw(found: Sequence[Panel], methods: Sequence[str] | None = None):
     figure = Figure(size, layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(height, columns, squeeze=False).ravel()
-    shots = sorted({k for panel in found for line in panel.lines.values() for k, _, _ in line})
+    shots = sorted({k for panel in found for line in panel.lines.values() for k in line})
     for panel, axis in zip(found, axes):
-        _draw_panel(axis, panel, styles, shots)
+        _draw_panel(axis, panel, styles, shots, intervals)
+        _letter_panel(axis, panel, styles)
     for i, axis in enumerate(axes):
         if i % columns == 0:
             axis.set_ylabel('Accuracy (%)', fontsize=8)
@@ -191,17 +82,17 @@ def _styles(methods):
     return styles
 
 
-def _draw_panel(axis, panel, styles, shots):
+def _draw_panel(axis, panel, styles, shots, intervals):
     place = {k: i + 1 for i, k in enumerate(shots)}  # evenly spaced; 0 is zero-shot
-    for method, points in panel.lines.items():
-        x = [place[k] for k, _, _ in points]
-        mean, std = [m for _, m, _ in points], [s for _, _, s in points]
-        style = styles[method]
+    for method, cells in panel.lines.items():
+        x, style = [place[k] for k in cells], styles[method]
+        mean = [one.mean for one in cells.values()]
+        half = [(one.interval if intervals else one.std) or 0.0 for one in cells.values()]
         axis.plot(x, mean, label=method, linewidth=1.2, markersize=3.5, **style)
         axis.fill_between(
             x,
-            [m - s for m, s in zip(mean, std)],
-            [m + s for m, s in zip(mean, std)],
+            [m - h for m, h in zip(mean, half)],
+            [m + h for m, h in zip(mean, half)],
             color=style['color'],
             alpha=0.15,
             linewidth=0,
@@ -226,19 +117,50 @@ def _draw_panel(axis, panel, styles, shots):
     axis.spines[['top', 'right']].set_visible(False)
 
 
+def _letter_panel(axis, panel, styles):
+    """Letters beside the panel, at the heights of the means but not upon each other."""
+    lines = {m: cells[max(cells)] for m, cells in panel.lines.items()}
+    order = sorted((m for m in lines if lines[m].letters), key=lambda m: lines[m].mean)
+    low, high = axis.get_ylim()
+    heights: list[float] = []
+    for method in order:
+        lowest = heights[-1] + LETTER_GAP if heights else 0.0
+        heights.append(max((lines[method].mean - low) / (high - low), lowest))
+    above = max(heights, default=0.0) - 1  # what does not fit goes down as a whole
+    for method, height in zip(order, heights):
+        axis.text(
+            1.02,
+            height - max(above, 0.0),
+            f'{_shown(method)} {spelt(lines[method].letters)}',
+            transform=axis.transAxes,
+            color=styles[method]['color'],
+            fontsize=6,
+            verticalalignment='center',
+        )
+
+
 def _legend(figure, found, styles, columns):
     handles = {}
     for axis in figure.axes:
         handles |= dict(zip(*reversed(axis.get_legend_handles_labels())))
     names = [method for method in styles if method in handles]
+    lettered = any(
+        one.letters for panel in found for line in panel.lines.values() for one in line.values()
+    )
     figure.legend(
         [handles[name] for name in names],
-        [name.replace('_', ' ') for name in names],
+        [_shown(name) for name in names],
         loc='outside lower center',
         ncols=min(_legend_columns(columns), len(names)),
         fontsize=7,
         frameon=False,
+        title=fill(LETTERS, 45 * columns) if lettered else None,
+        title_fontsize=6,
     )
+
+
+def _shown(method):
+    return method.replace('_', ' ')
 
 
 def _legend_columns(columns):

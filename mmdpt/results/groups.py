@@ -17,6 +17,7 @@ from ..evaluation.protocols import predictions_file
 from ..utils.files import sha256_of
 from ..utils.seal import read_plain
 from .cells import Cell, by
+from .few_shot_panels import Panel
 from .row import Row, reference
 from .tables import PARTS, SEVERAL, Table
 
@@ -57,6 +58,20 @@ def add_groups(tables: Sequence[Table], warnings: list[str]) -> None:
                 cells = {labels[-1]: row[place] for labels, row in rows}
                 title = ', '.join([table.title, *dataset, column])
                 _column(title, cells, known, warnings)
+
+
+def add_groups_to_panels(panels: Sequence[Panel], warnings: list[str]) -> None:
+    """Put letters into the cells with the largest number of shots of each dataset's panel.
+
+    Args:
+        panels (Sequence[Panel]): Their cells are changed.
+        warnings (list[str]): Is added to, where cells get none.
+    """
+    known: dict[tuple[str, ...], Outcome | str] = {}
+    for panel in panels:
+        most = max((shots for line in panel.lines.values() for shots in line), default=0)
+        cells = {m: line[most] for m, line in panel.lines.items() if most in line}
+        _column(f'{panel.title}, {most} shots', cells, known, warnings)
 
 
 def _column(title: str, cells: dict[str, Cell], known: dict, warnings: list[str]) -> None:

@@ -10,7 +10,7 @@ import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import UNSEALED, described_parser
+from .common import INTERVALS, UNSEALED, described_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -21,11 +21,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument('--markdown', metavar='FILE', help='write the tables here')
     parser.add_argument('--latex', metavar='FILE', help='the same for LaTeX with booktabs')
     parser.add_argument('--json', metavar='FILE', help='runs, tables and warnings')
-    parser.add_argument(
-        '--intervals',
-        action='store_true',
-        help="show half of the mean's 95 %% interval over the seeds instead of the deviation",
-    )
+    parser.add_argument('--intervals', **INTERVALS)
     parser.add_argument(
         '--groups',
         action='store_true',

@@ -46,6 +46,10 @@ class Parser(argparse.ArgumentParser):
         raise AssertionError(message)  # exit does not come back
 
 
+INTERVALS: dict[str, Any] = dict(
+    action='store_true',
+    help="show half of the mean's 95 %% interval over the seeds instead of the deviation",
+)
 UNSEALED: dict[str, Any] = dict(
     action='store_true', help='take results without a checksum, too, as mmdpt 0.1 wrote them'
 )

@@ -4,14 +4,14 @@
     python tools/plot_few_shot.py work_dirs --out few_shot.png --methods zero_shot dpt coop
 
 One panel per dataset, and their average; bands are one standard deviation over
-the seeds. The CSV is that of tools/collect_results.py.
+the seeds, or --intervals. The CSV is that of tools/collect_results.py.
 """
 
 import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import UNSEALED, described_parser
+from .common import INTERVALS, UNSEALED, described_parser
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -23,6 +23,13 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument('--overwrite', **OVERWRITE)
     parser.add_argument('--unsealed', **UNSEALED)
+    parser.add_argument('--intervals', **INTERVALS)
+    parser.add_argument(
+        '--groups',
+        action='store_true',
+        help='add letters for the largest number of shots: methods that share one are not '
+        'distinguishable; from the predictions.npz that trainings leave',
+    )
     parser.add_argument('--methods', nargs='+', help='which, in this order; by default all')
     parser.add_argument('--datasets', nargs='+', help='the same for datasets')
     parser.add_argument(
