@@ -17,7 +17,7 @@ from .clip.text_tower import TextTower
 from .forward import forward_pass, match_features, states
 from .heads.base import Chooser, SimilarityHead, batch_share, check_head
 from .heads.match import Match
-from .learnt_state import keep_learnt_only
+from .learnt_state import LearntState
 from .match_classifier import MatchClassifier
 from .part import ModelInfo
 from .part_checks import check_model, check_parts
@@ -149,7 +149,7 @@ class PromptedCLIP(MatchClassifier):
         self._plain_head = SimilarityHead(about)  # of zero-shot CLIP
         self._teacher = (second,)
         check_model(self)
-        keep_learnt_only(self)
+        self.learnt_names = LearntState(self).names
 
     @property
     def sides(self) -> Sides:

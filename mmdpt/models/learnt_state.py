@@ -7,8 +7,8 @@ from mmengine.logging import print_log
 KEY = 'mmdpt'
 
 
-def keep_learnt_only(model: nn.Module) -> None:
-    """Make ``state_dict()`` hold only what is learnt now, and check loading.
+class LearntState:
+    """Makes a model's ``state_dict()`` hold only what is learnt now, and checks loading.
 
     The names are fixed here, at construction: later changes of
     ``requires_grad`` (a moving-average copy has none) do not matter. The
@@ -17,79 +17,76 @@ def keep_learnt_only(model: nn.Module) -> None:
     Args:
         model (nn.Module): Has ``identity()``; its frozen parameters have
             ``requires_grad`` off.
-    """
-    learnt = {n for n, p in model.named_parameters() if p.requires_grad}
-    for path, part in model.named_modules():
-        learnt.update(f'{path}.{name}' for name in getattr(part, 'saved_buffers', ()))
 
-    def on_save(module, state_dict, prefix, local_metadata):
+    Attributes:
+        names (frozenset): Of the tensors that a state dict holds.
+        left_out (set): Those that the checkpoint loaded last did not hand over, its classes
+            being others.
+    """
+
+    def __init__(self, model: nn.Module):
+        learnt = {n for n, p in model.named_parameters() if p.requires_grad}
+        for path, part in model.named_modules():
+            learnt.update(f'{path}.{name}' for name in getattr(part, 'saved_buffers', ()))
+        self.names, self.left_out = frozenset(learnt), set[str]()
+        model._register_state_dict_hook(self.on_save)
+        model.register_load_state_dict_pre_hook(self.before_load)
+        model.register_load_state_dict_post_hook(self.after_load)
+
+    def on_save(self, module, state_dict, prefix, local_metadata):
+        """Drop what is frozen; add the identity."""
         for name in list(state_dict):
-            if name.startswith(prefix) and name[len(prefix) :] not in learnt:
+            if name.startswith(prefix) and name[len(prefix) :] not in self.names:
                 del state_dict[name]
         local_metadata[KEY] = module.identity()
 
-    def before_load(
-        module,
-        state_dict,
-        prefix,
-        local_metadata,
-        strict,
-        missing_keys,
-        unexpected_keys,
-        error_msgs,
-    ):
+    def before_load(self, module, state_dict, prefix, local_metadata, *strict_and_messages):
+        """Check that a state dict fits; carry it over to other classes where that is wanted."""
         mine, theirs = module.identity(), local_metadata.get(KEY)
         for name in [n for n in state_dict if n.startswith(f'{prefix}lora.')]:
             # what the tuning was called at first
             state_dict[name.replace('lora.', 'tuning.', 1)] = state_dict.pop(name)
-        left_out.clear()
+        self.left_out.clear()
         theirs = theirs and dict(dict(classes=[], clip={}), **theirs)
         if getattr(module, 'transfer', False) and theirs and theirs['classes'] != mine['classes']:
             old = theirs['classes']
-            left_out.update(transferred(module, old))
+            self.left_out.update(self.transferred(module, old))
             theirs = dict(theirs, classes=mine['classes'])
-            for name in left_out:
+            for name in self.left_out:
                 state_dict.pop(prefix + name, None)
             take_rows(module, old, state_dict, prefix)
         check_identity(mine, theirs)
         found = {n[len(prefix) :]: v for n, v in state_dict.items() if n.startswith(prefix)}
         tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-        expected = {n: tensors[n] for n in learnt - left_out}
-        check_tensors(expected, found)
+        check_tensors({n: tensors[n] for n in self.names - self.left_out}, found)
 
-    def after_load(module, incompatible_keys):
-        # The frozen towers come from CLIP's own weights, never from here.
+    def after_load(self, module, incompatible_keys):
+        """The frozen towers come from CLIP's own weights, never from here."""
         missing = incompatible_keys.missing_keys
-        missing[:] = [n for n in missing if n in learnt - left_out]
+        missing[:] = [n for n in missing if n in self.names - self.left_out]
 
-    left_out = set()  # of the checkpoint loaded last
-    model.learnt_names = frozenset(learnt)
-    model._register_state_dict_hook(on_save)
-    model.register_load_state_dict_pre_hook(before_load)
-    model.register_load_state_dict_post_hook(after_load)
+    def transferred(self, model: nn.Module, old: list) -> set[str]:
+        """Names of what does not pass from old classes to the model's; logs it.
 
+        Each part says what it leaves behind.
 
-def transferred(model: nn.Module, old: list) -> set:
-    """Names of what does not pass from old classes to the model's; logs it.
-
-    Each part says what it leaves behind.
-
-    Raises:
-        ValueError: If a part has nothing to carry to other classes.
-    """
-    bound = {
-        f'{name}.{tensor}' for name, part in model.parts().items() for tensor in part.transfer(old)
-    }
-    kept = sorted(model.learnt_names - bound)
-    print_log(
-        f'The checkpoint was trained for {len(old)} classes ({next(iter(old), None)}, ...), '
-        f'the model has {len(model.classes)} ({model.classes[0]}, ...). '
-        f'Transferred: {", ".join(kept)}. Not transferred: '
-        f'{", ".join(sorted(bound)) or "nothing"}'
-        f'{" (serves the training only)" if bound else ""}.',
-        logger='current',
-    )
-    return bound
+        Raises:
+            ValueError: If a part has nothing to carry to other classes.
+        """
+        bound = {
+            f'{name}.{tensor}'
+            for name, part in model.parts().items()
+            for tensor in part.transfer(old)
+        }
+        print_log(
+            f'The checkpoint was trained for {len(old)} classes ({next(iter(old), None)}, ...), '
+            f'the model has {len(model.classes)} ({model.classes[0]}, ...). '
+            f'Transferred: {", ".join(sorted(self.names - bound))}. Not transferred: '
+            f'{", ".join(sorted(bound)) or "nothing"}'
+            f'{" (serves the training only)" if bound else ""}.',
+            logger='current',
+        )
+        return bound
 
 
 def take_rows(model: nn.Module, old: list, state_dict: dict, prefix: str) -> None:
