@@ -13,7 +13,7 @@ from helpers.twin import GOLDEN
 from helpers.twin_check import check_settings
 from helpers.twin_draw import distillation, stages
 from helpers.twin_files import read
-from helpers.twin_promptkd import NOISE, promptkd
+from helpers.twin_promptkd import NOISE, START, promptkd
 from helpers.twin_stages import two_stage
 from mmengine.config import Config
 from parity import check_folder
@@ -28,7 +28,7 @@ CASES = {
         dict(steps=5, base_lr=0.01, minimum_lr=1e-3, adamw=ADAMW),
         dict(
             ln_modality='text',
-            ln_text_start=1,
+            ln_text_start=2,
             passes=3,
             order=[2, 0, 1, 1, 2],
             template='the {} here.',
@@ -225,7 +225,7 @@ def test_settings_that_we_lack_are_named(name, change, reason, small_cases, conf
         ('stage2', dict(trajectory=dict(adamw=dict(weight_decay=0.06))), 'traj/final/classifier'),
         ('promptkd', dict(kd_weight=49), 'loss/total'),
         ('promptkd', dict(temperature=1.1), 'loss/kl_logits'),
-        ('promptkd', dict(ctx_init='the photo of the'), 'init/teacher.prompt_learner.ctx'),
+        ('promptkd', dict(ctx_init='the photo of the'), START),
         ('promptkd', dict(n_base_classes=3), 'out/eval_logits_base'),
         ('promptkd', dict(trajectory=dict(warmup_epochs=2)), 'traj/lr'),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 
 from helpers.twin import Clip
 from helpers.twin_files import random_clip, read, save
-from helpers.twin_promptkd import NOISE, PROJECTOR, promptkd
+from helpers.twin_promptkd import NOISE, PROJECTOR, START, promptkd
 from helpers.twin_stages import Model, two_stage
 
 
@@ -110,6 +110,7 @@ def distillation(
     given.update({f'teacher/{n}': v for n, v in prompts.items()})
     meta, found = promptkd(meta, given, clip, teacher)
     found[NOISE] = 0 * found[NOISE]  # as it truly is
+    found.setdefault(START, draw(*given['teacher/prompt_learner.ctx'].shape, std=0.02))
     save(folder / 'clip_student.npz', clip_meta, clip)
     save(folder / 'clip_big.npz', teacher_meta, teacher)
     save(folder / 'case.npz', meta, {**given, **found})
