@@ -71,7 +71,7 @@ def prompt_sets(meta, draw, net, learner):
             continue
         count, depth = meta[f'{learner}n_ctx_{kind}'], meta[f'{learner}prompt_depth_{kind}']
         first = 'image_encoder.VPT' if tower == 'image' else 'prompt_learner.ctx'
-        names = [first] * (depth > 0) + [
+        names = [first] * (depth > 0 or tower == 'text') + [
             f'{tower}_encoder.transformer.resblocks.{i}.VPT_shallow'
             for i in range(1, min(depth, layers))
         ]
