@@ -56,9 +56,8 @@ def one_stage(golden: Golden, model) -> dict:
     )
     model.zero_grad()
     model.train()
-    order = [step % len(images) for step in range(plan['steps'])]
-    found = {'traj/batch_index': np.array(order), 'traj/lr': [], 'traj/loss': []}
-    for batch in order:
+    found = {'traj/lr': [], 'traj/loss': []}
+    for _, batch in zip(range(plan['steps']), golden.arrays['traj/batch_index'], strict=True):
         found['traj/lr'].append(optim.get_lr()['lr'][0])
         data = dict(inputs=images[batch], data_samples=samples(labels[batch]))
         found['traj/loss'].append(model.train_step(data, optim)['loss'].item())
@@ -72,7 +71,7 @@ def one_stage(golden: Golden, model) -> dict:
 
 
 class Batches(Dataset):
-    """The file's images, in order; a sample knows its batch."""
+    """The file's images, batch by batch."""
 
     def __init__(self, golden: Golden):
         images, labels = golden.images('traj/images'), golden.arrays['traj/labels']
@@ -83,9 +82,28 @@ class Batches(Dataset):
         return len(self.labels)
 
     def __getitem__(self, index):
-        sample = samples([self.labels[index]])[0]
-        sample.set_metainfo(dict(batch=index // self.size))
+        [sample] = samples([self.labels[index]])
         return dict(inputs=self.images[index], data_samples=sample)
+
+
+class Order:
+    """The batches of each pass, in the file's order. Either stage starts with a fresh pass."""
+
+    def __init__(self, golden: Golden, batches: Batches, first: int):
+        self.count, self.size = batches.count, batches.size
+        order = golden.arrays['traj/batch_index'].tolist()
+        self.passes = iter(
+            stage[start : start + self.count]
+            for stage in (order[:first], order[first:])
+            for start in range(0, len(stage), self.count)
+        )
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        for batch in next(self.passes):
+            yield range(batch * self.size, (batch + 1) * self.size)
 
 
 def collate(data: list[dict]) -> dict:
@@ -101,27 +119,21 @@ class Record(Hook):
 
     def __init__(self, golden: Golden):
         self.golden, self.stage2 = golden, {}
-        names = ('stage', 'batch_index', 'lr', 'loss', 'accuracy')
+        names = ('stage', 'lr', 'loss', 'accuracy')
         self.steps: dict[str, list] = {f'traj/{name}': [] for name in names}
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         """What is known before the update."""
-        model, stage = runner.model, runner.train_loop.stage + 1
-        if stage == 2 and 2 not in self.steps['traj/stage']:
-            after = {n: t for n, t in model.named_parameters() if n.startswith('tuning.')}
-            check_learnable(self.golden, model, 'learnable_stage2')
-            self.stage2 = {
-                **{f'traj/after_stage1/{n}': t for n, t in renamed(self.golden, after).items()},
-                'stage2/init/classifier': model.head.weight.detach().clone(),
-                **at_switch(self.golden, model),
-            }
+        model = runner.model
+        stage = runner.train_loop.stage + 1
+        if stage == 2 and not self.stage2:
+            self.stage2 = at_switch(self.golden, model)
         model.train()
         labels = torch.cat([s.gt_label for s in data_batch['data_samples']])
         with torch.no_grad():
             right = model(data_batch['inputs']).argmax(1) == labels
         values = dict(
             stage=stage,
-            batch_index=data_batch['data_samples'][0].batch,
             lr=runner.optim_wrapper.get_lr()['lr'][0],
             accuracy=100 * right.double().mean().item(),
         )
@@ -134,19 +146,21 @@ class Record(Hook):
 
 
 def at_switch(golden: Golden, model) -> dict:
-    """The first batch at the start of stage 2, without an update."""
-    first = golden._replace(
-        arrays={
-            **golden.arrays,
-            'images': golden.arrays['traj/images'][0],
-            'labels': golden.arrays['traj/labels'][0],
-        }
-    )
+    """The start of stage 2, and its first batch without an update."""
+    check_learnable(golden, model, 'learnable_stage2')
+    batch = golden.arrays['traj/batch_index'][golden.meta['trajectory']['stage1_steps']]
+    arrays = {k: golden.arrays[f'traj/{k}'][batch] for k in ('images', 'labels')}
+    first = golden._replace(arrays={**golden.arrays, **arrays})
     found = methods.forward(first, model)
     found = {k: found[k] for k in ('out/image_features', 'out/text_features', 'out/logits')}
     found.update(methods.losses(first, model, 'loss', 'grad', 0))
     model.zero_grad()
-    return {f'stage2/{k}': v.detach().clone() for k, v in found.items()}
+    found['init/classifier'] = model.head.weight
+    after = dict(model.tuning.named_parameters(prefix='tuning'))
+    return {
+        **{f'stage2/{k}': v.detach().clone() for k, v in found.items()},
+        **{f'traj/after_stage1/{n}': t for n, t in renamed(golden, after).items()},
+    }
 
 
 def whole_run(golden: Golden, model) -> dict:
@@ -155,15 +169,20 @@ def whole_run(golden: Golden, model) -> dict:
     batches, total = Batches(golden), plan['n_iters'] * plan['shots']
     plan.one_of('batches_per_pass', [batches.count])
     plan.one_of('total_steps', [total])
+    first = int(plan['n_iters_frac'] * total)
+    if not 0 < first < total:
+        raise NotImplementedCase(f'n_iters_frac={plan["n_iters_frac"]}: a stage without a step')
     optim_wrapper, schedule = optimisation(plan)
     record = Record(golden)
-    learn_all = [dict(learns=[PARTS[0]], share=plan['n_iters_frac']), dict(learns=[PARTS[1]])]
+    stages = [dict(learns=[PARTS[0]], share=plan['n_iters_frac']), dict(learns=[PARTS[1]])]
     learn(model, 1)
     with tempfile.TemporaryDirectory() as folder:
         runner = FewShotRunner(
             model=model,
             work_dir=folder,
-            train_dataloader=DataLoader(batches, batches.size, collate_fn=collate),
+            train_dataloader=DataLoader(
+                batches, batch_sampler=Order(golden, batches, first), collate_fn=collate
+            ),
             train_cfg=dict(by_epoch=True, max_epochs=None, max_steps=total),
             optim_wrapper=dict(optim_wrapper, type='OptimWrapper'),
             param_scheduler=schedule,
@@ -172,7 +191,7 @@ def whole_run(golden: Golden, model) -> dict:
             default_scope='mmpretrain',
             log_level='ERROR',
             experiment_name=f'parity_{folder.rpartition("/")[2]}',
-            cfg=Config(dict(stages=learn_all)),
+            cfg=Config(dict(stages=stages)),
         )
         runner.train()
     loop = runner.train_loop
