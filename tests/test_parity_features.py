@@ -29,14 +29,9 @@ CASES = {
         sizes(support=(3, 1, 2), views=3),
         dict(alpha_grid=[3.0, 0.3, 30.0, 30.1], logit_scale=40.0, template='the {} here.'),
     ),
-    'gda_one_view': (
-        'gda',
-        sizes(support=(4, 2, 3), views=1),
-        dict(alpha_grid=[1.0], layers=dict(image_layers=2)),
-    ),
     'gda_nothing_right': (
         'gda',
-        sizes(),
+        sizes(views=1),
         dict(alpha_grid=[100.0, 1000.0], alpha_start=0.7, change=labels_of_others),
     ),
     'gda_no_copies': (

@@ -25,6 +25,12 @@ def labels_of(count, classes, seed, without=None):
     return [(y + 1) % classes if y == without else y for y in drawn]
 
 
+def likely(logits, seed):
+    """Labels drawn from the probabilities: some bins are too sure, others not enough."""
+    noise = np.random.default_rng(seed).gumbel(size=np.shape(logits))
+    return (np.array(logits) + noise).argmax(1).tolist()
+
+
 def with_ties():
     """Confidences of exactly 1/2, an edge of ten bins, and each image twice."""
     rows = logits_of(18, 4, 2.0, 5)
@@ -33,9 +39,10 @@ def with_ties():
 
 
 CLASSIFICATION = {
-    'levels_on_images': (10, logits_of(60, 4, 2.0, 1), labels_of(60, 4, 1)),
-    'steps_of_thirds': (3, logits_of(81, 3, 1.0, 2), labels_of(81, 3, 2)),
-    'fifteen_of_ninety': (15, logits_of(90, 7, 4.0, 3), labels_of(90, 7, 3, without=2)),
+    # levels of the quantiles that are just below an image, or on it, as they are rounded
+    'ten_of_ninety': (10, logits_of(90, 4, 1.0, 1), likely(logits_of(90, 4, 1.0, 1), 1)),
+    'fifteen_of_75': (15, logits_of(75, 7, 1.5, 3), likely(logits_of(75, 7, 1.5, 3), 3)),
+    'one_absent': (12, logits_of(70, 7, 4.0, 2), labels_of(70, 7, 2, without=2)),
     'ties_on_an_edge': (10, with_ties(), labels_of(36, 4, 4)),
     'saturated': (7, logits_of(40, 5, 300.0, 6), labels_of(40, 5, 6)),
     'saturated_and_underflown': (15, logits_of(30, 3, 2000.0, 7), labels_of(30, 3, 7)),

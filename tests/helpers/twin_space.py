@@ -5,6 +5,7 @@ the reference file's or others (see twin.py, twin_features.py).
 """
 
 import json
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,6 +27,7 @@ OUTPUTS = dict(
     transclip_zero_shot=twin_transclip.transclip,
     transclip_few_shot=twin_transclip.transclip,
 )
+kept_weights = lru_cache(weights)
 SPLITS = ('', 'support/', 'val/', 'new/')
 DRAWN = ('pool/', 'traj/permutation', 'traj/half_choice')
 
@@ -95,7 +97,7 @@ def make(folder, name, sizes, change=None, layers=None, seed=0, **settings):
         inputs.update(twin_clap.pool(rng, meta, inputs))
     if change is not None:
         change(inputs)
-    clip = weights(**(layers or {}))
+    clip = kept_weights(**(layers or {}))
     arrays = {**inputs, **outputs(name, meta, inputs, clip)}
     meta['tensors'] = {k: [list(np.shape(v)), str(v.dtype)] for k, v in arrays.items()}
     np.savez(folder / meta['clip'], meta=json.dumps(clip[0]), **clip[1])
