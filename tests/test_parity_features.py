@@ -50,11 +50,6 @@ CASES = {
             alpha_grid=[0.5, 2.0],
         ),
     ),
-    'gda_new_full_rank': (
-        'gda_base2new',
-        sizes(support=(6, 9, 8), views=3, new=(2, 2)),
-        dict(k=2, text_copies=1, new_class_names=['ox', 'cat']),
-    ),
     'lppp_seven': (
         'lppp',
         sizes(),
@@ -70,11 +65,6 @@ CASES = {
         sizes(support=(1, 1, 1), val=(4, 4, 4)),
         dict(epochs=12, alpha_period=1, stored_epochs=[1, 11], shots=1, template='{} texture.'),
     ),
-    'zs_lp_one_batch': (
-        'zs_lp',
-        sizes(),
-        dict(batch_size=50, epochs=3, stored_steps=[0, 2], warmup_epochs=0, momentum=0.0),
-    ),
     'zs_lp_many_batches': (
         'zs_lp',
         sizes(support=(4, 2, 1), views=1),
@@ -83,28 +73,30 @@ CASES = {
     'clap_corrected': (
         'clap',
         sizes(),
-        dict(constraint='l2_corrected', batch_size=8, epochs=5, stored_steps=[4], lr=0.5),
+        dict(constraint='l2_corrected', batch_size=50, epochs=5, stored_steps=[4], lr=0.5),
     ),
     'clap_constant': (
         'clap',
         sizes(support=(1, 2, 4)),
-        dict(constraint='l2_constant', batch_size=3, epochs=3, stored_steps=[1], lr=0.02),
+        dict(
+            constraint='l2_constant',
+            batch_size=3,
+            epochs=3,
+            stored_steps=[1],
+            warmup_epochs=0,
+            momentum=0.0,
+        ),
     ),
     'clap_balanced': (
         'clap',
         sizes(views=3),
         dict(constraint='balanced_l2', batch_size=6, epochs=4, stored_steps=[1], warmup_lr=0.3),
     ),
-    'clap_corrected_constant': (
-        'clap',
-        sizes(support=(1, 2, 3)),
-        dict(constraint='l2_corrected_constant', batch_size=6, epochs=2, stored_steps=[1]),
-    ),
     'clap_adaptive_corrected': (
         'clap_adaptive',
         sizes(),
         dict(
-            constraint='l2_corrected_adaptative',
+            constraint='l2_corrected_constant_adaptative',
             batch_size=2,
             epochs=6,
             stored_steps=[5, 17],
@@ -173,9 +165,15 @@ CASES = {
     'transclip_small': (
         'transclip_zero_shot',
         sizes(query=(3, 2, 4)),
-        dict(max_iter=3, inner_iterations=2, neighbours=2, lambda_value=0.7, logit_scale=30.0),
+        dict(
+            max_iter=3,
+            inner_iterations=2,
+            neighbours=2,
+            lambda_value=0.7,
+            logit_scale=30.0,
+            gamma_list=[0.1, 5],
+        ),
     ),
-    'transclip_gammas': ('transclip_zero_shot', sizes(query=(5, 4, 4)), dict(gamma_list=[0.1, 5])),
     'transclip_temperature': (
         'transclip_few_shot',
         sizes(query=(3, 5, 4), support=(1, 3, 2)),

@@ -11,7 +11,10 @@ from parity import check_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden/metrics.json'
-pytestmark = pytest.mark.filterwarnings('ignore:Bins whose width:UserWarning')
+pytestmark = [
+    pytest.mark.filterwarnings('ignore:Bins whose width:UserWarning'),
+    pytest.mark.filterwarnings('ignore:Feature 0 is constant:UserWarning'),
+]
 
 
 def logits_of(count, classes, scale, seed):
