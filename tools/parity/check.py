@@ -161,32 +161,33 @@ def _check_json(path: Path) -> dict[str, dict]:
 
 def _check_npz(path: Path, config: Config, dtype: str, device: str) -> dict[str, dict]:
     meta, arrays = read_npz(path)
-    method = 'clap' if meta.get('code') == features.CLAP_CODE else meta.get('method')
+    if meta.get('code') == features.CLAP_CODE:
+        meta['method'] = 'clap'
     if 'crop_uint8' in arrays:
         # The transform has one precision, single: so is the comparison.
         found, dtype = protocol.preprocess(arrays, config), 'float32'
-    elif method == 'linear probe':
+    elif meta.get('method') == 'linear probe':
         found = protocol.linear_probe(arrays, meta)
-    elif method in OWN_RUNS:
-        found = OWN_RUNS[method](Golden(path.parent, meta, arrays, dtype, device))
-    elif method in methods.METHODS:
+    elif meta.get('method') in OWN_RUNS:
+        found = OWN_RUNS[meta['method']](Golden(path.parent, meta, arrays, dtype, device))
+    elif meta.get('method') in methods.METHODS:
         found = methods.recompute(Golden(path.parent, meta, arrays, dtype, device))
     else:
-        raise NotImplementedCase(f'method {method}')
+        raise NotImplementedCase(f'method {meta.get("method")}')
     unread = meta.unread()
     if unread and 'crop_uint8' not in arrays:
         raise NotImplementedCase(f'settings that nothing here reads: {", ".join(unread)}')
-    tensors = _compare_all(found, arrays, dtype, method)
+    tensors = _compare_all(found, arrays, dtype, meta.get('method'))
     plan = meta.get('trajectory', {})
-    judged = method != two_stage.METHOD  # whose own limits are of each tensor
+    judged = meta.get('method') != two_stage.METHOD  # whose own limits are of each tensor
     if judged and ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
-    if method == 'PromptKD':
+    if meta.get('method') == 'PromptKD':
         tensors.update(promptkd.zero_gradient(found, arrays, dtype))
-    if method == 'ProLIP' and dtype == 'float32':
+    if meta.get('method') == 'ProLIP' and dtype == 'float32':
         key = 'traj/final/proj'
         tensors[key] = judge_entries(found[key], arrays[key], tensors[key])
-    if method == 'linear probe':
+    if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors
 

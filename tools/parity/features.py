@@ -25,4 +25,4 @@ METHODS: dict[str, Callable[[Golden], dict]] = {
 
 def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
-    return to_arrays(METHODS.get(golden.meta['method'], clap)(golden))
+    return to_arrays(METHODS[golden.meta['method']](golden))
