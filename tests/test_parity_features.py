@@ -162,6 +162,11 @@ CASES = {
         sizes(support=(1, 1, 1), views=1),
         dict(training_free_feat_num=64, w_training_free=[1, 0], search_step=[1, 3, 1]),
     ),
+    'ape_nothing_right': (
+        'ape',
+        sizes(views=1),
+        dict(search_step=[1, 1, 1], logit_scale=1e-9, change=labels_of_others),
+    ),
     'transclip_small': (
         'transclip_zero_shot',
         sizes(query=(3, 2, 4)),
