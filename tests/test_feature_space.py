@@ -77,7 +77,7 @@ def test_gda_of_new_classes():
     text = new.frozen_text_features()
     query = labelled(new, 3, classes=3).match
     logits = new.head(query)
-    weight, bias = twin.gda_new(arrays(kept.support)[0], text.numpy(), 4, 16)
+    *_, weight, bias = twin.gda_new(arrays(kept.support)[0], text.numpy(), 4, 16)
     close(new.head.weight, weight)
     close(new.head.bias, bias)
     assert logits.shape == (3, 3)
@@ -101,10 +101,9 @@ def test_lppp(period):
     rates = model.head.start(kept.support)
     for _ in model.head.descend(kept.support, rates, 7, period, 0.9):
         pass
-    weight, bias, alpha = twin.lppp(rows, labels, text, bias, 7, period, 0.9)
-    close(model.head.weight, weight)
-    close(model.head.bias, bias)
-    close(model.head.alpha, alpha)
+    *_, end = twin.lppp(rows, labels, text, bias, 7, period, 0.9)
+    for name in ('weight', 'bias', 'alpha'):
+        close(getattr(model.head, name), end[name])
 
 
 def test_lppp_keeps_the_last_of_the_best_epochs():
@@ -134,10 +133,11 @@ def test_clap(adaptive):
         loss.backward()
         learnt.step()
         head.end_epoch()
-    scale = float(model.scale)
-    prototypes, multipliers = twin.clap(rows, labels, text.numpy(), scale, 0.1, 0.9, 4, adaptive)
-    close(head.prototypes, prototypes)
-    close(head.multipliers, multipliers)
+    given = rows, labels, text.numpy(), float(model.scale)
+    start, plan = twin.clap_multipliers(*given), 4 * [(0.1, [slice(None)])]
+    *_, end = twin.clap(*given, plan, 0.9, start, adaptive)
+    close(head.prototypes, end['prototypes'])
+    close(head.multipliers, end['multipliers'])
 
 
 def test_rules_of_the_multipliers():
@@ -168,9 +168,10 @@ def test_prolip():
     views = match.pooled.view(2, 8, -1).numpy()
     start = model.backbone.proj.detach().clone().numpy()
     model.head.fit(kept, epochs=5, lr=1e-3, penalty='1/shots')
-    wanted = twin.prolip(
+    *_, end = twin.prolip(
         views, labels.numpy()[:8], match.text.numpy(), start, float(model.scale), 5, 1e-3, 0.5
     )
+    wanted = end['proj']
     close(model.head.proj, wanted)
     assert np.abs(wanted - start).max() > 1e-4
     assert lambda_of('1/shots^2', 4) == 1 / 16 and lambda_of(0.3, 4) == 0.3
@@ -200,17 +201,9 @@ def test_ape():
     model.head.fit(kept)
     query = labelled(model, 5, seed=2).match
     head, scale = model.head, float(model.scale)
-    setting = (1.0, 1.0, 0.1)
-    logits, channels = twin.ape(
-        rows.reshape(2, 8, -1),
-        labels[:8],
-        text,
-        query.image.numpy(),
-        20,
-        (0.7, 0.3),
-        setting,
-        scale,
-    )
+    views, setting = rows.reshape(2, 8, -1), (1.0, 1.0, 0.1)
+    keys, _, _, channels = twin.ape_space(views, labels[:8], text, 20, (0.7, 0.3))
+    logits = twin.ape(keys, channels, labels[:8], text, query.image.numpy(), setting, scale)
     assert head.channels.tolist() == channels.tolist()
     close(head(query), logits)
     found = head.search(kept.val(), (3, 4, 1), (2, 3, 2))

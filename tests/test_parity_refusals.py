@@ -1,19 +1,14 @@
 """The parity tool names the settings that it lacks, and reads all others."""
 
-import json
-import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
+from helpers.twin_check import with_settings
 from mmengine.config import Config
-from parity import check_folder
-from parity.golden import read_npz
 from parity.parts import lora_blocks
 from parity.settings import NotImplementedCase
 
 ROOT = Path(__file__).resolve().parents[1]
-GOLDEN = ROOT / 'tests/data/golden'
 
 
 @pytest.fixture(scope='module')
@@ -67,10 +62,7 @@ def config():
     ],
 )
 def test_settings_that_we_lack_are_named(case, change, reason, config, tmp_path):
-    meta, arrays = read_npz(GOLDEN / f'{case}.npz')
-    np.savez(tmp_path / 'case.npz', meta=json.dumps(dict(meta, **change)), **arrays)
-    shutil.copy(GOLDEN / 'clip_tiny.npz', tmp_path)
-    result = check_folder(tmp_path, config, ['case'])['case']
+    result = with_settings(case, change, config, tmp_path)
     assert result['status'] == 'not implemented' and reason in result['reason']
 
 
@@ -92,10 +84,7 @@ def test_settings_that_we_lack_are_named(case, change, reason, config, tmp_path)
 )
 def test_another_setting_gives_other_numbers(case, change, config, tmp_path):
     """Each is read: the file's numbers no longer fit."""
-    meta, arrays = read_npz(GOLDEN / f'{case}.npz')
-    np.savez(tmp_path / 'case.npz', meta=json.dumps(dict(meta, **change)), **arrays)
-    shutil.copy(GOLDEN / 'clip_tiny.npz', tmp_path)
-    result = check_folder(tmp_path, config, ['case'])['case']
+    result = with_settings(case, change, config, tmp_path)
     assert result['status'] == 'failed'
     assert any(not t.get('passed', True) for t in result['tensors'].values())
 

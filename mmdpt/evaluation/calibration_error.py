@@ -29,8 +29,10 @@ def mce(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
 
 def mce_weighted(confidence: ArrayLike, correct: ArrayLike, bins: int = BINS) -> float:
     """The largest n_b / N gap_b, which the code of `Open-Vocabulary Calibration
-    <https://arxiv.org/abs/2402.04655>`_ calls MCE."""
-    counts, gaps = _right_closed(confidence, correct, bins)
+    <https://arxiv.org/abs/2402.04655>`_ calls MCE; bins [a, b), the last with 1."""
+    confidence, correct = np.asarray(confidence, float), np.asarray(correct, float)
+    inner = np.linspace(0, 1, bins + 1)[1:-1]
+    counts, gaps = _gaps(confidence, correct, np.digitize(confidence, inner), bins)
     return float((counts * gaps).max() / counts.sum())
 
 
@@ -58,7 +60,8 @@ def adaptive_ece(
     of quantiles changed: 'linear' before 1.9.
     """
     confidence, correct = np.asarray(confidence, float), np.asarray(correct, float)
-    edges = np.quantile(confidence, np.linspace(0, 1, bins + 1), method=method)
+    # in per cent, as there: rounding decides which side of a step of the rule a level is on
+    edges = np.percentile(confidence, np.linspace(0, 100, bins + 1), method=method)
     edges = edges[np.ediff1d(edges, to_begin=np.inf) > NARROWEST]
     place = np.searchsorted(edges[1:-1], confidence, side='right')
     counts, gaps = _gaps(confidence, correct, place, max(len(edges) - 1, 1))

@@ -161,6 +161,8 @@ def _check_json(path: Path) -> dict[str, dict]:
 
 def _check_npz(path: Path, config: Config, dtype: str, device: str) -> dict[str, dict]:
     meta, arrays = read_npz(path)
+    if meta.get('code') == features.CLAP_CODE:
+        meta['method'] = 'clap'
     if 'crop_uint8' in arrays:
         # The transform has one precision, single: so is the comparison.
         found, dtype = protocol.preprocess(arrays, config), 'float32'

@@ -1,5 +1,6 @@
 """Cases of CLAP's code: ZS-LP, CLAP, the cross-modal linear probe."""
 
+import re
 from unittest.mock import patch
 
 import torch
@@ -13,7 +14,7 @@ from .golden import Golden
 from .runs import samples, warm_cosine
 from .settings import NotImplementedCase
 
-CONSTRAINTS = {'l2': False, 'l2_adaptative': True}
+OPTIONS = 'l2|adaptative|corrected|constant|balanced'  # may stand anywhere in the constraint
 
 
 def clap_head(meta) -> dict:
@@ -23,9 +24,13 @@ def clap_head(meta) -> dict:
         return dict(type='ZSLPHead')
     if (init, constraint) == ('CrossModal', 'none'):
         return dict(type='CrossModalHead')
-    if init != 'ZS' or constraint not in CONSTRAINTS:
+    options = set(re.findall(OPTIONS, constraint))
+    if init != 'ZS' or 'l2' not in options or re.sub(f'{OPTIONS}|_', '', constraint):
         raise NotImplementedCase(f'init={init!r} with constraint={constraint!r}')
-    return dict(type='CLAPHead', multipliers='l2', adaptive=CONSTRAINTS[constraint])
+    rules = options & {'corrected', 'constant'}
+    # the mean of what was corrected is 1
+    rule = 'balanced' if 'balanced' in options or len(rules) > 1 else rules.pop() if rules else 'l2'
+    return dict(type='CLAPHead', multipliers=rule, adaptive='adaptative' in options)
 
 
 def clap(golden: Golden) -> dict:
@@ -37,7 +42,6 @@ def clap(golden: Golden) -> dict:
         drop_last_in_batches_per_epoch=True,
         schedule='cosine, see README.md',
         underscores='kept as they are (not replaced by spaces)',
-        zero_token_rows=[318],
         trainable=['adapter.prototypes'],
     )
     with patch('mmdpt.models.prompts.templates.clean_name', lambda name: name):
@@ -68,12 +72,11 @@ def clap(golden: Golden) -> dict:
 
 
 def multipliers(model, space: FeatureSpace) -> dict:
-    """By each rule."""
-    head, found = model.head, {}
-    chosen = head.multipliers.clone()
-    for name, rule in RULES.items():
-        found[f'out/multipliers_{name}'] = rule(chosen).clone()
-    found['out/multipliers'] = found.pop('out/multipliers_l2')
+    """By each rule, the chosen one last."""
+    head, chosen, found = model.head, model.head.rule, {}
+    for name, head.rule in {**RULES, '': chosen}.items():
+        head.fit(space)
+        found[f'out/multipliers_{name}'.rstrip('_')] = head.multipliers.clone()
     return found
 
 

@@ -5,8 +5,10 @@ import torch
 
 from mmdpt.models.heads.gda import mean_covariance
 
-from .feature_space import accuracy, check_equal, common, labelled, model_of, space_of, unit
+from .feature_space import accuracy, check_equal, check_equal_shots, common, labelled
+from .feature_space import model_of, space_of, unit
 from .golden import Golden
+from .settings import NotImplementedCase
 from .tokens import template_tokens
 
 
@@ -16,6 +18,8 @@ def gda(golden: Golden) -> dict:
     meta = golden.meta
     check_equal(meta, priors='uniform 1/C', validation='search of alpha on val')
     views, shots = golden.arrays['support/images'].shape[:2]
+    if views * np.bincount(golden.arrays['support/labels']).max() < 2:
+        raise NotImplementedCase('one feature per class: they have no covariance')
     head = dict(type='GDAHead', alpha=meta['alpha_start'])
     if 'new_class_names' in meta:
         head.update(
@@ -87,12 +91,16 @@ def ape(golden: Golden) -> dict:
     """The channels, the cache, and the search."""
     meta, arrays = golden.meta, golden.arrays
     check_equal(meta, validation='search of beta, alpha, gamma on val')
+    labels = arrays['support/labels']
+    check_equal_shots(labels, len(meta['class_names']))
+    if (np.diff(labels) < 0).any():
+        raise NotImplementedCase('support images that are not sorted by class')
     meta.get('text')  # one template, as the file's tokens say
     beta, alpha, gamma = meta['init_beta_alpha_gamma']
     weights = meta['w_training_free']
     head = dict(
         type='APEHead',
-        num_keys=len(arrays['support/labels']),
+        num_keys=len(labels),
         channel_share=meta['training_free_feat_num'] / meta['embed'],
         similarity_weight=weights[0],
         variance_weight=weights[1],

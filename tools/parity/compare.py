@@ -106,9 +106,10 @@ def compare(
     ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
     if (np.isnan(ours) != np.isnan(theirs)).any():
         return failed('NaN where the reference has a number, or the reverse')
-    errors = np.nan_to_num(np.abs(ours - theirs))
+    with np.errstate(invalid='ignore'):  # of infinities, of which equal ones are no error
+        errors = np.nan_to_num(np.where(ours == theirs, 0, np.abs(ours - theirs)))
     error = float(errors.max())
-    largest = float(np.nan_to_num(np.abs(theirs)).max())
+    largest = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0))
     relative = error / largest if largest else error
     limits = EXACT if integer else tolerance(key, dtype, method)
     return dict(

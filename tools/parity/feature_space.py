@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from mmdpt.models.heads.feature_space import FeatureSpace, Labelled
 
 from .golden import Golden, build_model
+from .settings import NotImplementedCase
 from .tokens import template_tokens
 
 
@@ -46,6 +47,8 @@ def unit(rows: torch.Tensor) -> torch.Tensor:
 
 def model_of(golden: Golden, head: dict, **options):
     """The model of a case, its images alone prompted by nothing."""
+    if not isinstance(golden.meta.get('template'), str):
+        raise NotImplementedCase('several templates')
     return build_model(golden, start_values=False, head=head, **options).eval()
 
 
@@ -67,6 +70,13 @@ def common(model, query: Labelled, space: FeatureSpace | None = None) -> dict:
         found['out/support_features'] = unit(space.support.match.image)
         found['out/support_view_labels'] = space.support.labels
     return found
+
+
+def check_equal_shots(labels: np.ndarray, num_classes: int) -> None:
+    """Raise unless every class has as many images of the support, which the code assumes."""
+    counts = np.bincount(labels, minlength=num_classes)
+    if len(set(counts)) > 1:
+        raise NotImplementedCase(f'support with {counts.tolist()} images of the classes')
 
 
 def accuracy(logits: torch.Tensor, labels: torch.Tensor) -> np.ndarray:

@@ -9,6 +9,7 @@ from .closed_form import ape, gda
 from .golden import Golden, to_arrays
 from .linear import lppp, prolip
 
+CLAP_CODE = 'jusiro/CLAP'  # whatever the file calls the method
 METHODS: dict[str, Callable[[Golden], dict]] = {
     'GDA (few-shot)': gda,
     'GDA (base-to-new, nearest-neighbour synthesis)': gda,

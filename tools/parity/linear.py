@@ -3,11 +3,14 @@
 import numpy as np
 import torch
 
+from mmdpt.models.heads.feature_space import best, percent
 from mmdpt.models.heads.lppp import class_cosines, parts
 from mmdpt.models.heads.prolip import lambda_of, rate_of
 
-from .feature_space import check_equal, common, labelled, model_of, space_of, unit
+from .feature_space import check_equal, check_equal_shots, common, labelled, model_of
+from .feature_space import space_of, unit
 from .golden import Golden
+from .settings import NotImplementedCase
 
 
 def lppp(golden: Golden) -> dict:
@@ -21,6 +24,7 @@ def lppp(golden: Golden) -> dict:
         bias_init='uniform in plus/minus 1/sqrt(E) (library default), stored',
         validation='best epoch by val accuracy, later epoch wins ties',
     )
+    check_equal_shots(golden.arrays['support/labels'], len(meta['class_names']))
     meta.get('val_shots')  # the file holds the images
     epochs, period, momentum = meta['epochs'], meta['alpha_period'], meta['momentum']
     model = model_of(golden, dict(type='LPPPHead'))
@@ -42,7 +46,7 @@ def lppp(golden: Golden) -> dict:
             'val_features': unit(space.val().match.image),
         }.items()
     }
-    found.update({f'param/{n}': p.clone() for n, p in head.named_parameters()})
+    found.update({f'param/{n}': getattr(head, n).clone() for n in ('weight', 'alpha')})
     found.update(lppp_run(golden, head, space, rates, (epochs, period, momentum)))
     found.update({f'traj/final/{n}': p.clone() for n, p in head.named_parameters()})
     found['traj/final_logits'] = head(query.match)
@@ -89,6 +93,7 @@ def prolip(golden: Golden) -> dict:
     found = {
         'out/support_pre_projection': pooled.view(views, -1, pooled.shape[1]),
         'out/query_pre_projection': query.match.pooled,
+        'param/proj': head.start,
     }
     if 'lr_grid' in meta:
         check_equal(meta, validation='search of lr and lambda on val')
@@ -97,17 +102,21 @@ def prolip(golden: Golden) -> dict:
         rate, weight = found['search/lr_lambda']
     else:
         check_equal(meta, validation='none')
-        rate, weight = meta['lr'], meta['lambda_rule']
-        meta.one_of(
-            'lambda_value', [lambda_of(weight, pooled.shape[0] / views / len(model.classes))]
-        )
-    weight = lambda_of(weight, pooled.shape[0] / views / len(model.classes))
+        rate, weight = meta['lr'], weight_of(meta)
     found.update(prolip_run(golden, head, space, (epochs, float(rate), float(weight))))
     final = head.proj.detach().clone()
     head.fit(space, epochs, float(rate), float(weight))
     if not torch.equal(final, head.proj):
         raise AssertionError('fit does not end where its steps do')
     return {**common(model, query), **found, 'traj/view': np.array(order)}
+
+
+def weight_of(meta) -> float:
+    """lambda, which the file gives, by a rule or not."""
+    rule, value = meta['lambda_rule'], meta['lambda_value']
+    if rule in ('1/shots', '1/shots^2') and not np.isclose(lambda_of(rule, meta['shots']), value):
+        raise NotImplementedCase(f'lambda_value={value!r} with lambda_rule={rule!r}')
+    return value
 
 
 def prolip_run(golden: Golden, head, space, plan) -> dict:
@@ -130,14 +139,17 @@ def prolip_run(golden: Golden, head, space, plan) -> dict:
 
 def prolip_search(head, space, epochs: int, rates: list, weights: list) -> dict:
     """Every setting of the grid, and what ``fit`` chooses."""
-    val, ends, logits = space.val(), [], []
+    val, ends, logits, scores = space.val(), [], [], []
     for rate in rates:
         for weight in weights:
             *_, (loss, _) = head.descend(space, epochs, rate, weight)
             ends.append(loss)
             logits.append(head(val.match).detach())
+            scores.append(percent(logits[-1], val.labels))
     shape = (len(rates), len(weights))
     chosen = head.fit(space, epochs, rates, weights)
+    if chosen is None:  # a grid of one setting is no search
+        chosen = best(torch.stack(scores).view(shape), lr=rates, penalty=weights)
     return {
         'out/val_pre_projection': val.match.pooled,
         'search/last_ce': torch.stack(ends).view(shape),

@@ -41,6 +41,7 @@ DESCRIPTIVE = {
     'tensors',
     'torch',
     'what',
+    'zero_token_rows',
 }
 
 

@@ -88,7 +88,8 @@ def iterates(golden: Golden, features: dict[str, torch.Tensor], probabilities) -
     found['search/gamma'] = np.array(gammas, np.float64)
     again = solver(golden, features, probabilities)
     if val is None:
-        reported = again.run(*gammas)
+        for gamma in gammas:
+            reported = again.run(gamma)
     else:
         reported, _ = again.search(val, val_labels, gammas)
         found['search/val_accuracy'], found['search/test_accuracy'] = (

@@ -10,7 +10,7 @@ from mmdpt.utils.values import Many, Share
 
 from ..part import ModelInfo
 from .cache import CacheHead
-from .feature_space import FeatureSpace, Found, Labelled, best, class_sums, grid
+from .feature_space import FeatureSpace, Found, Labelled, class_sums, grid
 from .match import Match, similarity
 
 TINY = 1e-6
@@ -139,10 +139,7 @@ class APEHead(CacheHead):
             for k, cache in enumerate(caches.permute(2, 1, 0).contiguous()):  # (B, C)
                 hit = (zero_shot + scales * cache).argmax(-1) == labels
                 accuracy[i, :, k] = 100 * hit.double().mean(-1)
-        found = best(accuracy, beta=betas, alpha=alphas, gamma=gammas)
-        for name, value in found.values.items():
-            getattr(self, name).fill_(value)
-        return found
+        return self.choose(accuracy, beta=betas, alpha=alphas, gamma=gammas)
 
 
 def keys_by_class(labels: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,7 +10,7 @@ from mmdpt.utils.checks import check_count, check_weight
 from mmdpt.utils.values import Many
 
 from ..part import ModelInfo
-from .feature_space import FeatureHead, FeatureSpace
+from .feature_space import FeatureHead, FeatureSpace, Found, best
 
 
 class CacheHead(FeatureHead):
@@ -42,6 +42,16 @@ class CacheHead(FeatureHead):
         for name, value in weights.items():
             check_weight(name, value)
             self.register_buffer(name, torch.tensor(float(value), dtype=torch.float64))
+
+    def choose(self, accuracy: torch.Tensor, **axes: list[float]) -> Found:
+        """Take the first of the best weights of a grid; where none is ever right, 0 of all, as
+        the authors' code does: zero-shot alone."""
+        found = best(accuracy, **axes)
+        if not accuracy.any():
+            found = Found(dict.fromkeys(axes, 0.0), accuracy)
+        for name, value in found.values.items():
+            getattr(self, name).fill_(value)
+        return found
 
     def transfer(self, old: Sequence[str]) -> set[str]:
         raise ValueError(

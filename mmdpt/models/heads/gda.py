@@ -155,13 +155,14 @@ class GDAHead(FeatureHead):
 
     @torch.no_grad()
     def search(self, val: Labelled, alphas: Sequence[float] = ALPHAS) -> Found:
-        """Choose alpha: the first of the best."""
+        """Choose alpha: the first of the best; where none is ever right, it stays as it is."""
         match, labels = val
         zero_shot = similarity(match.image, match.text, match.scale)
         gaussian = self.gaussian(match)
         rows = [percent(zero_shot + alpha * gaussian, labels) for alpha in alphas]
         found = best(torch.stack(rows), alpha=list(alphas))
-        self.alpha.fill_(found.values['alpha'])
+        if found.accuracy.any():
+            self.alpha.fill_(found.values['alpha'])
         return found
 
 

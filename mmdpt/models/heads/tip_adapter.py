@@ -10,7 +10,7 @@ from mmdpt.utils.values import Many
 
 from ..part import ModelInfo
 from .cache import CacheHead
-from .feature_space import Found, Labelled, best, grid, percent
+from .feature_space import Found, Labelled, grid, percent
 from .match import Match, similarity
 
 
@@ -78,7 +78,4 @@ class TipAdapterHead(CacheHead):
         for beta in betas:
             cache = self.cache_logits(affinity, beta)
             rows.append(torch.stack([percent(zero_shot + a * cache, labels) for a in alphas]))
-        found = best(torch.stack(rows), beta=betas, alpha=alphas)
-        self.beta.fill_(found.values['beta'])
-        self.alpha.fill_(found.values['alpha'])
-        return found
+        return self.choose(torch.stack(rows), beta=betas, alpha=alphas)
