@@ -146,3 +146,14 @@ def moved(value):
     if isinstance(value, list):
         return [x + 1e-8 * (max(value) or 1) for x in value]
     return value * (1 + 1e-8) + 1e-9 * (value == 0) if np.isfinite(value) else 1e9
+
+
+def test_of_almost_nothing_rounding_counts_not_its_share(tmp_path):
+    rows, labels, bins = [[31.0 + x / 256, 0.0, -3.0] for x in range(20)], [0] * 20, 15
+    values = classification(rows, labels, bins)
+    part = dict(bins=bins, logits=rows, labels=labels)
+    for shift, status in ((0.0, 'passed'), (4e-16, 'passed'), (1e-13, 'failed')):
+        moved = {k: np.add(v, shift).tolist() for k, v in values.items() if np.max(v) < 1}
+        assert 'ece' in moved and 'nll' in moved
+        case = checked(dict(classification=[dict(part, values=moved)]), tmp_path)
+        assert case['status'] == status, shift

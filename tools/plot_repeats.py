@@ -64,7 +64,9 @@ def main() -> None:
     """Train, draw, tell."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--out', required=True, metavar='FILE')
-    parser.add_argument('--methods', nargs='+', default=['dpt', 'coop', 'clip_adapter', 'clip_lora'])
+    parser.add_argument(
+        '--methods', nargs='+', default=['dpt', 'coop', 'clip_adapter', 'clip_lora']
+    )
     args = parser.parse_args()
     figure = Figure(figsize=(4.6, 2.9), layout='constrained')
     axis = figure.subplots()
