@@ -35,10 +35,14 @@ def weights(text_layers=4, image_layers=4):
 
 
 class Clip:
-    """The towers; every prompt and image goes through whole."""
+    """The towers; every prompt and image goes through whole.
+
+    What the last pass through a tower left behind each block at the position that is read
+    (end of text, class token) is kept in ``text_ends`` and ``class_tokens``.
+    """
 
     def __init__(self, arrays):
-        self.w = {k: torch.from_numpy(v).double() for k, v in arrays.items()}
+        self.w = {k: torch.from_numpy(np.asarray(v)).double() for k, v in arrays.items()}
         self.scale = self.w['logit_scale'].exp()
 
     def norm(self, name, x):
@@ -77,6 +81,7 @@ class Clip:
         length = x.shape[1]
         x = x + self.w['positional_embedding'][:length]
         mask = x.new_full((length, length), -np.inf).triu(1)
+        self.text_ends = []
         for i in range(self.layers('transformer')):
             if 1 <= i <= len(deep):
                 tokens = deep[i - 1].expand(len(x), -1, -1)
@@ -87,6 +92,7 @@ class Clip:
                 mixed = share * tokens + (1 - share) * x[:, 1:last]
                 x = torch.cat([x[:, :1], mixed, x[:, last:]], 1)
             x = self.block(f'transformer.resblocks.{i}', x, mask, (deltas or {}).get(i, 0.0))
+            self.text_ends.append(x[range(len(x)), ends])
         x = self.norm('ln_final', x)
         return x[range(len(x)), ends] @ self.w['text_projection']
 
@@ -94,12 +100,13 @@ class Clip:
         """Features of images, with the prompts of each block: tokens, or a
         function that makes them of what enters it."""
         w = self.w
-        x = F.conv2d(images, w['visual.conv1.weight'], stride=8)
+        x = F.conv2d(images, w['visual.conv1.weight'], stride=w['visual.conv1.weight'].shape[-1])
         x = x.flatten(2).transpose(1, 2)
         cls = w['visual.class_embedding'].expand(len(x), 1, -1)
         x = torch.cat([cls, x], 1) + w['visual.positional_embedding']
         count = x.shape[1]
         x = self.norm('visual.ln_pre', x)
+        self.class_tokens = []
         for i in range(self.layers('visual.transformer')):
             if i < len(prompts):
                 made = prompts[i](x[:, :count]) if callable(prompts[i]) else prompts[i]
@@ -108,6 +115,7 @@ class Clip:
                     new = self.norm('visual.ln_pre', new)
                 x = torch.cat([x[:, :count], new], 1)
             x = self.block(f'visual.transformer.resblocks.{i}', x, 0.0, (deltas or {}).get(i, 0.0))
+            self.class_tokens.append(x[:, 0])
         return self.norm('visual.ln_post', x[:, 0]) @ w['visual.proj']
 
     def prompts(self, words, context=None, classes=CLASSES):

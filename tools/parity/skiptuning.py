@@ -10,6 +10,7 @@ from mmdpt.models.heads.class_skipping import chances
 
 from . import methods, runs
 from .golden import Golden, build_model, to_arrays
+from .parts import depths
 from .probe import probe
 from .settings import NotImplementedCase
 
@@ -21,6 +22,11 @@ def parts(golden: Golden) -> dict:
     """Our config of the case."""
     meta = golden.meta
     meta.one_of('drop_ratio', [0.0])  # of tokens
+    depth = min(depths(golden).values())
+    if meta['start_layer'] >= depth:
+        raise NotImplementedCase(
+            f'start_layer={meta["start_layer"]} in a tower of {depth} blocks: no block would learn'
+        )
     for name in DESCRIBED:
         meta.get(name)
     return dict(
@@ -37,13 +43,8 @@ def parts(golden: Golden) -> dict:
 def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
     model = build_model(golden, **parts(golden))
-    golden.meta.one_of('n_kept_first', [model.head.always])
-    check_batches(golden)
-    drawn = golden.tensor('skip/reserve_mask')
-    share = chances(len(drawn), model.head.always, golden.meta['lambda_'])
-    if not drawn[share == 1].all() or drawn[share == 0].any():
-        raise ValueError('skip/reserve_mask keeps ranks that have no chance, or skips sure ones')
-    model.head.drawn.copy_(drawn)
+    set_draw(golden, model.head)
+    check_batches(golden, model.head.drawn)
     found = {
         'tok/template_prompts': methods.template_tokens(model)[0],
         **step(golden, model),
@@ -52,7 +53,21 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
     return to_arrays(found)
 
 
-def check_batches(golden: Golden) -> None:
+def set_draw(golden: Golden, head) -> None:
+    """Take the ranks that were drawn from the file."""
+    meta, classes = golden.meta, len(head.drawn)
+    # With a share of 1 nothing is skipped, whatever the number may be.
+    meta.one_of('n_kept_first', [head.always, min(head.always, meta['max_top'])])
+    if head.always == classes and 'skip/reserve_mask' not in golden.arrays:
+        return  # the reference did not draw
+    drawn = golden.tensor('skip/reserve_mask')
+    share = chances(classes, head.always, meta['lambda_'])
+    if not drawn[share == 1].all() or drawn[share == 0].any():
+        raise ValueError('skip/reserve_mask keeps ranks that have no chance, or skips sure ones')
+    head.drawn.copy_(drawn)
+
+
+def check_batches(golden: Golden, drawn: torch.Tensor) -> None:
     """Raise unless the batches are those that the setting makes."""
     meta, arrays = golden.meta, golden.arrays
     mode = meta.one_of('batch_mode', ['batch_random', 'random'])
@@ -61,6 +76,13 @@ def check_batches(golden: Golden) -> None:
     labels = arrays['cache/labels'][arrays['traj/batch_index']]
     if mode == 'batch_random' and (labels != labels[..., :1]).any():
         raise NotImplementedCase('batches of one class that have images of several')
+    first = int(drawn.long().cumprod(0).sum())  # so many ranks are kept without a gap
+    most = max(len(np.unique(batch)) for batch in labels.reshape(-1, labels.shape[-1]))
+    if most > first:
+        raise NotImplementedCase(
+            f'batches of {most} classes, of which only {first} are surely kept: the reference '
+            'counts a label that is left out as class 0'
+        )
 
 
 def step(golden: Golden, model) -> dict:
@@ -133,7 +155,7 @@ def rates(golden: Golden, model) -> tuple:
         groups['tuning.image'] = dict(lr_mult=plan['image_tower_lr'] / plan['base_lr'])
     else:
         plan.one_of('lr_groups', [['all']])
-        plan.one_of('image_tower_lr', [plan['base_lr']])
+        plan.get('image_tower_lr')  # of no effect in one group
     optim = build_optim_wrapper(
         model,
         dict(
