@@ -27,6 +27,7 @@ def plan(**changes):
 
 
 def rate(plan, epoch, base, warm_up):
+    warm_up = max(warm_up, 0)  # -1 says none, too
     if epoch < warm_up:
         return plan['warmup_constant_lr']
     return base / 2 * (1 + math.cos(math.pi * (epoch - warm_up) / plan['epochs']))

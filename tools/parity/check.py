@@ -181,7 +181,7 @@ def _check_npz(path: Path, config: Config, dtype: str, device: str) -> dict[str,
     if judged and ('adamw' in plan or 'optimiser' in plan) and dtype == 'float32':
         tensors.update(judge_run(found, arrays, tensors, plan['base_lr']))
     if meta.get('method') == 'PromptKD':
-        tensors.update(promptkd.zero_gradient(found, arrays, dtype))
+        tensors.update(promptkd.judged_apart(found, arrays, dtype))
     if meta.get('method') == 'ProLIP' and dtype == 'float32':
         key = 'traj/final/proj'
         tensors[key] = judge_entries(found[key], arrays[key], tensors[key])

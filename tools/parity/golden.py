@@ -13,7 +13,7 @@ from mmpretrain.registry import MODELS
 from mmdpt.models.reference_names import from_reference
 from mmdpt.models.reference_names import rules_of
 
-from .settings import Settings
+from .settings import Settings, check_names
 
 PRECISION = dict(float64='fp64', float32='fp32')
 
@@ -108,6 +108,7 @@ def build_model(golden: Golden, start_values: bool = True, **parts) -> torch.nn.
 
     init_default_scope('mmpretrain')
     meta = golden.meta
+    check_names(parts.get('classes', meta['class_names']))
     config, weights = clip_config(golden.folder / meta['clip'])
     weights.update({k: torch.from_numpy(v) for k, v in golden.starts('fixed/').items()})
     with tempfile.TemporaryDirectory() as folder:

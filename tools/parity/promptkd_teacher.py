@@ -32,10 +32,7 @@ def taught(golden: Golden) -> Iterator[tuple[dict, torch.nn.Module]]:
     if words:
         first, rest = split_words(words, count)
         options = dict(init_words=first, frozen_words=rest or None)
-    layers = dict(
-        text=min(meta['teacher_prompt_depth_text'], config['text_cfg']['layers']),
-        vision=min(meta['teacher_prompt_depth_vision'], config['vision_cfg']['layers']),
-    )
+    depth = min(meta['teacher_prompt_depth_text'], config['text_cfg']['layers'])
     with tempfile.TemporaryDirectory() as folder:
         save_file({k: v.contiguous() for k, v in weights.items()}, f'{folder}/clip.safetensors')
         model = dict(
@@ -44,12 +41,11 @@ def taught(golden: Golden) -> Iterator[tuple[dict, torch.nn.Module]]:
             precision=PRECISION[golden.dtype],
             templates=TEMPLATE,
             data_preprocessor=dict(mean=None, std=None, to_rgb=False),
-            text_prompt=dict(type='DeepCoOp', num_layers=layers['text'], **options),
-            visual_prompt=dict(
-                type='VPT',
-                num_tokens=meta['teacher_n_ctx_vision'],
-                num_layers=layers['vision'],
-                pre_norm=True,
+            text_prompt=dict(type='DeepCoOp', num_layers=depth, **options),
+            visual_prompt=visual_prompt(
+                meta['teacher_n_ctx_vision'],
+                meta['teacher_prompt_depth_vision'],
+                config['vision_cfg']['layers'],
             ),
         )
         trained = MODELS.build(dict(model, type='PromptedCLIP', classes=meta['class_names']))
@@ -60,6 +56,13 @@ def taught(golden: Golden) -> Iterator[tuple[dict, torch.nn.Module]]:
             dict(model=model, checkpoint=f'{folder}/teacher.pth'),
             trained.to(golden.device).eval(),
         )
+
+
+def visual_prompt(count: int, depth: int, layers: int) -> dict | None:
+    """Our config of prompts in the first blocks of an image tower, which may be none."""
+    if not depth:
+        return None
+    return dict(type='VPT', num_tokens=count, num_layers=min(depth, layers), pre_norm=True)
 
 
 @torch.no_grad()

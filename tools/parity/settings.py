@@ -48,6 +48,17 @@ class NotImplementedCase(Exception):
     """The case needs something that this version does not have."""
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise unless these are classes of a model of ours.
+
+    Raises:
+        NotImplementedCase: If a name comes twice, or there is but one.
+    """
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice or len(names) < 2:
+        raise NotImplementedCase(f'class names that come twice: {twice}' if twice else f'{names}')
+
+
 class Settings(dict):
     """The metadata of a case; nested ones, too, know what was read."""
 

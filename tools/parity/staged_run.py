@@ -56,9 +56,8 @@ def one_stage(golden: Golden, model) -> dict:
     )
     model.zero_grad()
     model.train()
-    order = [step % len(images) for step in range(plan['steps'])]
-    found = {'traj/batch_index': np.array(order), 'traj/lr': [], 'traj/loss': []}
-    for batch in order:
+    found = {'traj/lr': [], 'traj/loss': []}
+    for _, batch in zip(range(plan['steps']), golden.arrays['traj/batch_index'], strict=True):
         found['traj/lr'].append(optim.get_lr()['lr'][0])
         data = dict(inputs=images[batch], data_samples=samples(labels[batch]))
         found['traj/loss'].append(model.train_step(data, optim)['loss'].item())
@@ -72,7 +71,7 @@ def one_stage(golden: Golden, model) -> dict:
 
 
 class Batches(Dataset):
-    """The file's images, in order; a sample knows its batch."""
+    """The file's images, batch by batch."""
 
     def __init__(self, golden: Golden):
         images, labels = golden.images('traj/images'), golden.arrays['traj/labels']
@@ -83,9 +82,28 @@ class Batches(Dataset):
         return len(self.labels)
 
     def __getitem__(self, index):
-        sample = samples([self.labels[index]])[0]
-        sample.set_metainfo(dict(batch=index // self.size))
+        [sample] = samples([self.labels[index]])
         return dict(inputs=self.images[index], data_samples=sample)
+
+
+class Order:
+    """The batches of each pass, in the file's order. Either stage starts with a fresh pass."""
+
+    def __init__(self, golden: Golden, batches: Batches, first: int):
+        self.count, self.size = batches.count, batches.size
+        order = golden.arrays['traj/batch_index'].tolist()
+        self.passes = iter(
+            stage[start : start + self.count]
+            for stage in (order[:first], order[first:])
+            for start in range(0, len(stage), self.count)
+        )
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        for batch in next(self.passes):
+            yield range(batch * self.size, (batch + 1) * self.size)
 
 
 def collate(data: list[dict]) -> dict:
@@ -101,7 +119,7 @@ class Record(Hook):
 
     def __init__(self, golden: Golden):
         self.golden, self.stage2 = golden, {}
-        names = ('stage', 'batch_index', 'lr', 'loss', 'accuracy')
+        names = ('stage', 'lr', 'loss', 'accuracy')
         self.steps: dict[str, list] = {f'traj/{name}': [] for name in names}
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
@@ -121,7 +139,6 @@ class Record(Hook):
             right = model(data_batch['inputs']).argmax(1) == labels
         values = dict(
             stage=stage,
-            batch_index=data_batch['data_samples'][0].batch,
             lr=runner.optim_wrapper.get_lr()['lr'][0],
             accuracy=100 * right.double().mean().item(),
         )
@@ -155,6 +172,9 @@ def whole_run(golden: Golden, model) -> dict:
     batches, total = Batches(golden), plan['n_iters'] * plan['shots']
     plan.one_of('batches_per_pass', [batches.count])
     plan.one_of('total_steps', [total])
+    first = int(plan['n_iters_frac'] * total)
+    if not 0 < first < total:
+        raise NotImplementedCase(f'n_iters_frac={plan["n_iters_frac"]}: a stage without a step')
     optim_wrapper, schedule = optimisation(plan)
     record = Record(golden)
     learn_all = [dict(learns=[PARTS[0]], share=plan['n_iters_frac']), dict(learns=[PARTS[1]])]
@@ -163,7 +183,9 @@ def whole_run(golden: Golden, model) -> dict:
         runner = FewShotRunner(
             model=model,
             work_dir=folder,
-            train_dataloader=DataLoader(batches, batches.size, collate_fn=collate),
+            train_dataloader=DataLoader(
+                batches, batch_sampler=Order(golden, batches, first), collate_fn=collate
+            ),
             train_cfg=dict(by_epoch=True, max_epochs=None, max_steps=total),
             optim_wrapper=dict(optim_wrapper, type='OptimWrapper'),
             param_scheduler=schedule,

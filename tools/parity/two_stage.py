@@ -8,6 +8,8 @@ from mmdpt.models.reference_names import from_reference, rules_of
 
 from . import methods
 from .golden import Golden, build_model, to_arrays
+from .parts import depths
+from .settings import NotImplementedCase
 from .staged_run import check_learnable, learn, one_stage, whole_run
 
 METHOD = '2SFS (two-stage few-shot adaptation)'
@@ -43,8 +45,10 @@ def build(golden: Golden, **options):
     """Our model of a case, with CLIP's values."""
     meta = golden.meta
     meta.one_of('peft', ['ln'])
-    towers = TOWERS[meta.one_of('ln_modality', list(TOWERS))]
-    starts = dict(image=meta.get('ln_vision_start', 0), text=meta.get('ln_text_start', 0))
+    first, towers = first_blocks(golden), TOWERS[meta.one_of('ln_modality', list(TOWERS))]
+    first = {tower: block for tower, block in first.items() if tower in towers}
+    if not first:
+        raise NotImplementedCase('first blocks above the towers: nothing is learnt in stage 1')
     meta.get('logit_scale')  # CLIP's own
     return build_model(
         golden,
@@ -52,12 +56,25 @@ def build(golden: Golden, **options):
             **dict(
                 start_values=False,
                 logit_scale=None,
-                tuning=dict(type='LayerNorms', towers=towers, first={t: starts[t] for t in towers}),
+                tuning=dict(type='LayerNorms', towers=list(first), first=first),
                 head=dict(type='TextStartHead'),
             ),
             **options,
         },
     )
+
+
+def first_blocks(golden: Golden) -> dict[str, int]:
+    """The first learnt block of each tower that has one: above its last there is none."""
+    found = {}
+    for tower, layers in depths(golden).items():
+        name = dict(image='ln_vision_start', text='ln_text_start')[tower]
+        found[tower] = golden.meta.get(name, 0)
+        if found[tower] < 0:
+            raise NotImplementedCase(f'{name}={found[tower]}')
+        if found[tower] >= layers:
+            del found[tower]
+    return found
 
 
 def official_start(model) -> torch.Tensor:
@@ -84,18 +101,26 @@ def inference(golden: Golden, model) -> dict:
     for name, (classes, images) in lists.items():
         if f'out/{name}_logits' not in golden.arrays:
             continue
-        one = build(golden, classes=classes, transfer=True)
+        names, places = classes_of_a_model(classes)
+        one = build(golden, classes=names, transfer=True)
         one.load_state_dict(model.state_dict())
         with torch.no_grad():
             match = one.eval().match(golden.images(images))
-            found[f'out/{name}_logits'] = one.head(match)
-            found[f'out/{name}_classifier'] = F.normalize(one.head.classifier(match.text), dim=-1)
+            rows = F.normalize(one.head.classifier(match.text), dim=-1)
+            found[f'out/{name}_logits'] = one.head(match)[:, places]
+            found[f'out/{name}_classifier'] = rows[places]
         labels = golden.arrays.get(images.replace('images', 'labels'))
         right[name] = 100 * np.mean(found[f'out/{name}_logits'].argmax(1).cpu().numpy() == labels)
         if name == 'new':
-            found['tok/new_template_prompts'] = methods.template_tokens(one)[0]
+            found['tok/new_template_prompts'] = methods.template_tokens(one)[0][places]
     check_accuracies(meta.get('accuracies', {}), right)
     return found
+
+
+def classes_of_a_model(classes: list[str]) -> tuple[list[str], list[int]]:
+    """Names for a model of ours, which are several and all different, and where any list's are."""
+    names = list(dict.fromkeys(classes))
+    return [*names, *['nothing'] * (len(names) == 1)], [names.index(c) for c in classes]
 
 
 def check_accuracies(theirs: dict, ours: dict) -> None:
