@@ -5,12 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from helpers.twin import Clip, encode, token_ids
+from helpers.twin_draw import Draw, settings
 from helpers.twin_files import random_clip, save
 from helpers.twin_methods import CTX
 from helpers.twin_run import rate
-
-SGD = dict(momentum=0.9, weight_decay=5e-4, dampening=0, nesterov=False)
-SENTENCES = ['a dark photo of the {}.', 'a Sketch of one {},  seen twice: {}']
 
 
 def first_words(meta):
@@ -98,7 +96,7 @@ class Model:
 
 
 def recompute(clip, meta, arrays):
-    """All that follows from a file's inputs, by its keys."""
+    """The shapes of what is learnt, and all that follows from a file's inputs, by key."""
     model, n = Model(clip, meta), meta['n_ctx']
     params = {
         name: torch.from_numpy(arrays[f'param/{name}']).double().requires_grad_()
@@ -124,7 +122,8 @@ def recompute(clip, meta, arrays):
     found |= model.losses(found, labels, found['out/zeroshot_image_features'], number)
     grads = torch.autograd.grad(found['loss/total'], [*params.values()], allow_unused=True)
     found |= {f'grad/{k}': g for k, g in zip(params, grads) if g is not None}
-    return found | train(model, params, arrays) | {'learnable': shapes(meta, clip)}
+    learnt = {n: list(p.shape) for n, p in params.items()}
+    return learnt, found | train(model, params, arrays)
 
 
 def train(model, params, arrays):
@@ -161,73 +160,35 @@ def train(model, params, arrays):
     }
 
 
-def coprompt(folder, names, batch=3, epochs=2, steps=2, seed=0, sizes=None, **options):
-    """Write a case.
+def coprompt(folder, plan, sizes=None, seed=1, **changes):
+    """Write a case like the reference's file, with other settings.
 
     Args:
         folder (Path): Where to.
-        names (list[str]): The classes.
-        batch, epochs, steps (int): Numbers of images, passes, and batches in one.
-        seed (int): Of everything random.
+        plan (dict): Changes of the run.
         sizes (dict, optional): Of the CLIP.
-        **options: Of the meta; those of its trajectory, too.
+        seed (int): Of everything random.
+        **changes: Of the other settings.
     """
-    random = np.random.default_rng(seed)
-    clip = random_clip(seed, **(sizes or {}))
-    side = clip[0]['arch']['image']
-    plan = dict(
-        epochs=epochs,
-        iterations_per_epoch=steps,
-        base_lr=options.pop('base_lr', 0.02),
-        warmup_epochs=options.pop('warmup_epochs', 1),
-        warmup_constant_lr=options.pop('warmup_constant_lr', 3e-3),
-        sgd=SGD | options.pop('sgd', {}),
-    )
-    meta = dict(
-        case='case',
-        seed=seed,
-        clip='clip.npz',
-        image_size=side,
-        batch=batch,
-        dtype_of_computation='float64',
-        method='CoPrompt',
-        dataset_name='Flowers',
-        class_names=names,
-        n_ctx=options.pop('n_ctx', 2),
-        ctx_init=options.pop('ctx_init', 'a photo of a'),
-        prompt_depth=options.pop('prompt_depth', 3),
-        W=options.pop('W', 8.0),
-        distill=options.pop('distill', 'cosine'),
-        descriptions=options.pop('descriptions', SENTENCES),
-        description_note='made up',
-        image_adapter_m=options.pop('image_adapter_m', 0.1),
-        text_adapter_m=options.pop('text_adapter_m', 0.2),
-        adapter_reduction=options.pop('adapter_reduction', 4),
-        logit_scale=float(np.exp(float(clip[1]['logit_scale']))),
-        replaced='widths',
-        code=dict(repository='none'),
-        trajectory=plan,
-        note='no reference',
-        tensors={},
-    )
-    assert not options, options
-    learnt = shapes(meta, clip)
-    pictures = random.standard_normal((2, steps, batch, 3, side, side), np.float32)
-    labels = random.integers(len(names), size=(steps, batch))
-    arrays = {
-        'images': pictures[0][0],
-        'images2': pictures[1][0],
-        'labels': labels[0],
-        'traj/images': pictures[0],
-        'traj/images2': pictures[1],
-        'traj/labels': labels,
-        'traj/description_index': random.integers(len(meta['descriptions']), size=(epochs, steps)),
-        **{
-            f'param/{n}': 0.1 * random.standard_normal(shape, np.float32)
-            for n, shape in learnt.items()
-        },
+    meta = settings('coprompt', plan, dict(changes, clip='clip.npz'))
+    clip, random = random_clip(seed, **(sizes or {})), np.random.default_rng(seed)
+    draw, side, plan = Draw(seed), clip[0]['arch']['image'], meta['trajectory']
+    steps = plan['iterations_per_epoch']
+    shape = (steps, meta['batch'])
+    first = draw.pictures('traj/', shape, side, len(meta['class_names']))
+    second = draw(*shape, 3, side, side)
+    meta.update(image_size=side, logit_scale=float(np.exp(float(clip[1]['logit_scale']))))
+    given = {
+        **first,
+        'images': first['traj/images'][0],
+        'labels': first['traj/labels'][0],
+        'images2': second[0],
+        'traj/images2': second,
+        'traj/description_index': random.integers(
+            len(meta['descriptions']), size=(plan['epochs'], steps)
+        ),
+        **{f'param/{n}': draw(*size, std=0.1) for n, size in shapes(meta, clip).items()},
     }
+    meta['learnable'], found = recompute(clip, meta, given)
     save(folder / 'clip.npz', *clip)
-    found = recompute(clip, meta, arrays)
-    meta['learnable'] = found.pop('learnable')
-    save(folder / 'case.npz', meta, arrays | found)
+    save(folder / 'case.npz', meta, {**given, **found})

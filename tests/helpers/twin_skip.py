@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from helpers.twin import Clip, token_ids
+from helpers.twin_draw import Draw, settings
 from helpers.twin_files import random_clip, save
 from helpers.twin_run import rate
 
 LARGE = 20_000
 BEHIND = ('visual.ln_post.', 'visual.proj', 'ln_final.', 'text_projection')
-SGD = dict(momentum=0.9, weight_decay=5e-4, dampening=0, nesterov=False)
 
 
 def always_kept(meta):
@@ -26,13 +26,13 @@ def skips(meta):
     return meta['top_ratio'] != 1 and always_kept(meta) < len(meta['class_names'])
 
 
-def draw_mask(meta, seed):
+def draw_mask(meta, random):
     """By rank, drawn once."""
     first, classes = always_kept(meta), len(meta['class_names'])
     e = np.exp(-np.linspace(0, 5, classes - first) / meta['lambda_']) / meta['lambda_']
     with np.errstate(invalid='ignore'):  # of one, 0 by 0
         chances = [1.0] * first + [*((e - e.min()) / (e.max() - e.min()))]
-    return np.random.default_rng(seed).random(classes) < chances
+    return random.random(classes) < chances
 
 
 def kept_classes(similarity, labels, mask):
@@ -165,7 +165,7 @@ def train(model, arrays, mask):
 
 
 def recompute(clip, meta, arrays):
-    """All that follows from a file's inputs, by its keys.
+    """The shapes of what is learnt, and all that follows from a file's inputs, by key.
 
     Args:
         clip (tuple): Meta and arrays of the CLIP.
@@ -175,11 +175,10 @@ def recompute(clip, meta, arrays):
     model, mask = Model(clip, meta), arrays.get('skip/reserve_mask')
     images = torch.from_numpy(arrays['images']).double()
     cache = torch.from_numpy(arrays['cache/images'][0]).double()
-    return {
+    return {n: list(t.shape) for n, t in model.learnt.items()}, {
         'tok/template_prompts': token_ids(model.prompts),
         **at_start(model, cache, images, torch.from_numpy(arrays['labels']), mask),
         **train(model, arrays, mask),
-        'learnable': {n: list(t.shape) for n, t in model.learnt.items()},
     }
 
 
@@ -196,75 +195,45 @@ def batches(labels, size, epochs, single, random):
     return np.array(found)
 
 
-def skiptuning(folder, names, per_class=3, batch=2, epochs=2, seed=0, sizes=None, **options):
-    """Write a case.
+def skiptuning(folder, plan, per_class=3, sizes=None, seed=1, like='skiptuning', **changes):
+    """Write a case like one of the reference's files, with other settings.
 
     Args:
         folder (Path): Where to.
-        names (list[str]): The classes.
-        per_class, batch, epochs (int): Numbers of images, and of passes.
-        seed (int): Of everything random.
+        plan (dict): Changes of the run.
+        per_class (int): Number of images.
         sizes (dict, optional): Of the CLIP.
-        **options: Of the meta; those of its trajectory, too.
+        seed (int): Of everything random.
+        like (str): The file.
+        **changes: Of the other settings.
     """
-    random = np.random.default_rng(seed)
-    clip = random_clip(seed, **(sizes or {}))
-    shots, staged = options.pop('num_shots_setting', 4), options.pop('staged_lr', True)
-    side, labels = clip[0]['arch']['image'], np.tile(np.arange(len(names)), per_class)
-    index = batches(labels, batch, epochs, shots >= 4, random)
-    views = random.standard_normal((epochs, len(labels), 3, side, side), np.float32)
-    plan = dict(
-        epochs=epochs,
+    meta = settings(like, plan, dict(changes, clip='clip.npz', images_per_class=per_class))
+    clip, random = random_clip(seed, **(sizes or {})), np.random.default_rng(seed)
+    draw, side, plan = Draw(seed), clip[0]['arch']['image'], meta['trajectory']
+    single = meta['num_shots_setting'] >= 4
+    labels = np.tile(np.arange(len(meta['class_names'])), per_class)
+    index = batches(labels, meta['batch'], plan['epochs'], single, random)
+    views = draw(plan['epochs'], len(labels), 3, side, side)
+    plan.update(
         iterations_per_epoch=index.shape[1],
-        base_lr=options.pop('base_lr', 3e-3),
-        staged_lr=staged,
-        lr_groups=['base', 'new'] if staged else ['all'],
-        lr_groups_note='base = text tower, new = image tower',
-        warmup_epochs=options.pop('warmup_epochs', 1),
-        warmup_constant_lr=options.pop('warmup_constant_lr', 2e-4),
-        sgd=SGD | options.pop('sgd', {}),
+        lr_groups=['base', 'new'] if plan['staged_lr'] else ['all'],
     )
-    plan['image_tower_lr'] = options.pop('image_tower_lr', plan['base_lr'])
-    meta = dict(
-        case='case',
-        seed=seed,
-        clip='clip.npz',
+    meta.update(
         image_size=side,
-        batch=batch,
-        dtype_of_computation='float64',
-        method='SkipTuning',
-        dataset_name='Flowers',
-        class_names=names,
-        template=options.pop('template', 'a close-up photo of a {}.'),
         logit_scale=float(np.exp(float(clip[1]['logit_scale']))),
-        start_layer=options.pop('start_layer', 2),
-        top_ratio=options.pop('top_ratio', 0.5),
-        max_top=options.pop('max_top', 50),
-        lambda_=options.pop('lambda_', 0.3),
-        drop_ratio=0.0,
-        batch_mode='batch_random' if shots >= 4 else 'random',
-        num_shots_setting=shots,
-        images_per_class=per_class,
-        start_values='those of the CLIP',
-        large_tensors='more than 20000 entries: two rows, and the norms',
-        code=dict(repository='none'),
-        trajectory=plan,
-        note='no reference',
-        tensors={},
+        batch_mode='batch_random' if single else 'random',
+        n_kept_first=always_kept(meta),
     )
-    assert not options, options
-    meta['n_kept_first'] = always_kept(meta)
-    arrays = {
+    given = {
         'cache/images': views,
         'cache/labels': labels,
-        'test/images': random.standard_normal((3, 3, side, side), np.float32),
+        'test/images': draw(3, 3, side, side),
         'traj/batch_index': index,
         'images': views[0][index[0, 0]],
         'labels': labels[index[0, 0]],
     }
     if skips(meta):
-        arrays['skip/reserve_mask'] = draw_mask(meta, seed)
-    found = recompute(clip, meta, arrays)
-    meta['learnable'] = found.pop('learnable')
+        given['skip/reserve_mask'] = draw_mask(meta, random)
+    meta['learnable'], found = recompute(clip, meta, given)
     save(folder / 'clip.npz', *clip)
-    save(folder / 'case.npz', meta, arrays | found)
+    save(folder / 'case.npz', meta, {**given, **found})
