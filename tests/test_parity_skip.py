@@ -12,6 +12,7 @@ from helpers.twin_coprompt import coprompt
 from helpers.twin_skip import skiptuning
 from mmengine.config import Config
 from parity import check_folder
+from parity.compare import compare, judge_changes
 from parity.golden import read_npz
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,10 @@ SKIPTUNING = {  # changes of the run, and of the other settings
     'not_whole': (dict(epochs=1), dict(class_names=MORE, top_ratio=2.3, batch=3, lambda_=30.0)),
     'capped': (dict(epochs=1), dict(class_names=MORE, top_ratio=0.9, max_top=2, lambda_=0.05)),
     'one_left': ({}, dict(top_ratio=5, num_shots_setting=-1, batch=4)),
+    'slow': (
+        dict(base_lr=1e-5, image_tower_lr=1e-6, warmup_constant_lr=1e-8),
+        dict(class_names=NAMES[:4], sizes=dict(twidth=128)),
+    ),
     'large_image': (
         dict(sgd=DAMPED, warmup_constant_lr=1e-3),
         dict(class_names=NAMES[:4], batch=3, sizes=dict(image=40, vwidth=192)),
@@ -99,12 +104,26 @@ def test_settings_of_the_case_count(name, config, tmp_path):
     check_settings(tmp_path, config)
 
 
-@pytest.mark.parametrize('name', ['towers', 'beyond_both', 'squares'])
+@pytest.mark.parametrize('name', ['towers', 'slow', 'beyond_both', 'squares'])
 def test_in_single_precision(name, config, tmp_path):
     write(tmp_path, name)
     case = check_folder(tmp_path, config, dtype='float32')['case']
     wrong = {k: t for k, t in case['tensors'].items() if not t.get('passed', True)}
     assert case['status'] == 'passed', (case.get('reason'), wrong)
+
+
+def test_a_change_may_be_off_by_what_its_steps_rounded():
+    """And hardly by more: what is rounded adds as at a right angle."""
+
+    key = 'traj/change_norm/x'
+
+    def judge(off, rounding):
+        ours, theirs = {key: np.array(1 + off), 'rounding/x': rounding}, {key: np.array(1.0)}
+        entry = compare(key, ours[key], theirs[key], 'float32', 'SkipTuning')
+        return judge_changes(ours, theirs, {key: entry})[key]['passed']
+
+    assert judge(1e-5, 0.0) and not judge(3e-5, 0.0)
+    assert judge(9e-3, 0.1) and not judge(1.1e-2, 0.1)
 
 
 def test_labels_that_are_left_out_are_named(config, tmp_path):

@@ -15,6 +15,7 @@ from .probe import probe
 from .settings import NotImplementedCase
 
 FIRST_ROWS = 2  # what the files hold of large tensors
+ROUNDING = 2**-24  # of a number in single precision, at most
 DESCRIBED = ('learnable', 'start_values', 'large_tensors', 'images_per_class')  # by the arrays
 
 
@@ -181,7 +182,7 @@ def in_force(model, optim) -> list[float]:
 def trajectory(golden: Golden, model) -> dict:
     """Train on the states of each epoch's views, as :class:`KeptStatesTrainLoop` does."""
     plan, arrays = golden.meta['trajectory'], golden.arrays
-    steps = plan.one_of('iterations_per_epoch', [arrays['traj/batch_index'].shape[1]])
+    plan.one_of('iterations_per_epoch', [arrays['traj/batch_index'].shape[1]])
     optim, schedule = rates(golden, model)
     start = {n: t.clone() for n, t in runs.renamed(golden, runs.learnt(model)).items()}
     model.train().zero_grad()
@@ -199,13 +200,14 @@ def trajectory(golden: Golden, model) -> dict:
             loss.append(total.item())
             kept.append(seen.match.classes)
         schedule.step()
-    final = runs.renamed(golden, runs.learnt(model))
+    final, steps = runs.renamed(golden, runs.learnt(model)), len(loss)
     with torch.no_grad():
         logits = model.eval()(golden.images('test/images'))
     return {
         'traj/lr': np.array(lr),
-        'traj/loss': np.array(loss).reshape(plan['epochs'], steps),
-        'traj/kept_classes': np.array(kept).reshape(plan['epochs'], steps, -1),
+        'traj/loss': np.array(loss).reshape(plan['epochs'], -1),
+        'traj/kept_classes': np.array(kept).reshape(plan['epochs'], -1, len(kept[0])),
+        **{f'rounding/{n}': ROUNDING * steps * t.norm() for n, t in start.items()},
         'traj/final_test_logits': logits,
         **large(golden, 'traj/final', 'traj/final_part', 'traj/change_norm', final, start),
     }

@@ -1,5 +1,7 @@
 """The words that the reference starts a context from."""
 
+from functools import cache
+
 from .settings import NotImplementedCase, Settings
 
 KGCOOP_WORDS = 'a photo of a'  # whatever CTX_INIT says
@@ -33,6 +35,13 @@ def context_words(meta: Settings) -> str:
     return words.replace('_', ' ')
 
 
+@cache
+def _tokenizer():
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()
+
+
 def split_words(text: str, count: int) -> tuple[str, str]:
     """Cut a text behind its first ``count`` tokens.
 
@@ -40,9 +49,7 @@ def split_words(text: str, count: int) -> tuple[str, str]:
         NotImplementedCase: If it is shorter, or the cut is within a word that
             reads differently in two parts.
     """
-    from open_clip.tokenizer import SimpleTokenizer
-
-    tokenizer = SimpleTokenizer()
+    tokenizer = _tokenizer()
     tokens = tokenizer.encode(text)
     if len(tokens) < count:
         raise NotImplementedCase(
