@@ -14,6 +14,7 @@ from mmengine.config import Config
 from parity import check_folder
 from parity.compare import compare, judge_changes
 from parity.golden import read_npz
+from parity.skiptuning import loss_by_rounding
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ['F-16A/B', 'Egyptian_Mau', "bishop's cap", 'ox', 'Cessna 172', 'Sea or Lake']
@@ -112,18 +113,24 @@ def test_in_single_precision(name, config, tmp_path):
     assert case['status'] == 'passed', (case.get('reason'), wrong)
 
 
-def test_a_change_may_be_off_by_what_its_steps_rounded():
-    """And hardly by more: what is rounded adds as at a right angle."""
+def test_a_change_may_be_off_by_what_its_steps_lost():
 
     key = 'traj/change_norm/x'
 
-    def judge(off, rounding):
-        ours, theirs = {key: np.array(1 + off), 'rounding/x': rounding}, {key: np.array(1.0)}
+    def judge(off, lost):
+        ours, theirs = {key: np.array(1 + off), 'rounding/x': lost}, {key: np.array(1.0)}
         entry = compare(key, ours[key], theirs[key], 'float32', 'SkipTuning')
         return judge_changes(ours, theirs, {key: entry})[key]['passed']
 
     assert judge(1e-5, 0.0) and not judge(3e-5, 0.0)
-    assert judge(9e-3, 0.1) and not judge(1.1e-2, 0.1)
+    assert judge(0.09, 0.1) and not judge(0.11, 0.1)
+
+
+def test_what_a_step_loses_by_rounding():
+    before = torch.full((9,), 0.1).double()
+    none, little, much = (loss_by_rounding(before, before + x) for x in (0.0, 1e-9, 1e-3))
+    assert none == pytest.approx(2**-24 * 0.3) and little == pytest.approx(none)
+    assert much == pytest.approx(none**2 / 3e-3, rel=0.05)
 
 
 def test_labels_that_are_left_out_are_named(config, tmp_path):

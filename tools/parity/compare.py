@@ -170,8 +170,8 @@ def judge_entries(ours: np.ndarray, theirs: np.ndarray, entry: dict) -> dict[str
 def judge_changes(ours: dict, theirs: dict, tensors: dict[str, dict]) -> dict[str, dict]:
     """Judge how far tensors moved in single precision, which rounds them in every step.
 
-    What all steps may have rounded, the norm ``rounding/NAME`` of what we computed, adds to a
-    change as at a right angle: it counts where a step is hardly larger.
+    The steps may have lost ``rounding/NAME`` of what we computed, which is little unless they
+    are hardly larger than what is rounded.
 
     Returns:
         dict: The entries of ``traj/change_norm/*``, judged anew.
@@ -180,7 +180,7 @@ def judge_changes(ours: dict, theirs: dict, tensors: dict[str, dict]) -> dict[st
     for key in (k for k in tensors if k.startswith(start)):
         change, error = float(theirs[key]), tensors[key]['max_abs_error']
         most = tolerance(key, 'float32', 'SkipTuning')[1] * change
-        most += float(ours[f'rounding/{key.removeprefix(start)}']) ** 2 / change
+        most += float(ours[f'rounding/{key.removeprefix(start)}'])
         found[key] = dict(tensors[key], passed=error is not None and error <= most)
     return found
 

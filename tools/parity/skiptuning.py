@@ -179,12 +179,23 @@ def in_force(model, optim) -> list[float]:
     return [group['lr'] for group in (groups if groups[0] is not groups[1] else groups[:1])]
 
 
+def loss_by_rounding(before: torch.Tensor, after: torch.Tensor) -> float:
+    """How much of a step's norm single precision may lose.
+
+    No entry loses more than its rounding. Where entries move farther, what is rounded up and
+    down evens out, and adds to the step as at a right angle.
+    """
+    rounding, step = ROUNDING * after.norm().item(), (after - before).norm().item()
+    return rounding**2 / max(step, rounding)
+
+
 def trajectory(golden: Golden, model) -> dict:
     """Train on the states of each epoch's views, as :class:`KeptStatesTrainLoop` does."""
     plan, arrays = golden.meta['trajectory'], golden.arrays
     plan.one_of('iterations_per_epoch', [arrays['traj/batch_index'].shape[1]])
     optim, schedule = rates(golden, model)
-    start = {n: t.clone() for n, t in runs.renamed(golden, runs.learnt(model)).items()}
+    start = now = runs.renamed(golden, runs.learnt(model))
+    lost = dict.fromkeys(start, 0.0)
     model.train().zero_grad()
     lr, loss, kept = [], [], []
     views = golden.images('cache/images')
@@ -197,17 +208,19 @@ def trajectory(golden: Golden, model) -> dict:
                 losses = model(states[index], samples, mode='loss')
             total, _ = model.parse_losses(losses)
             optim.update_params(total)
+            before, now = now, runs.renamed(golden, runs.learnt(model))
+            for name, tensor in now.items():
+                lost[name] += loss_by_rounding(before[name], tensor)
             loss.append(total.item())
             kept.append(seen.match.classes)
         schedule.step()
-    final, steps = runs.renamed(golden, runs.learnt(model)), len(loss)
     with torch.no_grad():
         logits = model.eval()(golden.images('test/images'))
     return {
         'traj/lr': np.array(lr),
         'traj/loss': np.array(loss).reshape(plan['epochs'], -1),
         'traj/kept_classes': np.array(kept).reshape(plan['epochs'], -1, len(kept[0])),
-        **{f'rounding/{n}': ROUNDING * steps * t.norm() for n, t in start.items()},
+        **{f'rounding/{name}': norm for name, norm in lost.items()},
         'traj/final_test_logits': logits,
-        **large(golden, 'traj/final', 'traj/final_part', 'traj/change_norm', final, start),
+        **large(golden, 'traj/final', 'traj/final_part', 'traj/change_norm', now, start),
     }
