@@ -1,10 +1,13 @@
 """What every twin's case must show."""
 
 import json
+import shutil
 
 import numpy as np
 from parity import check_folder
 from parity.golden import read_npz
+
+from helpers.twin import GOLDEN
 
 
 def check_settings(folder, config):
@@ -27,3 +30,11 @@ def slightly_changed(array):
     if array.dtype.kind == 'f':
         return array + 1e-5 * (np.abs(array).max() or 1)
     return ~array if array.dtype.kind == 'b' else array + 1
+
+
+def with_settings(name, change, config, folder):
+    """What the tool finds of a reference file with other settings."""
+    meta, arrays = read_npz(GOLDEN / f'{name}.npz')
+    np.savez(folder / 'case.npz', meta=json.dumps(dict(meta, **change)), **arrays)
+    shutil.copy(GOLDEN / 'clip_tiny.npz', folder)
+    return check_folder(folder, config, ['case'])['case']

@@ -4,7 +4,7 @@ import numpy as np
 
 from helpers.twin import Clip
 from helpers.twin_files import random_clip, read, save
-from helpers.twin_promptkd import NOISE, PROJECTOR, promptkd
+from helpers.twin_promptkd import NOISE, PROJECTOR, START, promptkd
 from helpers.twin_stages import Model, two_stage
 
 
@@ -71,7 +71,7 @@ def prompt_sets(meta, draw, net, learner):
             continue
         count, depth = meta[f'{learner}n_ctx_{kind}'], meta[f'{learner}prompt_depth_{kind}']
         first = 'image_encoder.VPT' if tower == 'image' else 'prompt_learner.ctx'
-        names = [first] * (depth > 0) + [
+        names = [first] * (depth > 0 or tower == 'text') + [
             f'{tower}_encoder.transformer.resblocks.{i}.VPT_shallow'
             for i in range(1, min(depth, layers))
         ]
@@ -110,6 +110,7 @@ def distillation(
     given.update({f'teacher/{n}': v for n, v in prompts.items()})
     meta, found = promptkd(meta, given, clip, teacher)
     found[NOISE] = 0 * found[NOISE]  # as it truly is
+    found.setdefault(START, draw(*given['teacher/prompt_learner.ctx'].shape, std=0.02))
     save(folder / 'clip_student.npz', clip_meta, clip)
     save(folder / 'clip_big.npz', teacher_meta, teacher)
     save(folder / 'case.npz', meta, {**given, **found})

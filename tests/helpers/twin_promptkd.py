@@ -12,6 +12,7 @@ from helpers.twin_run import optimizers, rate
 
 MOMENTUM = 0.1  # of the running statistics
 PROJECTOR = 'VPT_image_trans.conv1'
+START = 'init/teacher.prompt_learner.ctx'
 NOISE = f'grad/{PROJECTOR}.0.bias'  # zero but for rounding: the batch norm cancels it
 
 
@@ -33,9 +34,8 @@ class Teacher:
         names, context = meta['class_names'], params['prompt_learner.ctx']
         prompts = self.net.prompts(f'{words} {{}}.', context, names)
         self.ids = token_ids(prompts)
-        # the start that the words give; without words it is random
         embedding = self.net.w['token_embedding.weight']
-        self.start = embedding[self.ids[0, 1 : 1 + count]].float() if few else None
+        self.start = embedding[self.ids[0, 1 : 1 + count]].float() if few else None  # random
         self.raw = self.net.text(prompts, prompts_of(params, 'text'))
         self.text, self.prompts = F.normalize(self.raw, dim=-1), prompts_of(params, 'image')
 
@@ -151,7 +151,7 @@ def promptkd(meta, arrays, clip, teacher_clip):
         **{f'out/eval_logits_{k}': v for k, v in student.evaluated(test).items()},
     }
     if teacher.start is not None:
-        found['init/teacher.prompt_learner.ctx'] = teacher.start
+        found[START] = teacher.start
     before = dict(student.running)
     found.update(student.step(images))
     found.update({f'mid/block_{i}_cls': t for i, t in enumerate(student.net.class_tokens)})

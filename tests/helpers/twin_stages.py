@@ -163,7 +163,8 @@ def both_stages(meta, model, batches, arrays):
     found = {f'traj/after_stage1/{n}': p for n, p in final(model).items()}
     model.classifier = F.normalize(model.text(meta['class_names']), dim=-1).detach()
     found['stage2/init/classifier'] = model.classifier
-    found.update({f'stage2/{k}': v for k, v in model.one_pass(*batches[0]).items()})
+    switch = batches[order[first]]
+    found.update({f'stage2/{k}': v for k, v in model.one_pass(*switch).items()})
     rows += model.train(batches, order[first:], 2)
     found.update(columns(rows, ('batch_index', 'stage', 'lr', 'loss', 'accuracy')))
     found['traj/final/classifier'] = model.classifier

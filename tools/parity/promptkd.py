@@ -174,7 +174,7 @@ def judged_apart(found: dict, arrays: dict, dtype: str) -> dict[str, dict]:
     if NOISE not in found:
         return {NOISE: failed('we compute nothing of this name')}
     size = float(np.abs(arrays[NOISE.replace('bias', 'weight')]).max())
-    error = max(float(np.abs(x).max()) for x in (found[NOISE], arrays[NOISE]))
+    error = float(np.abs([found[NOISE], arrays[NOISE]]).max())
     entry = dict(max_abs_error=error, max_rel_error=error / size, passed=error <= limit * size)
     random = START in arrays and START not in found
     return {NOISE: entry, **({START: dict(skipped='drawn at random there')} if random else {})}

@@ -14,6 +14,7 @@ from mmdpt.models.reference_names import from_reference, rules_of
 
 from .golden import PRECISION, Golden, clip_config
 from .probe import probe
+from .settings import NotImplementedCase
 from .words import MOST_WORDS, split_words
 
 TEMPLATE = 'a photo of a {}.'  # of the student's frozen text, which no number here depends on
@@ -32,7 +33,11 @@ def taught(golden: Golden) -> Iterator[tuple[dict, torch.nn.Module]]:
     if words:
         first, rest = split_words(words, count)
         options = dict(init_words=first, frozen_words=rest or None)
-    depth = min(meta['teacher_prompt_depth_text'], config['text_cfg']['layers'])
+    lengths = {len(v) for n, v in golden.starts('teacher/').items() if 'image_encoder' not in n}
+    if lengths != {count}:
+        raise NotImplementedCase(f'text prompts of the teacher of {lengths} vectors, not {count}')
+    # without deep prompts there is still the context
+    depth = max(1, min(meta['teacher_prompt_depth_text'], config['text_cfg']['layers']))
     with tempfile.TemporaryDirectory() as folder:
         save_file({k: v.contiguous() for k, v in weights.items()}, f'{folder}/clip.safetensors')
         model = dict(

@@ -124,15 +124,10 @@ class Record(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         """What is known before the update."""
-        model, stage = runner.model, runner.train_loop.stage + 1
-        if stage == 2 and 2 not in self.steps['traj/stage']:
-            after = {n: t for n, t in model.named_parameters() if n.startswith('tuning.')}
-            check_learnable(self.golden, model, 'learnable_stage2')
-            self.stage2 = {
-                **{f'traj/after_stage1/{n}': t for n, t in renamed(self.golden, after).items()},
-                'stage2/init/classifier': model.head.weight.detach().clone(),
-                **at_switch(self.golden, model),
-            }
+        model = runner.model
+        stage = runner.train_loop.stage + 1
+        if stage == 2 and not self.stage2:
+            self.stage2 = at_switch(self.golden, model)
         model.train()
         labels = torch.cat([s.gt_label for s in data_batch['data_samples']])
         with torch.no_grad():
@@ -151,19 +146,21 @@ class Record(Hook):
 
 
 def at_switch(golden: Golden, model) -> dict:
-    """The first batch at the start of stage 2, without an update."""
-    first = golden._replace(
-        arrays={
-            **golden.arrays,
-            'images': golden.arrays['traj/images'][0],
-            'labels': golden.arrays['traj/labels'][0],
-        }
-    )
+    """The start of stage 2, and its first batch without an update."""
+    check_learnable(golden, model, 'learnable_stage2')
+    batch = golden.arrays['traj/batch_index'][golden.meta['trajectory']['stage1_steps']]
+    arrays = {k: golden.arrays[f'traj/{k}'][batch] for k in ('images', 'labels')}
+    first = golden._replace(arrays={**golden.arrays, **arrays})
     found = methods.forward(first, model)
     found = {k: found[k] for k in ('out/image_features', 'out/text_features', 'out/logits')}
     found.update(methods.losses(first, model, 'loss', 'grad', 0))
     model.zero_grad()
-    return {f'stage2/{k}': v.detach().clone() for k, v in found.items()}
+    found['init/classifier'] = model.head.weight
+    after = dict(model.tuning.named_parameters(prefix='tuning'))
+    return {
+        **{f'stage2/{k}': v.detach().clone() for k, v in found.items()},
+        **{f'traj/after_stage1/{n}': t for n, t in renamed(golden, after).items()},
+    }
 
 
 def whole_run(golden: Golden, model) -> dict:
@@ -177,7 +174,7 @@ def whole_run(golden: Golden, model) -> dict:
         raise NotImplementedCase(f'n_iters_frac={plan["n_iters_frac"]}: a stage without a step')
     optim_wrapper, schedule = optimisation(plan)
     record = Record(golden)
-    learn_all = [dict(learns=[PARTS[0]], share=plan['n_iters_frac']), dict(learns=[PARTS[1]])]
+    stages = [dict(learns=[PARTS[0]], share=plan['n_iters_frac']), dict(learns=[PARTS[1]])]
     learn(model, 1)
     with tempfile.TemporaryDirectory() as folder:
         runner = FewShotRunner(
@@ -194,7 +191,7 @@ def whole_run(golden: Golden, model) -> dict:
             default_scope='mmpretrain',
             log_level='ERROR',
             experiment_name=f'parity_{folder.rpartition("/")[2]}',
-            cfg=Config(dict(stages=learn_all)),
+            cfg=Config(dict(stages=stages)),
         )
         runner.train()
     loop = runner.train_loop

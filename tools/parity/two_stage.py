@@ -31,6 +31,7 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
     learn(model, stage)
     check_learnable(golden, model, 'learnable' if alone else 'learnable_stage1')
     model.frozen_text_features()  # kept: what is watched is the tuned tower alone
+    model.text_prompt.packing.constant.clear()  # and it is watched from its first block on
     found = methods.forward(golden, model)
     found['tok/template_prompts'] = methods.template_tokens(model)[0]
     found.update(methods.losses(golden, model, 'loss', 'grad', 0))
