@@ -94,12 +94,8 @@ def test_settings_that_we_lack_are_named(case, change, reason, config, tmp_path)
         ('tip_adapter', dict(beta=2)),
         ('coop_middle', dict(class_token_position='front')),
         ('skiptuning_few_shot', dict(start_layer=2)),
-        ('skiptuning_few_shot', dict(template='a photo of a {}.')),
         ('coprompt', dict(W=7.0)),
         ('coprompt', dict(distill='mse')),
-        ('coprompt', dict(image_adapter_m=0.2)),
-        ('coprompt', dict(text_adapter_m=0.1)),
-        ('coprompt', dict(descriptions=['a photo of a {}.'] * 4)),
     ],
 )
 def test_another_setting_gives_other_numbers(case, change, config, tmp_path):
