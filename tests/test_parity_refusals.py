@@ -32,6 +32,11 @@ def config():
         ('dpt_last', dict(K=3), 'K=3'),
         ('linear_probe', dict(search_list=[1, 2]), 'search_list'),
         ('tip_adapter', dict(augment_epochs=7), 'augment_epochs=7'),
+        ('skiptuning', dict(drop_ratio=0.1), 'drop_ratio=0.1'),
+        ('skiptuning', dict(batch_mode='random'), 'with these shots'),
+        ('skiptuning', dict(start_layer=4), 'a tower of 4 blocks: no block would learn'),
+        ('skiptuning', dict(n_kept_first=6), 'n_kept_first=6'),
+        ('coprompt', dict(ctx_init='a photo', n_ctx=3), 'from the class name'),
         (
             'tip_adapter_f',
             dict(
@@ -80,6 +85,9 @@ def test_settings_that_we_lack_are_named(case, change, reason, config, tmp_path)
         ('clip_lora', dict(logit_scale=99.0)),
         ('tip_adapter', dict(beta=2)),
         ('coop_middle', dict(class_token_position='front')),
+        ('skiptuning_few_shot', dict(start_layer=2)),
+        ('coprompt', dict(W=7.0)),
+        ('coprompt', dict(distill='mse')),
     ],
 )
 def test_another_setting_gives_other_numbers(case, change, config, tmp_path):

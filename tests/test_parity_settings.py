@@ -91,6 +91,12 @@ CASES = {
         3,
         dict(ctx_init=WORDS, depth=4, layers=dict(image_layers=2)),
     ),
+    'maple_beyond_both': (
+        towers.maple,
+        'a photo, of',  # three words, four tokens
+        4,
+        dict(ctx_init='a_photo,_of', depth=6, layers=dict(image_layers=2, text_layers=3)),
+    ),
     'promptsrc_two_of_four': (
         towers.promptsrc,
         WORDS,

@@ -17,7 +17,7 @@ from . import (
     transclip,
     two_stage,
 )
-from .compare import compare, compare_lists, failed, judge_entries, judge_run, worst
+from .compare import compare, compare_lists, failed, judge_changes, judge_entries, judge_run, worst
 from .golden import Golden, read_npz
 from .settings import NotImplementedCase
 
@@ -187,6 +187,8 @@ def _check_npz(path: Path, config: Config, dtype: str, device: str) -> dict[str,
     if meta.get('method') == 'ProLIP' and dtype == 'float32':
         key = 'traj/final/proj'
         tensors[key] = judge_entries(found[key], arrays[key], tensors[key])
+    if meta.get('method') == 'SkipTuning' and dtype == 'float32':
+        tensors.update(judge_changes(found, arrays, tensors))
     if meta.get('method') == 'linear probe':
         tensors.update(protocol.solver_dependent(tensors, meta))
     return tensors

@@ -168,6 +168,24 @@ def judge_entries(ours: np.ndarray, theirs: np.ndarray, entry: dict) -> dict[str
     return dict(entry, passed=bool(np.quantile(errors, 0.999) <= most and errors.max() <= 2 * most))
 
 
+def judge_changes(ours: dict, theirs: dict, tensors: dict[str, dict]) -> dict[str, dict]:
+    """Judge how far tensors moved in single precision, which rounds them in every step.
+
+    The steps may have lost ``rounding/NAME`` of what we computed, which is little unless they
+    are hardly larger than what is rounded.
+
+    Returns:
+        dict: The entries of ``traj/change_norm/*``, judged anew.
+    """
+    found, start = {}, 'traj/change_norm/'
+    for key in (k for k in tensors if k.startswith(start)):
+        change, error = float(theirs[key]), tensors[key]['max_abs_error']
+        most = tolerance(key, 'float32', 'SkipTuning')[1] * change
+        most += float(ours[f'rounding/{key.removeprefix(start)}'])
+        found[key] = dict(tensors[key], passed=error is not None and error <= most)
+    return found
+
+
 def compare_lists(ours, theirs) -> dict[str, object]:
     """Compare what must be equal, such as lists of images.
 

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 
 from . import methods, runs
-from .golden import Golden, build_model, to_arrays
+from .golden import Golden, build_model, clip_config, to_arrays
 from .parts import maple_parts
 from .probe import probe
+from .surplus import idle, served
 from .trajectory import optimisation
 
 TERMS = dict(ce_logits='logits', text_consistency='text_consistency')
@@ -25,16 +26,25 @@ def parts(golden: Golden, sentences: str) -> dict:
         sentences (str): File with the sentences.
     """
     meta = golden.meta
-    meta.one_of('distill', ['cosine'])
     head = dict(
         type='CoPromptHead',
         sentences=sentences,
-        weight=meta['W'],
+        weight=meta['W'] * in_cosines(golden),
         image_share=meta['image_adapter_m'],
         text_share=meta['text_adapter_m'],
         reduction=meta['adapter_reduction'],
     )
     return dict(maple_parts(golden), head=head)
+
+
+def in_cosines(golden: Golden) -> float:
+    """How often the distance of two features has 1 - cosine in it.
+
+    The reference's other one is the mean squared difference of E entries, which is
+    2 / E (1 - cosine) between features of length 1.
+    """
+    config, _ = clip_config(golden.folder / golden.meta['clip'])
+    return 1.0 if golden.meta['distill'] == 'cosine' else 2 / config['embed_dim']
 
 
 def build(golden: Golden, **options) -> torch.nn.Module:
@@ -47,14 +57,19 @@ def build(golden: Golden, **options) -> torch.nn.Module:
     with tempfile.NamedTemporaryFile('w', suffix='.json') as file:
         json.dump(sentences, file)
         file.flush()
-        return build_model(golden, **options, **parts(golden, file.name))
+        model = build_model(served(golden), **options, **parts(golden, file.name))
+    prompts = model.visual_prompt
+    prompts.projections[prompts.num_layers :].requires_grad_(False)  # these are idle
+    return model
 
 
 def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
-    model = build(golden)
-    found = {
-        'init/prompt_learner.ctx': build(golden, start_values=False).text_prompt.context.detach(),
+    model, found = build(golden), {}
+    if 'init/prompt_learner.ctx' in golden.arrays:
+        fresh = build(golden, start_values=False)
+        found['init/prompt_learner.ctx'] = fresh.text_prompt.context
+    found |= {
         'tok/prompts': methods.placeholder_tokens(golden, model)['tok/prompts'],
         'tok/descriptions': np.array(
             [[methods.pad(ids, model) for ids in of_all] for of_all in model.head.sentences]
@@ -105,9 +120,13 @@ def losses(golden: Golden, model) -> dict:
         total, _ = model.parse_losses(model.loss(golden.images(), given))
     total.backward()
     grads = {n: p.grad for n, p in runs.learnt(model).items()}
+    factors = dict.fromkeys(TERMS, in_cosines(golden)) | dict(ce_logits=1)
     return {
         'loss/total': total.detach(),
-        **{f'loss/{theirs}': seen.terms[ours][1].detach() for theirs, ours in TERMS.items()},
+        **{
+            f'loss/{theirs}': factors[theirs] * seen.terms[ours][1].detach()
+            for theirs, ours in TERMS.items()
+        },
         **{f'grad/{n}': g for n, g in runs.renamed(golden, grads).items()},
     }
 
@@ -141,4 +160,5 @@ def trajectory(golden: Golden, model) -> dict:
             f'traj/final/{name}': tensor
             for name, tensor in runs.renamed(golden, runs.learnt(model)).items()
         },
+        **{f'traj/final/{name}': start for name, start in idle(golden).items()},
     }

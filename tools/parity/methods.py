@@ -13,9 +13,10 @@ from . import inserted, runs
 from .golden import Golden, build_model, to_arrays
 from .parts import METHODS
 from .probe import probe
+from .surplus import served
 from .trajectory import run_of
 from .tokens import pad, template_tokens
-from .words import context_words
+from .words import OWN_LENGTH, context_words
 
 PLAIN, GUIDED = 10**6, 0  # an epoch after, and one within, the guided phase
 
@@ -24,6 +25,7 @@ CROSS_ENTROPIES = ('logits', 'logits_rep', 'text_guide', 'image_guide')
 
 def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
+    golden = served(golden)
     model = build_model(golden, **METHODS[golden.meta['method']](golden))
     if golden.meta['method'] == 'Tip-Adapter-F':
         model.head.labels.copy_(golden.tensor('cache/labels'))
@@ -92,6 +94,8 @@ def placeholder(golden: Golden, model) -> list:
     """Tokens of the reference's prompts that are replaced by the context."""
     encode = model.text_tower.tokenizer.encode
     words = context_words(golden.meta)
+    if words and golden.meta['method'] in OWN_LENGTH:  # which may have more tokens than words
+        return encode(words)
     count = model.text_prompt.num_tokens - len(words.split())
     return encode('X') * count + encode(words)
 

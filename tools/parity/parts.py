@@ -97,14 +97,14 @@ def dpt_parts(golden: Golden) -> dict:
 
 
 def maple_parts(golden: Golden) -> dict:
-    meta = golden.meta
-    depth = meta['prompt_depth']
+    meta, most = golden.meta, depths(golden)
+    depth = min(meta['prompt_depth'], max(most.values()))  # further layers act nowhere
     return dict(
         templates=meta.get('template', 'a photo of a {}.'),
         text_prompt=dict(
             type='DeepCoOp',
             num_layers=depth,
-            surplus=depth > depths(golden)['text'],
+            surplus=depth > most['text'],
             **context(meta, 'n_ctx'),
         ),
         visual_prompt=dict(type='MaPLe'),

@@ -10,10 +10,12 @@ from mmdpt.models.heads.class_skipping import chances
 
 from . import methods, runs
 from .golden import Golden, build_model, to_arrays
+from .parts import depths
 from .probe import probe
 from .settings import NotImplementedCase
 
 FIRST_ROWS = 2  # what the files hold of large tensors
+ROUNDING = 2**-24  # of a number in single precision, at most
 DESCRIBED = ('learnable', 'start_values', 'large_tensors', 'images_per_class')  # by the arrays
 
 
@@ -21,6 +23,11 @@ def parts(golden: Golden) -> dict:
     """Our config of the case."""
     meta = golden.meta
     meta.one_of('drop_ratio', [0.0])  # of tokens
+    depth = min(depths(golden).values())
+    if meta['start_layer'] >= depth:
+        raise NotImplementedCase(
+            f'start_layer={meta["start_layer"]} in a tower of {depth} blocks: no block would learn'
+        )
     for name in DESCRIBED:
         meta.get(name)
     return dict(
@@ -37,13 +44,8 @@ def parts(golden: Golden) -> dict:
 def recompute(golden: Golden) -> dict[str, np.ndarray]:
     """Everything that we can say to a case, by the file's keys."""
     model = build_model(golden, **parts(golden))
-    golden.meta.one_of('n_kept_first', [model.head.always])
-    check_batches(golden)
-    drawn = golden.tensor('skip/reserve_mask')
-    share = chances(len(drawn), model.head.always, golden.meta['lambda_'])
-    if not drawn[share == 1].all() or drawn[share == 0].any():
-        raise ValueError('skip/reserve_mask keeps ranks that have no chance, or skips sure ones')
-    model.head.drawn.copy_(drawn)
+    set_draw(golden, model.head)
+    check_batches(golden, model.head.drawn)
     found = {
         'tok/template_prompts': methods.template_tokens(model)[0],
         **step(golden, model),
@@ -52,7 +54,21 @@ def recompute(golden: Golden) -> dict[str, np.ndarray]:
     return to_arrays(found)
 
 
-def check_batches(golden: Golden) -> None:
+def set_draw(golden: Golden, head) -> None:
+    """Take the ranks that were drawn from the file."""
+    meta, classes = golden.meta, len(head.drawn)
+    # With a share of 1 nothing is skipped, whatever the number may be.
+    meta.one_of('n_kept_first', [head.always, min(head.always, meta['max_top'])])
+    if head.always == classes and 'skip/reserve_mask' not in golden.arrays:
+        return  # the reference did not draw
+    drawn = golden.tensor('skip/reserve_mask')
+    share = chances(classes, head.always, meta['lambda_'])
+    if not drawn[share == 1].all() or drawn[share == 0].any():
+        raise ValueError('skip/reserve_mask keeps ranks that have no chance, or skips sure ones')
+    head.drawn.copy_(drawn)
+
+
+def check_batches(golden: Golden, drawn: torch.Tensor) -> None:
     """Raise unless the batches are those that the setting makes."""
     meta, arrays = golden.meta, golden.arrays
     mode = meta.one_of('batch_mode', ['batch_random', 'random'])
@@ -61,6 +77,13 @@ def check_batches(golden: Golden) -> None:
     labels = arrays['cache/labels'][arrays['traj/batch_index']]
     if mode == 'batch_random' and (labels != labels[..., :1]).any():
         raise NotImplementedCase('batches of one class that have images of several')
+    first = int(drawn.long().cumprod(0).sum())  # so many ranks are kept without a gap
+    most = max(len(np.unique(batch)) for batch in labels.reshape(-1, labels.shape[-1]))
+    if most > first:
+        raise NotImplementedCase(
+            f'batches of {most} classes, of which only {first} are surely kept: the reference '
+            'counts a label that is left out as class 0'
+        )
 
 
 def step(golden: Golden, model) -> dict:
@@ -133,7 +156,7 @@ def rates(golden: Golden, model) -> tuple:
         groups['tuning.image'] = dict(lr_mult=plan['image_tower_lr'] / plan['base_lr'])
     else:
         plan.one_of('lr_groups', [['all']])
-        plan.one_of('image_tower_lr', [plan['base_lr']])
+        plan.get('image_tower_lr')  # of no effect in one group
     optim = build_optim_wrapper(
         model,
         dict(
@@ -156,12 +179,23 @@ def in_force(model, optim) -> list[float]:
     return [group['lr'] for group in (groups if groups[0] is not groups[1] else groups[:1])]
 
 
+def loss_by_rounding(before: torch.Tensor, after: torch.Tensor) -> float:
+    """How much of a step's norm single precision may lose.
+
+    No entry loses more than its rounding. Where entries move farther, what is rounded up and
+    down evens out, and adds to the step as at a right angle.
+    """
+    rounding, step = ROUNDING * after.norm().item(), (after - before).norm().item()
+    return rounding**2 / max(step, rounding)
+
+
 def trajectory(golden: Golden, model) -> dict:
     """Train on the states of each epoch's views, as :class:`KeptStatesTrainLoop` does."""
     plan, arrays = golden.meta['trajectory'], golden.arrays
-    steps = plan.one_of('iterations_per_epoch', [arrays['traj/batch_index'].shape[1]])
+    plan.one_of('iterations_per_epoch', [arrays['traj/batch_index'].shape[1]])
     optim, schedule = rates(golden, model)
-    start = {n: t.clone() for n, t in runs.renamed(golden, runs.learnt(model)).items()}
+    start = now = runs.renamed(golden, runs.learnt(model))
+    lost = dict.fromkeys(start, 0.0)
     model.train().zero_grad()
     lr, loss, kept = [], [], []
     views = golden.images('cache/images')
@@ -174,16 +208,19 @@ def trajectory(golden: Golden, model) -> dict:
                 losses = model(states[index], samples, mode='loss')
             total, _ = model.parse_losses(losses)
             optim.update_params(total)
+            before, now = now, runs.renamed(golden, runs.learnt(model))
+            for name, tensor in now.items():
+                lost[name] += loss_by_rounding(before[name], tensor)
             loss.append(total.item())
             kept.append(seen.match.classes)
         schedule.step()
-    final = runs.renamed(golden, runs.learnt(model))
     with torch.no_grad():
         logits = model.eval()(golden.images('test/images'))
     return {
         'traj/lr': np.array(lr),
-        'traj/loss': np.array(loss).reshape(plan['epochs'], steps),
-        'traj/kept_classes': np.array(kept).reshape(plan['epochs'], steps, -1),
+        'traj/loss': np.array(loss).reshape(plan['epochs'], -1),
+        'traj/kept_classes': np.array(kept).reshape(plan['epochs'], -1, len(kept[0])),
+        **{f'rounding/{name}': norm for name, norm in lost.items()},
         'traj/final_test_logits': logits,
-        **large(golden, 'traj/final', 'traj/final_part', 'traj/change_norm', final, start),
+        **large(golden, 'traj/final', 'traj/final_part', 'traj/change_norm', now, start),
     }

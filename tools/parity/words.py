@@ -1,9 +1,13 @@
 """The words that the reference starts a context from."""
 
+from functools import cache
+
 from .settings import NotImplementedCase, Settings
 
 KGCOOP_WORDS = 'a photo of a'  # whatever CTX_INIT says
-MOST_WORDS = 4  # MaPLe, PromptSRC: with a longer context words are ignored
+MOST_WORDS = 4  # with a longer context these ignore the words
+# Methods whose context may be shorter than the words, and where they say how long it is.
+OWN_LENGTH = dict(MaPLe='n_ctx', CoPrompt='n_ctx', PromptSRC='n_ctx_text')
 
 
 def context_length(meta: Settings, key: str) -> int:
@@ -25,10 +29,17 @@ def context_words(meta: Settings) -> str:
         return meta['template'].replace(' {}.', '')
     if not isinstance(words, str):
         raise NotImplementedCase(f'ctx_init={words!r}, which are not words')
-    length = dict(MaPLe='n_ctx', CoPrompt='n_ctx', PromptSRC='n_ctx_text').get(method)
+    length = OWN_LENGTH.get(method)
     if length and context_length(meta, length) > MOST_WORDS:
         return ''
     return words.replace('_', ' ')
+
+
+@cache
+def _tokenizer():
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()
 
 
 def split_words(text: str, count: int) -> tuple[str, str]:
@@ -38,9 +49,7 @@ def split_words(text: str, count: int) -> tuple[str, str]:
         NotImplementedCase: If it is shorter, or the cut is within a word that
             reads differently in two parts.
     """
-    from open_clip.tokenizer import SimpleTokenizer
-
-    tokenizer = SimpleTokenizer()
+    tokenizer = _tokenizer()
     tokens = tokenizer.encode(text)
     if len(tokens) < count:
         raise NotImplementedCase(
@@ -62,7 +71,7 @@ def context(meta: Settings, key: str) -> dict:
     words = context_words(meta)
     if not words:
         return dict(num_tokens=context_length(meta, key))
-    own_length = meta['method'] in ('MaPLe', 'CoPrompt', 'PromptSRC')
+    own_length = meta['method'] in OWN_LENGTH
     for name in ('n_ctx', 'text_n_ctx'):
         meta.get(name)  # of no effect where the words give the length
     count = context_length(meta, key) if own_length else len(words.split())
