@@ -148,6 +148,12 @@ def test_a_run_that_says_it_is_another(run, changes, found):
     assert differing(run) == stored | found
 
 
+@pytest.mark.parametrize('checkpoint', ['epoch_1.pth', dict(path=[1])])
+def test_a_checkpoint_of_another_form(run, capsys, checkpoint):
+    rewrite(run, checkpoint=checkpoint)
+    assert 'checkpoint' in refused(capsys, 'verify', run)
+
+
 def test_predictions_in_the_place_of_zero_shot(run):
     found = Predictions.read(str(run / 'predictions.npz'))
     put(run, 'zero_shot.npz', found, zero_shot=results_of(run)['few_shot'])
