@@ -122,6 +122,11 @@ def test_wrong_settings_are_refused(protocol, told):
         read_protocol(protocol)
 
 
+def test_a_protocol_that_is_no_dict_is_refused_by_a_training(tmp_path, capsys):
+    place = ('train', 'coop/coop_tiny_digits_4shot', '--work-dir', tmp_path, '--cfg-options')
+    assert 'is a dict with' in refused(capsys, *place, 'dataset.protocol=0.4')
+
+
 def test_what_has_no_labels_has_no_wrong_ones():
     with pytest.raises(ValueError, match='reads none'):
         DigitsDataset(unlabelled=True, protocol=dict(label_noise=0.1))

@@ -170,6 +170,10 @@ def test_what_cannot_be_judged():
         metrics.summary(np.zeros((2, 2)), [0, -1])
     with pytest.raises(ValueError, match='N > 0'):
         metrics.summary(np.zeros((0, 2)), [])
+    for row in ([np.nan, 1.0], [np.inf, 1.0], [-np.inf, -np.inf]):
+        with pytest.raises(ValueError, match='not finite'):
+            metrics.summary([[0.0, 1.0], row], [1, 1])
+    assert metrics.summary([[-np.inf, 1.0]], [1])['nll'] == 0  # a probability of exactly 0
     with pytest.raises(ValueError, match='both kinds'):
         ood.auroc([1.0], [])
 

@@ -108,6 +108,8 @@ def test_corruptions_are_averaged_over_severities(trained, capsys):
     place = ('test_protocol', LEAF, trained / 'all' / 'epoch_1.pth', '--protocol')
     assert 'corruption' in refused(capsys, *place, 'corruption', '--corruptions', 'rust')
     assert 'go with' in refused(capsys, *place, 'ood', '--severities', '3')
+    for name in ('corruption', 'open-world'):
+        assert 'leave --datasets out' in refused(capsys, *place, name, '--datasets', 'DTD')
     pytest.importorskip('imagecorruptions', reason="pip install 'mmdpt[corrupt]'")
     names = ('--corruptions', 'contrast', 'fog')
     both = measured(trained / 'all', 'corruption', *names, '--severities', '1', '5')

@@ -68,6 +68,16 @@ def test_base_to_new_keeps_both_halves(trained, capsys):
     assert not measured(trained, 'base-to-new', *off)[1]
 
 
+def test_the_config_of_the_training_stays(trained):
+    """Taken from its folder and tested on all classes; `verify` and `report` read it later."""
+    config = trained / f'{LEAF.split("/")[-1]}.py'
+    before = config.read_text()
+    place = (config, trained / 'epoch_1.pth', '--protocol', 'open-world')
+    tool('test_protocol', *place, '--json', trained / 'again.json')
+    assert config.read_text() == before
+    (trained / 'again.json').unlink()
+
+
 def test_open_world_and_its_letters(trained):
     results, found = measured(trained, 'open-world')
     assert set(found) == {'all'} and len(found['all'].classes) == 10

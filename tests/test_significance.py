@@ -7,13 +7,21 @@ import pytest
 from helpers.made_up_runs import change_results, write_run
 from helpers.tools import tool
 
-from mmdpt.evaluation.intervals import holm, letters, paired_bootstrap, wilson
+from mmdpt.evaluation.intervals import (
+    bootstrap_p,
+    holm,
+    letters,
+    paired_bootstrap,
+    random_effects,
+    resampled,
+    wilson,
+)
 from mmdpt.results import collect as collect_rows
 from mmdpt.results import find_runs
 from mmdpt.results.cells import spelt
 from mmdpt.results.few_shot_panels import panels
 from mmdpt.results.few_shot_plot import LETTER_GAP, draw
-from mmdpt.results.groups import add_groups_to_panels
+from mmdpt.results.groups import add_groups_to_panels, different
 
 SEEDS = (1, 2, 3)
 
@@ -44,9 +52,13 @@ def test_bootstrap_is_that_of_images_and_seeds():
     a, b = rng.random((3, 120)) < 0.8, rng.random((3, 120)) < 0.7
     found, slow = paired_bootstrap(a, b), slow_bootstrap(a, b, 4000, 1)
     assert found.mean == pytest.approx(a.mean() - b.mean())
-    assert (found.low, found.high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.006)
-    p = (np.abs(slow - found.mean) >= abs(found.mean)).mean()
-    assert found.p == pytest.approx(p, abs=0.015)
+    fast, (p, half) = resampled(np.stack([a, b])) @ [1, -1], random_effects(a * 1.0 - b)
+    low, high = np.quantile(fast, [0.025, 0.975])
+    assert (low, high) == pytest.approx(np.quantile(slow, [0.025, 0.975]), abs=0.006)
+    share = (np.abs(slow - found.mean) >= abs(found.mean)).mean()
+    assert bootstrap_p(found.mean, fast) == pytest.approx(share, abs=0.015)
+    assert found.p == max(p, bootstrap_p(found.mean, fast))
+    assert found.low == min(low, found.mean - half) and found.high == max(high, found.mean + half)
     assert paired_bootstrap(a, b) == found  # the same draws
     other = paired_bootstrap(b, a)
     assert other.mean == -found.mean and other.p == pytest.approx(found.p, abs=0.01)
@@ -78,6 +90,39 @@ def test_seeds_count():
     b[0, :200] = a[1, :150] = False
     assert abs(paired_bootstrap(a, b).mean) == 0.0625
     assert paired_bootstrap(a, b).p > 0.2 > 0.001 > paired_bootstrap(a[0], b[0]).p
+
+
+def test_few_seeds_that_differ_much_are_not_taken_for_methods_that_do():
+    """Each training is a few points better or worse by chance: about 5 %, and not a quarter, of
+    pairs of like methods are called different, and as many of tables of eight."""
+    rng = np.random.default_rng(3)
+
+    def trained(*shape, spread=0.05):
+        return rng.random((*shape, 600)) < 0.7 + rng.normal(0, spread, (*shape, 1))
+
+    found = [paired_bootstrap(*trained(2, 3), draws=499) for _ in range(150)]
+    assert np.mean([one.p < 0.05 for one in found]) < 0.1
+    assert np.mean([one.low <= 0 <= one.high for one in found]) > 0.9
+    assert sum(different(trained(8, 3, spread=0.08)).any() for _ in range(6)) < 2
+
+
+def test_random_effects_between_its_ends():
+    """Where only seeds differ, it is Student's test of them; where only images do, of those."""
+    from scipy.stats import norm, ttest_1samp
+
+    rng = np.random.default_rng(0)
+    seeds, images = rng.normal(1, 1, (4, 1)), rng.normal(0.2, 1, (1, 50))
+    p, half = random_effects(np.repeat(seeds, 30, axis=1))
+    usual = ttest_1samp(seeds[:, 0], 0)
+    assert p == pytest.approx(usual.pvalue)
+    interval = usual.confidence_interval(0.95)
+    assert half == pytest.approx((interval.high - interval.low) / 2)
+    error = images.std(ddof=1) / np.sqrt(50)
+    p, half = random_effects(np.repeat(images, 3, axis=0))
+    assert p == pytest.approx(2 * norm.sf(abs(images.mean()) / error), rel=1e-4)
+    assert half == pytest.approx(norm.ppf(0.975) * error, rel=1e-4)
+    assert random_effects(np.zeros((3, 5))) == (1, 0)
+    assert random_effects(images) == random_effects(seeds) == (0, 0)
 
 
 def test_holm():

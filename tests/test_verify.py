@@ -1,18 +1,17 @@
 """A run against what it says, as it is and with one thing touched."""
 
-import json
 import shutil
 from dataclasses import replace
 
 import pytest
 import torch
 from helpers.tools import refused, tool
+from helpers.verifying import differing, put, results_of, rewrite, verified
 
 from mmdpt.evaluation.predictions import Predictions
 from mmdpt.results import collect, find_runs
 from mmdpt.results.cells import cell
 from mmdpt.utils.files import sha256_of, write_json
-from mmdpt.utils.seal import read_sealed, sealed
 
 OPTIONS = (
     'train_cfg.max_epochs=1',
@@ -37,32 +36,6 @@ def run(honest, tmp_path):
     return shutil.copytree(honest, tmp_path / 'moved')
 
 
-def results_of(run):
-    return read_sealed(str(run / 'results.json'))
-
-
-def rewrite(run, **changes):
-    """Changes results, and their checksum with them."""
-    write_json(sealed({**results_of(run), **changes}), str(run / 'results.json'))
-
-
-def verified(run, *options):
-    """States by name, and the exit status."""
-    told, status = run / 'told.json', 0
-    try:
-        tool('verify', run, '--json', told, '--overwrite', *options)
-    except SystemExit as end:
-        status = end.code
-    (checks,) = json.load(open(told)).values()
-    return {one['name']: one['state'] for one in checks}, status
-
-
-def differing(run, *options):
-    states, status = verified(run, *options)
-    assert status == 1
-    return {name for name, state in states.items() if state == 'differs'}
-
-
 def test_an_honest_run_agrees_tested_and_trained_again(run):
     states, status = verified(run, '--retest', '--retrain')
     assert status == 0 and set(states.values()) == {'agrees'}
@@ -75,12 +48,19 @@ def test_an_honest_run_agrees_tested_and_trained_again(run):
         'few_shot images',
         'zero_shot accuracy',
         'zero_shot images',
+        'said in predictions.npz',
+        'said in zero_shot.npz',
+        'config',
         'draw',
+        'said of the data',
         'noisy labels',
-        'test list',
+        'list of predictions.npz',
+        'list of zero_shot.npz',
         'test again',
         'train again',
         'tested after it',
+        'tested before it',
+        'used for',
     }
 
 
@@ -88,7 +68,7 @@ def test_says_where_training_again_went_elsewhere(run):
     (config,) = run.glob('*.py')
     config.write_text(config.read_text().replace('warmup_lr=1e-05', 'warmup_lr=1e-03'))
     assert 'warmup_lr=1e-03' in config.read_text()
-    assert differing(run, '--retrain') == {'train again', 'tested after it'}
+    assert differing(run, '--retrain') == {'config', 'train again', 'tested after it'}
 
 
 def test_an_edited_figure(run):
@@ -127,7 +107,7 @@ def test_touched_logits_with_all_hashes(run):
 
 def test_a_touched_draw(run):
     rewrite(run, draw_hash='0' * 64)
-    assert differing(run) == {'draw'}
+    assert differing(run) == {'draw', 'said in predictions.npz'}
 
 
 def test_touched_noise(run):
@@ -138,7 +118,7 @@ def test_touched_noise(run):
 def test_another_draw_in_the_config(run):
     (config,) = run.glob('*.py')
     config.write_text(config.read_text().replace('label_noise=0.25', 'label_noise=0.75'))
-    assert differing(run) == {'draw', 'noisy labels'}
+    assert differing(run) == {'config', 'draw', 'said of the data', 'noisy labels'}
 
 
 def test_touched_weights(run):
@@ -148,6 +128,76 @@ def test_touched_weights(run):
         tensor += torch.randn_like(tensor)
     torch.save(checkpoint, path)
     assert differing(run, '--retest') == {'epoch_1.pth', 'test again'}
+
+
+@pytest.mark.parametrize(
+    'changes, found',
+    [
+        (dict(seed=7), {'config', 'said of the data'}),
+        (dict(shots=1), {'said of the data'}),
+        (dict(benchmark='EuroSAT'), {'said of the data'}),
+        (dict(data_protocol=None), {'said of the data'}),
+        (dict(method='best'), set()),
+        (dict(used_for=None), set()),
+    ],
+)
+def test_a_run_that_says_it_is_another(run, changes, found):
+    """With its checksum: a seed, a condition, a method of another row of the table."""
+    rewrite(run, **changes)
+    stored = set() if 'data_protocol' in changes else {'said in predictions.npz'}
+    assert differing(run) == stored | found
+
+
+@pytest.mark.parametrize('checkpoint', ['epoch_1.pth', dict(path=[1])])
+def test_a_checkpoint_of_another_form(run, capsys, checkpoint):
+    rewrite(run, checkpoint=checkpoint)
+    assert 'checkpoint' in refused(capsys, 'verify', run)
+
+
+def test_predictions_in_the_place_of_zero_shot(run):
+    found = Predictions.read(str(run / 'predictions.npz'))
+    put(run, 'zero_shot.npz', found, zero_shot=results_of(run)['few_shot'])
+    assert differing(run) == {'said in zero_shot.npz'}
+
+
+def test_classes_in_another_order(run):
+    found = Predictions.read(str(run / 'predictions.npz'))
+    put(run, 'predictions.npz', replace(found, classes=found.classes[::-1]))
+    assert differing(run) == {'list of predictions.npz'}
+
+
+def test_worse_zero_shot_with_all_hashes(run):
+    """Only the test before another training tells."""
+    found = Predictions.read(str(run / 'zero_shot.npz'))
+    worse = replace(found, logits=found.logits.roll(1, 1))
+    accuracy = 100 * worse.correct().double().mean().item()
+    put(run, 'zero_shot.npz', worse, zero_shot={'accuracy/top1': accuracy})
+    assert verified(run)[1] == 0
+    assert differing(run, '--retrain') == {'tested before it'}
+
+
+def test_an_identity_of_another_form(run):
+    found = Predictions.read(str(run / 'predictions.npz'))
+    put(run, 'predictions.npz', replace(found, identity=dict(model=[1], data=3)))
+    assert differing(run) == {'few_shot images', 'said in predictions.npz'}
+
+
+@pytest.mark.parametrize(
+    'dataset',
+    [
+        "dict(type='os.system', command='touch ran')",  # MMEngine would call it
+        "dict(type='CustomDataset', ann_file='ran.pkl')",  # and unpickle this
+    ],
+)
+def test_nothing_that_a_config_names_is_called(run, monkeypatch, capsys, dataset):
+    monkeypatch.chdir(run)
+    (config,) = run.glob('*.py')
+    text = config.read_text().replace('\ndataset = dict(', '\nother = dict(')
+    config.write_text(f'{text}\ntest_dataloader = dict(dataset={dataset})\n')
+    states, _ = verified(run)
+    assert states['data'] == 'not checked' and not (run / 'ran').exists()
+    assert 'nothing is built' in capsys.readouterr().out
+    assert 'nothing is built' in refused(capsys, 'verify', run, '--retest')
 
 
 def test_what_is_missing_is_named(run):

@@ -30,12 +30,17 @@ SEVERITIES = (1, 2, 3, 4, 5)
 ALL = 'all'  # the test list of the training's classes, or of all of them
 
 
-def check_corruptions(args: argparse.Namespace) -> None:
-    """Refuse --corruptions and --severities that there are not, before anything is tested.
+def check_choices(args: argparse.Namespace) -> None:
+    """Refuse options that do not go with a protocol, and corruptions that there are not, before
+    anything is tested.
 
     Raises:
         ValueError: Names the protocol or the corruptions.
     """
+    if args.datasets and args.protocol in ('open-world', 'corruption'):
+        raise ValueError(
+            f'{args.protocol} tests on the dataset of the training; leave --datasets out'
+        )
     if (args.corruptions or args.severities) and args.protocol != 'corruption':
         raise ValueError('--corruptions and --severities go with --protocol corruption')
     for name in args.corruptions or CORRUPTIONS[:1]:

@@ -20,7 +20,7 @@ from ..utils.files import is_stream, write_json
 from ..utils.outputs import Output, check_outputs
 from ..utils.seal import read_sealed, sealed
 from .arguments.test_protocol import parse_args
-from .more_protocols import MEASURES, check_corruptions, lists_of, tested
+from .more_protocols import MEASURES, check_choices, lists_of, tested
 
 TRAINING = (
     'config',
@@ -118,6 +118,9 @@ def run(args):
     check_outputs([output], [args.config, args.checkpoint], args.overwrite)
     args.config = named_config(args.config)
     cfg = load_config(args)
+    if not args.work_dir:
+        # the Runner leaves its config in there: not over that of the training
+        cfg.work_dir = osp.join(cfg.work_dir, 'test')
     cfg.resume, cfg.load_from = False, for_runner(args.checkpoint)
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))
     merge_options(cfg, args.cfg_options)
@@ -128,7 +131,7 @@ def run(args):
         )
     more = MEASURES.get(args.protocol)
     parts = {} if more else targets(args.protocol, cfg.dataset, args.datasets)
-    check_corruptions(args)
+    check_choices(args)
     path = results_path(args)
     keeps = keeps_predictions(cfg)
     check_files(args, path, lists_of(args, parts) if keeps else [])

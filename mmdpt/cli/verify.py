@@ -9,7 +9,7 @@ from argparse import Namespace
 
 from ..engine.cli import friendly_errors
 from ..engine.screen import hide_noise
-from ..results.verify import Check, compare_data, compare_figures, open_run
+from ..results.verify import Check, compare_data, compare_figures, compare_identities, open_run
 from ..results.verify_again import retest, retrain
 from ..utils.files import write_json
 from ..utils.outputs import Output, check_outputs
@@ -21,7 +21,7 @@ def verified(folder: str, args: Namespace) -> list[Check]:
     """Print and return all comparisons of a run."""
     print(folder)
     run, checks = open_run(folder)
-    parts = [checks, compare_figures(run), compare_data(run)]
+    parts = [checks, compare_figures(run), compare_identities(run), compare_data(run)]
     parts += [retest(run)] if args.retest else []
     parts += [retrain(run)] if args.retrain else []
     done = []

@@ -3,6 +3,8 @@
 from mmengine.config import Config
 from mmpretrain.registry import DATASETS
 
+from mmdpt.datasets.data_protocol import read_protocol
+
 
 def fill_num_keys(cfg: Config) -> Config:
     """Give a cache that is to hold all training images their number.
@@ -19,7 +21,7 @@ def fill_num_keys(cfg: Config) -> Config:
     """
     head = (cfg.get('model') or {}).get('head') or {}
     train = (cfg.get('train_dataloader') or {}).get('dataset') or {}
-    imbalanced = (train.get('protocol') or {}).get('imbalance')
+    imbalanced = read_protocol(train.get('protocol')).imbalance
     if 'num_keys' in head and (head['num_keys'] is None or imbalanced):
         about = dict(train, pipeline=[], lazy_init=True)
         head['num_keys'] = len(DATASETS.build(about).load_data_list())

@@ -27,7 +27,8 @@ def summary(logits: ArrayLike, labels: ArrayLike, bins: int = BINS) -> Figures:
         ``adaptive_ece``, ``classwise_ece``, ``mce``, ``brier``, ``nll``, ``aurc``, ``e_aurc``.
 
     Raises:
-        ValueError: If there is no image, or a label is unknown.
+        ValueError: If there is no image, a label is unknown, or a logit is NaN or infinite (-inf,
+            a probability of 0, may be).
     """
     logits, labels = _checked(logits, labels)
     probabilities = softmax(logits)
@@ -54,6 +55,8 @@ def _checked(logits: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64],
         raise ValueError(
             f'logits are {values.shape} and labels {known.shape}: give (N, C) and (N,), N > 0'
         )
+    if not np.isfinite(values.max(axis=1)).all():
+        raise ValueError('the logits are not finite, so they say nothing')
     if known.min() < 0 or known.max() >= values.shape[1]:
         raise ValueError(
             f'labels must be from 0 to {values.shape[1] - 1}: leave images out whose label is '

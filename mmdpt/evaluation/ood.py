@@ -73,7 +73,8 @@ def fpr95(inside: ArrayLike, outside: ArrayLike) -> float:
     """Share of other images that are taken for ID where about 95 % of the ID images are.
 
     As the code of MCM and LoCoOp has it: of the observed thresholds (score >= threshold) the one
-    whose recall is nearest to 0.95, which may be below; the higher recall of two as near.
+    whose recall is nearest to 0.95, which may be below; the higher recall of two as near, and the
+    lowest threshold of one recall.
     """
     from sklearn.metrics import roc_curve
 

@@ -100,11 +100,19 @@ class Top1(Part):
     top1: Percent = Field(alias='accuracy/top1')
 
 
+class Learnt(Part):
+    """The file of what was learnt."""
+
+    path: Annotated[str, Field(max_length=5000)] | None = None
+    sha256: Sha256 | None = None
+
+
 class Training(Described):
     """``results.json``."""
 
     few_shot: Top1
     zero_shot: Top1 | None = None
+    checkpoint: Learnt | None = None
     baselines: Annotated[dict[Name, Percent], Field(max_length=20)] | None = None
     epochs: Count | None = None
     train_seconds: Annotated[Figure, Field(ge=0)] | None = None

@@ -13,12 +13,13 @@ from ..datasets import innermost, share_dataset
 from ..engine import CheckpointError, read_checkpoint
 from ..engine.collect_predictions import image_keys
 from ..engine.entry import read_entry
-from ..evaluation.predictions import PREDICTIONS, ZERO_SHOT, Predictions, list_digest
+from ..evaluation.predictions import LARGEST_FILE, PREDICTIONS, ZERO_SHOT, Predictions, list_digest
 from ..utils.files import sha256_of
 from ..utils.seal import check_seal, read_plain
 from .left_config import read_left_config
 from .row import METRIC
 from .schema import check as check_results
+from .verify_said import check_buildable, unlike_checkpoint, unlike_data, unlike_predictions
 
 NEAR = 1e-3  # points of accuracy: the metric is single precision
 RESULTS = 'results.json'
@@ -93,7 +94,7 @@ def _config(folder: str, results: dict) -> Config | None:
 def _stored(run: Run, name: str, digest: str) -> Iterator[Check]:
     path = osp.join(run.folder, osp.basename(name))
     try:
-        same = sha256_of(path).hexdigest() == digest
+        same = sha256_of(path, LARGEST_FILE).hexdigest() == digest
         run.stored[name] = Predictions.read(path)
     except (OSError, ValueError) as error:
         yield Check(name, 'differs', str(error))
@@ -130,8 +131,19 @@ def compare_figures(run: Run) -> Iterator[Check]:
             f'{key} accuracy',
             f'{told:.4f} in the results, {ours:.4f} from the logits of {len(found.images)} images',
         )
-        noted = (found.identity.get('data') or {}).get('digest')
+        data = found.identity.get('data')
+        noted = data.get('digest') if isinstance(data, dict) else None
         yield said(noted == found.digest, f'{key} images', 'list and labels against their digest')
+
+
+def compare_identities(run: Run) -> Iterator[Check]:
+    """What the results say against what the files with predictions say."""
+    for name, found in run.stored.items():
+        try:
+            unlike = unlike_predictions(run.results, found.identity, name != ZERO_SHOT)
+        except (AttributeError, TypeError):
+            unlike = ['its identity has another form']
+        yield said(not unlike, f'said in {name}', '; '.join(unlike) or 'the same of the run')
 
 
 def compare_data(run: Run) -> Iterator[Check]:
@@ -141,10 +153,20 @@ def compare_data(run: Run) -> Iterator[Check]:
         return
     init_default_scope('mmpretrain')
     try:
+        check_buildable(run.cfg)
+        yield from _settings(run, run.cfg)
         yield from _draw(run, run.cfg)
         yield from _test_list(run, run.cfg)
     except UNREADABLE as error:
         yield Check('data', 'not checked', str(error))
+
+
+def _settings(run: Run, cfg: Config) -> Iterator[Check]:
+    if not run.checkpoint or not osp.isfile(run.checkpoint):
+        return
+    meta = read_checkpoint(run.checkpoint)['meta']
+    unlike = unlike_checkpoint(run.results, meta, read_entry(meta), cfg)
+    yield said(not unlike, 'config', '; '.join(unlike) or 'the settings in the checkpoint')
 
 
 def _draw(run: Run, cfg: Config) -> Iterator[Check]:
@@ -164,6 +186,9 @@ def _draw(run: Run, cfg: Config) -> Iterator[Check]:
         'draw',
         f'drawn again: {text}' + (f'; but {", ".join(others)}' if others else ''),
     )
+    seed = (cfg.get('randomness') or {}).get('seed', run.results.get('seed'))
+    unlike = unlike_data(run.results, dataset.metainfo, seed)
+    yield said(not unlike, 'said of the data', '; '.join(unlike) or 'as the config has it')
     flipped = dataset.metainfo.get('flipped') or None
     if flipped or run.results.get('flipped'):
         count = len(flipped or ())
@@ -172,14 +197,15 @@ def _draw(run: Run, cfg: Config) -> Iterator[Check]:
 
 
 def _test_list(run: Run, cfg: Config) -> Iterator[Check]:
-    stored = run.stored.get(PREDICTIONS)
-    if stored is None:
-        return
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     keys = image_keys(dataset, [info['img_path'] for info in infos])
     digest = list_digest(keys, [info['gt_label'] for info in infos])
-    yield said(digest == stored.digest, 'test list', f'{len(keys)} images and labels on the disk')
+    classes = list(dataset.metainfo.get('classes') or ())
+    for name, stored in run.stored.items():
+        same = digest == stored.digest and classes == stored.classes
+        text = f'{len(keys)} images and labels, {len(classes)} classes on the disk'
+        yield said(same, f'list of {name}', text)
 
 
 def compare_logits(name: str, ours: Predictions, stored: Predictions | None) -> Check:

@@ -11,9 +11,10 @@ from mmengine.config import Config
 from ..engine import for_runner, read_checkpoint
 from ..engine.cli import build_runner
 from ..engine.collect_predictions import collect_predictions
-from ..evaluation.predictions import PREDICTIONS, Predictions
+from ..evaluation.predictions import PREDICTIONS, ZERO_SHOT, Predictions
 from ..utils.seal import read_sealed
 from .verify import Check, Run, compare_logits, said
+from .verify_said import check_buildable
 
 
 def retest(run: Run) -> Iterator[Check]:
@@ -61,14 +62,18 @@ def retrain(run: Run) -> Iterator[Check]:
         again = osp.join(folder, osp.basename(results['checkpoint']['path']))
         ours, theirs = (read_checkpoint(p)['state_dict'] for p in (again, path))
         yield _weights(ours, theirs, results['versions'], run.results.get('versions') or {})
-        stored = osp.join(folder, PREDICTIONS)
-        if osp.isfile(stored):
-            found = Predictions.read(stored)
-            yield compare_logits('tested after it', found, run.stored.get(PREDICTIONS))
+        for file, name in ((PREDICTIONS, 'tested after it'), (ZERO_SHOT, 'tested before it')):
+            if osp.isfile(osp.join(folder, file)):
+                found = Predictions.read(osp.join(folder, file))
+                yield compare_logits(name, found, run.stored.get(file))
+        used = [(one.get('used_for') or {}) for one in (results, run.results)]
+        text = f'{used[0]}' if used[0] == used[1] else f'{used[1]} in the results, now {used[0]}'
+        yield said(used[0] == used[1], 'used for', text)
 
 
 def _prepared(cfg: Config, folder: str) -> Config:
     """The config of a run, to be run in another folder."""
+    check_buildable(cfg)
     cfg = deepcopy(cfg)
     if cfg.get('resume'):
         cfg.resume, cfg.load_from = False, None
