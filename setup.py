@@ -52,6 +52,7 @@ TEST = [
     *EXPORT,
     *HF,
     *ALIKE,
+    *CORRUPT,
 ]
 # What OpenMMLab's tools (mim, the model hub) expect in PACKAGE/.mim.
 MIM = ['configs', 'tools', 'model-index.yml']
@@ -60,7 +61,11 @@ OURS = [
     'check_fit.py',
     'check_parity.py',
     'parity',
+    'trust_table.py',
+    'plot_repeats.py',
     'benchmark_data.py',
+    'benchmark_features.py',
+    'benchmark_many_classes.py',
     'benchmark_speed.py',
     'speed',
     'pretrain_tiny_clip.py',
