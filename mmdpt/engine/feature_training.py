@@ -73,6 +73,8 @@ class FeatureTrainLoop(PreparedTrainLoop):
         val_interval: int = 1,
     ):
         self.takes_steps, max_epochs = steps, max_epochs if steps else 1
+        if not steps:
+            runner.param_schedulers = []  # built after this loop: without steps there is no rate
         begin = NEVER if val_begin is None else val_begin
         super().__init__(runner, dataloader, max_epochs, begin, val_interval)
         fit = dict(fit or {})
