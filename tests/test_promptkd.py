@@ -85,6 +85,11 @@ def test_predicts_without_the_teacher(tmp_path):
         alone.train().loss(images, [DataSample() for _ in images])
 
 
+def test_a_teacher_that_nobody_listens_to_is_refused():
+    with pytest.raises(ValueError, match='nothing learns from it, SimilarityHead neither'):
+        build(head=dict(type='SimilarityHead'))
+
+
 def test_a_teacher_of_other_classes_says_which_option_carries_it_over(tmp_path):
     file = str(tmp_path / 'teacher.pth')
     half = build(classes=CLASSES[:2], teacher=None, head=dict(type='SimilarityHead'))

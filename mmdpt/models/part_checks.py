@@ -69,7 +69,13 @@ def check_parts(
         given.add('fixed_image')
     if tower.proj is not None:
         given.add('pooled')
-    for part in (text_prompt, visual, sides.tuning, head):
+    parts = text_prompt, visual, sides.tuning, head
+    if sides.teacher is not None and not any('teacher' in p.requires for p in parts if p):
+        raise ValueError(
+            f'model.teacher is there, but nothing learns from it, {type(head).__name__} neither: '
+            'take it out, or use PromptKDHead.'
+        )
+    for part in parts:
         required = frozenset() if part is None else part.requires
         if part is not None and not training:
             required -= part.keeps
