@@ -26,8 +26,8 @@ REMEDIES = dict(  # what a part lacks, and what to do
     teacher='learns from a teacher, but there is none: set model.teacher.',
     fixed_image='works on kept features of the images, which visual prompts and low-rank updates '
     'change: set model.visual_prompt=None and model.tuning=None, or use another head.',
-    pooled='learns the last projection of the image tower, but {tower} has none of its own: use a '
-    'CLIP ViT such as ViT-B-16-quickgelu.',
+    pooled='learns the last projection of the image tower, and only a CLIP ViT has one of its own, '
+    'not this {tower}: use one such as ViT-B-16-quickgelu.',
 )
 
 
