@@ -62,6 +62,12 @@ def test_a_resumed_training_knows_its_best_epoch(trained):
     assert again['few_shot'] == results['few_shot']
 
 
+def test_a_training_on_kept_views_looks_at_each_epoch_too(tmp_path):
+    kept = ['train_cfg.type=FeatureTrainLoop', 'train_cfg.views=1', *ON_VAL]
+    found = train(tmp_path, options=[*kept, 'test_dataloader.dataset.indices=60'])['selected']
+    assert 1 <= found['epoch'] <= 6 and 0 < found['val_accuracy'] <= 100
+
+
 def test_validation_images_that_are_the_test_images_are_refused(capsys, tmp_path):
     config = tmp_path / 'own.py'
     config.write_text(
@@ -83,6 +89,7 @@ def test_validation_images_that_are_the_test_images_are_refused(capsys, tmp_path
             'aggregation a mean over epochs',
         ),
         ({'train_dataloader.dataset': dict(_delete_=True, type='CIFAR10')}, 'CIFAR10 has none'),
+        ({'train_cfg.steps': False}, 'this method is fitted at once'),
     ],
 )
 def test_what_has_no_best_epoch_is_refused(change, message):

@@ -156,3 +156,10 @@ def test_a_checkpoint_names_no_file(tmp_path):
     assert recipe['model']['head'] == dict(
         type='CoPromptHead', weight=0.5, image_share=0.1, text_share=0.2
     )
+
+
+def test_without_sentences_it_predicts_and_does_not_train():
+    model = build('coprompt', head=without('sentences'))
+    with pytest.raises(ValueError, match='CoPromptHead trains with sentences per class: set model'):
+        model.check_trainable()
+    build('coprompt').check_trainable()

@@ -99,8 +99,22 @@ def test_too_many_images_of_a_class(root):
     split = lists(root)
     write(root, [row(i) for i in drawn(split.train, 3)])
     write(root, [row(i) for i in drawn(split.val)], 'val')
-    with pytest.raises(ValueError, match='has 3 images of class 2.*expected 1 to 2'):
+    with pytest.raises(ValueError, match='has 3 images of class 2.*expected 2'):
         len(dataset(root))
+
+
+def test_fewer_images_of_a_class_on_request_only(root):
+    """As with draws of ours; a class with fewer in the whole list is what it is."""
+    split = lists(root)
+    train = drawn(split.train)
+    short = [i for i in train if i.label == train[0].label][1:] + [
+        i for i in train if i.label != train[0].label
+    ]
+    write(root, [row(i) for i in short])
+    write(root, [row(i) for i in drawn(split.val)], 'val')
+    with pytest.raises(ValueError, match=r'has 1 images.*expected 2 \(with allow_fewer=True'):
+        len(dataset(root))
+    assert len(dataset(root, allow_fewer=True)) == 5
 
 
 def test_a_test_image_is_none_to_train_on(root):

@@ -376,6 +376,59 @@ def test_wrong_combinations(file, options, message, tmp_path):
         build_runner(cfg).train()
 
 
+@pytest.mark.parametrize(
+    'method, options, message',
+    [
+        (
+            'gda',
+            {'search.alphas': []},
+            r'train_cfg.search.alphas must be a list such as \[0.1, 1.0',
+        ),
+        ('gda', {'search.alphas': 1}, 'train_cfg.search.alphas must be a list'),
+        ('gda', {'search.alphas': [0.1, -1]}, 'alphas must be a number of at least 0, but is -1'),
+        (
+            'gda',
+            {'views': 1},
+            'each class has a single feature: give it more photos, or more views',
+        ),
+        ('lppp', {'fit.period': 0}, 'train_cfg.fit.period must be at least 1, got 0'),
+        ('lppp', {'fit.epochs': 0}, 'train_cfg.fit.epochs must be at least 1, got 0'),
+        ('lppp', {'fit.momentum': -1}, 'train_cfg.fit.momentum must be a number of at least 0'),
+        ('prolip', {'fit.lr': []}, 'train_cfg.fit.lr must be a list'),
+        ('prolip', {'fit.lr': -1}, 'train_cfg.fit.lr must be a number of at least 0'),
+        ('prolip', {'fit.penalty': '1/shot'}, 'penalty must be a number or one of 1/shots'),
+        (
+            'ape',
+            {'search': dict(_delete_=True, steps=[9, 9])},
+            'train_cfg.search.steps must have 3 values, not 2',
+        ),
+        (
+            'ape',
+            {'search': dict(_delete_=True, steps=[9, 0, 9])},
+            'train_cfg.search.steps must be at least 1',
+        ),
+        ('tip_adapter', {}, 'has room for 160 images, but the training set has 10'),
+        ('linear_probe', {'fit.rounds': 0}, 'train_cfg.fit.rounds must be at least 1'),
+    ],
+)
+def test_refused_before_any_image_is_looked_at(method, options, message, tmp_path):
+    options = {f'train_cfg.{name}': value for name, value in options.items()}
+    options['train_dataloader.dataset.shots'] = 1
+    if method == 'ape':
+        options['model.head.num_keys'] = 10
+    runner = build_runner(config(f'{method}/{method}_tiny_digits_16shot.py', tmp_path, **options))
+    with pytest.raises((ValueError, TypeError), match=message):
+        runner.build_train_loop(runner._train_loop)
+
+
+@pytest.mark.parametrize('method', ['gda', 'lppp', 'linear_probe'])
+def test_a_closed_val_list_is_missed_at_the_start(method, tmp_path):
+    options = {'dataset.protocol': dict(validation=False)}
+    runner = build_runner(config(f'{method}/{method}_tiny_digits_16shot.py', tmp_path, **options))
+    with pytest.raises(ValueError, match='the val list stays closed'):
+        runner.build_train_loop(runner._train_loop)
+
+
 def test_validation_images_are_not_those_of_the_test(tmp_path):
     cfg = config(GDA, tmp_path)
     cfg.train_dataloader.dataset.seed = 1

@@ -90,6 +90,7 @@ def test_hooks_that_have_nothing_to_keep(tmp_path):
         tmp_path,
         **kept(tmp_path),
         **{'model.teacher': None, 'model.head': dict(_delete_=True, type='SimilarityHead')},
+        **{'train_dataloader.dataset.unlabelled': False},
     )
     with pytest.raises(ValueError, match='keeps the logits of a teacher: set model.teacher'):
         found.train()

@@ -85,6 +85,22 @@ def test_predicts_without_the_teacher(tmp_path):
         alone.train().loss(images, [DataSample() for _ in images])
 
 
+def test_a_teacher_that_nobody_listens_to_is_refused():
+    with pytest.raises(ValueError, match='nothing learns from it, SimilarityHead neither'):
+        build(head=dict(type='SimilarityHead'))
+
+
+def test_a_teacher_of_other_classes_says_which_option_carries_it_over(tmp_path):
+    file = str(tmp_path / 'teacher.pth')
+    half = build(classes=CLASSES[:2], teacher=None, head=dict(type='SimilarityHead'))
+    torch.save(dict(state_dict=half.state_dict(), meta={}), file)
+    teacher = METHODS['promptkd']['teacher']
+    theirs = dict(teacher['model'], visual_prompt=METHODS['promptkd']['visual_prompt'])
+    message = "The teacher '.*': .*class 2 is missing in the checkpoint.*set model.teacher.model.tr"
+    with pytest.raises(ValueError, match=message):
+        build(teacher=dict(teacher, model=theirs, checkpoint=file))
+
+
 def test_some_classes_are_rows_of_the_text(tmp_path):
     """Base and new classes of one checkpoint, with the teacher and without."""
     model = build().eval()

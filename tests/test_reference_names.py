@@ -29,7 +29,7 @@ def test_there_and_back():
     'rename, message',
     [
         (from_reference, 'bias is not a learnt tensor of this method'),
-        (to_reference, 'bias has no name in the reference code'),
+        (to_reference, r'bias has no name in the reference code of this method \(choose with --m'),
     ],
 )
 def test_unknown_names(rename, message):

@@ -80,6 +80,25 @@ def test_the_log_file_has_the_rest(piped):
     assert text.count('Epoch(train)') == 23 and 'accuracy_top-1: ' in text
 
 
+def test_test_again_shows_the_figures(piped, capsys, tmp_path):
+    """The command that the training ends with, whose config leaves the log to the file."""
+    folder, shown = piped
+    learnt = next(line for line in shown.splitlines() if line.startswith('  learnt: '))
+    file = folder / f'{SHORT[0]}.py'
+    tool('test', file, folder / 'epoch_23.pth', '--work-dir', tmp_path)
+    assert learnt.removeprefix('  learnt: ') in capsys.readouterr().out.splitlines()
+
+
+def test_no_step_no_warning(capsys, tmp_path):
+    """GDA takes no step: there is neither a warm-up to warn of, nor a rate to schedule."""
+    few = [*SHORT[3:], 'train_cfg.views=2', f'test_cfg.cache_dir={tmp_path}/features']
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter('always')
+        tool('train', 'gda_tiny_digits_16shot', '--work-dir', tmp_path, '--cfg-options', *few)
+    assert 'warning:' not in capsys.readouterr().out
+    assert [str(w.message) for w in seen if 'scheduler' in str(w.message)] == []
+
+
 def test_verbose_shows_all(tmp_path, capsys):
     tool('train', *SHORT, '--work-dir', tmp_path, '--verbose')
     shown = capsys.readouterr().out

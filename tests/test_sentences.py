@@ -67,7 +67,7 @@ def test_many_names_are_counted(tmp_path):
 @pytest.mark.parametrize(
     'text, message',
     [
-        ('[]', 'valid dictionary'),
+        ('[]', 'sentence: Input should be a valid dictionary'),
         ('{"a": "one sentence"}', 'a: Input should be a valid list'),
         ('{"a": [3]}', 'a 0: Input should be a valid string'),
         (json.dumps({'a': ['x' * 1001]}), 'at most 1000 characters'),
@@ -98,5 +98,5 @@ def test_what_is_no_text_file_is_refused(tmp_path):
     (tmp_path / 'x.json').write_bytes(b'\xff\xfe')
     with pytest.raises(ValueError, match='utf-8'):
         read_sentences(str(tmp_path / 'x.json'), ['a'])
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match="The descriptions '.*none.json' do not exist"):
         read_sentences(str(tmp_path / 'none.json'), ['a'])

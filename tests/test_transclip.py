@@ -182,6 +182,18 @@ def test_command_has_a_figure_and_a_table_of_its_own(tmp_path, capsys):
     ]
 
 
+def test_both_figures_of_a_checkpoint_stay(tmp_path):
+    short = ['train_cfg.max_epochs=1', 'default_hooks.report.enable=False']
+    few = ['test_dataloader.dataset.indices=50']
+    tool('train', COOP, '--work-dir', tmp_path, '--cfg-options', *short)
+    for more in ((), ('--with-training-images',)):
+        test = ['test', COOP, tmp_path / 'epoch_1.pth', '--work-dir', tmp_path / 'test']
+        tool(*test, '--transductive', *more, '--cfg-options', *few)
+    found = [row.method for row in find_runs([str(tmp_path)]) if row.protocol == 'transductive']
+    alone = 'coop + TransCLIP'
+    assert sorted(found) == [alone, f'{alone}, with the training images']
+
+
 def test_two_processes_find_what_one_finds(tmp_path):
     short = ['train_cfg.max_epochs=1', 'default_hooks.report.enable=False']
     tool('train', COOP, '--work-dir', tmp_path, '--cfg-options', *short)

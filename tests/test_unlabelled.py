@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from mmpretrain.registry import DATASETS
 from PIL import Image
 
 from mmdpt.datasets.digits import DigitsDataset
+from mmdpt.engine.class_check import check_labelled
 from mmdpt.results import all_tables, collect, find_runs
 
 
@@ -35,6 +37,15 @@ def test_no_label_enters(tmp_path, monkeypatch):
     for state in (with_labels, trained(tmp_path / 'shuffled', **labelled)):
         assert state.keys() == wanted.keys()
         assert all(torch.equal(state[n], wanted[n]) for n in wanted)
+
+
+def test_a_method_that_learns_from_labels_is_refused():
+    model = SimpleNamespace(head=SimpleNamespace())
+    taught = SimpleNamespace(head=SimpleNamespace(reads_labels=False))
+    check_labelled(taught, DigitsDataset(unlabelled=True))
+    with pytest.raises(ValueError, match='learns from labels, and unlabelled leaves them out'):
+        check_labelled(model, DigitsDataset(unlabelled=True))
+    check_labelled(model, DigitsDataset(split='train'))
 
 
 def test_no_label_is_even_loaded():

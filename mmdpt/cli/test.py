@@ -24,6 +24,7 @@ from ..engine.cli import (
     set_loader_defaults,
 )
 from ..engine.collect_predictions import collect_predictions
+from ..engine.screen import is_quiet
 from ..models.learnt_state import check_tensors
 from ..sweep.named import named_config
 from ..utils.files import replacing, write_atomically, write_text
@@ -164,6 +165,8 @@ def main(argv: list[str] | None = None) -> None:
         else:
             metrics = {k: float(v) for k, v in runner.test().items()}
             collected = collector.take()
+            if is_quiet(cfg):  # then MMEngine's own line is in the log file alone
+                runner.logger.info(', '.join(f'{k} {v:.2f}' for k, v in metrics.items()))
             if item and is_main_process():
                 write_metrics(metrics, args.out)
             if args.transductive and is_main_process():

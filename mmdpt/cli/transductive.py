@@ -13,7 +13,7 @@ from ..results.row import METRIC, NOTE, TRANSDUCTIVE, parse_name
 from ..utils.files import write_json
 from ..utils.seal import sealed
 
-NAME = f'protocol_{TRANSDUCTIVE}.json'
+NAMES = f'protocol_{TRANSDUCTIVE}.json', f'protocol_{TRANSDUCTIVE}_with_training_images.json'
 
 
 def check_transductive(args: argparse.Namespace) -> None:
@@ -55,7 +55,10 @@ def tell_transductive(
     dataset = runner.test_dataloader.dataset
     target = (dataset.metainfo.get('benchmark') or training['benchmark']) or 'test'
     top1 = metrics[f'{PREFIX}/{METRIC}']
-    path = osp.join(osp.dirname(args.checkpoint) if checkpoint else runner.work_dir, NAME)
+    path = osp.join(
+        osp.dirname(args.checkpoint) if checkpoint else runner.work_dir,
+        NAMES[args.with_training_images],
+    )
     tested = args.checkpoint and dict(path=args.checkpoint)
     files = ListFiles(path, dict(training, checkpoint=tested))
     files.write(target, collected)

@@ -14,7 +14,12 @@ TYPES = dict(_impath=str, _label=int, _domain=int, _classname=str)
 
 
 def read_draw(
-    folder: str, shots: int, seed: int, lists: dict[str, Sequence[Item]], prefixes: Sequence[str]
+    folder: str,
+    shots: int,
+    seed: int,
+    lists: dict[str, Sequence[Item]],
+    prefixes: Sequence[str],
+    allow_fewer: bool = False,
 ) -> dict[str, list[Item]]:
     """Read the draws of a number of shots and a seed.
 
@@ -25,6 +30,7 @@ def read_draw(
         seed (int): S.
         lists (dict): The whole 'train' list, and 'val' where there is one.
         prefixes (Sequence[str]): What paths may start with, before those of the lists.
+        allow_fewer (bool): Whether a class may have fewer images than it could.
 
     Returns:
         dict[str, list[Item]]: The drawn items of each list, in the files' order.
@@ -41,7 +47,7 @@ def read_draw(
             _refuse_pickles(folder, shots, seed)
         most = shots if part == 'train' else min(shots, MAX_VAL_SHOTS)
         drawn[part] = _found(path, _rows(path), group_by_label(items), prefixes)
-        _check_counts(path, drawn[part], group_by_label(items), most)
+        _check_counts(path, drawn[part], group_by_label(items), most, allow_fewer)
     return drawn
 
 
@@ -103,14 +109,18 @@ def _names(path: str, prefixes: Sequence[str]):
             yield rest
 
 
-def _check_counts(path: str, items: list[Item], groups: Mapping, most: int) -> None:
+def _check_counts(
+    path: str, items: list[Item], groups: Mapping, most: int, allow_fewer: bool
+) -> None:
     counts = Counter(item.label for item in items)
     if len(set(items)) < len(items):
         twice = next(item.path for item, n in Counter(items).items() if n > 1)
         raise ValueError(f'{path!r} has the image {twice!r} twice.')
     for label, group in groups.items():
-        if not 0 < counts[label] <= most:
+        least = 1 if allow_fewer else min(most, len(group))
+        if not least <= counts[label] <= most:
+            hint = ' (with allow_fewer=True: 1 or more)' if 0 < counts[label] < least else ''
             raise ValueError(
                 f'{path!r} has {counts[label]} images of class {label}, {group[0].name!r}; '
-                f'expected 1 to {most}.'
+                f'expected {least if least == most else f"{least} to {most}"}{hint}.'
             )

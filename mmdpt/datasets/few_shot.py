@@ -85,7 +85,8 @@ class FewShotDataset(BaseFewShotDataset):
         prefixes = [f'{benchmark.folder}/{benchmark.image_dir}'.strip('/'), benchmark.image_dir]
         lists = dict(train=train, val=val) if val else dict(train=train)
         folder = osp.join(self.layout.folder, self.draws)
-        drawn = read_draw(folder, shots, self.seed, lists, [p for p in prefixes if p])
+        given = [p for p in prefixes if p]
+        drawn = read_draw(folder, shots, self.seed, lists, given, self.allow_fewer)
         return drawn['train'], drawn.get('val', [])
 
     @property

@@ -64,9 +64,11 @@ def read_sentences(path: str, classes: Sequence[str], others: bool = False) -> d
     try:
         text = read_regular(path, MAX_BYTES).decode('utf-8-sig')
         pairs = _from_csv(text) if path.lower().endswith('.csv') else _from_json(text)
+    except FileNotFoundError:
+        raise FileNotFoundError(f'The descriptions {path!r} do not exist.') from None
     except ValidationError as error:
         told = '; '.join(
-            f'{" ".join(str(step)[:50] for step in fault["loc"])}: {fault["msg"]}'
+            f'{" ".join(str(step)[:50] for step in fault["loc"])}: {fault["msg"]}'.lstrip(': ')
             for fault in error.errors(include_url=False, include_input=False)[:SHOWN]
         )
         raise ValueError(f'The descriptions {path!r} must be {FORM}: {told}.') from None

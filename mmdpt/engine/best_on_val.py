@@ -47,13 +47,18 @@ def select_on_val(cfg: Config) -> Config:
         raise ValueError(
             f'best_on_val tests the model of one epoch, but {means[0]} a mean over epochs. {REMEDY}'
         )
+    if not cfg.train_cfg.get('steps', True):
+        raise ValueError(
+            'best_on_val chooses among epochs, and this method is fitted at once, without any '
+            f'(train_cfg.steps=False). {REMEDY}'
+        )
     val = deepcopy(test)
     val.dataset.pop('indices', None)
     val.dataset.split = 'val'
     val.dataset.update({key: train[key] for key in ('shots', 'seed') if key in train})
     cfg.val_dataloader, cfg.val_evaluator = val, deepcopy(cfg.test_evaluator)
     cfg.val_cfg = ConfigDict()
-    cfg.train_cfg.val_interval = 1
+    cfg.train_cfg.update(val_begin=1, val_interval=1)
     cfg.default_hooks.checkpoint.update(save_best=METRIC, rule='greater')
     return cfg
 

@@ -8,6 +8,7 @@ from mmdpt.utils.unwrap import unwrapped
 
 from .entry import trained_classes
 from .fit_check import check_fit
+from .hooks import inner_datasets
 from .stages import StagedTrainLoop
 
 
@@ -49,6 +50,7 @@ class CheckClassesHook(Hook):
             )
         if hasattr(model, 'check_trainable'):
             model.check_trainable()
+        check_labelled(model, runner.train_dataloader.dataset)
         self._check(runner, runner.train_dataloader)
         if runner.val_loop is not None:
             self._check(runner, runner.val_dataloader)
@@ -94,6 +96,17 @@ class CheckClassesHook(Hook):
                 f'{len(theirs)} ({theirs[0]}, ...): set '
                 f'model.head.num_classes={len(theirs)}.'
             )
+
+
+def check_labelled(model, dataset) -> None:
+    """Raise ValueError if images without labels are for a head that learns from labels."""
+    head = getattr(model, 'head', None)
+    without = any(getattr(inner, 'unlabelled', False) for inner in inner_datasets(dataset))
+    if without and getattr(head, 'reads_labels', True):
+        raise ValueError(
+            f'{type(head).__name__} learns from labels, and unlabelled leaves them out: take it '
+            'out of train_dataloader.dataset, or train PromptKD.'
+        )
 
 
 def check_same(mine, theirs, owner: str, remedy: str) -> None:

@@ -168,7 +168,7 @@ def into_model(model, tensors: dict[str, torch.Tensor], method: str = 'DPT') -> 
             raise CheckpointError(
                 f'the checkpoint has an unknown layout: {name} is neither '
                 f'learnt by {method} nor a frozen part of CLIP. Choose the '
-                'method, or the prefix of the names'
+                'method (--method), or the prefix of the names'
             )
     state = untuned_left_out(model, from_reference(known, rules))
     # What is saved here and not there, such as labels, stays as the config has it.

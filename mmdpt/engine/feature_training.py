@@ -13,7 +13,7 @@ from mmpretrain.structures import DataSample
 from mmdpt.models.heads.feature_space import FeatureHead, Found
 from mmdpt.utils.checks import check_least
 
-from .kept_views import KeptViews
+from .kept_views import KeptViews, validation_set
 from .whole_loops import PreparedTrainLoop
 
 NEVER = 2**31
@@ -73,6 +73,8 @@ class FeatureTrainLoop(PreparedTrainLoop):
         val_interval: int = 1,
     ):
         self.takes_steps, max_epochs = steps, max_epochs if steps else 1
+        if not steps:
+            runner.param_schedulers = []  # built after this loop: without steps there is no rate
         begin = NEVER if val_begin is None else val_begin
         super().__init__(runner, dataloader, max_epochs, begin, val_interval)
         fit = dict(fit or {})
@@ -106,6 +108,10 @@ class FeatureTrainLoop(PreparedTrainLoop):
         if isinstance(head, FeatureHead):
             for name in ('fit', 'search'):
                 _check_options(head, name, getattr(self, name) or {})
+            images = len(self.dataloader.dataset)
+            head.check(images, self.fit_views, self.fit, self.search or {})
+            if self.search is not None or head.chooses(self.fit):
+                validation_set(self.runner.cfg, self.val)
         elif self.fit or self.search is not None or self.pool:
             raise ValueError(
                 f'{type(head).__name__} neither fits nor searches nor draws from a pool: take '

@@ -70,17 +70,9 @@ class KeptViews:
         )
 
     def validation(self) -> Labelled:
-        """The validation images.
-
-        Raises:
-            ValueError: If they are the test images.
-        """
-        test = self.cfg.test_dataloader.dataset
-        whole = dict(shots=None) if self.val == 'whole' else {}
-        val = few_shot_set(self.cfg, 'val', test.pipeline, **whole)
+        """The validation images; see :func:`validation_set`."""
+        val = validation_set(self.cfg, self.val)
         MessageHub.get_current_instance().update_info(CHOSE, self.val)
-        remedy = 'Choose another benchmark, or fix the settings and take search out of train_cfg'
-        check_apart(val, few_shot_set(self.cfg, 'test', test.pipeline), remedy)
         return self._labelled(self._features(val), self._labels(val))
 
     @torch.no_grad()
@@ -112,3 +104,21 @@ class KeptViews:
     @torch.no_grad()
     def _labelled(self, features: torch.Tensor, labels: torch.Tensor) -> Labelled:
         return Labelled(self.model.match_features(features), labels)
+
+
+def validation_set(cfg: Any, which: str) -> Any:
+    """Dataset: The validation images, with the test transforms.
+
+    Args:
+        cfg (Config): Of the training.
+        which (str): 'few' or 'whole'.
+
+    Raises:
+        ValueError: If they are the test images, or the list is closed.
+    """
+    test = cfg.test_dataloader.dataset
+    whole = dict(shots=None) if which == 'whole' else {}
+    val = few_shot_set(cfg, 'val', test.pipeline, **whole)
+    remedy = 'Choose another benchmark, or fix the settings and take search out of train_cfg'
+    check_apart(val, few_shot_set(cfg, 'test', test.pipeline), remedy)
+    return val

@@ -141,12 +141,12 @@ def features(name, model, dataset, cfg):
 
 
 def check_apart(val, test, remedy='Take the baselines out of default_hooks.report'):
-    """Raise ValueError if the regularisation would be chosen on test images."""
+    """Raise ValueError if settings would be chosen on test images."""
     paths = [[d.get_data_info(i)['img_path'] for i in range(len(d))] for d in (val, test)]
     if paths[0] == paths[1]:
         raise ValueError(
-            'the val list of this benchmark is its test list: a linear probe would '
-            f'be tuned on the test images. {remedy}'
+            'the val list of this benchmark is its test list: settings would be chosen '
+            f'on the test images. {remedy}'
         )
 
 

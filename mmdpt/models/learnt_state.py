@@ -119,11 +119,11 @@ def check_identity(mine: dict, theirs: dict) -> None:
         where = next(
             (i for i, (a, b) in enumerate(zip(old, new)) if a != b), min(len(old), len(new))
         )
-        names = [c[where] if where < len(c) else 'none' for c in (old, new)]
+        names = [repr(c[where]) if where < len(c) else 'missing' for c in (old, new)]
         raise ValueError(
             f'The checkpoint was trained for {len(old)} classes and the model '
-            f'has {len(new)}; class {where} is {names[0]!r} in the checkpoint '
-            f'and {names[1]!r} in the model. Use the same classes in the same '
+            f'has {len(new)}; class {where} is {names[0]} in the checkpoint '
+            f'and {names[1]} in the model. Use the same classes in the same '
             'order; or, to carry the prompts over to other classes, set '
             'model.transfer=True; or train again.'
         )

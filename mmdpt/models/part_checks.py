@@ -12,7 +12,7 @@ from .heads.match import Match
 from .sides import Sides
 
 ALWAYS = frozenset({'image', 'text', 'scale', 'frozen_image', 'frozen_text', 'second_image'})
-KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text', 'fixed_image'}
+KNOWN = frozenset(Match._fields) | {'text_prompt', 'shared_text', 'fixed_image', 'sentences'}
 REMEDIES = dict(  # what a part lacks, and what to do
     evidence='needs class evidence, but visual_prompt is {visual}: use CAVPT, or GuidedHead.',
     class_ids='needs the likeliest classes of an image, but visual_prompt is {visual}: use CAVPT.',
@@ -22,11 +22,12 @@ REMEDIES = dict(  # what a part lacks, and what to do
     'SimilarityHead.',
     shared_text='needs text features that all images share, but those of {text} depend on the '
     'image: use CoOp.',
+    sentences='trains with sentences per class: set model.head.sentences to a .json or .csv file.',
     teacher='learns from a teacher, but there is none: set model.teacher.',
     fixed_image='works on kept features of the images, which visual prompts and low-rank updates '
     'change: set model.visual_prompt=None and model.tuning=None, or use another head.',
-    pooled='learns the last projection of the image tower, but {tower} has none of its own: use a '
-    'CLIP ViT such as ViT-B-16-quickgelu.',
+    pooled='learns the last projection of the image tower, and only a CLIP ViT has one of its own, '
+    'not this {tower}: use one such as ViT-B-16-quickgelu.',
 )
 
 
@@ -62,11 +63,19 @@ def check_parts(
             f'{type(head).__name__} leaves out classes, whose text {type(visual).__name__} may '
             'need: use VPT.'
         )
+    if getattr(head, 'sentences', None):
+        given.add('sentences')
     if not sides.adapts_images:
         given.add('fixed_image')
     if tower.proj is not None:
         given.add('pooled')
-    for part in (text_prompt, visual, sides.tuning, head):
+    parts = text_prompt, visual, sides.tuning, head
+    if sides.teacher is not None and not any('teacher' in p.requires for p in parts if p):
+        raise ValueError(
+            f'model.teacher is there, but nothing learns from it, {type(head).__name__} neither: '
+            'take it out, or use PromptKDHead.'
+        )
+    for part in parts:
         required = frozenset() if part is None else part.requires
         if part is not None and not training:
             required -= part.keeps

@@ -177,7 +177,8 @@ def to_reference(tensors: Tensors, rules: Rules = DPT) -> Tensors:
     """Rename our learnt tensors to the reference's; the way back of
     :func:`from_reference`."""
     back = [(ours, theirs, -shift) for theirs, ours, shift in (_number(*rule) for rule in rules)]
-    found = _translate(tensors, back, 'has no name in the reference code')
+    lacking = 'has no name in the reference code of this method (choose with --method)'
+    found = _translate(tensors, back, lacking)
     return {
         name: tensor[..., None, None] if _CONVOLUTION.fullmatch(name) else tensor
         for name, tensor in found.items()

@@ -59,7 +59,11 @@ class Teacher(nn.Module):
         self.model = MODELS.build(dict(self.config, type='PromptedCLIP', classes=list(classes)))
         if checkpoint is not None:
             # through the door of all checkpoints, see mmdpt.engine.checkpoint
-            load_checkpoint(self.model, f'mmdpt:{checkpoint}', map_location='cpu', strict=True)
+            try:
+                load_checkpoint(self.model, f'mmdpt:{checkpoint}', map_location='cpu', strict=True)
+            except ValueError as error:
+                told = str(error).replace('model.transfer', 'model.teacher.model.transfer')
+                raise ValueError(f'The teacher {checkpoint!r}: {told}') from error
         self.requires_grad_(False).train(False)
         self._text: torch.Tensor | None = None
         self._kept: torch.Tensor | None = None  # logits of all training images, (N, C)

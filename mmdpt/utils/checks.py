@@ -18,6 +18,14 @@ def check_weight(name: str, value: float) -> None:
         raise ValueError(f'{name} must be a number of at least 0, but is {value!r}.')
 
 
+def check_weights(name: str, values: Any) -> None:
+    """Raise ValueError unless values are a list of weights, one at least."""
+    if not isinstance(values, (list, tuple)) or not values:
+        raise ValueError(f'{name} must be a list such as [0.1, 1.0], but is {values!r}.')
+    for value in values:
+        check_weight(name, value)
+
+
 def check_least(name: str, value: Any, least: int) -> None:
     """Raise unless a value, perhaps NumPy's, is a whole number of at least ``least``.
 

@@ -41,6 +41,7 @@ class APEHead(CacheHead):
 
     saved_buffers = ('channels', 'labels', 'alpha', 'beta', 'gamma')
     method = 'APE'
+    axes = 3
 
     def __init__(
         self,

@@ -37,12 +37,14 @@ class SimilarityHead(Part, ClsHead):
             :class:`Part`.
         takes_soft_labels (bool): Whether its loss is defined for the mixed
             labels of batch augmentations.
+        reads_labels (bool): Whether it learns from labels.
         skips_classes (bool): Whether its :meth:`chooser` leaves out classes.
         second_loss (str, optional): Name of a loss that is not added to the
             others but handed to the optimizer's wrapper as well.
     """
 
     takes_soft_labels = True
+    reads_labels = True
     skips_classes = False
     second_loss: str | None = None
 

@@ -10,7 +10,7 @@ from mmdpt.utils.checks import check_count, check_weight
 from mmdpt.utils.values import Many
 
 from ..part import ModelInfo
-from .feature_space import FeatureHead, FeatureSpace, Found, best
+from .feature_space import FeatureHead, FeatureSpace, Found, best, check_grid
 
 
 class CacheHead(FeatureHead):
@@ -29,6 +29,7 @@ class CacheHead(FeatureHead):
     """
 
     method = ''
+    axes = 0  # of the grid that ``search`` tries
 
     def __init__(self, about: ModelInfo, num_keys: Many, **kwargs):
         super().__init__(about, **kwargs)
@@ -59,6 +60,18 @@ class CacheHead(FeatureHead):
             f'labelled images of the {len(old)} old ones. Fill a new one.'
         )
 
+    def check(self, images: int, views: int, fit: dict, search: dict) -> None:
+        self.check_room(images)
+        check_grid(search, self.axes)
+
+    def check_room(self, images: int) -> None:
+        """Raise ValueError if the cache has room for another number of images."""
+        if images != self.num_keys:
+            raise ValueError(
+                f'{type(self).__name__} has room for {self.num_keys} images, but the training set '
+                f'has {images}: set model.head.num_keys={images}.'
+            )
+
     @torch.no_grad()
     def fit(self, space: FeatureSpace) -> None:
         """Fill the cache with the views' mean features.
@@ -68,10 +81,6 @@ class CacheHead(FeatureHead):
         """
         match, labels = space.support
         views = match.image.view(space.views, -1, match.image.shape[1])
-        if views.shape[1] != self.num_keys:
-            raise ValueError(
-                f'{type(self).__name__} has room for {self.num_keys} images, but the training set '
-                f'has {views.shape[1]}: set model.head.num_keys={views.shape[1]}.'
-            )
+        self.check_room(views.shape[1])
         self.keys.copy_(F.normalize(views.mean(0), dim=-1))
         self.labels.copy_(labels[: self.num_keys])

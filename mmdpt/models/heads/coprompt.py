@@ -67,7 +67,8 @@ class CoPromptHead(TermsHead):
             not those of the classes.
     """
 
-    requires = frozenset({'second_image', 'text_prompt', 'shared_text'})
+    keeps = frozenset({'sentences'})
+    requires = frozenset({'second_image', 'text_prompt', 'shared_text'}) | keeps
     takes_soft_labels = False
 
     def __init__(
@@ -126,11 +127,6 @@ class CoPromptHead(TermsHead):
     def terms(self, match, target):
         if target.dim() > 1:
             self.check_soft_labels()
-        if not self.sentences:
-            raise ValueError(
-                'CoPromptHead trains with sentences per class: set model.head.sentences to a .json '
-                'or .csv file.'
-            )
         text, image = self.text_adapter(match.text), self.image_adapter(match.image)
         pairs = dict(
             text=(text, self.sentence_features()[self.draw()].to(text)),

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import torch
 
+from mmdpt.utils.checks import check_least, check_weights
+
 from .base import SimilarityHead
 from .match import Match
 
@@ -64,6 +66,23 @@ class FeatureHead(SimilarityHead):
         """Take from the support set what needs no optimizer."""
         raise NotImplementedError
 
+    def check(self, images: int, views: int, fit: dict, search: dict) -> None:
+        """Refuse what cannot work, before any image is looked at.
+
+        Args:
+            images (int): Number of training images.
+            views (int): V, for ``fit``.
+            fit (dict): Options of ``fit``; they have the right names.
+            search (dict): Options of ``search``, likewise.
+
+        Raises:
+            ValueError: If a value is out of range, or does not go with the others.
+        """
+
+    def chooses(self, fit: dict) -> bool:
+        """Whether ``fit`` with these options asks for validation images."""
+        return False
+
     def search(self, val: Labelled, **options: Any) -> Found:
         """Choose settings on validation images, and use them."""
         raise ValueError(
@@ -80,6 +99,16 @@ class FeatureHead(SimilarityHead):
     def order(self, rows: int, generator: torch.Generator) -> torch.Tensor:
         """Rows of the pool in the order of an epoch."""
         return torch.randperm(rows, generator=generator)
+
+
+def check_grid(search: dict, axes: int) -> None:
+    """Raise unless the options of a search over a grid are in range."""
+    for name, values in search.items():
+        check_weights(f'train_cfg.search.{name}', values)
+        if len(values) != axes:
+            raise ValueError(f'train_cfg.search.{name} must have {axes} values, not {len(values)}.')
+    for count in search.get('steps', ()):
+        check_least('train_cfg.search.steps', count, 1)
 
 
 def percent(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from mmdpt.utils.checks import check_count, check_weight
+from mmdpt.utils.checks import check_count, check_weight, check_weights
 from mmdpt.utils.values import Many
 
 from ..part import ModelInfo
@@ -17,6 +17,10 @@ from .feature_space import FeatureHead, FeatureSpace, Found, Labelled, best, cla
 from .match import Match, similarity
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
+SINGLE = (
+    'GDA needs differences within a class, and each class has a single feature: give it more '
+    'photos, or more views of them (train_cfg.views)'
+)
 
 
 @MODELS.register_module()
@@ -96,6 +100,20 @@ class GDAHead(FeatureHead):
         """The Gaussians' logits, before alpha, (B, C)."""
         return F.linear(F.normalize(match.image, dim=-1), self.weight, self.bias)
 
+    def check(self, images: int, views: int, fit: dict, search: dict) -> None:
+        check_weights('train_cfg.search.alphas', search.get('alphas', ALPHAS))
+        self.check_room(images * views)
+        if images * views <= len(self.bias):
+            raise ValueError(SINGLE)
+
+    def check_room(self, rows: int) -> None:
+        """Raise ValueError if the features cannot be kept."""
+        if len(self.support) not in (0, rows):
+            raise ValueError(
+                f'GDAHead has room for {len(self.support)} features, but the training set has '
+                f'{rows}: set model.head.num_support={rows}.'
+            )
+
     @torch.no_grad()
     def fit(self, space: FeatureSpace) -> None:
         """Estimate means and precision.
@@ -106,11 +124,7 @@ class GDAHead(FeatureHead):
         """
         match, labels = space.support
         rows = F.normalize(match.image, dim=-1)
-        if len(self.support) not in (0, len(rows)):
-            raise ValueError(
-                f'GDAHead has room for {len(self.support)} features, but the training set has '
-                f'{len(rows)}: set model.head.num_support={len(rows)}.'
-            )
+        self.check_room(len(rows))
         if len(self.support):
             self.support.copy_(rows)
         self.take(*self.estimate(rows, labels))
@@ -175,10 +189,7 @@ def shrunk_precision(centred: torch.Tensor) -> torch.Tensor:
     count, size = centred.shape
     scatter = centred.t() @ centred
     if not scatter.trace() > 0:
-        raise ValueError(
-            'GDA needs differences within a class, and each class has a single feature: give it '
-            'more photos, or more views of them (train_cfg.views)'
-        )
+        raise ValueError(SINGLE)
     shrinkage = scatter.trace() / (count - 1)
     return size * torch.linalg.inv(scatter + shrinkage * torch.eye(size).to(scatter))
 

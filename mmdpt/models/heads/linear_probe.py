@@ -8,6 +8,8 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
+from mmdpt.utils.checks import check_least, check_weight
+
 from ..part import ModelInfo
 from .feature_space import FeatureHead, FeatureSpace, Found, Labelled
 from .logistic import fit_logistic, search_linear_probe
@@ -40,6 +42,14 @@ class LinearProbeHead(FeatureHead):
 
     def forward(self, match: Match) -> torch.Tensor:
         return F.linear(match.image, self.weight, self.bias)
+
+    def check(self, images: int, views: int, fit: dict, search: dict) -> None:
+        check_least('train_cfg.fit.rounds', fit.get('rounds', 1), 1)
+        if fit.get('c') is not None:
+            check_weight('train_cfg.fit.c', fit['c'])
+
+    def chooses(self, fit: dict) -> bool:
+        return fit.get('c') is None
 
     def fit(self, space: FeatureSpace, rounds: int = 8, c: float | None = None) -> Found | None:
         """Fit it, and choose C on the validation images.

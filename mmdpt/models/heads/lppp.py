@@ -7,7 +7,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from mmdpt.utils.checks import check_least
+from mmdpt.utils.checks import check_least, check_weight
 
 from ..part import ModelInfo
 from .feature_space import FeatureHead, FeatureSpace, Found, Labelled, class_sums, percent
@@ -44,6 +44,14 @@ class LPPPHead(FeatureHead):
         image, cosines = parts(match)
         return F.linear(image, self.weight, self.bias) + self.alpha * cosines
 
+    def check(self, images: int, views: int, fit: dict, search: dict) -> None:
+        for name in ('epochs', 'period'):
+            check_least(f'train_cfg.fit.{name}', fit.get(name, 1), 1)
+        check_weight('train_cfg.fit.momentum', fit.get('momentum', 0))
+
+    def chooses(self, fit: dict) -> bool:
+        return True
+
     def fit(
         self, space: FeatureSpace, epochs: int = 300, period: int = 10, momentum: float = 0.9
     ) -> Found:
@@ -59,8 +67,6 @@ class LPPPHead(FeatureHead):
             Found: Accuracy on the validation images after each epoch; the last of the best
             is kept.
         """
-        check_least('epochs', epochs, 1)
-        check_least('period', period, 1)
         val, rates = space.val(), self.start(space.support)
         scores, kept = [], {}
         for _ in self.descend(space.support, rates, epochs, period, momentum):

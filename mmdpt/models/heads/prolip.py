@@ -8,7 +8,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from mmpretrain.registry import MODELS
 
-from mmdpt.utils.checks import check_least, check_weight
+from mmdpt.utils.checks import check_least, check_weights
 
 from ..part import ModelInfo
 from .feature_space import FeatureHead, FeatureSpace, Found, best, percent
@@ -48,6 +48,15 @@ class ProLIPHead(FeatureHead):
         image = match.pooled.to(self.proj.dtype) @ self.proj
         return similarity(image, match.text, match.scale)
 
+    def check(self, images: int, views: int, fit: dict, search: dict) -> None:
+        check_least('train_cfg.fit.epochs', fit.get('epochs', 1), 1)
+        check_weights('train_cfg.fit.lr', _listed(fit.get('lr', 1)))
+        penalties = [lambda_of(p, 1) for p in _listed(fit.get('penalty', 1))]
+        check_weights('train_cfg.fit.penalty', penalties)
+
+    def chooses(self, fit: dict) -> bool:
+        return any(len(_listed(fit.get(name))) > 1 for name in ('lr', 'penalty'))
+
     def fit(
         self, space: FeatureSpace, epochs: int = 300, lr: Choice = 1e-3, penalty: Choice = '1/shots'
     ) -> Found | None:
@@ -67,12 +76,9 @@ class ProLIPHead(FeatureHead):
         Raises:
             ValueError: If a value is out of range.
         """
-        check_least('epochs', epochs, 1)
         classes, images = len(space.support.match.text), len(space.support.labels) / space.views
         rates = _listed(lr)
         penalties = [lambda_of(p, images / classes) for p in _listed(penalty)]
-        for value in (*rates, *penalties):
-            check_weight('lr and penalty', value)
         found, setting = None, (rates[0], penalties[0])
         if len(rates) * len(penalties) > 1:
             val, scores = space.val(), []

@@ -39,6 +39,7 @@ class PromptKDHead(TermsHead):
     """
 
     requires = keeps = frozenset(('teacher',))
+    reads_labels = False
     saved_buffers = ('text',)
 
     def __init__(

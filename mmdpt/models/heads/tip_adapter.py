@@ -36,6 +36,7 @@ class TipAdapterHead(CacheHead):
 
     saved_buffers = ('labels', 'alpha', 'beta')
     method = 'Tip-Adapter'
+    axes = 2
 
     def __init__(
         self, about: ModelInfo, num_keys: Many, alpha: float = 1.0, beta: float = 1.0, **kwargs
