@@ -11,6 +11,7 @@ from helpers.made_up_runs import write_run
 from helpers.tools import refused, tool
 from PIL import Image
 
+from mmdpt.cli import test_protocol
 from mmdpt.evaluation import metrics
 from mmdpt.evaluation.predictions import TESTED, Predictions
 from mmdpt.evaluation.protocols import predictions_file
@@ -66,6 +67,14 @@ def test_base_to_new_keeps_both_halves(trained, capsys):
     assert not set(found['base'].images) & set(found['new'].images)
     off = ('--cfg-options', 'default_hooks.report.predictions=False')
     assert not measured(trained, 'base-to-new', *off)[1]
+
+
+def test_other_classes_come_first(trained, monkeypatch):
+    """A method that refuses them says so before the own ones are tested."""
+    seen = []
+    monkeypatch.setattr(test_protocol, 'test', lambda c, title, *a: seen.append(title) or 50.0)
+    results = measured(trained, 'base-to-new')[0]
+    assert seen == ['new', 'base'] and list(results['accuracy']) == ['base', 'new']
 
 
 def test_the_config_of_the_training_stays(trained):

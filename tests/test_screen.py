@@ -89,6 +89,19 @@ def test_test_again_shows_the_figures(piped, capsys, tmp_path):
     assert learnt.removeprefix('  learnt: ') in capsys.readouterr().out.splitlines()
 
 
+def test_a_test_prints_its_figures_alone(piped, capsys, tmp_path):
+    """With the config that ships, too; all the rest is in the log file."""
+    given = SHORT[0], piped[0] / 'epoch_23.pth', '--work-dir', tmp_path
+    options = '--cfg-options', 'test_dataloader.dataset.indices=60'
+    tool('test', *given, *options)
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) <= 5 and any(line.startswith('accuracy/top1 ') for line in shown)
+    (log,) = tmp_path.glob('*/*.log')
+    assert 'Config:' in log.read_text() and 'accuracy/top1' in log.read_text()
+    tool('test', *given, '--verbose', *options)
+    assert 'Config:' in capsys.readouterr().out
+
+
 def test_no_step_no_warning(capsys, tmp_path):
     """GDA takes no step: there is neither a warm-up to warn of, nor a rate to schedule."""
     few = [*SHORT[3:], 'train_cfg.views=2', f'test_cfg.cache_dir={tmp_path}/features']

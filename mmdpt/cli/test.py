@@ -24,7 +24,7 @@ from ..engine.cli import (
     set_loader_defaults,
 )
 from ..engine.collect_predictions import collect_predictions
-from ..engine.screen import is_quiet
+from ..engine.screen import hide_noise, is_quiet, leave_log_to_file
 from ..models.learnt_state import check_tensors
 from ..sweep.named import named_config
 from ..utils.files import replacing, write_atomically, write_text
@@ -61,6 +61,7 @@ def configure(args):
     if not args.work_dir:
         # the Runner leaves its config in there: not over that of the training
         cfg.work_dir = osp.join(cfg.work_dir, 'test')
+    leave_log_to_file(cfg, not args.verbose)
     cfg.resume, cfg.load_from = False, args.checkpoint and for_runner(args.checkpoint)
     if args.amp:
         cfg.test_cfg.fp16 = True
@@ -148,6 +149,8 @@ def check_complete(model, found):
 def main(argv: list[str] | None = None) -> None:
     """Tests."""
     args = parse_args(argv)
+    if not args.verbose:
+        hide_noise()
     with friendly_errors(args.debug):
         item = what_to_write(args)
         cfg = configure(args)

@@ -14,6 +14,7 @@ from ..engine.cli import friendly_errors, load_config, merge_options, set_loader
 from ..engine.entry import read_entry
 from ..engine.prediction_files import ListFiles, named_checkpoint
 from ..engine.provenance import now, package_commit, versions
+from ..engine.screen import hide_noise, leave_log_to_file
 from ..evaluation.protocols import HALVES, check_training, predictions_file, summary, targets
 from ..sweep.named import named_config
 from ..utils.files import is_stream, write_json
@@ -121,6 +122,7 @@ def run(args):
     if not args.work_dir:
         # the Runner leaves its config in there: not over that of the training
         cfg.work_dir = osp.join(cfg.work_dir, 'test')
+    leave_log_to_file(cfg, not args.verbose)
     cfg.resume, cfg.load_from = False, for_runner(args.checkpoint)
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))
     merge_options(cfg, args.cfg_options)
@@ -145,7 +147,9 @@ def run(args):
         path=args.checkpoint, sha256=named_checkpoint(dict(path=args.checkpoint))['sha256']
     )
     files = ListFiles(path, training, keeps)
-    accuracies = {title: test(cfg, title, change, files) for title, change in parts.items()}
+    # the last one first: a method that refuses other classes than its own says so at once
+    found = {title: test(cfg, title, parts[title], files) for title in reversed(parts)}
+    accuracies = {title: found[title] for title in parts}
     accuracies.update(more(cfg, args, files) if more else {})
     if is_main_process():
         tell(args, accuracies, files, commit)
@@ -174,11 +178,13 @@ def tell(args, accuracies, files, commit):
         print(f'warning: {reason}', file=sys.stderr)
     if files.written:
         folder = osp.dirname(files.results) or '.'
-        print(f'  predictions: {", ".join(files.written)} in {folder}')
+        print(f'  predictions: {", ".join(sorted(files.written))} in {folder}')
 
 
 def main(argv: list[str] | None = None) -> None:
     """Tests."""
     args = parse_args(argv)
+    if not args.verbose:
+        hide_noise()
     with friendly_errors(args.debug):
         run(args)

@@ -21,7 +21,7 @@ from ..engine.cli import (
 )
 from ..engine.interrupts import train_or_stop
 from ..engine.launch import place
-from ..engine.screen import hide_noise
+from ..engine.screen import hide_noise, leave_log_to_file
 from ..sweep.named import named_config
 from ..utils.locks import lock_work_dir
 from .arguments.train import parse_args
@@ -63,13 +63,6 @@ def configure(args):
         read_checkpoint(cfg.load_from)
         cfg.load_from = for_runner(cfg.load_from)
     return cfg
-
-
-def leave_log_to_file(cfg, quiet):
-    """Say whether the screen shows the progress only; stock hooks of MMEngine show all."""
-    hook = (cfg.get('default_hooks') or {}).get('logger') or {}
-    if hook.get('type') == 'MainProcessLoggerHook':
-        hook.quiet = quiet
 
 
 def use_amp(cfg):

@@ -75,6 +75,13 @@ def is_quiet(cfg: Config) -> bool:
     return bool(((cfg.get('default_hooks') or {}).get('logger') or {}).get('quiet'))
 
 
+def leave_log_to_file(cfg: Config, quiet: bool) -> None:
+    """Say whether the screen shows the progress only; stock hooks of MMEngine show all."""
+    hook = (cfg.get('default_hooks') or {}).get('logger') or {}
+    if hook.get('type') == 'MainProcessLoggerHook':
+        hook['quiet'] = quiet
+
+
 def quieten(logger: logging.Logger) -> None:
     """Let a logger show on the screen what is worth showing; its file gets all, as before."""
     for handler in [h for h in logger.handlers if type(h) is logging.StreamHandler]:

@@ -50,6 +50,10 @@ INTERVALS: dict[str, Any] = dict(
     action='store_true',
     help="show half of the mean's 95 %% interval over the seeds instead of the deviation",
 )
+VERBOSE: dict[str, Any] = dict(
+    action='store_true',
+    help='show all of the log on the screen: config, environment, hooks, each epoch',
+)
 UNSEALED: dict[str, Any] = dict(
     action='store_true', help='take results without a checksum, too, as mmdpt 0.1 wrote them'
 )

@@ -8,7 +8,7 @@ import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import Parser, add_common_arguments
+from .common import VERBOSE, Parser, add_common_arguments
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -28,6 +28,7 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='what to write to --out; by default metrics for .json, predictions for .pkl',
     )
     parser.add_argument('--overwrite', **OVERWRITE)
+    parser.add_argument('--verbose', **VERBOSE)
     parser.add_argument('--amp', action='store_true', help='test with mixed precision')
     parser.add_argument(
         '--tta',

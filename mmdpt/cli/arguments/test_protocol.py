@@ -18,7 +18,7 @@ import argparse
 
 from mmdpt.utils.outputs import OVERWRITE
 
-from .common import add_common_arguments, described_parser
+from .common import VERBOSE, add_common_arguments, described_parser
 
 PROTOCOLS = (  # of mmdpt.evaluation
     'base-to-new',
@@ -53,5 +53,6 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         '--json', metavar='FILE', help='write the figures here instead of beside the checkpoint'
     )
     parser.add_argument('--overwrite', **OVERWRITE)
+    parser.add_argument('--verbose', **VERBOSE)
     add_common_arguments(parser)
     return parser.parse_args(argv)

@@ -5,7 +5,7 @@ The options are those of MMPretrain's tools/train.py, and --seed.
 
 import argparse
 
-from .common import Parser, add_common_arguments
+from .common import VERBOSE, Parser, add_common_arguments
 
 
 def parse_args(argv: list[str] | None) -> argparse.Namespace:
@@ -40,9 +40,5 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         action='store_true',
         help='start the loading processes again in each epoch',
     )
-    parser.add_argument(
-        '--verbose',
-        action='store_true',
-        help='show all of the log on the screen: config, environment, hooks, each epoch',
-    )
+    parser.add_argument('--verbose', **VERBOSE)
     return parser.parse_args(argv)
