@@ -34,7 +34,8 @@ def learner(checkpoint):
     teacher = dict(TINY, text_prompt=dict(type='CoOp', num_tokens=4))
     del teacher['type'], teacher['templates']
     given = dict(model=teacher, checkpoint=str(checkpoint))
-    return MODELS.build(dict(TINY, classes=NAMES, text_prompt=dict(type='CoOp'), teacher=given))
+    student = dict(head=dict(type='PromptKDHead', size=128), visual_prompt=dict(type='VPT'))
+    return MODELS.build(dict(TINY, classes=NAMES, teacher=given, **student))
 
 
 def test_a_teacher_from_a_file_and_from_a_folder():

@@ -61,7 +61,7 @@ def test_identity_travels(load):
         (CLASSES[::-1], "class 0 is 'cat' in the checkpoint and 'ox'"),
         (
             CLASSES[:3],
-            "4 classes and the model has 3; class 3 is 'ox' in the checkpoint and 'none'",
+            "4 classes and the model has 3; class 3 is 'ox' in the checkpoint and missing",
         ),
     ],
 )

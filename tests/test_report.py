@@ -103,5 +103,5 @@ def test_no_tuning_on_test_images():
 
     val, test = (DigitsDataset(split=s, shots=2, lazy_init=False) for s in ('val', 'test'))
     check_apart(val, test)
-    with pytest.raises(ValueError, match='tuned on the test images'):
+    with pytest.raises(ValueError, match='chosen on the test images'):
         check_apart(test, test)

@@ -63,7 +63,7 @@ class Teacher(nn.Module):
                 load_checkpoint(self.model, f'mmdpt:{checkpoint}', map_location='cpu', strict=True)
             except ValueError as error:
                 told = str(error).replace('model.transfer', 'model.teacher.model.transfer')
-                raise ValueError(f'The teacher {checkpoint!r}: {told}') from error
+                raise type(error)(f'The teacher {checkpoint!r}: {told}') from error
         self.requires_grad_(False).train(False)
         self._text: torch.Tensor | None = None
         self._kept: torch.Tensor | None = None  # logits of all training images, (N, C)
