@@ -29,8 +29,25 @@ def grid(
 def test_every_method_is_known():
     files = {p.stem for p in (CONFIGS / '_base_/methods').glob('*.py')}
     assert files == {*METHODS, *EVALUATION_ONLY, *UNLABELLED} == set(TITLES)
-    with pytest.raises(ValueError, match='promptkd learns from images without labels'):
-        leaf('promptkd', 'vitb16', 'eurosat', 4)
+
+
+@pytest.mark.parametrize('dataset, weight', [('dtd', 200.0), ('imagenet', 1000.0)])
+def test_images_without_labels_have_no_shots(dataset, weight, tmp_path):
+    (run,) = grid(tmp_path, ['promptkd'], datasets=[dataset], shots=(1, 16))
+    assert run.name == f'promptkd_vitb16_{dataset}_seed1'
+    train, model = run.content['train_dataloader']['dataset'], run.content['model']
+    assert train['shots'] is None and train['unlabelled'] is True
+    assert model['head']['weight'] == weight and model['head']['size'] == 768
+    assert model['teacher']['model']['arch'] == 'ViT-L-14-quickgelu'
+    with pytest.raises(ValueError, match='not drawn by shots: its config is promptkd_vitb16_dtd'):
+        leaf('promptkd', 'vitb16', 'dtd', 4)
+    # the file that ships is what is composed
+    (tmp_path / 'own.py').write_text(leaf('promptkd', 'vitb16', 'eurosat', None, str(CONFIGS)))
+    composed, shipped = (
+        Config.fromfile(f).to_dict()
+        for f in (tmp_path / 'own.py', CONFIGS / 'promptkd/promptkd_vitb16_eurosat.py')
+    )
+    assert composed == shipped
 
 
 def test_grid_takes_files_and_composes_the_rest(tmp_path):

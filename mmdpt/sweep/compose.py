@@ -87,7 +87,7 @@ def notes(method, dataset, shots):
 def stem(method, arch, dataset, shots=None):
     """Name of the config file, without its ending."""
     name = f'{method}_{arch}_{dataset}'
-    without = method in EVALUATION_ONLY or (dataset == OWN and shots is None)
+    without = method in (*EVALUATION_ONLY, *UNLABELLED) or (dataset == OWN and shots is None)
     return name if without else f'{name}_{shots}shot'
 
 
@@ -110,7 +110,7 @@ def leaf(method, arch, dataset, shots=None, base='..', command=None):
         arch (str): A key of ``ARCHS``, or 'tiny' for your own photos.
         dataset (str): A file of ``_base_/datasets``.
         shots (int, optional): Training images per class; None for methods that
-            learn nothing, and for all of your own photos.
+            learn nothing or read no label, and for all of your own photos.
         base (str): Where ``_base_`` is, seen from the file.
         command (str, optional): The command of the docstring.
 
@@ -120,7 +120,12 @@ def leaf(method, arch, dataset, shots=None, base='..', command=None):
     """
     learns = method not in EVALUATION_ONLY
     check_names(method, arch, dataset)
-    every = dataset == OWN and shots is None
+    if method in UNLABELLED and shots is not None:
+        raise ValueError(
+            f'{method} learns from images without labels, which are not drawn by shots: '
+            f'its config is {stem(method, arch, dataset)}'
+        )
+    every = method in UNLABELLED or (dataset == OWN and shots is None)
     if learns and not every and not (isinstance(shots, int) and shots > 0):
         raise ValueError(
             f'{method} is trained, so it needs a positive number of shots, got {shots!r}: '
@@ -173,7 +178,7 @@ def _code(value):
 def choices() -> list[tuple[str, list[str]]]:
     """What can be composed: option of the command line, names."""
     return [
-        ('--methods', [*METHODS, *EVALUATION_ONLY]),
+        ('--methods', [*METHODS, *UNLABELLED, *EVALUATION_ONLY]),
         ('--archs', [*ARCHS, tiny.ARCH]),
         ('--datasets', [*TITLED]),
     ]
@@ -181,11 +186,6 @@ def choices() -> list[tuple[str, list[str]]]:
 
 def check_names(method, arch, dataset):
     """Raise ValueError unless the three can be composed."""
-    if method in UNLABELLED and dataset != OWN:
-        raise ValueError(
-            f'{method} learns from images without labels, which are not drawn by shots: name its '
-            'config file in the plan instead of composing one'
-        )
     _check('method', method, TITLES)
     _check('architecture', arch, [*ARCHS, tiny.ARCH])
     _check('dataset', dataset, TITLED)

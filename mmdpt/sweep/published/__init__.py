@@ -5,11 +5,11 @@ nothing, the choice is ours and the config says so. One module per family of
 methods, each with its functions in ``METHODS``.
 """
 
-from . import coupled, features, mmrl, own, prompts, tcp, tuning
+from . import coupled, features, mmrl, own, prompts, tcp, tuning, unlabelled
 from .settings import Settings
 
 EVALUATION_ONLY = ('zeroshot', 'zeroshot_ensemble', 'zeroshot_ensemble80')  # nothing to train
-UNLABELLED = ('promptkd',)  # learns from images without labels, so there are no shots
+UNLABELLED = tuple(unlabelled.METHODS)
 
 OWN = 'custom'  # the file of _base_/datasets for your own photos
 
@@ -26,8 +26,8 @@ def settings(method: str, dataset: str, shots: int | None) -> Settings:
     Raises:
         ValueError: If nothing is known about the method.
     """
-    if dataset == OWN and method in UNLABELLED:
-        return own.promptkd()
+    if method in UNLABELLED:
+        return unlabelled.METHODS[method](dataset)
     if method not in METHODS:
         raise ValueError(
             f"no epochs are known for the method '{method}': known are "

@@ -11,17 +11,6 @@ OUR_NOTE = ' As for Caltech101, whose photos are of things, too: our choice.'
 CACHED = ('tip_adapter', 'tip_adapter_f', 'ape')
 
 
-def promptkd() -> Settings:
-    """PromptKD's, which reads no label and so has no shots."""
-    teacher = dict(
-        model=dict(arch='ViT-L-14-quickgelu', pretrained='openai', transfer=False), checkpoint=None
-    )
-    notes = ' The teacher is frozen CLIP; see promptkd_vitb16_eurosat.py for a trained one.'
-    return Settings(
-        20, "the authors' setting", notes, 8, model=dict(teacher=teacher), data=', unlabelled=True'
-    )
-
-
 def own(found: Settings, method: str) -> Settings:
     """The settings for Caltech101 as those of photos of which only their owner knows.
 
