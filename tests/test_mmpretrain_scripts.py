@@ -80,20 +80,17 @@ def test_no_gradient_no_map():
         with_gradients(None)(GradCAM(), 'images')
 
 
-@pytest.mark.slow
 def test_print_config(capsys):
     run('print_config', [leaf('dpt'), '--cfg-options', 'train_cfg.max_epochs=7'])
     shown = capsys.readouterr().out
     assert 'max_epochs=7' in shown and "benchmark='Digits'" in shown  # handed on
 
 
-@pytest.mark.slow
 def test_get_flops(capsys):
     run('get_flops', [leaf('dpt'), '--shape', '32'])
     assert 'Input shape: (3, 32, 32)\nFlops: ' in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_confusion_matrix(trained, tmp_path):
     for source in ('epoch_2.pth', 'predictions.pkl'):
         run(
@@ -114,13 +111,11 @@ def test_confusion_matrix(trained, tmp_path):
         (tmp_path / 'matrix.png').unlink()
 
 
-@pytest.mark.slow
 def test_eval_metric(trained, capsys):
     run('eval_metric', [str(trained / 'predictions.pkl'), '--metric', 'type=Accuracy', 'topk=1,5'])
     assert 'accuracy/top5' in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_analyze_logs(trained, tmp_path, capsys):
     log = str(next(trained.glob('*/vis_data/scalars.json')))
     run(
@@ -132,7 +127,6 @@ def test_analyze_logs(trained, tmp_path, capsys):
     assert 'average iter time' in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_browse_dataset(tmp_path):
     run(
         'browse_dataset',
@@ -141,7 +135,6 @@ def test_browse_dataset(tmp_path):
     assert len(list(tmp_path.glob('*.png'))) == 2
 
 
-@pytest.mark.slow
 def test_vis_scheduler(tmp_path):
     run(
         'vis_scheduler',
@@ -157,7 +150,6 @@ def test_vis_scheduler(tmp_path):
     assert osp.getsize(tmp_path / 'rate.png') > 1000
 
 
-@pytest.mark.slow
 def test_vis_tsne(trained, tmp_path):
     run(
         'vis_tsne',
@@ -180,7 +172,6 @@ def test_vis_tsne(trained, tmp_path):
     assert len(np.load(features)) == 50 and features.with_suffix('.png').is_file()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     'method, cam',
     [('dpt', 'GradCAM'), ('dpt', 'LayerCAM'), ('dpt', 'EigenCAM'), ('coop', 'EigenCAM')],
@@ -215,7 +206,6 @@ def test_vis_cam(trained, tmp_path, method, cam):
         assert (mmcv.imread(str(out)) != second).any()
 
 
-@pytest.mark.slow
 def test_gradient_maps_of_a_frozen_tower_are_refused(tmp_path):
     pytest.importorskip('pytorch_grad_cam', reason='pip install --no-deps grad-cam ttach')
     train(short_config('coop', tmp_path, epochs=1))
@@ -237,7 +227,6 @@ def test_gradient_maps_of_a_frozen_tower_are_refused(tmp_path):
         )
 
 
-@pytest.mark.slow
 def test_analyze_results_on_files(tmp_path):
     """Photos in folders; the digits themselves are not files."""
     for i in range(60):
@@ -270,7 +259,6 @@ def test_analyze_results_on_files(tmp_path):
     assert (tmp_path / 'matrix.png').is_file()
 
 
-@pytest.mark.slow
 def test_publish_model(trained, tmp_path):
     """The published file is safe to load, without the optimizer, and tests the same."""
     run('publish_model', [str(trained / 'epoch_2.pth'), str(tmp_path / 'dpt.pth')])
@@ -294,7 +282,6 @@ def test_publish_model(trained, tmp_path):
     assert one == other
 
 
-@pytest.mark.slow
 def test_kfold(tmp_path):
     run(
         'kfold-cross-valid',
@@ -317,7 +304,6 @@ def test_kfold(tmp_path):
     assert 'Cross-validation: [1/2]' in log and (tmp_path / 'fold0' / 'epoch_1.pth').is_file()
 
 
-@pytest.mark.slow
 def test_verify_dataset_cannot(tmp_path):
     """It looks for LoadImageFromFile only; tools/check_dataset.py is for ours."""
     with pytest.raises(AssertionError, match='load image from files'):

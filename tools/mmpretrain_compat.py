@@ -48,12 +48,19 @@ def shared_datasets():
     """Configs whose ``dataset`` has been handed on, as our Runner does."""
     from mmengine.config import Config
 
-    from .datasets import share_dataset
+    from mmdpt.datasets import share_dataset
 
     stock = Config.fromfile
     return patch.object(
         Config, 'fromfile', lambda *args, **kwargs: share_dataset(stock(*args, **kwargs))
     )
+
+
+def stand_in_model():
+    """The rates are those of a stand-in, which has no parameter that options may name."""
+    from mmdpt.engine.optim import PromptOptimWrapperConstructor
+
+    return patch.object(PromptOptimWrapperConstructor, '_check_keys', lambda self, model: None)
 
 
 def tsne_iterations():
@@ -192,5 +199,6 @@ def token_hooks(stock):
 ADAPTED = dict(
     browse_dataset=[bounding_box, named_images],
     vis_cam=[package_versions, image_tokens_only],
+    vis_scheduler=[stand_in_model],
     vis_tsne=[tsne_iterations],
 )

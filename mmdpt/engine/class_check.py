@@ -102,7 +102,7 @@ def check_labelled(model, dataset) -> None:
     """Raise ValueError if images without labels are for a head that learns from labels."""
     head = getattr(model, 'head', None)
     without = any(getattr(inner, 'unlabelled', False) for inner in inner_datasets(dataset))
-    if without and getattr(head, 'reads_labels', True):
+    if without and head is not None and getattr(head, 'reads_labels', True):
         raise ValueError(
             f'{type(head).__name__} learns from labels, and unlabelled leaves them out: take it '
             'out of train_dataloader.dataset, or train PromptKD.'
