@@ -78,6 +78,8 @@ def test_files(method, tmp_path):
 @pytest.mark.parametrize('tower', set(TOWERS) - {'small'})
 @pytest.mark.parametrize('method', EXPORTED)
 def test_towers(method, tower, tmp_path):
+    if tower == 'resnet' and method == 'prolip':
+        pytest.skip('a ResNet has no last projection')
     if tower == 'resnet' and method != 'zeroshot' and not leaves_the_image_alone(method):
         pytest.skip('a ResNet takes no visual prompts')
     report = export(learnt(method, tower), str(tmp_path / 'model'))

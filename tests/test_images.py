@@ -165,13 +165,12 @@ def test_cut_at_any_length(tmp_path):
             read_image(str(path))
 
 
-@pytest.mark.slow  # wall-clock time
 def test_killed_reader_ends_the_check(tmp_path, monkeypatch):
     from concurrent.futures.process import BrokenProcessPool
 
     from mmdpt.datasets import looks
 
-    monkeypatch.setattr(looks, 'read_image', lambda path: os.kill(os.getpid(), signal.SIGKILL))
+    monkeypatch.setattr(looks, 'read_picture', lambda path: os.kill(os.getpid(), signal.SIGKILL))
     began = time.time()
     with pytest.raises(BrokenProcessPool):
         list(read_all([str(tmp_path / 'x.jpg')], True, 1))
