@@ -12,10 +12,10 @@ from mmdpt.evaluation.intervals import (
     holm,
     letters,
     paired_bootstrap,
-    random_effects,
     resampled,
     wilson,
 )
+from mmdpt.evaluation.random_effects import Prior, mean_squares, prior_of, random_effects
 from mmdpt.results import collect as collect_rows
 from mmdpt.results import find_runs
 from mmdpt.results.cells import spelt
@@ -123,6 +123,36 @@ def test_random_effects_between_its_ends():
     assert half == pytest.approx(norm.ppf(0.975) * error, rel=1e-4)
     assert random_effects(np.zeros((3, 5))) == (1, 0)
     assert random_effects(images) == random_effects(seeds) == (0, 0)
+
+
+def test_what_pairs_say_of_each_other():
+    """As many degrees of freedom as the pairs' variances are alike; the freedom is limited by
+    how many values there are."""
+    rng = np.random.default_rng(1)
+    alike = 4.0 * rng.chisquare(2, 4000) / 2
+    found = prior_of(list(alike), 2, 56)
+    assert found.freedom > 30 and found.square == pytest.approx(4, rel=0.1)
+    # variances that differ like 6 degrees of freedom of a scaled inverse chi-square
+    unlike = alike / 4 * 6 * 3.0 / rng.chisquare(6, 4000)
+    found = prior_of(list(unlike), 2, 56)
+    assert found.freedom == pytest.approx(6, rel=0.25) and found.square == pytest.approx(3, rel=0.1)
+    assert prior_of([1.0], 2, 56) == prior_of([0.0, 0.0, 2.0], 2, 56) == Prior()
+
+
+def test_a_table_says_more_than_its_pairs_do():
+    """Twenty points are told apart by three seeds, once all methods say how far seeds deviate."""
+    rng = np.random.default_rng(2)
+    levels = np.array([0.85, 0.84, 0.83, 0.82, 0.65, 0.64, 0.63, 0.62])[:, None, None]
+    correct = rng.random((8, 3, 600)) < levels + rng.normal(0, 0.02, (8, 3, 1))
+    found = different(correct)
+    assert found[:4, 4:].all() and not found[:4, :4].any() and not found[4:, 4:].any()
+    one = correct[0] * 1.0 - correct[4]
+    own, _ = mean_squares(one)
+    p, half = random_effects(one)
+    sure, narrow = random_effects(one, prior=Prior(14, own))
+    assert sure < p and narrow < half  # the same variance, more certain
+    unsure, wide = random_effects(one, prior=Prior(14, 100 * own))
+    assert unsure > sure and wide > narrow
 
 
 def test_holm():

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmdpt.utils.intervals import LEVEL
 
+from .random_effects import random_effects
+
 DRAWS = 10_000
 AT_ONCE = 256  # draws
 
@@ -139,45 +141,6 @@ def bootstrap_p(mean: float, found: NDArray[np.float64]) -> float:
     """Two-sided p-value of a difference, from those of the draws, (D,)."""
     beyond = int((np.abs(found - mean) >= abs(mean) - 1e-9).sum())
     return (1 + beyond) / (1 + len(found))
-
-
-def random_effects(
-    difference: ArrayLike, level: float = LEVEL, least: float = 0.0
-) -> tuple[float, float]:
-    """Student's t of a mean over seeds and images, both of which are samples.
-
-    Variances are those of a two-way analysis, the degrees of freedom `Hillis's
-    <https://doi.org/10.1002/sim.2532>`_: seeds - 1 where only the seeds matter, and without end
-    where only the images do.
-
-    Args:
-        difference (ArrayLike): (S, N) of S seeds and N images.
-        level (float): Of the interval.
-        least (float): Of the mean square of the seeds, which by chance may be much too small.
-
-    Returns:
-        tuple[float, float]: Two-sided p of the mean, and half of its interval; both 0 with one
-        seed or one image, of which nothing is known.
-    """
-    from scipy.special import stdtr, stdtrit
-
-    d = np.asarray(difference, np.float64)
-    seeds, images = d.shape
-    if min(d.shape) < 2:
-        return 0.0, 0.0
-    mean, of_seeds, of_images = d.mean(), d.mean(axis=1), d.mean(axis=0)
-    rest = d - of_seeds[:, None] - of_images + mean
-    from_seeds = images * of_seeds.var(ddof=1)  # mean squares
-    from_images = seeds * of_images.var(ddof=1)
-    from_both = (rest**2).sum() / ((seeds - 1) * (images - 1))
-    from_seeds = max(from_seeds, from_both, least)
-    total = from_seeds + max(from_images - from_both, 0.0)
-    if total <= 0:
-        return float(mean == 0), 0.0
-    freedom = (seeds - 1) * (total / max(from_seeds, 1e-6 * total)) ** 2
-    error = np.sqrt(total / d.size)
-    p = 2 * stdtr(freedom, -abs(mean) / error)
-    return float(p), float(stdtrit(freedom, (1 + level) / 2) * error)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

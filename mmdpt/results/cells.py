@@ -21,7 +21,7 @@ MARKS = {
 }
 LETTERS = (
     'Letters: methods of one column that share a letter are not distinguishable (paired bootstrap '
-    "and Student's t over images and seeds, Holm over all pairs of the column, 5 %)."
+    'and moderated t over images and seeds, Holm over all pairs of the column, 5 %).'
 )
 
 

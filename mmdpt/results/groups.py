@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..evaluation.intervals import DRAWS, bootstrap_p, holm, letters, random_effects, resampled
+from ..evaluation.intervals import DRAWS, bootstrap_p, holm, letters, resampled
 from ..evaluation.predictions import PREDICTIONS, TESTED, ZERO_SHOT, Predictions
 from ..evaluation.protocols import predictions_file
+from ..evaluation.random_effects import Prior, mean_squares, prior_of, random_effects
 from ..utils.files import sha256_of
 from ..utils.seal import read_plain
 from .cells import Cell, by
@@ -123,16 +124,15 @@ def different(correct: np.ndarray) -> np.ndarray:
     pairs = list(combinations(range(len(correct)), 2))
     # Holm multiplies the least p-value by the pairs
     found = resampled(correct, max(DRAWS, 25 * len(pairs)))
-    of_seeds = correct.mean(axis=2)
-    _, seeds, images = correct.shape
-    # three seeds may be close to each other by chance, but not those of most pairs
-    spread = [np.var(of_seeds[i] - of_seeds[j]) * seeds / max(seeds - 1, 1) for i, j in pairs]
-    usual = images * float(np.median(spread))
-    values = []
-    for i, j in pairs:
-        mean = of_seeds[i].mean() - of_seeds[j].mean()
-        p, _ = random_effects(correct[i].astype(float) - correct[j], least=usual)
-        values.append(max(bootstrap_p(mean, found[:, i] - found[:, j]), p))
+    methods, seeds, _ = correct.shape
+    means, values, prior = correct.mean(axis=(1, 2)), [], Prior()
+    differences = [correct[i].astype(float) - correct[j] for i, j in pairs]
+    if seeds > 1:  # three say little of how far they deviate; those of all pairs, more
+        squares = [mean_squares(one)[0] for one in differences]
+        prior = prior_of(squares, seeds - 1, (methods - 1) * (seeds - 1))
+    for (i, j), one in zip(pairs, differences):
+        p, _ = random_effects(one, prior=prior)
+        values.append(max(bootstrap_p(means[i] - means[j], found[:, i] - found[:, j]), p))
     different = np.zeros((len(correct),) * 2, bool)
     for (i, j), p in zip(pairs, holm(values)):
         different[i, j] = different[j, i] = p < ALPHA
