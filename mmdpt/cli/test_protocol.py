@@ -147,8 +147,9 @@ def run(args):
         path=args.checkpoint, sha256=named_checkpoint(dict(path=args.checkpoint))['sha256']
     )
     files = ListFiles(path, training, keeps)
-    # the last one first: a method that refuses other classes than its own says so at once
-    found = {title: test(cfg, title, parts[title], files) for title in reversed(parts)}
+    # new classes first: a method that refuses them says so at once
+    order = reversed(parts) if args.protocol in HALVES else parts
+    found = {title: test(cfg, title, parts[title], files) for title in order}
     accuracies = {title: found[title] for title in parts}
     accuracies.update(more(cfg, args, files) if more else {})
     if is_main_process():
