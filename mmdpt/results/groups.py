@@ -126,12 +126,11 @@ def different(correct: np.ndarray) -> np.ndarray:
     found = resampled(correct, max(DRAWS, 25 * len(pairs)))
     methods, seeds, _ = correct.shape
     means, values, prior = correct.mean(axis=(1, 2)), [], Prior()
-    differences = [correct[i].astype(float) - correct[j] for i, j in pairs]
     if seeds > 1:  # three say little of how far they deviate; those of all pairs, more
-        squares = [mean_squares(one)[0] for one in differences]
+        squares = [mean_squares(correct[i].astype(float) - correct[j])[0] for i, j in pairs]
         prior = prior_of(squares, seeds - 1, (methods - 1) * (seeds - 1))
-    for (i, j), one in zip(pairs, differences):
-        p, _ = random_effects(one, prior=prior)
+    for i, j in pairs:
+        p, _ = random_effects(correct[i].astype(float) - correct[j], prior=prior)
         values.append(max(bootstrap_p(means[i] - means[j], found[:, i] - found[:, j]), p))
     different = np.zeros((len(correct),) * 2, bool)
     for (i, j), p in zip(pairs, holm(values)):
