@@ -7,7 +7,6 @@ import pytest
 from helpers.twin import CLASSES, weights
 from helpers.twin_check import check_settings
 from helpers.twin_space import OUTPUTS, make, outputs, reference, split
-from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 PETS = ['american_bulldog', 'Egyptian Mau', 'ox']
@@ -192,11 +191,6 @@ CASES = {
 }
 
 
-@pytest.fixture(scope='module')
-def config():
-    return Config.fromfile(ROOT / 'configs/_base_/few_shot.py')
-
-
 @pytest.mark.parametrize('name', OUTPUTS)
 def test_twin_is_the_reference(name):
     """From the inputs of the reference's file it computes all of its other keys."""
@@ -212,8 +206,8 @@ def test_twin_is_the_reference(name):
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_settings_of_the_case_count(name, config, tmp_path):
+def test_settings_of_the_case_count(name, tmp_path):
     reference_name, given, settings = CASES[name]
     names = LAND if reference_name.startswith(('gda', 'ape')) else PETS
     make(tmp_path, reference_name, given, **{'class_names': names, **settings})
-    check_settings(tmp_path, config)
+    check_settings(tmp_path)

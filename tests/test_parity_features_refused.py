@@ -4,17 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.twin_check import with_settings
+from helpers.twin_check import check, with_settings
 from helpers.twin_space import make
-from mmengine.config import Config
-from parity import check_folder
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope='module')
-def config():
-    return Config.fromfile(ROOT / 'configs/_base_/few_shot.py')
 
 
 @pytest.mark.parametrize(
@@ -46,8 +39,8 @@ def config():
         ('transclip_few_shot', dict(start='tip-adapter'), 'nothing here reads: start'),
     ],
 )
-def test_settings_that_we_lack_are_named(case, change, reason, config, tmp_path):
-    result = with_settings(case, change, config, tmp_path)
+def test_settings_that_we_lack_are_named(case, change, reason, tmp_path):
+    result = with_settings(case, change, tmp_path)
     assert result['status'] == 'not implemented' and reason in result['reason']
 
 
@@ -64,11 +57,11 @@ def mixed_up(inputs):
         ('gda', (1, 1, 1), None, 'one feature per class'),
     ],
 )
-def test_inputs_that_we_lack_are_named(case, support, change, reason, config, tmp_path):
+def test_inputs_that_we_lack_are_named(case, support, change, reason, tmp_path):
     given = dict(query=(1, 1, 1), support=support, val=(1, 1, 1), views=1)
     names = ['River', 'Forest', 'Pasture Land']
     make(tmp_path, case, given, change, class_names=names)
-    result = check_folder(tmp_path, config, ['case'])['case']
+    result = check(tmp_path, ['case'])['case']
     assert result['status'] == 'not implemented' and reason in result['reason']
 
 
@@ -83,8 +76,8 @@ def test_inputs_that_we_lack_are_named(case, support, change, reason, config, tm
         ('transclip_few_shot', dict(gamma_list=[0.002, 0.01, 0.02, 0.1])),
     ],
 )
-def test_another_setting_gives_other_numbers(case, change, config, tmp_path):
+def test_another_setting_gives_other_numbers(case, change, tmp_path):
     """Each is read: the file's numbers no longer fit."""
-    result = with_settings(case, change, config, tmp_path)
+    result = with_settings(case, change, tmp_path)
     assert result['status'] == 'failed'
     assert any(not t.get('passed', True) for t in result['tensors'].values())

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.twin_check import check
 from helpers.twin_metrics import classification, harmonic, mcm, mean, ood
-from mmengine.config import Config
-from parity import check_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = ROOT / 'tests/data/golden/metrics.json'
@@ -95,7 +94,7 @@ def content():
 
 def checked(content, folder):
     (folder / 'case.json').write_text(json.dumps(content))
-    return check_folder(folder, Config.fromfile(ROOT / 'configs/_base_/few_shot.py'))['case']
+    return check(folder)['case']
 
 
 def compared(case):

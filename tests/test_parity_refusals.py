@@ -4,16 +4,10 @@ from pathlib import Path
 
 import pytest
 from helpers.twin_check import with_settings
-from mmengine.config import Config
 from parity.parts import lora_blocks
 from parity.settings import NotImplementedCase
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture(scope='module')
-def config():
-    return Config.fromfile(ROOT / 'configs/_base_/few_shot.py')
 
 
 @pytest.mark.parametrize(
@@ -66,8 +60,8 @@ def config():
         ),
     ],
 )
-def test_settings_that_we_lack_are_named(case, change, reason, config, tmp_path):
-    result = with_settings(case, change, config, tmp_path)
+def test_settings_that_we_lack_are_named(case, change, reason, tmp_path):
+    result = with_settings(case, change, tmp_path)
     assert result['status'] == 'not implemented' and reason in result['reason']
 
 
@@ -90,9 +84,9 @@ def test_settings_that_we_lack_are_named(case, change, reason, config, tmp_path)
         ('coprompt', dict(distill='mse')),
     ],
 )
-def test_another_setting_gives_other_numbers(case, change, config, tmp_path):
+def test_another_setting_gives_other_numbers(case, change, tmp_path):
     """Each is read: the file's numbers no longer fit."""
-    result = with_settings(case, change, config, tmp_path)
+    result = with_settings(case, change, tmp_path)
     assert result['status'] == 'failed'
     assert any(not t.get('passed', True) for t in result['tensors'].values())
 

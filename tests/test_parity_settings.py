@@ -12,7 +12,6 @@ from helpers.twin_mmrl import mmrl
 from helpers.twin_prograd import prograd
 from helpers.twin_run import plan
 from helpers.twin_tcp import tcp
-from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = 'a photo of a'
@@ -176,13 +175,8 @@ CASES = {
 }
 
 
-@pytest.fixture(scope='module')
-def config():
-    return Config.fromfile(ROOT / 'configs/_base_/few_shot.py')
-
-
 @pytest.mark.parametrize('name', CASES)
-def test_settings_of_the_case_count(name, config, tmp_path):
+def test_settings_of_the_case_count(name, tmp_path):
     make, *values, options = CASES[name]
     make(tmp_path, *values, **options)
-    check_settings(tmp_path, config)
+    check_settings(tmp_path)

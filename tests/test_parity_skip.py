@@ -7,11 +7,9 @@ import pytest
 import torch
 from helpers import twin_coprompt, twin_skip
 from helpers.twin import GOLDEN
-from helpers.twin_check import check_settings
+from helpers.twin_check import check, check_settings
 from helpers.twin_coprompt import coprompt
 from helpers.twin_skip import skiptuning
-from mmengine.config import Config
-from parity import check_folder
 from parity.compare import compare, judge_changes
 from parity.golden import read_npz
 from parity.skiptuning import loss_by_rounding
@@ -84,11 +82,6 @@ COPROMPT = {
 }
 
 
-@pytest.fixture(scope='module')
-def config():
-    return Config.fromfile(ROOT / 'configs/_base_/few_shot.py')
-
-
 def write(folder, name, **changes):
     """A case of that name."""
     if name in COPROMPT:
@@ -102,15 +95,15 @@ def write(folder, name, **changes):
 
 
 @pytest.mark.parametrize('name', [*SKIPTUNING, *COPROMPT])
-def test_settings_of_the_case_count(name, config, tmp_path):
+def test_settings_of_the_case_count(name, tmp_path):
     write(tmp_path, name)
-    check_settings(tmp_path, config)
+    check_settings(tmp_path)
 
 
 @pytest.mark.parametrize('name', ['slow', 'beyond_both', 'squares'])
-def test_in_single_precision(name, config, tmp_path):
+def test_in_single_precision(name, tmp_path):
     write(tmp_path, name)
-    case = check_folder(tmp_path, config, dtype='float32')['case']
+    case = check(tmp_path, dtype='float32')['case']
     wrong = {k: t for k, t in case['tensors'].items() if not t.get('passed', True)}
     assert case['status'] == 'passed', (case.get('reason'), wrong)
 
@@ -135,9 +128,9 @@ def test_what_a_step_loses_by_rounding():
     assert much == pytest.approx(none**2 / 3e-3, rel=0.05)
 
 
-def test_labels_that_are_left_out_are_named(config, tmp_path):
+def test_labels_that_are_left_out_are_named(tmp_path):
     write(tmp_path, 'one_rate', batch=6, per_class=2, top_ratio=0.3)
-    case = check_folder(tmp_path, config)['case']
+    case = check(tmp_path)['case']
     assert case['status'] == 'not implemented'
     assert 'classes, of which only 3 are surely kept' in case['reason']
 

@@ -10,13 +10,11 @@ import open_clip.tokenizer
 import pytest
 import torch
 from helpers.twin import GOLDEN
-from helpers.twin_check import check_settings
+from helpers.twin_check import check, check_settings
 from helpers.twin_draw import distillation, stages
 from helpers.twin_files import read
 from helpers.twin_promptkd import NOISE, START, promptkd
 from helpers.twin_stages import two_stage
-from mmengine.config import Config
-from parity import check_folder
 from parity.golden import read_npz
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -123,11 +121,6 @@ CASES = {
 }
 
 
-@pytest.fixture(scope='module')
-def config():
-    return Config.fromfile(ROOT / 'configs/_base_/few_shot.py')
-
-
 @pytest.fixture(autouse=True)
 def one_tokenizer(monkeypatch):
     """Read the byte pairs once, not for each of the many models."""
@@ -158,12 +151,12 @@ def test_the_twins_give_the_reference_numbers(name):
 
 
 @pytest.mark.parametrize('name', CASES)
-def test_settings_of_the_case_count(name, config, tmp_path):
+def test_settings_of_the_case_count(name, tmp_path):
     like, plan, changes = CASES[name]
     make = distillation if 'promptkd' in like else stages
     make(tmp_path, like, plan, **changes)
-    assert check_folder(tmp_path, config, None, 'float32')['case']['status'] == 'passed'
-    check_settings(tmp_path, config)
+    assert check(tmp_path, dtype='float32')['case']['status'] == 'passed'
+    check_settings(tmp_path)
 
 
 @pytest.fixture(scope='module')
@@ -181,13 +174,13 @@ def small_cases(tmp_path_factory):
     return folders
 
 
-def check_changed(folder, change, config, to):
+def check_changed(folder, change, to):
     """What the tool finds of a case with other settings, or parts of them."""
     shutil.copytree(folder, to, dirs_exist_ok=True)
     meta, arrays = read_npz(to / 'case.npz')
     change = {k: {**meta[k], **v} if isinstance(v, dict) else v for k, v in change.items()}
     np.savez(to / 'case.npz', meta=json.dumps(dict(meta, **change)), **arrays)
-    return check_folder(to, config)['case']
+    return check(to)['case']
 
 
 @pytest.mark.parametrize(
@@ -211,8 +204,8 @@ def check_changed(folder, change, config, to):
         ('promptkd', dict(projector=dict(batchnorm=dict(eps=1e-3))), 'batch norm with'),
     ],
 )
-def test_settings_that_we_lack_are_named(name, change, reason, small_cases, config, tmp_path):
-    result = check_changed(small_cases[name], change, config, tmp_path)
+def test_settings_that_we_lack_are_named(name, change, reason, small_cases, tmp_path):
+    result = check_changed(small_cases[name], change, tmp_path)
     assert result['status'] == 'not implemented' and reason in result['reason']
 
 
@@ -230,9 +223,9 @@ def test_settings_that_we_lack_are_named(name, change, reason, small_cases, conf
         ('promptkd', dict(trajectory=dict(warmup_epochs=2)), 'traj/lr'),
     ],
 )
-def test_another_setting_gives_other_numbers(name, change, key, small_cases, config, tmp_path):
+def test_another_setting_gives_other_numbers(name, change, key, small_cases, tmp_path):
     """Each is read: the file's numbers no longer fit."""
-    result = check_changed(small_cases[name], change, config, tmp_path)
+    result = check_changed(small_cases[name], change, tmp_path)
     assert result['status'] == 'failed' and not result['tensors'][key]['passed']
 
 
@@ -245,6 +238,6 @@ def test_another_setting_gives_other_numbers(name, change, key, small_cases, con
         (dict(trajectory=dict(stage1_steps=0)), 'not as the file says'),
     ],
 )
-def test_what_the_file_says_of_a_run_is_compared(change, reason, small_cases, config, tmp_path):
-    result = check_changed(small_cases['whole'], change, config, tmp_path)
+def test_what_the_file_says_of_a_run_is_compared(change, reason, small_cases, tmp_path):
+    result = check_changed(small_cases['whole'], change, tmp_path)
     assert result['status'] == 'failed' and reason in result['reason']

@@ -2,17 +2,31 @@
 
 import json
 import shutil
+from functools import cache
+from pathlib import Path
 
 import numpy as np
+from mmengine.config import Config
 from parity import check_folder
 from parity.golden import read_npz
 
 from helpers.twin import GOLDEN
 
 
-def check_settings(folder, config):
+@cache
+def config():
+    """The one that the tool takes the preprocessing from."""
+    return Config.fromfile(Path(__file__).resolve().parents[2] / 'configs/_base_/few_shot.py')
+
+
+def check(folder, cases=None, dtype='float64'):
+    """What the tool finds in a folder."""
+    return check_folder(folder, config(), cases, dtype)
+
+
+def check_settings(folder):
     """The tool passes ``case.npz``, and fails each key that it compared once that is another."""
-    case = check_folder(folder, config, ['case'])['case']
+    case = check(folder, ['case'])['case']
     wrong = {k: t for k, t in case['tensors'].items() if not t.get('passed', True)}
     assert case['status'] == 'passed', (case.get('reason'), wrong)
     meta, arrays = read_npz(folder / 'case.npz')
@@ -20,7 +34,7 @@ def check_settings(folder, config):
     compared = [k for k in arrays if 'passed' in case['tensors'][k]]
     changed = dict(arrays, **{k: slightly_changed(arrays[k]) for k in compared})
     np.savez(folder / 'case.npz', meta=json.dumps(meta), **changed)
-    case = check_folder(folder, config, ['case'])['case']
+    case = check(folder, ['case'])['case']
     assert case['status'] == 'failed'
     assert [k for k in compared if case['tensors'][k]['passed']] == []
 
@@ -32,9 +46,9 @@ def slightly_changed(array):
     return ~array if array.dtype.kind == 'b' else array + 1
 
 
-def with_settings(name, change, config, folder):
+def with_settings(name, change, folder):
     """What the tool finds of a reference file with other settings."""
     meta, arrays = read_npz(GOLDEN / f'{name}.npz')
     np.savez(folder / 'case.npz', meta=json.dumps(dict(meta, **change)), **arrays)
     shutil.copy(GOLDEN / 'clip_tiny.npz', folder)
-    return check_folder(folder, config, ['case'])['case']
+    return check(folder, ['case'])['case']
