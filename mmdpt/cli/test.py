@@ -3,7 +3,6 @@
 The command line: arguments/test.py.
 """
 
-import os.path as osp
 from contextlib import ExitStack
 from copy import deepcopy
 
@@ -57,10 +56,7 @@ def configure(args):
     """Config: The file, changed by the command line."""
     check_transductive(args)
     args.config = named_config(args.config)
-    cfg = load_config(args)
-    if not args.work_dir:
-        # the Runner leaves its config in there: not over that of the training
-        cfg.work_dir = osp.join(cfg.work_dir, 'test')
+    cfg = load_config(args, under='test')
     leave_log_to_file(cfg, not args.verbose)
     cfg.resume, cfg.load_from = False, args.checkpoint and for_runner(args.checkpoint)
     if args.amp:

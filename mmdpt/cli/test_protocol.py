@@ -118,10 +118,7 @@ def run(args):
     output = Output('--json', args.json, 'json')
     check_outputs([output], [args.config, args.checkpoint], args.overwrite)
     args.config = named_config(args.config)
-    cfg = load_config(args)
-    if not args.work_dir:
-        # the Runner leaves its config in there: not over that of the training
-        cfg.work_dir = osp.join(cfg.work_dir, 'test')
+    cfg = load_config(args, under='test')
     leave_log_to_file(cfg, not args.verbose)
     cfg.resume, cfg.load_from = False, for_runner(args.checkpoint)
     set_loader_defaults(cfg, ['test_dataloader'], collate_fn=dict(type='default_collate'))

@@ -38,9 +38,14 @@ from .options import check_options, with_suggestion
 USER_ERRORS = (ValueError, TypeError, KeyError, OSError, ImportError, FloatingPointError)
 
 
-def load_config(args):
+def load_config(args, under=''):
     """Config: The file of ``args.config``, or the shipped one of that name, with work directory,
     seed, launcher.
+
+    Args:
+        args (Namespace): The command line.
+        under (str): The folder in the config's own work directory that a test works in: the
+            Runner leaves its config there, not over that of the training.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -52,6 +57,8 @@ def load_config(args):
     cfg.launcher = args.launcher
     if args.work_dir or not cfg.get('work_dir'):
         cfg.work_dir = args.work_dir or osp.join('work_dirs', Path(args.config).stem)
+    if under and not args.work_dir:
+        cfg.work_dir = osp.join(cfg.work_dir, under)
     if args.seed is not None:
         set_seed(cfg, args.seed)
     return cfg

@@ -4,7 +4,7 @@ from textwrap import wrap
 
 from ..paths import root
 from . import tiny
-from .published import EVALUATION_ONLY, METHODS, OWN, UNLABELLED, settings
+from .published import EVALUATION_ONLY, METHODS, OWN, UNLABELLED, WITHOUT_SHOTS, settings
 from .published.own import CHOOSE_ON_VAL
 
 CONFIGS = root() / 'configs'
@@ -87,7 +87,7 @@ def notes(method, dataset, shots):
 def stem(method, arch, dataset, shots=None):
     """Name of the config file, without its ending."""
     name = f'{method}_{arch}_{dataset}'
-    without = method in (*EVALUATION_ONLY, *UNLABELLED) or (dataset == OWN and shots is None)
+    without = method in WITHOUT_SHOTS or (dataset == OWN and shots is None)
     return name if without else f'{name}_{shots}shot'
 
 

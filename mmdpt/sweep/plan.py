@@ -9,7 +9,7 @@ from mmengine.config import Config
 from ..paths import find_config
 from ..utils.files import write_atomically
 from .compose import CONFIGS, check_names, find_leaf, leaf, stem
-from .published import EVALUATION_ONLY, OWN, UNLABELLED
+from .published import EVALUATION_ONLY, OWN, WITHOUT_SHOTS
 from .published.settings import CITED_SHOTS
 from .runs import resolve
 
@@ -42,9 +42,9 @@ def plan_grid(methods, archs, datasets, shots, seeds, options=None, folder='.'):
     for dataset, arch in product(datasets, archs):
         counts = shots or ((None,) if dataset == OWN else CITED_SHOTS)  # all own photos
         for n, seed, method in product(counts, seeds, methods):
-            drawn = (None if method in UNLABELLED else n, seed)
-            drawn = (None, None) if method in EVALUATION_ONLY else drawn
-            wanted.append((method, arch, dataset, *drawn))
+            drawn = None if method in WITHOUT_SHOTS else n
+            trained = None if method in EVALUATION_ONLY else seed
+            wanted.append((method, arch, dataset, drawn, trained))
     cache, runs, errors = {}, [], []
     for method, arch, dataset, n, seed in dict.fromkeys(wanted):
         name = stem(method, arch, dataset, n)

@@ -10,6 +10,7 @@ from .settings import Settings
 
 EVALUATION_ONLY = ('zeroshot', 'zeroshot_ensemble', 'zeroshot_ensemble80')  # nothing to train
 UNLABELLED = tuple(unlabelled.METHODS)
+WITHOUT_SHOTS = (*EVALUATION_ONLY, *UNLABELLED)
 
 OWN = 'custom'  # the file of _base_/datasets for your own photos
 
